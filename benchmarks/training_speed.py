@@ -1,0 +1,100 @@
+"""How long one update of one run takes, everything included: `make bench`.
+
+Prints three tables: time per run and update against the budget and against the number of runs (both
+cores, published BC-HG, as the leaders stage computes it), and the ratio of the released code's
+follower solver to ours, paired in one process.
+"""
+
+import argparse
+import resource
+import statistics
+import time
+
+import numpy as np
+
+from bilevelrl.chunks import Chunk, Run, train_chunk
+from bilevelrl.config import Params, Setting, read_params
+from bilevelrl.execution import run_tasks
+from bilevelrl.followers.soft_policy_iteration import SoftPolicyIteration
+from bilevelrl.followers.truncated import Truncated
+from bilevelrl.problems.four_rooms import FourRooms
+from bilevelrl.seeding import Streams
+
+
+def chunks(params: Params, setting: Setting, num_runs: int) -> list[Chunk]:
+    """`num_runs` runs of a setting, split evenly over the processes."""
+    runs = [Run(setting, seed, "") for seed in range(num_runs)]
+    return [
+        Chunk(
+            "bc_hg",
+            tuple(runs[job :: params.runtime.jobs]),
+            params.problems.four_rooms,
+            params.followers,
+            params.leaders,
+        )
+        for job in range(min(params.runtime.jobs, num_runs))
+    ]
+
+
+def seconds(params: Params, setting: Setting, num_runs: int) -> float:
+    """Wall time of training; a short run first compiles and starts the workers."""
+    short = setting.model_copy(update={"num_updates": 2})
+    list(run_tasks(train_chunk, chunks(params, short, num_runs), params.runtime))
+    started = time.perf_counter()
+    list(run_tasks(train_chunk, chunks(params, setting, num_runs), params.runtime))
+    return time.perf_counter() - started
+
+
+def per_update_table(params: Params, num_updates: int) -> None:
+    """Milliseconds per run and update."""
+    published = [
+        setting.model_copy(update={"num_updates": num_updates})
+        for setting in params.settings("four_rooms", "bc_hg")
+        if setting.variant == "published"
+        and setting.follower == "exact"
+        and setting.initial_spread == params.leaders.initial_spread
+    ]
+    print(f"published BC-HG, {num_updates} updates, {params.runtime.jobs} processes")
+    print(f"{'budget':>8}{'runs':>6}{'ms per run and update':>24}{'us per transition':>20}")
+    budgets = [(setting, 20) for setting in published]
+    for setting, num_runs in budgets + [(published[-1], n) for n in (2, 10, 40)]:
+        budget = setting.env_steps_per_update
+        assert budget is not None
+        each = seconds(params, setting, num_runs) / num_updates / num_runs
+        print(f"{budget:>8}{num_runs:>6}{1e3 * each:>24.4f}{1e6 * each / budget:>20.4f}")
+
+
+def follower_ratio(params: Params, repetitions: int = 20) -> None:
+    """The released code's 100 x 5 sweeps from zero against our warm-started solver."""
+    problem = FourRooms(slip_kernels="published")
+    runs, rng = 20, np.random.default_rng(0)
+    beta = np.full(runs, 0.003)
+    ours = SoftPolicyIteration(problem.planner, beta, params.followers.tolerance, 200)
+    literal = Truncated(problem.planner, beta, np.full(runs, 100), params.followers.sweeps, "zero")
+    streams = Streams(range(runs))
+    warm, table = ours.start(runs, streams), literal.start(runs, streams)
+    theta = rng.normal(size=(runs, problem.num_parameters))
+    ratios = []
+    for _ in range(repetitions + 1):
+        theta = theta + 0.05 * rng.normal(size=theta.shape)
+        reward = problem.follower_reward(theta)
+        start = time.perf_counter()
+        literal.respond(reward, table, streams)
+        middle = time.perf_counter()
+        ours.respond(reward, warm)
+        ratios.append((middle - start) / (time.perf_counter() - middle))
+    print(
+        f"follower: 100 x 5 sweeps take {statistics.median(ratios[1:]):.1f} times as long as "
+        f"soft policy iteration (median of {repetitions} pairs, {runs} runs, one process)"
+    )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--updates", type=int, default=1000)
+    arguments = parser.parse_args()
+    shipped = read_params()
+    per_update_table(shipped, arguments.updates)
+    follower_ratio(shipped)
+    peak = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    print(f"peak memory: parent {peak[0] / 1024:.0f} MiB, largest worker {peak[1] / 1024:.0f} MiB")

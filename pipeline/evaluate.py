@@ -1,0 +1,51 @@
+"""DVC stage `evaluate`: statistics over seeds, and every comparison that a figure or table shows.
+
+Reads:  data/grid.json, and of the cells it lists only: data/leaders, data/environments,
+        data/gradients; reference; params.yaml (evaluate, problems, followers).
+Writes: results/{summary,curves,against_published,improvement,gradients}.csv, results/metrics.json,
+        data/evaluate/{learning_curves,penalty_maps}.parquet.
+"""
+
+from pathlib import Path
+
+from bilevelrl.config import Params, read_params
+from bilevelrl.evaluation import inputs, reference, summary
+from bilevelrl.evaluation.improvement import improvement_table
+from bilevelrl.evaluation.learning_curves import (
+    LEARNING_CURVE_COLUMNS,
+    learning_curves,
+    tracked_curves,
+)
+from bilevelrl.evaluation.run_scores import run_scores
+from bilevelrl.penalty_maps import MAP_COLUMNS, penalty_maps
+from bilevelrl.records import concatenate, write_csv, write_json, write_parquet
+
+
+def main(params: Params, root: Path = Path()) -> None:
+    """Evaluate the grid of the project in `root`."""
+    data, results = root / "data", root / "results"
+    grid = inputs.read_grid(data / "grid.json")
+    baselines = inputs.read_baselines(data / "environments", grid)
+    published = reference.read_references(root / "reference", inputs.problems_of(grid))
+    scores, curves, maps = [], [], []
+    for cell in inputs.read_cells(grid, data / "leaders"):
+        scores.append(run_scores(cell.curves, baselines, params.evaluate))
+        curves.append(learning_curves(cell.curves, params.evaluate))
+        maps.append(penalty_maps(cell, params.problems.four_rooms, params.followers))
+    table = summary.summary_table(
+        concatenate(scores), reference.published_means(published), params.evaluate
+    )
+    write_csv(results / "summary.csv", table)
+    write_json(results / "metrics.json", summary.headline_metrics(table, baselines))
+    write_csv(results / "curves.csv", tracked_curves(concatenate(curves), baselines))
+    write_csv(results / "against_published.csv", reference.against_published(table, published))
+    write_csv(results / "improvement.csv", improvement_table(concatenate(scores), params.evaluate))
+    write_csv(results / "gradients.csv", inputs.read_gradients(data / "gradients", grid))
+    write_parquet(
+        data / "evaluate" / "learning_curves.parquet", concatenate(curves), LEARNING_CURVE_COLUMNS
+    )
+    write_parquet(data / "evaluate" / "penalty_maps.parquet", concatenate(maps), MAP_COLUMNS)
+
+
+if __name__ == "__main__":
+    main(read_params())

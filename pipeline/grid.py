@@ -1,0 +1,28 @@
+"""DVC stage `grid`: check all of params.yaml before anything expensive starts, and list the cells.
+
+Reads:  params.yaml (everything).
+Writes: data/grid.json, the only cells that later stages may read. Removes folders of cells that
+left.
+"""
+
+import shutil
+from pathlib import Path
+
+from bilevelrl.config import read_params
+from bilevelrl.records import write_json
+from pipeline.stage import run_stage
+
+
+def main(data: Path = Path("data")) -> None:
+    """Validate, list, clean."""
+    params = read_params()
+    cells = [item.model_dump() for item in params.grid.values()]
+    kept = {(cell["problem"], cell["estimator"]) for cell in cells}
+    for folder in sorted((data / "leaders").glob("*/*")):
+        if (folder.parent.name, folder.name) not in kept:
+            shutil.rmtree(folder)
+    write_json(data / "grid.json", {"cells": cells})
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,53 @@
+"""Make MLflow show exactly the runs that lie under data/leaders; safe to repeat.
+
+Stages that DVC skips, takes from its cache or pulls log nothing, and a failed or deleted store is
+empty: this fills the gap. No stage depends on it.
+
+Reads:  <data>/<problem>/<estimator>/, as the leaders stage writes them.
+Writes: the MLflow store (MLFLOW_TRACKING_URI, else mlflow.db).
+"""
+
+import argparse
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from bilevelrl.records import Cell, CorruptRecord
+from bilevelrl.tracking import Tracker, sync_cell
+
+
+def main(data: Path, root: Path) -> int:
+    """Show every cell below `data` and retire the runs of cells that are gone.
+
+    Returns:
+        Exit status: 0 if MLflow now shows what is there.
+    """
+    if not data.is_dir():  # an empty answer here would retire everything
+        print(f"{data}: no such folder; run `dvc repro` or `dvc pull` first", file=sys.stderr)
+        return 1
+    tracker = Tracker.here(root, "leaders")
+    folders = sorted(path for path in data.glob("*/*") if path.is_dir())
+    corrupt = 0
+    for folder in folders:
+        try:
+            counts = sync_cell(tracker, Cell.read(folder))
+        except CorruptRecord as error:
+            print(f"{folder.parent.name} {folder.name}: left as it was, {error}", file=sys.stderr)
+            corrupt += 1
+        else:
+            _report(folder.parent.name, folder.name, asdict(counts))
+    cells = {(folder.parent.name, folder.name) for folder in folders}
+    for problem, estimator in sorted(tracker.current_cells() - cells):
+        _report(problem, estimator, {"retired": tracker.retire(problem, estimator, keep=())})
+    return int(tracker.failed or corrupt > 0)
+
+
+def _report(problem: str, estimator: str, counts: dict[str, int]) -> None:
+    words = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+    print(f"{problem} {estimator}: {words or 'nothing to do'}")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=Path("data/leaders"))
+    sys.exit(main(parser.parse_args().data, Path.cwd()))

@@ -1,0 +1,96 @@
+"""Run the pipeline with another grid, in a folder of its own: `python -m pipeline.profile paper`.
+
+A profile is a file profiles/<name>.yaml with differences to params.yaml; null removes a key. The
+workspace is left alone: the profile works in .work/profiles/<name>, shares the run cache (what the
+default grid computed already is not computed again) and the MLflow store, and leaves its summary in
+results/<name>/.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bilevelrl.config import ConfigError, read_params
+from bilevelrl.execution import work_folder
+from pipeline.stage import run_stage
+
+#: What a profile's folder needs of the project, besides dvc.yaml and params.yaml.
+SOURCES = ("pipeline", "src", "reference", "requirements.lock", ".dvcignore")
+
+
+def merge(base: dict[str, Any], difference: dict[str, Any]) -> dict[str, Any]:
+    """`base` with the keys of `difference` replaced, mappings key by key, null removing the key."""
+    merged = dict(base)
+    for key, value in difference.items():
+        if value is None:
+            merged.pop(key, None)
+        elif isinstance(value, dict) and isinstance(merged.get(key), dict):
+            merged[key] = merge(merged[key], value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def prepare(name: str, root: Path, folder: Path) -> None:
+    """Write the profile's params.yaml, checked, and copy or refresh the sources beside it.
+
+    Raises:
+        ConfigError: if there is no such profile, or what it says is impossible.
+    """
+    path = root / "profiles" / f"{name}.yaml"
+    if not path.exists():
+        known = sorted(profile.stem for profile in (root / "profiles").glob("*.yaml"))
+        raise ConfigError(f"profile {name!r}: no file {path}; there are {known}")
+    base = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8"))
+    difference = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    folder.mkdir(parents=True, exist_ok=True)
+    text = yaml.safe_dump(merge(base, difference), sort_keys=False)
+    (folder / "params.yaml").write_text(text, encoding="utf-8")
+    read_params(folder / "params.yaml")
+    shutil.copy2(root / "dvc.yaml", folder)
+    for source in SOURCES:
+        target = folder / source
+        if (root / source).is_dir():
+            shutil.rmtree(target, ignore_errors=True)
+            ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
+            shutil.copytree(root / source, target, ignore=ignore)
+        else:
+            shutil.copy2(root / source, target)
+
+
+def main(name: str, root: Path) -> None:
+    """Run `dvc repro` for the profile and copy its small results to results/<name>/."""
+    folder = root / ".work" / "profiles" / name
+    prepare(name, root, folder)
+    if not (folder / ".dvc").exists():
+        subprocess.run(["dvc", "init", "--quiet", "--no-scm"], cwd=folder, check=True)
+        subprocess.run(["dvc", "config", "core.analytics", "false"], cwd=folder, check=True)
+    environment = os.environ | {
+        "BILEVELRL_WORK": str(work_folder().absolute()),
+        "BILEVELRL_WORKSPACE": name,
+        "PYTHONPATH": os.pathsep.join((str(folder / "src"), str(folder))),
+    }
+    environment.setdefault("MLFLOW_TRACKING_URI", f"sqlite:///{root / 'mlflow.db'}")
+    done = subprocess.run(["dvc", "repro"], cwd=folder, env=environment, check=False)
+    if done.returncode:
+        sys.exit(done.returncode)
+    results = root / "results" / name
+    results.mkdir(parents=True, exist_ok=True)
+    for path in sorted((folder / "results").glob("*.*")):
+        shutil.copyfile(path, results / path.name)
+    print(
+        f"profile {name}: summary in {results.relative_to(root)}, figures in {folder / 'figures'}"
+    )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("name")
+    arguments = parser.parse_args()
+    run_stage(lambda: main(arguments.name, Path.cwd()))

@@ -1,0 +1,200 @@
+"""From settings to objects: the estimator, critic and follower that a name stands for."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bilevelrl.config import FollowerParams, FourRoomsParams, Setting
+from bilevelrl.critics.sarsa import Sarsa
+from bilevelrl.estimators.boltzmann_covariance import BoltzmannCovariance
+from bilevelrl.estimators.exact import Exact
+from bilevelrl.estimators.hpgd import HPGD
+from bilevelrl.estimators.naive import Averaging, Naive
+from bilevelrl.estimators.protocol import Estimator
+from bilevelrl.estimators.sobirl import SoBiRL
+from bilevelrl.estimators.trace import Normalisation
+from bilevelrl.estimators.zero_order import ZeroOrder
+from bilevelrl.followers.soft_policy_iteration import SoftPolicyIteration
+from bilevelrl.followers.truncated import Truncated
+from bilevelrl.problems.four_rooms import FourRooms
+from bilevelrl.problems.rollout import Rollout
+from bilevelrl.tabular_game import TabularGame
+
+Floats = NDArray[np.float64]
+
+
+class Quirks(TypedDict):
+    """How batches are averaged, see `estimators.naive.direct_term` and `trace.episode_weight`."""
+
+    averaging: Averaging
+    normalisation: Normalisation
+
+
+PUBLISHED: Quirks = {"averaging": "every_visit", "normalisation": "finished_episodes"}
+CORRECTED: Quirks = {"averaging": "episodes", "normalisation": "started_episodes"}
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Runs that train together: their settings agree in everything that fixes array shapes.
+
+    Attributes:
+        settings: one per run.
+        problem: shared by all.
+        game: the problem with the followers of the runs.
+    """
+
+    settings: Sequence[Setting]
+    problem: FourRooms
+    game: TabularGame
+
+    @property
+    def shared(self) -> Setting:
+        """A setting to read what all runs share from."""
+        return self.settings[0]
+
+    @property
+    def quirks(self) -> Quirks:
+        """Averaging options of the runs' variant."""
+        return PUBLISHED if self.shared.variant == "published" else CORRECTED
+
+    @property
+    def temperature(self) -> Floats:
+        """β of each run, shape (R,)."""
+        return per_run(self.settings, "temperature")
+
+    def rollout(self) -> Rollout:
+        """On-policy batches."""
+        budget, num_envs = self.shared.env_steps_per_update, self.shared.num_envs
+        assert budget is not None  # checked by config, like the next
+        assert num_envs is not None
+        return Rollout(
+            self.problem.simulator, num_envs, budget // num_envs, self.problem.max_episode_steps
+        )
+
+    def oracle(self) -> Rollout:
+        """Batches from uniformly drawn states, of HPGD (oracle)."""
+        budget, num_envs = self.shared.oracle_steps_per_update, self.shared.num_envs
+        assert budget is not None  # checked by config, like the next
+        assert num_envs is not None
+        return Rollout(
+            self.problem.simulator,
+            num_envs,
+            budget // num_envs,
+            self.problem.max_episode_steps,
+            consumer="oracle",
+            uniform_starts=True,
+        )
+
+    def sarsa(self) -> Sarsa:
+        """The leader's critic."""
+        published = self.shared.variant == "published"
+        return Sarsa(
+            per_run(self.settings, "critic_step_size"),
+            self.problem.discount,
+            initial_spread=1.0 if published else 0.0,
+            cuts="termination" if published else "bootstrap",
+        )
+
+
+def per_run(settings: Sequence[Setting], key: str) -> Floats:
+    """One hyper-parameter of every run, shape (R,)."""
+    return np.array([getattr(setting, key) for setting in settings], dtype=np.float64)
+
+
+def _bc_hg(g: Group) -> Estimator:
+    return BoltzmannCovariance(
+        g.problem, g.rollout(), g.sarsa(), g.temperature, g.problem.discount, **g.quirks
+    )
+
+
+def _hpgd_mc(g: Group) -> Estimator:
+    return HPGD(g.problem, g.rollout(), g.temperature, g.problem.discount, **g.quirks)
+
+
+def _hpgd_sa(g: Group) -> Estimator:
+    return HPGD(
+        g.problem, g.rollout(), g.temperature, g.problem.discount, critic=g.sarsa(), **g.quirks
+    )
+
+
+def _hpgd_oracle(g: Group) -> Estimator:
+    return HPGD(
+        g.problem, g.rollout(), g.temperature, g.problem.discount, oracle=g.oracle(), **g.quirks
+    )
+
+
+def _sobirl(g: Group) -> Estimator:
+    return SoBiRL(g.problem, g.rollout(), g.temperature, g.problem.discount, **g.quirks)
+
+
+def _naive(g: Group) -> Estimator:
+    return Naive(g.problem, g.rollout(), g.problem.discount, **g.quirks)
+
+
+def _zero_order(g: Group) -> Estimator:
+    return ZeroOrder(g.problem, g.game.follower, per_run(g.settings, "radius"))
+
+
+def _exact(g: Group) -> Estimator:
+    return Exact(g.problem, g.temperature)
+
+
+ESTIMATORS: Mapping[str, Callable[[Group], Estimator]] = MappingProxyType(
+    {
+        "bc_hg": _bc_hg,
+        "hpgd_mc": _hpgd_mc,
+        "hpgd_sa": _hpgd_sa,
+        "hpgd_oracle": _hpgd_oracle,
+        "sobirl": _sobirl,
+        "naive": _naive,
+        "zero_order": _zero_order,
+        "exact": _exact,
+    }
+)
+
+
+def make_four_rooms(constants: FourRoomsParams, variant: str) -> FourRooms:
+    """FourRooms with the slip kernels of the variant."""
+    return FourRooms(
+        **constants.model_dump(),
+        slip_kernels="published" if variant == "published" else "corrected",
+    )
+
+
+def group_key(setting: Setting) -> tuple[object, ...]:
+    """Runs with equal keys can share one batch."""
+    return (
+        setting.variant,
+        setting.num_updates,
+        setting.env_steps_per_update,
+        setting.num_envs,
+        setting.oracle_steps_per_update,
+        setting.follower,
+        setting.start,
+    )
+
+
+def make_group(
+    settings: Sequence[Setting], constants: FourRoomsParams, followers: FollowerParams
+) -> Group:
+    """Build problem and followers for runs with equal `group_key`."""
+    problem = make_four_rooms(constants, settings[0].variant)
+    temperature = per_run(settings, "temperature")
+    exact = SoftPolicyIteration(
+        problem.planner, temperature, followers.tolerance, followers.max_iterations
+    )
+    start = settings[0].start
+    follower = exact if start is None else Truncated(
+        problem.planner,
+        temperature,
+        np.array([setting.policy_iterations for setting in settings], dtype=np.int64),
+        followers.sweeps,
+        start,
+    )  # fmt: skip
+    spread = per_run(settings, "initial_spread")
+    return Group(settings, problem, TabularGame(problem, follower, exact, spread))

@@ -1,0 +1,1 @@
+"""How the leader differentiates the follower's answer."""

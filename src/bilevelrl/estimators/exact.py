@@ -1,0 +1,137 @@
+"""Ground truth: J(θ) and its hypergradient in closed form, without sampling."""
+
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from bilevelrl.compilation import parallel_kernel
+from bilevelrl.estimators.protocol import Estimate, Memory
+from bilevelrl.followers.protocol import BestResponse
+from bilevelrl.problems.elimination import factorise, solve, solve_transposed
+from bilevelrl.problems.protocol import TabularProblem
+from bilevelrl.problems.tabular import evaluate_policy
+from bilevelrl.seeding import Streams
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Hypergradient:
+    """dJ/dθ and its two parts.
+
+    Attributes:
+        direct: through the leader's own reward, the follower held fixed, shape (R, D).
+        indirect: through the follower's best response, shape (R, D).
+        leader_return: J(θ), shape (R,).
+    """
+
+    direct: Floats
+    indirect: Floats
+    leader_return: Floats
+
+    @property
+    def total(self) -> Floats:
+        """dJ/dθ, shape (R, D)."""
+        return self.direct + self.indirect
+
+
+def leader_return(problem: TabularProblem, theta: Floats, policy: Floats) -> Floats:
+    """J(θ) if the follower plays `policy` (R, S, A), by one linear solve per run; shape (R,)."""
+    value = evaluate_policy(problem.planner, policy, problem.leader_reward(theta))
+    initial = problem.planner.initial
+    return np.array([initial @ v for v in value])
+
+
+@parallel_kernel
+def _sensitivities(  # type: ignore[no-untyped-def]
+    model, policy, reward, temperature, value, direct, indirect
+):
+    num_runs, num_states, num_actions = policy.shape
+    num_successors = model.successor.shape[1]
+    for r in numba.prange(num_runs):
+        factors = np.empty(model.num_factors)
+        factorise(model, policy[r], factors)
+        for s in range(num_states):
+            value[r, s] = 0.0
+            for a in range(num_actions):
+                value[r, s] += policy[r, s, a] * reward[r, s, a]
+        solve(model, factors, value[r])
+        visits = model.initial.copy()
+        solve_transposed(model, factors, visits)
+        reached = np.zeros(num_states)
+        q = np.empty(num_actions)
+        for s in range(num_states):
+            mean = 0.0
+            for a in range(num_actions):
+                expected = 0.0
+                for k in range(num_successors):
+                    expected += model.probability[s, a, k] * value[r, model.successor[s, k]]
+                q[a] = reward[r, s, a] + model.discount[s] * expected
+                mean += policy[r, s, a] * q[a]
+            for a in range(num_actions):
+                weight = visits[s] * policy[r, s, a]
+                direct[r, s, a] = weight
+                weight *= (q[a] - mean) / temperature[r]
+                indirect[r, s, a] = weight
+                for k in range(num_successors):
+                    reached[model.successor[s, k]] += (
+                        weight * model.discount[s] * model.probability[s, a, k]
+                    )
+        solve_transposed(model, factors, reached)
+        for s in range(num_states):
+            for a in range(num_actions):
+                indirect[r, s, a] += reached[s] * policy[r, s, a]
+
+
+def exact_hypergradient(
+    problem: TabularProblem, theta: Floats, policy: Floats, temperature: Floats
+) -> Hypergradient:
+    """Differentiate J(θ) through the follower's fixed point.
+
+    With d the discounted visits and A_L the leader's advantage, the implicit function theorem gives
+    ∂J/∂r_F(s, a) = d(s) π(a|s) A_L(s, a) / β plus what that weight reaches through γ P in later
+    steps (the envelope theorem: ∂V_F = (I - γ P_π)⁻¹ Σ_a π ∂r_F), and ∂J/∂r_L(s, a) = d(s) π(a|s).
+
+    Args:
+        problem: the bi-level problem.
+        theta: leader parameters, shape (R, D).
+        policy: the follower's best response to θ, shape (R, S, A).
+        temperature: β of each run, shape (R,).
+    """
+    value = np.empty(policy.shape[:2])
+    direct, indirect = np.empty_like(policy), np.empty_like(policy)
+    reward = problem.leader_reward(theta)
+    _sensitivities(problem.planner, policy, reward, temperature, value, direct, indirect)
+    return Hypergradient(
+        problem.pull_back_leader_reward(theta, direct),
+        problem.pull_back_follower_reward(theta, indirect),
+        np.array([problem.planner.initial @ v for v in value]),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Exact:
+    """Ascent along the exact hypergradient, what every sampled estimator tries to imitate.
+
+    Attributes:
+        problem: the bi-level problem.
+        temperature: β of each run, shape (R,).
+    """
+
+    problem: TabularProblem
+    temperature: Floats
+
+    def start(self, streams: Streams) -> Memory:
+        """Nothing is remembered."""
+        del streams
+        return {}
+
+    def estimate(
+        self, theta: Floats, response: BestResponse, memory: Memory, streams: Streams
+    ) -> Estimate:
+        """The hypergradient itself; costs no samples."""
+        del memory, streams
+        truth = exact_hypergradient(self.problem, theta, response.policy, self.temperature)
+        return Estimate(truth.direct, truth.indirect, np.full(len(theta), np.nan))

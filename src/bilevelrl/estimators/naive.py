@@ -1,0 +1,106 @@
+"""Naive-PGD: the direct term alone, as if the follower did not react. Also used by all others."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bilevelrl.estimators.protocol import Estimate, Memory
+from bilevelrl.estimators.trace import (
+    Normalisation,
+    count_visits,
+    episode_weight,
+    sampled_return,
+    traced_weights,
+)
+from bilevelrl.followers.protocol import BestResponse
+from bilevelrl.problems.protocol import TabularProblem
+from bilevelrl.problems.rollout import Batch, Rollout
+from bilevelrl.seeding import Streams
+
+Floats = NDArray[np.float64]
+Averaging = Literal["episodes", "every_visit"]
+
+
+def direct_term(
+    problem: TabularProblem,
+    theta: Floats,
+    batch: Batch,
+    discount: float,
+    *,
+    averaging: Averaging = "episodes",
+    normalisation: Normalisation = "started_episodes",
+) -> Floats:
+    """Estimate E[Σ_k γ^k ∇_θ r_L(s_k, a_k; θ)], shape (R, D).
+
+    Args:
+        problem: the bi-level problem.
+        theta: leader parameters, shape (R, D).
+        batch: transitions under the follower's policy.
+        discount: γ_L.
+        averaging: "episodes" averages over episodes; "every_visit" over all visits of the first
+            state, each with its own return up to the next cut (released code).
+        normalisation: what "episodes" divides by, see `episode_weight`.
+    """
+    planner = problem.planner
+    shape = (len(theta), planner.num_states, planner.num_actions)
+    per_time = episode_weight(batch, normalisation)
+    if averaging == "every_visit":
+        visits = count_visits(batch, shape, discount, per_time).number.sum(axis=2)
+        injection = (planner.initial > 0.0) / np.maximum(1.0, visits)
+        weights = traced_weights(
+            batch, np.repeat(injection[:, :, None], shape[2], axis=2), discount
+        )
+    else:
+        first_step = (np.arange(batch.state.shape[2]) == 0).astype(np.float64)
+        weights = traced_weights(
+            batch,
+            np.ones(shape),
+            discount,
+            by_time=first_step,
+            visit_weight=per_time,
+        )
+    return problem.pull_back_leader_reward(theta, weights)
+
+
+@dataclass(frozen=True, eq=False)
+class Naive:
+    """dJ/dθ ≈ the direct term. Biased wherever the follower's response matters.
+
+    Attributes:
+        problem: the bi-level problem.
+        rollout: how batches are drawn.
+        discount: γ_L.
+        averaging: of the direct term, see `direct_term`.
+        normalisation: of the direct term, see `episode_weight`.
+    """
+
+    problem: TabularProblem
+    rollout: Rollout
+    discount: float
+    averaging: Averaging = "episodes"
+    normalisation: Normalisation = "started_episodes"
+
+    def start(self, streams: Streams) -> Memory:
+        """Nothing is remembered."""
+        del streams
+        return {}
+
+    def estimate(
+        self, theta: Floats, response: BestResponse, memory: Memory, streams: Streams
+    ) -> Estimate:
+        """Estimate the direct term from one batch."""
+        del memory
+        batch = self.rollout.sample(response.policy, streams)
+        direct = direct_term(
+            self.problem, theta, batch, self.discount,
+            averaging=self.averaging, normalisation=self.normalisation,
+        )  # fmt: skip
+        reward = self.problem.leader_reward(theta)
+        return Estimate(
+            direct,
+            np.zeros_like(direct),
+            sampled_return(batch, reward, self.discount),
+            env_steps=self.rollout.env_steps,
+        )

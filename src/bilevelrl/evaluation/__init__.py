@@ -1,0 +1,1 @@
+"""Statistics over tables that the pipeline wrote."""

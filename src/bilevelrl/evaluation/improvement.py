@@ -1,0 +1,73 @@
+"""How likely a run of one estimator beats a run of another."""
+
+import numpy as np
+import pandas as pd
+
+from bilevelrl.config import EvaluateParams
+from bilevelrl.evaluation.conditions import GROUP
+from bilevelrl.evaluation.statistics import (
+    mean_difference,
+    named_generator,
+    probability_of_improvement,
+    stratified_bootstrap,
+)
+from bilevelrl.records import setting_dict, setting_string
+
+IMPROVEMENT_COLUMNS = (
+    "problem", "variant", "setting", "ours", "theirs", "probability", "low", "high",
+    "mean_difference", "mean_difference_low", "mean_difference_high", "ours_seeds", "theirs_seeds",
+)  # fmt: skip
+
+
+def improvement_table(
+    scores: pd.DataFrame, params: EvaluateParams, ours: str = "bc_hg"
+) -> pd.DataFrame:
+    """P(a run of `ours` ends higher than a run of another estimator), in every shared setting.
+
+    Variants are compared with their own kind only, because J of `published` and `corrected` are
+    not the same function. Estimators that sample nothing match every budget.
+
+    Args:
+        scores: from `run_scores`.
+        params: of the bootstrap.
+        ours: estimator on the left.
+
+    Returns:
+        Columns `IMPROVEMENT_COLUMNS`; above ½ in `low` means better, below ½ in `high` worse.
+    """
+    groups = {tuple(map(str, group)): runs for group, runs in scores.groupby(GROUP)}
+    rows = []
+    for (problem, estimator, variant, setting), runs in groups.items():
+        if estimator != ours:
+            continue
+        for (their_problem, theirs, their_variant, their_setting), their_runs in groups.items():
+            comparable = (their_problem, their_variant) == (problem, variant) and theirs != ours
+            if comparable and their_setting in (setting, _without_budget(setting)):
+                row = {"problem": problem, "variant": variant, "setting": setting, "theirs": theirs}
+                rows.append({**row, "ours": ours, **_compare(runs, their_runs, params, row)})
+    return pd.DataFrame(rows, columns=list(IMPROVEMENT_COLUMNS))
+
+
+def _without_budget(setting: str) -> str:
+    kept = {key: v for key, v in setting_dict(setting).items() if key != "env_steps_per_update"}
+    return setting_string(kept)
+
+
+def _compare(
+    ours: pd.DataFrame, theirs: pd.DataFrame, params: EvaluateParams, names: dict[str, str]
+) -> dict[str, float]:
+    samples = [runs["final"].to_numpy(dtype=np.float64)[:, None] for runs in (ours, theirs)]
+    row: dict[str, float] = {"ours_seeds": len(ours), "theirs_seeds": len(theirs)}
+    for name, statistic, low_name, high_name in (
+        ("probability", probability_of_improvement, "low", "high"),
+        ("mean_difference", mean_difference, "mean_difference_low", "mean_difference_high"),
+    ):
+        low, high = stratified_bootstrap(
+            statistic,
+            *samples,
+            generator=named_generator(params.seed, name, *names.values()),
+            replicates=params.replicates,
+            confidence=params.confidence,
+        )
+        row |= {name: float(statistic(*samples)), low_name: float(low), high_name: float(high)}
+    return row

@@ -1,0 +1,103 @@
+"""Reading what other stages wrote, and nothing that the grid does not list."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bilevelrl.records import (
+    GRADIENT_COLUMNS,
+    Cell,
+    CorruptRecord,
+    concatenate,
+    read_json,
+    read_parquet,
+)
+
+#: (problem, estimator) of every cell, sorted.
+Grid = list[tuple[str, str]]
+#: Facts of a problem that results are measured against, per variant and temperature.
+BASELINE_COLUMNS = (
+    "problem", "variant", "temperature", "initial_return", "charge_nothing_return", "best_known",
+)  # fmt: skip
+
+
+def read_grid(path: Path) -> Grid:
+    """(problem, estimator) of every cell of the grid, sorted.
+
+    Folders that a larger grid left behind are not in it, so nobody reads them.
+
+    Raises:
+        CorruptRecord: if the file is missing or lists no cells.
+    """
+    content = read_json(path)
+    try:
+        cells = sorted({(cell["problem"], cell["estimator"]) for cell in content["cells"]})
+    except (KeyError, TypeError) as error:
+        raise CorruptRecord(
+            f"{path}: expected cells with problem and estimator, {error!r}"
+        ) from error
+    if not cells:
+        raise CorruptRecord(f"{path}: lists no cells")
+    return cells
+
+
+def read_cells(grid: Grid, leaders: Path) -> Iterator[Cell]:
+    """The cells of the grid, one at a time because a cell may hold a million rows.
+
+    Raises:
+        CorruptRecord: if a cell is missing, unreadable, empty, or not the one its folder names.
+    """
+    for problem, estimator in grid:
+        folder = leaders / problem / estimator
+        cell = Cell.read(folder)
+        found = set(zip(cell.curves["problem"], cell.curves["estimator"], strict=True))
+        if found != {(problem, estimator)}:
+            raise CorruptRecord(f"{folder}: expected rows of {problem}/{estimator}, got {found}")
+        yield cell
+
+
+def problems_of(grid: Grid) -> list[str]:
+    """The problems of the grid, sorted."""
+    return sorted({problem for problem, _ in grid})
+
+
+def read_baselines(environments: Path, grid: Grid) -> pd.DataFrame:
+    """Metadata of the grid's problems as a table with `BASELINE_COLUMNS`, in the files' order.
+
+    Raises:
+        CorruptRecord: if a file is missing or an entry lacks a key.
+    """
+    rows: list[dict[str, Any]] = []
+    for problem in problems_of(grid):
+        path = environments / problem / "metadata.json"
+        content = read_json(path)
+        try:
+            rows += [
+                {key: {**entry, "problem": problem}[key] for key in BASELINE_COLUMNS}
+                for entry in content["entries"]
+            ]
+        except (KeyError, TypeError) as error:
+            raise CorruptRecord(f"{path}: {error!r}") from error
+    return pd.DataFrame(rows, columns=list(BASELINE_COLUMNS))
+
+
+def read_gradients(gradients: Path, grid: Grid) -> pd.DataFrame:
+    """The estimator-error tables of the grid's problems; columns `GRADIENT_COLUMNS`.
+
+    Floats are rounded to six significant digits: the table is tracked, its noise need not be.
+
+    Raises:
+        CorruptRecord: if a table is missing or unreadable.
+    """
+    table = concatenate(
+        read_parquet(gradients / f"{problem}.parquet", GRADIENT_COLUMNS)
+        for problem in problems_of(grid)
+    )
+    floats = [name for name, kind in GRADIENT_COLUMNS.items() if kind == "float64"]
+    return table.assign(**{name: table[name].map(_six_digits) for name in floats})
+
+
+def _six_digits(number: float) -> float:
+    return float(f"{number:.6g}")

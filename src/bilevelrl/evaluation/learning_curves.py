@@ -1,0 +1,106 @@
+"""Learning curves over seeds: interquartile mean with interval, and mean ± standard error."""
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bilevelrl.config import EvaluateParams
+from bilevelrl.evaluation.conditions import GROUP, study_of, with_conditions
+from bilevelrl.evaluation.statistics import (
+    iqm,
+    mean,
+    named_generator,
+    standard_error,
+    stratified_bootstrap,
+)
+from bilevelrl.records import CorruptRecord
+
+Floats = NDArray[np.float64]
+
+LEARNING_CURVE_COLUMNS: dict[str, str] = {
+    "problem": "string",
+    "estimator": "string",
+    "variant": "string",
+    "setting": "string",
+    "temperature": "float64",
+    "budget": "int64",  # env_steps_per_update; 0 for estimators that sample nothing
+    "update": "int64",  # last of its window
+    "env_steps": "int64",
+    "iqm": "float64",
+    "low": "float64",
+    "high": "float64",
+    "mean": "float64",
+    "standard_error": "float64",
+}
+
+
+def learning_curves(
+    curves: pd.DataFrame, params: EvaluateParams, num_points: int = 100
+) -> pd.DataFrame:
+    """Statistics over seeds at no more than `num_points` windows of each main-comparison curve.
+
+    Every run is first averaged within the window, so that nothing is dropped; with 10,000 updates
+    a window is 100 updates long, which is also how the published curves are smoothed.
+
+    Args:
+        curves: columns `CURVE_COLUMNS`.
+        params: seed, confidence and replicates are used.
+        num_points: windows per curve.
+
+    Returns:
+        Columns `LEARNING_CURVE_COLUMNS`.
+    """
+    main = curves[curves["setting"].map(study_of) == "main"]
+    tables = [
+        _one_curve(rows, params, num_points).assign(
+            **dict(zip(GROUP, map(str, group), strict=True))
+        )
+        for group, rows in main.groupby(GROUP)
+    ]
+    if not tables:
+        return pd.DataFrame(columns=list(LEARNING_CURVE_COLUMNS)).astype(LEARNING_CURVE_COLUMNS)
+    stacked = with_conditions(pd.concat(tables, ignore_index=True))
+    return stacked[list(LEARNING_CURVE_COLUMNS)].astype(LEARNING_CURVE_COLUMNS)
+
+
+def tracked_curves(curves: pd.DataFrame, baselines: pd.DataFrame) -> pd.DataFrame:
+    """What git tracks and `dvc plots` shows: first temperature of each problem, five decimals.
+
+    Args:
+        curves: columns `LEARNING_CURVE_COLUMNS`.
+        baselines: columns `BASELINE_COLUMNS`, in the order of params.yaml.
+    """
+    first = baselines.drop_duplicates("problem").set_index("problem")["temperature"]
+    shown = curves[curves["temperature"] == curves["problem"].map(first).astype(float)]
+    return shown.drop(columns=["setting", "temperature"]).round(5)
+
+
+def _one_curve(rows: pd.DataFrame, params: EvaluateParams, num_points: int) -> pd.DataFrame:
+    name = [str(rows[key].iloc[0]) for key in GROUP]
+    returns = rows.pivot(index="update", columns="seed", values="leader_return_mean")
+    if returns.size != len(rows):
+        raise CorruptRecord(f"runs of {'/'.join(name)} recorded different updates")
+    env_steps = rows.groupby("update")["env_steps"].max().to_numpy()
+    starts = np.arange(0, len(returns), -(-len(returns) // num_points))
+    lengths = np.diff([*starts, len(returns)])
+    ends = starts + lengths - 1
+    points = np.add.reduceat(returns.to_numpy(), starts, axis=0) / lengths[:, None]
+    scores: Floats = points[:, :, None]  # (P, R, 1)
+    low, high = stratified_bootstrap(
+        iqm,
+        scores,
+        generator=named_generator(params.seed, "learning_curve", *name),
+        replicates=params.replicates,
+        confidence=params.confidence,
+    )
+    return pd.DataFrame(
+        {
+            "update": returns.index.to_numpy()[ends],
+            "env_steps": env_steps[ends],
+            "iqm": iqm(scores),
+            "low": low,
+            "high": high,
+            "mean": mean(scores),
+            "standard_error": standard_error(scores),
+        }
+    )

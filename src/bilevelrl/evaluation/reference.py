@@ -1,0 +1,109 @@
+"""Published learning curves, and ours beside them."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from bilevelrl.evaluation.conditions import with_conditions
+from bilevelrl.records import CorruptRecord, concatenate
+
+#: Names in the published figures.
+ESTIMATORS = {
+    "BC-HG": "bc_hg",
+    "HPGD (MC)": "hpgd_mc",
+    "HPGD (SA)": "hpgd_sa",
+    "HPGD (oracle)": "hpgd_oracle",
+    "SoBiRL": "sobirl",
+    "Naive-PGD": "naive",
+}
+_COLUMNS = [
+    "temperature",
+    "env_steps_per_update",
+    "estimator",
+    "update",
+    "leader_return",
+    "standard_error",
+]
+_KEY = ["problem", "estimator", "temperature", "budget"]
+REFERENCE_COLUMNS = [*_KEY, "update", "leader_return", "standard_error"]
+AGAINST_PUBLISHED_COLUMNS = (
+    *_KEY, "seeds", "ours_mean", "ours_standard_error", "published_mean",
+    "published_standard_error", "difference", "z", "within_3_se",
+)  # fmt: skip
+#: The published curves were read off figures; below this a standard error is not resolved by them.
+_RESOLUTION = 1e-4
+_TOLERANCE = 1e-3
+_MAX_Z = 3.0
+
+
+def read_references(folder: Path, problems: Iterable[str]) -> pd.DataFrame:
+    """Published curves of the problems, with our estimator names.
+
+    Args:
+        folder: holds <problem>_curves.csv for problems with published curves.
+        problems: to look for.
+
+    Returns:
+        Columns problem, estimator, temperature, budget, update, leader_return, standard_error.
+
+    Raises:
+        CorruptRecord: if a file is there but is not such a table.
+    """
+    tables = [_read(folder / f"{problem}_curves.csv", problem) for problem in problems]
+    listed = [table for table in tables if len(table)]
+    return concatenate(listed) if listed else pd.DataFrame(columns=REFERENCE_COLUMNS)
+
+
+def _read(path: Path, problem: str) -> pd.DataFrame:
+    if not path.exists():
+        return pd.DataFrame(columns=REFERENCE_COLUMNS)
+    try:
+        table = pd.read_csv(path)[_COLUMNS]
+    except (OSError, ValueError, KeyError) as error:
+        raise CorruptRecord(f"{path}: {error}") from error
+    unknown = set(table["estimator"]) - set(ESTIMATORS)
+    if unknown:
+        raise CorruptRecord(f"{path}: unknown estimators {sorted(unknown)}")
+    table = table.assign(problem=problem, estimator=table["estimator"].map(ESTIMATORS))
+    return table.rename(columns={"env_steps_per_update": "budget"})[REFERENCE_COLUMNS]
+
+
+def published_means(reference: pd.DataFrame, after_update: int = 9000) -> pd.DataFrame:
+    """Mean and standard error of the published last 1,000 updates, one row per curve."""
+    last = reference[reference["update"] > after_update].rename(
+        columns={"leader_return": "published_mean", "standard_error": "published_standard_error"}
+    )
+    measured = ["published_mean", "published_standard_error"]
+    return last.groupby(_KEY)[measured].mean().reset_index()
+
+
+def against_published(summary: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
+    """Our `published` variants beside the published numbers, wherever both exist.
+
+    Args:
+        summary: columns `SUMMARY_COLUMNS`.
+        reference: from `read_references`.
+
+    Returns:
+        Columns `AGAINST_PUBLISHED_COLUMNS`. `z` is the difference in units of its standard error;
+        it is empty where both runs and figure are flatter than the figure resolves (all seeds at
+        "charge nothing"), and agreement then means a difference of at most 1e-3.
+    """
+    rows = with_conditions(summary[summary["variant"] == "published"])
+    rows = rows[rows["study"] == "main"]
+    metrics = {"leader_return_mean": "ours_mean", "leader_return_se": "ours_standard_error"}
+    ours = rows[rows["metric"].isin(list(metrics))].pivot(
+        index=[*_KEY, "seeds"], columns="metric", values="value"
+    )
+    ours = ours.rename(columns=metrics).reset_index()
+    table = ours.merge(published_means(reference), on=_KEY)
+    if table.empty:
+        return pd.DataFrame(columns=list(AGAINST_PUBLISHED_COLUMNS))
+    difference = table["ours_mean"] - table["published_mean"]
+    error = np.hypot(table["ours_standard_error"], table["published_standard_error"])
+    z: pd.Series = (difference / error).where(error > _RESOLUTION)
+    within = (z.abs() <= _MAX_Z).where(z.notna(), difference.abs() <= _TOLERANCE)
+    table = table.assign(difference=difference, z=z, within_3_se=within.astype(bool))
+    return table[list(AGAINST_PUBLISHED_COLUMNS)].sort_values(_KEY, ignore_index=True)

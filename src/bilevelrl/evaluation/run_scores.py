@@ -1,0 +1,64 @@
+"""One row of scores per run; everything that is compared later is computed from these rows."""
+
+import pandas as pd
+
+from bilevelrl.config import EvaluateParams
+from bilevelrl.evaluation.conditions import GROUP, with_conditions
+from bilevelrl.evaluation.sample_efficiency import env_steps_to_threshold
+from bilevelrl.records import CorruptRecord
+
+
+def threshold_name(fraction: float) -> str:
+    """Name of the metric "transitions to `fraction` of the best known J"."""
+    return f"env_steps_to_{100.0 * fraction:g}_percent"
+
+
+def run_scores(
+    curves: pd.DataFrame, baselines: pd.DataFrame, params: EvaluateParams
+) -> pd.DataFrame:
+    """Reduce learning curves to final values and sample costs.
+
+    Args:
+        curves: columns `CURVE_COLUMNS`.
+        baselines: columns `BASELINE_COLUMNS`.
+        params: thresholds and final_fraction are used.
+
+    Returns:
+        Columns `GROUP`, seed, final (mean J over the last updates), final_optimal (the same under
+        the exact best response), final_kl, accuracy_max, best_known, charge_nothing_return, and
+        `threshold_name` of each threshold.
+
+    Raises:
+        CorruptRecord: if a setting has no baseline.
+    """
+    facts = _baseline_of_each_row(curves, baselines)
+    key = [*GROUP, "seed"]
+    updates = curves.groupby(key)["update"].transform("max") + 1
+    last = curves[curves["update"] >= (1.0 - params.final_fraction) * updates].groupby(key)
+    columns = {
+        # A diverged run must show, hence no skipping of NaN.
+        "final": last["leader_return_mean"].mean(skipna=False),
+        "final_optimal": last["leader_return_optimal"].mean(skipna=False),
+        "final_kl": last["follower_kl"].mean(skipna=False),
+        "accuracy_max": curves.groupby(key)["follower_accuracy"].max(),
+    }
+    for name in ("best_known", "charge_nothing_return"):
+        columns[name] = facts[name].groupby([curves[k] for k in key]).first()
+    for fraction in params.thresholds:
+        threshold = fraction * facts["best_known"]
+        columns[threshold_name(fraction)] = env_steps_to_threshold(curves, threshold)
+    return pd.DataFrame(columns).reset_index()
+
+
+def _baseline_of_each_row(curves: pd.DataFrame, baselines: pd.DataFrame) -> pd.DataFrame:
+    groups = with_conditions(curves[GROUP].drop_duplicates())
+    joined = groups.merge(baselines, on=["problem", "variant", "temperature"], how="left")
+    missing = joined[joined["best_known"].isna()]
+    if len(missing):
+        first = missing.iloc[0]
+        raise CorruptRecord(
+            f"no best known return of {first['problem']} for variant {first['variant']} at "
+            f"temperature {first['temperature']:g}; the environments stage knows "
+            f"{baselines[['problem', 'variant', 'temperature']].to_dict('records')}"
+        )
+    return curves[GROUP].merge(joined, on=GROUP, how="left").set_axis(curves.index)

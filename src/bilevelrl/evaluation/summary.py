@@ -1,0 +1,158 @@
+"""results/summary.csv: the contract with whoever reads the results."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bilevelrl.config import EvaluateParams
+from bilevelrl.evaluation.conditions import GROUP, study_of, with_conditions
+from bilevelrl.evaluation.run_scores import threshold_name
+from bilevelrl.evaluation.sample_efficiency import median_env_steps
+from bilevelrl.evaluation.statistics import (
+    iqm,
+    mean,
+    named_generator,
+    standard_error,
+    stratified_bootstrap,
+    wilson_interval,
+)
+from bilevelrl.records import SUMMARY_COLUMNS
+
+Floats = NDArray[np.float64]
+#: metric, value, low, high; NaN where an end has no meaning.
+Row = tuple[str, float, float, float]
+_NOTHING = float("nan")
+
+
+def summary_table(
+    scores: pd.DataFrame, published: pd.DataFrame, params: EvaluateParams
+) -> pd.DataFrame:
+    """All metrics of all settings, one per row.
+
+    Args:
+        scores: from `run_scores`.
+        published: from `reference.published_means`.
+        params: of the statistics.
+
+    Returns:
+        Columns `SUMMARY_COLUMNS`, sorted by all but the values.
+    """
+    rows = []
+    for group, runs in scores.groupby(GROUP):
+        identity = dict(zip(GROUP, map(str, group), strict=True))
+        metrics = [
+            *_return_metrics(runs, params, list(identity.values())),
+            *_sample_metrics(runs, params),
+            *_follower_metrics(runs, params, list(identity.values())),
+        ]
+        rows += [
+            {
+                **identity,
+                "metric": metric,
+                "value": value,
+                "low": low,
+                "high": high,
+                "seeds": len(runs),
+            }
+            for metric, value, low, high in metrics
+        ]
+    table = pd.DataFrame(rows, columns=list(SUMMARY_COLUMNS))
+    table = pd.concat([table, _published_rows(table, published)], ignore_index=True)
+    return table.sort_values([*GROUP, "metric"], ignore_index=True)
+
+
+def _return_metrics(runs: pd.DataFrame, params: EvaluateParams, names: list[str]) -> Iterator[Row]:
+    final = _scores(runs["final"])
+    yield "leader_return_mean", float(mean(final)), *_interval(mean, final, params, names, "mean")
+    yield "leader_return_se", float(standard_error(final)), _NOTHING, _NOTHING
+    yield "leader_return_final_iqm", float(iqm(final)), *_interval(iqm, final, params, names, "iqm")
+    stuck = (runs["final"] - runs["charge_nothing_return"]).abs() <= params.stuck_radius
+    low, high = wilson_interval(int(stuck.sum()), len(runs), params.confidence)
+    yield "stuck_fraction", float(stuck.mean()), low, high
+
+
+def _sample_metrics(runs: pd.DataFrame, params: EvaluateParams) -> Iterator[Row]:
+    yield "best_known", float(runs["best_known"].iloc[0]), _NOTHING, _NOTHING
+    for fraction in params.thresholds:
+        name = threshold_name(fraction)
+        yield name, median_env_steps(runs[name].to_numpy()), _NOTHING, _NOTHING
+
+
+def _follower_metrics(
+    runs: pd.DataFrame, params: EvaluateParams, names: list[str]
+) -> Iterator[Row]:
+    if study_of(str(runs["setting"].iloc[0])) != "truncated_follower":
+        return
+    for metric, column in (
+        ("leader_return_optimal_mean", "final_optimal"),
+        ("follower_kl_mean", "final_kl"),
+    ):
+        values = _scores(runs[column])
+        yield metric, float(mean(values)), *_interval(mean, values, params, names, metric)
+    yield "follower_accuracy_max", float(runs["accuracy_max"].max()), _NOTHING, _NOTHING
+
+
+def _scores(column: pd.Series) -> Floats:
+    return column.to_numpy(dtype=np.float64)[:, None]
+
+
+def _interval(
+    statistic: Callable[..., Floats],
+    values: Floats,
+    params: EvaluateParams,
+    names: list[str],
+    metric: str,
+) -> tuple[float, float]:
+    low, high = stratified_bootstrap(
+        statistic,
+        values,
+        generator=named_generator(params.seed, metric, *names),
+        replicates=params.replicates,
+        confidence=params.confidence,
+    )
+    return float(low), float(high)
+
+
+def _published_rows(table: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
+    """One row per `published` setting of the main comparison that the paper's figures show."""
+    settings = with_conditions(
+        table[table["variant"] == "published"][[*GROUP, "seeds"]].drop_duplicates()
+    )
+    settings = settings[settings["study"] == "main"]
+    joined = settings.merge(published, on=["problem", "estimator", "temperature", "budget"])
+    joined = joined.assign(
+        metric="published_mean", value=joined["published_mean"], low=_NOTHING, high=_NOTHING
+    )
+    return joined[list(SUMMARY_COLUMNS)]
+
+
+def headline_metrics(summary: pd.DataFrame, baselines: pd.DataFrame) -> dict[str, Any]:
+    """The few numbers that `dvc metrics` shows: main comparison, first temperature of each problem.
+
+    Args:
+        summary: columns `SUMMARY_COLUMNS`.
+        baselines: columns `BASELINE_COLUMNS`, in the order of params.yaml.
+
+    Returns:
+        problem -> estimator -> variant -> "budget_<B>" (left out for estimators that sample
+        nothing) -> "leader_return_mean", and problem -> "best_known" -> variant. Finite only.
+    """
+    metrics: dict[str, Any] = {}
+    first = baselines.drop_duplicates("problem").set_index("problem")["temperature"]
+    shown = baselines[baselines["temperature"] == baselines["problem"].map(first)]
+    for problem, variant, best in shown[["problem", "variant", "best_known"]].to_numpy():
+        metrics.setdefault(problem, {}).setdefault("best_known", {})[variant] = round(
+            float(best), 6
+        )
+    rows = with_conditions(summary[summary["metric"] == "leader_return_mean"])
+    rows = rows[(rows["study"] == "main") & (rows["temperature"] == rows["problem"].map(first))]
+    for _, row in rows[np.isfinite(rows["value"])].iterrows():
+        place = metrics[row["problem"]].setdefault(row["estimator"], {})
+        place = place.setdefault(row["variant"], {})
+        if row["budget"]:
+            place = place.setdefault(f"budget_{row['budget']}", {})
+        place["leader_return_mean"] = round(float(row["value"]), 6)
+    return metrics

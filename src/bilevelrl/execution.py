@@ -1,0 +1,135 @@
+"""Run many independent tasks on some processes, remembering every finished piece.
+
+Workers return results; only the parent writes files. Results do not depend on backend, number of
+processes, or which pieces were already known.
+"""
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import warnings
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import joblib
+import numba
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from bilevelrl.config import Runtime
+from bilevelrl.records import write_atomically
+
+Arrays = dict[str, NDArray[Any]]
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+def content_key(content: Mapping[str, Any]) -> str:
+    """SHA-256 of the content as canonical JSON."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+class ResultCache:
+    """Arrays by content key in a git-ignored folder; survives kills, never part of a result.
+
+    Args:
+        folder: where; created when first written to.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def get(self, key: str) -> Arrays | None:
+        """What was stored under the key, or None; a damaged file is absent, with a warning."""
+        path = self._path(key)
+        if not path.exists():
+            return None
+        try:
+            with np.load(path) as file:
+                return {name: file[name] for name in file.files}
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError) as error:
+            warnings.warn(f"{path} is damaged ({error}); computing it again", stacklevel=2)
+            return None
+
+    def put(self, key: str, arrays: Arrays) -> None:
+        """Store in one step: a kill leaves all or nothing."""
+        buffer = io.BytesIO()
+        np.savez(buffer, **arrays)  # type: ignore[arg-type]
+        write_atomically(self._path(key), buffer.getvalue())
+
+    def _path(self, key: str) -> Path:
+        return self._folder / key[:2] / f"{key}.npz"
+
+
+def work_folder() -> Path:
+    """BILEVELRL_WORK, or .work below DVC_ROOT or the current folder."""
+    root = Path(os.environ.get("DVC_ROOT", "."))
+    return Path(os.environ.get("BILEVELRL_WORK", root / ".work"))
+
+
+def _thread_limit() -> int:
+    limit: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+    return limit
+
+
+def _limited(threads: int, function: Callable[[Task], Result], task: Task) -> Result:
+    os.environ["OMP_NUM_THREADS"] = "1"
+    numba.set_num_threads(min(threads, _thread_limit()))
+    return function(task)
+
+
+def run_tasks(
+    function: Callable[[Task], Result],
+    tasks: Sequence[Task],
+    runtime: Runtime,
+    *,
+    weights: Sequence[int] | None = None,
+    description: str = "",
+) -> Iterator[tuple[int, Result]]:
+    """Yield (position, function(task)) as tasks finish, in any order.
+
+    Args:
+        function: importable by the workers.
+        tasks: each is sent to one worker.
+        runtime: backend, processes, threads per process.
+        weights: progress units of each task (1 each by default), e.g. the runs in a chunk.
+        description: left of the progress bar, which appears on terminals only.
+    """
+    units = list(weights or [1] * len(tasks))
+    with contextlib.ExitStack() as stack:
+        if runtime.backend == "dask":
+            from dask.distributed import Client
+
+            stack.enter_context(Client(runtime.dask_scheduler))  # type: ignore[no-untyped-call]
+            stack.enter_context(joblib.parallel_config(backend="dask"))
+        bar = stack.enter_context(
+            tqdm(total=sum(units), desc=description, unit="run", disable=None)
+        )
+        if runtime.backend == "loky" and (runtime.jobs == 1 or len(tasks) == 1):
+            for position, task in enumerate(tasks):
+                result = _limited(runtime.threads, function, task)
+                bar.update(units[position])
+                yield position, result
+            return
+        parallel = joblib.Parallel(
+            n_jobs=None if runtime.backend == "dask" else runtime.jobs,
+            return_as="generator_unordered",
+        )
+        for position, result in parallel(
+            joblib.delayed(_numbered)(position, runtime.threads, function, task)
+            for position, task in enumerate(tasks)
+        ):
+            bar.update(units[position])
+            yield position, result
+
+
+def _numbered(
+    position: int, threads: int, function: Callable[[Task], Result], task: Task
+) -> tuple[int, Result]:
+    return position, _limited(threads, function, task)

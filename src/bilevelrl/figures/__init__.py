@@ -1,0 +1,1 @@
+"""Drawing of tables that the pipeline wrote."""

@@ -1,0 +1,106 @@
+"""Learning curves, one panel per sample budget, with the published ones behind."""
+
+from typing import Any, Literal
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import EngFormatter
+
+from bilevelrl.figures import style
+
+Axis = Literal["update", "env_steps"]
+_AXIS_LABELS = {
+    "update": "leader updates",
+    "env_steps": "transitions sampled by the leader, oracle not counted",
+}
+_COLUMNS = 2
+
+
+def learning_curves(
+    curves: pd.DataFrame, published: pd.DataFrame, best_known: pd.DataFrame, x: Axis
+) -> Figure:
+    """Interquartile mean of J with its interval.
+
+    Args:
+        curves: columns estimator, variant, budget, update, env_steps, iqm, low, high; rows of one
+            temperature. Estimators with budget 0 sample nothing: they appear in every panel
+            against updates and in none against transitions.
+        published: columns estimator, budget, update, leader_return; drawn thin where listed.
+        best_known: columns variant, best_known; one line each.
+        x: horizontal axis.
+
+    Returns:
+        Two panels per row; a placeholder if there is nothing to draw.
+    """
+    budgets = sorted(set(curves["budget"]) - {0})
+    if not budgets:
+        return style.placeholder("Learning curves")
+    num_rows = -(-len(budgets) // _COLUMNS)
+    with style.theme():
+        figure, axes = style.new_figure(
+            8.0, 2.6 * num_rows + 1.0, num_rows, _COLUMNS, sharex=True, sharey=True
+        )
+        panels = [ax for row in axes for ax in row]
+        for ax, budget in zip(panels, budgets, strict=False):
+            shown = curves[curves["budget"].isin([budget, 0] if x == "update" else [budget])]
+            _panel(ax, shown, published[published["budget"] == budget], budget, x)
+            _best_known(ax, best_known[best_known["variant"].isin(shown["variant"])])
+        for ax in panels[len(budgets) :]:
+            ax.set_axis_off()
+        for row in axes:
+            row[0].set_ylabel("leader return J(θ)\nIQM over seeds")
+        for ax in axes[-1]:
+            ax.set_xlabel(_AXIS_LABELS[x])
+        drawn = curves if x == "update" else curves[curves["budget"] > 0]
+        _legend(figure, drawn, with_published=not published.empty)
+    return figure
+
+
+def _panel(ax: Axes, curves: pd.DataFrame, published: pd.DataFrame, budget: int, x: Axis) -> None:
+    scale = budget if x == "env_steps" else 1
+    for estimator, rows in published.groupby("estimator"):
+        colour = style.ESTIMATORS[str(estimator)].colour
+        known = rows[rows["update"] > 0] if x == "env_steps" else rows
+        ax.plot(known["update"] * scale, known["leader_return"], color=colour, **_PUBLISHED)
+    for estimator, variant, rows in style.groups(curves):
+        colour = style.ESTIMATORS[estimator].colour
+        look = style.line_style(estimator, variant)
+        if variant == "published":
+            look["marker"] = "none"
+        ax.fill_between(
+            rows[x], rows["low"], rows["high"], color=colour, alpha=style.BAND_ALPHA, linewidth=0
+        )
+        ax.plot(rows[x], rows["iqm"], markevery=(3, 12), **look)
+    ax.set_title(f"{budget} transitions per update")
+    if x == "env_steps":
+        ax.set_xscale("log")
+    ax.xaxis.set_major_formatter(EngFormatter(sep=""))
+
+
+_PUBLISHED: dict[str, Any] = {"linestyle": (0, (1.0, 1.0)), "linewidth": 0.9, "alpha": 0.85}
+
+
+def _best_known(ax: Axes, best_known: pd.DataFrame) -> None:
+    for variant, value in zip(best_known["variant"], best_known["best_known"], strict=True):
+        ax.axhline(value, **best_known_style(variant))
+
+
+def best_known_style(variant: str) -> dict[str, Any]:
+    """Line of the best known J of a variant."""
+    dashes = (0, (8.0, 2.0)) if style.VARIANTS[variant][1] else (0, (2.0, 2.0))
+    return {"color": style.BEST_KNOWN_COLOUR, "linewidth": 0.9, "linestyle": dashes, "zorder": 1}
+
+
+def _legend(figure: Figure, curves: pd.DataFrame, *, with_published: bool) -> None:
+    handles = style.estimator_handles(curves)
+    handles.append(style.band_handle("bootstrap interval"))
+    if with_published:
+        handles.append(
+            Line2D([], [], color="0.3", label="published mean, same colour", **_PUBLISHED)
+        )
+    for variant in style.variant_order(curves["variant"]):
+        text = "best known J" + style.VARIANTS[variant][0]
+        handles.append(Line2D([], [], label=text, **best_known_style(variant)))
+    style.legend_below(figure, handles, columns=4)

@@ -1,0 +1,191 @@
+"""How every figure looks: one table of labels, colours and line styles, and byte-stable saving."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import pandas as pd
+import seaborn as sns
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+LineStyle = str | tuple[int, tuple[float, ...]]
+
+
+@dataclass(frozen=True)
+class EstimatorStyle:
+    """How one estimator looks in every figure.
+
+    Attributes:
+        label: name for people.
+        colour: from Okabe and Ito's colour-blind-safe set (without its yellow, faint on white).
+        line: dash pattern, a second cue beside the colour.
+        marker: of single points.
+    """
+
+    label: str
+    colour: str
+    line: LineStyle
+    marker: str
+
+
+#: Order is that of legends and tables. Lines that coincide (SoBiRL is Naive in FourRooms) have
+#: dash patterns that let the lower one through.
+ESTIMATORS: dict[str, EstimatorStyle] = {
+    "bc_hg": EstimatorStyle("BC-HG", "#D55E00", "-", "o"),
+    "hpgd_mc": EstimatorStyle("HPGD (MC)", "#0072B2", "-", "s"),
+    "hpgd_sa": EstimatorStyle("HPGD (SA)", "#56B4E9", "-", "D"),
+    "hpgd_oracle": EstimatorStyle("HPGD (oracle)", "#009E73", "-", "^"),
+    "sobirl": EstimatorStyle("SoBiRL", "#CC79A7", "-", "v"),
+    "naive": EstimatorStyle("Naive-PGD", "#7F7F7F", (0, (3.0, 3.0)), "P"),
+    "zero_order": EstimatorStyle("Zero order", "#E69F00", (0, (6.0, 2.0)), "X"),
+    "exact": EstimatorStyle("Exact", "#000000", (0, (6.0, 1.5, 1.0, 1.5)), "h"),
+}
+#: Suffix of the label and whether markers are filled. `published` is the default and says nothing.
+VARIANTS: dict[str, tuple[str, bool]] = {
+    "published": ("", True),
+    "corrected": (", corrected", False),
+    "improved": (", improved", False),
+}
+BAND_ALPHA = 0.18
+BEST_KNOWN_COLOUR = "#4D4D4D"
+DPI = 150
+
+
+def estimator_order(names: Iterable[str]) -> list[str]:
+    """Names in the order of legends; unknown ones are refused.
+
+    Raises:
+        KeyError: if an estimator has no style.
+    """
+    present = set(names)
+    unknown = present - set(ESTIMATORS)
+    if unknown:
+        raise KeyError(f"no style for {sorted(unknown)}; add them to figures.style.ESTIMATORS")
+    return [name for name in ESTIMATORS if name in present]
+
+
+def variant_order(names: Iterable[str]) -> list[str]:
+    """Names in the order of legends; unknown ones are refused.
+
+    Raises:
+        KeyError: if a variant has no style.
+    """
+    present = set(names)
+    unknown = present - set(VARIANTS)
+    if unknown:
+        raise KeyError(f"no style for {sorted(unknown)}; add them to figures.style.VARIANTS")
+    return [name for name in VARIANTS if name in present]
+
+
+def groups(table: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    """(estimator, variant, rows) in the order of legends."""
+    for estimator in estimator_order(table["estimator"]):
+        rows = table[table["estimator"] == estimator]
+        for variant in variant_order(rows["variant"]):
+            yield estimator, variant, rows[rows["variant"] == variant]
+
+
+def label(estimator: str, variant: str = "published") -> str:
+    """Name of an estimator for people."""
+    return ESTIMATORS[estimator].label + VARIANTS[variant][0]
+
+
+def line_style(estimator: str, variant: str = "published") -> dict[str, Any]:
+    """Keyword arguments of a line with markers."""
+    style = ESTIMATORS[estimator]
+    filled = VARIANTS[variant][1]
+    return {
+        "color": style.colour,
+        "linestyle": style.line if filled else (0, (1.0, 1.2)),
+        "marker": style.marker,
+        "markerfacecolor": style.colour if filled else "white",
+        "markeredgecolor": "white" if filled else style.colour,
+        "markeredgewidth": 0.6 if filled else 1.0,
+    }
+
+
+@contextmanager
+def theme() -> Iterator[None]:
+    """The rcParams of every figure, for the duration of a `with` block."""
+    parameters = {
+        **sns.axes_style("whitegrid"),
+        **sns.plotting_context("paper"),
+        "font.family": "DejaVu Sans",  # ships with matplotlib, so figures do not vary by machine
+        "font.size": 9.0,
+        "axes.labelsize": 9.0,
+        "axes.titlesize": 9.5,
+        "legend.fontsize": 8.5,
+        "xtick.labelsize": 8.5,
+        "ytick.labelsize": 8.5,
+        "axes.edgecolor": "0.6",
+        "grid.color": "0.9",
+        "grid.linewidth": 0.6,
+        "lines.linewidth": 1.5,
+        "lines.markersize": 5.5,
+        "pdf.fonttype": 42,  # real text in the PDF
+    }
+    with matplotlib.rc_context(parameters):
+        yield
+
+
+def new_figure(
+    width: float, height: float, rows: int = 1, columns: int = 1, **grid: Any
+) -> tuple[Figure, list[list[Axes]]]:
+    """A figure, in inches, with a rows × columns grid of axes that never overlap."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False, **grid)
+    return figure, [list(row) for row in axes]
+
+
+def placeholder(what: str) -> Figure:
+    """Stands for a figure whose study is not in the grid."""
+    figure, ((ax,),) = new_figure(5.0, 1.6)
+    ax.set_axis_off()
+    ax.text(0.5, 0.5, f"{what}: not in this grid", ha="center", va="center", fontsize=10.0)
+    return figure
+
+
+def legend_below(figure: Figure, handles: list[Artist], columns: int) -> None:
+    """One legend for all panels, under them."""
+    figure.legend(
+        handles=handles,
+        loc="outside lower center",
+        ncols=min(columns, len(handles)),
+        frameon=False,
+        handlelength=2.6,
+        columnspacing=1.4,
+    )
+
+
+def estimator_handles(table: pd.DataFrame, marked: Iterable[str] = ("corrected",)) -> list[Artist]:
+    """Legend entries of the estimators and variants of a table; markers on variants in `marked`."""
+    marked, handles = set(marked), list[Artist]()
+    for estimator, variant, _ in groups(table):
+        look = line_style(estimator, variant) | ({} if variant in marked else {"marker": "none"})
+        handles.append(Line2D([], [], label=label(estimator, variant), **look))
+    return handles
+
+
+def band_handle(text: str) -> Artist:
+    """Legend entry of the shaded interval."""
+    return Patch(facecolor="0.5", alpha=2.0 * BAND_ALPHA, label=text)
+
+
+def save(figure: Figure, stem: Path) -> None:
+    """Write `stem`.png and `stem`.pdf, the same bytes for the same figure.
+
+    Both formats would otherwise record the software version and the PDF also the time.
+    """
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    png: dict[str, Any] = {"Software": None}
+    pdf: dict[str, Any] = {"CreationDate": None, "Producer": None, "Creator": None}
+    # Not `with_suffix`, which would cut "_temperature_0.001" at its decimal point.
+    figure.savefig(f"{stem}.png", dpi=DPI, metadata=png)
+    figure.savefig(f"{stem}.pdf", metadata=pdf)

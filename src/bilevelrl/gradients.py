@@ -1,0 +1,158 @@
+"""Replicated estimates at fixed θ, to be compared with the exact hypergradient."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bilevelrl.cells import ESTIMATORS, Group, make_group
+from bilevelrl.config import FollowerParams, FourRoomsParams, GradientParams, Params, Setting
+from bilevelrl.critics.exact import ExactCritic
+from bilevelrl.estimators.boltzmann_covariance import BoltzmannCovariance
+from bilevelrl.estimators.exact import exact_hypergradient
+from bilevelrl.estimators.hpgd import HPGD
+from bilevelrl.estimators.protocol import Estimator
+from bilevelrl.execution import run_tasks
+from bilevelrl.seeding import Streams, stream
+from bilevelrl.training import ascend
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """One estimator at one θ with one budget.
+
+    Attributes:
+        point: name of θ.
+        theta: shape (D,).
+        estimator: name in params.yaml.
+        variant: "published" or "corrected".
+        critic: "learned", "exact" or "none".
+        budget: transitions per estimate; 0 for model-based estimators.
+        params: of the study.
+        constants: of the problem.
+        followers: solver settings.
+    """
+
+    point: str
+    theta: Floats
+    estimator: str
+    variant: str
+    critic: str
+    budget: int
+    params: GradientParams
+    constants: FourRoomsParams
+    followers: FollowerParams
+
+
+def points(
+    params: GradientParams, constants: FourRoomsParams, followers: FollowerParams
+) -> dict[str, Floats]:
+    """θ at which estimators are compared: generic ones, and some along an exact trajectory."""
+    num_updates = max(params.trajectory_updates, default=0) + 1
+    setting = _setting(params, "published", 0, num_updates, spread=params.trajectory_spread)
+    group = make_group([setting], constants, followers)
+    found = {
+        "near zero": 0.01
+        * stream(params.trajectory_seed, "initial_parameters").standard_normal(
+            group.problem.num_parameters
+        ),
+        "sine": np.sin(np.arange(group.problem.num_parameters, dtype=np.float64)),
+    }
+    steps = ascend(
+        group.game,
+        ESTIMATORS["exact"](group),
+        Streams([params.trajectory_seed]),
+        step_size=np.array([0.5]),
+        num_updates=num_updates,
+        max_gradient_norm=1.0,
+    )
+    for step in steps:
+        if step.update in params.trajectory_updates:
+            found[f"exact ascent, update {step.update}"] = step.theta[0]
+    return found
+
+
+def studies(params: Params, problem: str) -> list[Study]:
+    """Everything that the gradients stage computes, the largest budgets first."""
+    own = params.gradients[problem]
+    constants: FourRoomsParams = getattr(params.problems, problem)
+    kinds = [
+        ("bc_hg", "published", "learned"), ("bc_hg", "corrected", "learned"),
+        ("bc_hg", "corrected", "exact"), ("hpgd_sa", "published", "learned"),
+        ("hpgd_mc", "published", "none"), ("hpgd_oracle", "published", "none"),
+        ("sobirl", "published", "none"), ("naive", "published", "none"),
+        ("naive", "corrected", "none"),
+    ]  # fmt: skip
+    return [
+        Study(point, theta, *kind, budget, own, constants, params.followers)
+        for budget in sorted(own.budgets, reverse=True)
+        for kind in kinds
+        for point, theta in points(own, constants, params.followers).items()
+    ] + [
+        Study(point, theta, "zero_order", "published", "none", 0, own, constants, params.followers)
+        for point, theta in points(own, constants, params.followers).items()
+    ]
+
+
+def _setting(
+    params: GradientParams, variant: Any, budget: int, num_updates: int = 1, spread: float = 1.0
+) -> Setting:
+    return Setting(
+        variant=variant,
+        temperature=params.temperature,
+        step_size=1.0,
+        first_seed=params.first_seed,
+        num_seeds=params.replicates,
+        num_updates=num_updates,
+        initial_spread=spread,
+        env_steps_per_update=budget or None,
+        num_envs=params.num_envs,
+        critic_step_size=params.critic_step_size,
+        oracle_steps_per_update=params.oracle_steps_per_update,
+        radius=params.radius,
+    )
+
+
+def _estimator(study: Study, group: Group) -> Estimator:
+    estimator = ESTIMATORS[study.estimator](group)
+    if study.critic == "exact":
+        assert isinstance(estimator, BoltzmannCovariance | HPGD)
+        estimator = replace(estimator, critic=ExactCritic(group.problem.planner))
+    return estimator
+
+
+def replicate(study: Study) -> tuple[Floats, Floats]:
+    """Independent estimates at one θ.
+
+    Returns:
+        The estimates, shape (n, D), each from its own seed, and the exact hypergradient, shape
+        (D,).
+    """
+    setting = _setting(study.params, study.variant, study.budget)
+    group = make_group([setting] * setting.num_seeds, study.constants, study.followers)
+    streams = Streams(list(setting.seeds))
+    theta = np.tile(study.theta, (setting.num_seeds, 1))
+    answer = group.game.respond(theta, group.game.follower.start(len(theta), streams), streams)
+    estimator = _estimator(study, group)
+    memory = estimator.start(streams)
+    batches = 1
+    if study.critic == "learned":
+        batches += -(-study.params.warm_up_steps // study.budget)
+    for _ in range(batches):
+        estimate = estimator.estimate(theta, answer, memory, streams)
+    truth = exact_hypergradient(group.problem, theta[:1], answer.policy[:1], group.temperature[:1])
+    return estimate.gradient, truth.total[0]
+
+
+def replicate_all(params: Params, problem: str) -> Iterator[tuple[Study, Floats, Floats]]:
+    """Run every study; yields (study, estimates, exact hypergradient) in the order of `studies`."""
+    tasks: Sequence[Study] = studies(params, problem)
+    results: dict[int, tuple[Floats, Floats]] = dict(
+        run_tasks(replicate, tasks, params.runtime, description=f"gradients of {problem}")
+    )
+    for position, study in enumerate(tasks):
+        yield study, *results[position]

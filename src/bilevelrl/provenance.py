@@ -1,0 +1,63 @@
+"""Which source files a result depends on, and one digest over them."""
+
+import ast
+import hashlib
+import importlib.metadata
+from functools import cache
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent
+
+
+def imported_modules(path: Path) -> set[str]:
+    """Dotted names that the file imports, `from a import b` counted as both a and a.b."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            names.add(node.module)
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return names
+
+
+def source_closure(path: Path) -> tuple[Path, ...]:
+    """The file and all files of this package that it imports, directly or not, sorted."""
+    seen: set[Path] = set()
+    waiting = [path]
+    while waiting:
+        current = waiting.pop()
+        if current in seen:
+            continue
+        seen.add(current)
+        for name in imported_modules(current):
+            parts = name.split(".")
+            if parts[0] != PACKAGE.name:
+                continue
+            module = PACKAGE.joinpath(*parts[1:])
+            candidates = (module.with_suffix(".py"), module / "__init__.py")
+            waiting += [candidate for candidate in candidates if candidate.is_file()]
+    return tuple(sorted(seen))
+
+
+@cache
+def code_digest(module: str, values: tuple[str, ...] = ()) -> str:
+    """SHA-256 over all that `bilevelrl.<module>` runs: its source closure, NumPy and Numba.
+
+    Args:
+        module: dotted name below the package.
+        values: modules to leave out because they only hold values that the caller has in its key.
+    """
+    digest = hashlib.sha256()
+    left_out = {_file(name) for name in values}
+    for path in source_closure(_file(module)):
+        if path not in left_out:
+            name = str(path.relative_to(PACKAGE))
+            digest.update(name.encode() + b"\0" + path.read_bytes() + b"\0")
+    for package in ("numba", "numpy"):
+        digest.update(f"{package}=={importlib.metadata.version(package)}\0".encode())
+    return digest.hexdigest()
+
+
+def _file(module: str) -> Path:
+    return PACKAGE.joinpath(*module.split(".")).with_suffix(".py")

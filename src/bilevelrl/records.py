@@ -1,0 +1,187 @@
+"""Every table that one stage writes and another reads: columns, types, reading and writing."""
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+#: One row per (setting, seed, recorded update) of a cell; a row closes a window of updates.
+CURVE_COLUMNS: dict[str, str] = {
+    "problem": "string",
+    "estimator": "string",
+    "variant": "string",
+    "setting": "string",  # conditions as sorted key=value pairs joined by ";"
+    "seed": "int64",
+    "update": "int64",  # 0-based; values are those before this update's step
+    "env_steps": "int64",  # transitions consumed before this update
+    "oracle_steps": "int64",
+    "leader_return": "float64",  # exact J(θ) under what the follower plays
+    "leader_return_mean": "float64",  # mean of the same over all updates of the window
+    "leader_return_sampled": "float64",  # what the leader's own batch showed
+    "leader_return_optimal": "float64",  # exact J(θ) under the exact best response
+    "gradient_norm": "float64",
+    "direct_norm": "float64",
+    "indirect_norm": "float64",
+    "cosine": "float64",  # estimate against the exact hypergradient
+    "follower_accuracy": "float64",  # certified bound on the soft value error
+    "follower_kl": "float64",  # mean over states of KL(played || best response)
+}
+#: One row per (point, estimator, variant, critic, env_steps_per_update).
+GRADIENT_COLUMNS: dict[str, str] = {
+    "problem": "string",
+    "point": "string",  # where θ comes from
+    "estimator": "string",
+    "variant": "string",
+    "critic": "string",  # "learned", "exact" or "none"
+    "env_steps_per_update": "int64",
+    "replicates": "int64",
+    "exact_norm": "float64",  # |dJ/dθ|
+    "bias": "float64",  # |mean - dJ/dθ|, its own sampling error removed in quadrature, floor 0
+    "bias_error": "float64",  # standard error of the mean estimate: sqrt(trace(cov) / replicates)
+    "standard_deviation": "float64",  # sqrt(trace(cov)) of one estimate
+    "rmse": "float64",
+    "cosine_mean": "float64",  # mean cosine of one estimate with dJ/dθ
+    "cosine_of_mean": "float64",  # cosine of the mean estimate with dJ/dθ
+}
+SUMMARY_COLUMNS = (
+    "problem", "estimator", "variant", "setting", "metric", "value", "low", "high", "seeds",
+)  # fmt: skip
+
+
+class CorruptRecord(RuntimeError):
+    """A file between two stages is missing, unreadable, or not what its writer promised."""
+
+
+@dataclass(frozen=True)
+class RunIdentity:
+    """Which run this is.
+
+    Attributes:
+        problem, estimator, variant: names as in params.yaml.
+        setting: the conditions, sorted key=value pairs joined by ";".
+        seed: of the run.
+        run_key: digest of everything that determines the result.
+        hyperparameters: all resolved parameters of the run, conditions included.
+    """
+
+    problem: str
+    estimator: str
+    variant: str
+    setting: str
+    seed: int
+    run_key: str
+    hyperparameters: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """Everything that the leaders stage writes for one problem and estimator.
+
+    Attributes:
+        runs: identities, in the order of `theta`.
+        theta: final leader parameters, shape (R, D).
+        curves: columns `CURVE_COLUMNS`.
+    """
+
+    runs: tuple[RunIdentity, ...]
+    theta: NDArray[np.float64]
+    curves: pd.DataFrame
+
+    def write(self, folder: Path) -> None:
+        """Write runs.json, theta.npy and curves.parquet; byte-stable."""
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / "runs.json", [asdict(run) for run in self.runs])
+        np.save(folder / "theta.npy", self.theta)
+        write_parquet(folder / "curves.parquet", self.curves, CURVE_COLUMNS)
+
+    @classmethod
+    def read(cls, folder: Path) -> "Cell":
+        """Read what `write` wrote.
+
+        Raises:
+            CorruptRecord: if a file is missing, unreadable or inconsistent.
+        """
+        runs = tuple(RunIdentity(**entry) for entry in read_json(folder / "runs.json"))
+        try:
+            theta = np.load(folder / "theta.npy")
+        except (OSError, ValueError, EOFError) as error:
+            raise CorruptRecord(f"{folder / 'theta.npy'}: {error}") from error
+        if len(theta) != len(runs):
+            raise CorruptRecord(
+                f"{folder}: {len(theta)} rows in theta.npy, {len(runs)} in runs.json"
+            )
+        return cls(runs, theta, read_parquet(folder / "curves.parquet", CURVE_COLUMNS))
+
+
+def setting_string(conditions: dict[str, Any]) -> str:
+    """Sorted key=value pairs joined by ";", floats in their shortest form."""
+    return ";".join(f"{key}={value}" for key, value in sorted(conditions.items()))
+
+
+def setting_dict(setting: str) -> dict[str, str]:
+    """The inverse of `setting_string`, all values as text."""
+    return dict(pair.split("=", 1) for pair in setting.split(";") if pair)
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace `path` in one step, so that a kill leaves the old file or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
+    temporary.write_bytes(content)
+    os.replace(temporary, path)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write indented, key-sorted JSON."""
+    text = json.dumps(content, indent=2, sort_keys=True, allow_nan=False)
+    write_atomically(path, f"{text}\n".encode())
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON.
+
+    Raises:
+        CorruptRecord: if the file is missing or not JSON.
+    """
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise CorruptRecord(f"{path}: {error}") from error
+
+
+def write_parquet(path: Path, table: pd.DataFrame, columns: dict[str, str]) -> None:
+    """Write exactly `columns`, in this order and with these types."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table[list(columns)].astype(columns).to_parquet(path, index=False)
+
+
+def read_parquet(path: Path, columns: dict[str, str]) -> pd.DataFrame:
+    """Read a table and check its columns.
+
+    Raises:
+        CorruptRecord: if the file is missing, unreadable, or has other columns.
+    """
+    try:
+        table = pd.read_parquet(path)
+    except Exception as error:  # pyarrow raises many kinds, none with a common base but this
+        raise CorruptRecord(f"{path}: {error}") from error
+    if list(table.columns) != list(columns):
+        raise CorruptRecord(f"{path}: expected columns {list(columns)}, got {list(table.columns)}")
+    return table
+
+
+def write_csv(path: Path, table: pd.DataFrame) -> None:
+    """Write a small, git-tracked table: Unix line ends, 10 digits, empty for missing."""
+    content = table.to_csv(index=False, float_format="%.10g", lineterminator="\n")
+    write_atomically(path, content.encode())
+
+
+def concatenate(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """Stack tables with equal columns."""
+    return pd.concat(list(tables), ignore_index=True)

@@ -1,0 +1,65 @@
+"""Random numbers: one stream per (seed, consumer), drawn for all runs of a batch at once.
+
+Nothing here touches global state. A run's numbers depend on its seed and on the consumer's own
+draws only, so neither the other runs of a batch nor more frequent evaluation can change them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Consumer = Literal["initial_parameters", "rollout", "oracle", "critic", "follower", "zero_order"]
+
+_CONSUMERS: dict[Consumer, int] = {
+    "initial_parameters": 0,
+    "rollout": 1,
+    "oracle": 2,
+    "critic": 3,
+    "follower": 4,
+    "zero_order": 5,
+}
+
+
+def stream(seed: int, consumer: Consumer) -> np.random.Generator:
+    """The generator of one consumer of one run, from `SeedSequence([seed, consumer])`."""
+    return np.random.default_rng(np.random.SeedSequence([seed, _CONSUMERS[consumer]]))
+
+
+@dataclass(frozen=True, eq=False)
+class Streams:
+    """The streams of a batch of runs.
+
+    Attributes:
+        seeds: one per run, length R. Equal seeds give equal numbers.
+    """
+
+    seeds: Sequence[int]
+    _generators: dict[Consumer, list[np.random.Generator]] = field(default_factory=dict)
+    _buffers: dict[tuple[Consumer, tuple[int, ...]], NDArray[np.float64]] = field(
+        default_factory=dict
+    )
+
+    def uniforms(self, consumer: Consumer, shape: tuple[int, ...]) -> NDArray[np.float64]:
+        """Uniform numbers in [0, 1), shape (R, *shape).
+
+        The array is reused: it holds until the next call with the same consumer and shape.
+        """
+        key = (consumer, shape)
+        if key not in self._buffers:
+            self._buffers[key] = np.empty((len(self.seeds), *shape))
+        block = self._buffers[key]
+        for generator, row in zip(self._of(consumer), block, strict=True):
+            generator.random(out=row)
+        return block
+
+    def normals(self, consumer: Consumer, shape: tuple[int, ...]) -> NDArray[np.float64]:
+        """Standard normal numbers, shape (R, *shape)."""
+        return np.stack([generator.standard_normal(shape) for generator in self._of(consumer)])
+
+    def _of(self, consumer: Consumer) -> list[np.random.Generator]:
+        if consumer not in self._generators:
+            self._generators[consumer] = [stream(seed, consumer) for seed in self.seeds]
+        return self._generators[consumer]

@@ -1,0 +1,19 @@
+"""MLflow as a view: it shows finished runs, no stage reads it, the files under DVC can rebuild it.
+
+The only package that imports mlflow, and only when a `Tracker` is first used.
+"""
+
+from bilevelrl.tracking.finished_runs import Attach, FinishedRun, finished_runs
+from bilevelrl.tracking.tracker import Counts, Outcome, Tracker, sync_cell, tracking_uri, workspace
+
+__all__ = [
+    "Attach",
+    "Counts",
+    "FinishedRun",
+    "Outcome",
+    "Tracker",
+    "finished_runs",
+    "sync_cell",
+    "tracking_uri",
+    "workspace",
+]

@@ -1,0 +1,23 @@
+"""Fixtures shared by all tests."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from bilevelrl.problems.four_rooms import FourRooms, SlipKernels
+
+
+@pytest.fixture(params=["corrected", "published"])
+def slip_kernels(request: pytest.FixtureRequest) -> SlipKernels:
+    return request.param  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def problem(slip_kernels: SlipKernels) -> FourRooms:
+    return FourRooms(slip_kernels=slip_kernels)
+
+
+@pytest.fixture
+def theta() -> NDArray[np.float64]:
+    """Generic leader parameters of three runs: no symmetry, penalties from tiny to dominant."""
+    return 1.5 * np.random.default_rng(20).standard_normal((3, 105))

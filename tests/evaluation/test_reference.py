@@ -1,0 +1,87 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bilevelrl.evaluation.reference import against_published, published_means, read_references
+from bilevelrl.records import CorruptRecord
+
+REFERENCE = Path(__file__).parents[2] / "reference"
+#: Spec 9.3, last-1000 means at temperature 0.003 read independently off the same figures.
+SPEC = {
+    ("bc_hg", 100): 0.546,
+    ("bc_hg", 400): 0.520,
+    ("bc_hg", 1000): 0.265,
+    ("hpgd_mc", 100): 0.099,
+    ("hpgd_mc", 400): 0.235,
+    ("hpgd_mc", 1000): 0.258,
+    ("hpgd_sa", 100): 0.410,
+    ("hpgd_oracle", 400): 0.527,
+    ("naive", 1000): 0.0013,
+    ("sobirl", 100): 0.0013,
+}
+
+
+@pytest.fixture
+def reference() -> pd.DataFrame:
+    return read_references(REFERENCE, ["four_rooms", "a_problem_without_published_curves"])
+
+
+@pytest.mark.parametrize("key", SPEC)
+def test_published_means_are_those_of_the_figures(
+    reference: pd.DataFrame, key: tuple[str, int]
+) -> None:
+    means = published_means(reference).set_index(["estimator", "temperature", "budget"])
+    estimator, budget = key
+    assert means.loc[(estimator, 0.003, budget), "published_mean"] == pytest.approx(
+        SPEC[key], abs=2e-3
+    )
+
+
+def summary_of(
+    estimator: str, mean: float, error: float, variant: str = "published"
+) -> pd.DataFrame:
+    table = pd.DataFrame(
+        {"metric": ["leader_return_mean", "leader_return_se"], "value": [mean, error]}
+    )
+    setting = "env_steps_per_update=100;temperature=0.003"
+    return table.assign(
+        problem="four_rooms", estimator=estimator, variant=variant, setting=setting, seeds=10
+    )
+
+
+@pytest.mark.parametrize(
+    ("estimator", "mean", "error", "within"),
+    [
+        ("bc_hg", 0.545304, 0.0, True),
+        ("bc_hg", 0.545304 + 2.9 * 0.009713, 0.0, True),
+        ("bc_hg", 0.545304 + 3.1 * 0.009713, 0.0, False),
+        ("bc_hg", 0.545304 + 3.1 * 0.009713, 0.01, True),  # our own error counts too
+        ("naive", 0.00128, 3e-8, True),  # neither side has an error to speak of
+        ("naive", 0.0035, 3e-8, False),
+        ("naive", 0.1, 0.05, True),  # one seed of ours escaped: judged by our error
+        ("naive", 0.3, 0.05, False),
+    ],
+)
+def test_agreement_is_three_standard_errors(
+    reference: pd.DataFrame, estimator: str, mean: float, error: float, within: bool
+) -> None:
+    row = against_published(summary_of(estimator, mean, error), reference).iloc[0]
+    assert row["within_3_se"] == within
+    assert row["difference"] == pytest.approx(row["ours_mean"] - row["published_mean"])
+    assert np.isnan(row["z"]) == (estimator == "naive" and error < 1e-4)
+
+
+def test_only_published_variants_are_compared(reference: pd.DataFrame) -> None:
+    assert against_published(summary_of("bc_hg", 0.5, 0.1, "corrected"), reference).empty
+
+
+def test_unlisted_estimators_are_left_out(reference: pd.DataFrame) -> None:
+    assert against_published(summary_of("zero_order", 0.5, 0.1), reference).empty
+
+
+def test_a_file_that_is_no_reference_is_named(tmp_path: Path) -> None:
+    (tmp_path / "four_rooms_curves.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(CorruptRecord, match=r"four_rooms_curves\.csv"):
+        read_references(tmp_path, ["four_rooms"])

@@ -1,0 +1,227 @@
+"""Figures draw what the tables say, and the same bytes every time."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+
+from bilevelrl.figures import style, tables
+from bilevelrl.figures.final_return import final_return
+from bilevelrl.figures.gradient_quality import gradient_quality
+from bilevelrl.figures.initial_spread import initial_spread
+from bilevelrl.figures.learning_curves import learning_curves
+from bilevelrl.figures.penalty_maps import penalty_maps
+from bilevelrl.figures.truncated_follower import truncated_follower
+from bilevelrl.records import GRADIENT_COLUMNS
+
+PAIRS = [("bc_hg", "published"), ("bc_hg", "corrected"), ("exact", "published")]
+BEST = pd.DataFrame({"variant": ["published", "corrected"], "best_known": [0.61, 0.57]})
+PUBLISHED = pd.DataFrame(
+    {"estimator": "bc_hg", "budget": 100, "update": [0, 100, 200], "leader_return": [-0.7, 0, 0.5]}
+)
+
+
+def curve_table() -> pd.DataFrame:
+    updates = np.arange(9, 300, 10)
+    middle = 0.5 - 1.2 * np.exp(-updates / 100.0)
+    return pd.concat(
+        pd.DataFrame(
+            {"update": updates, "env_steps": budget * updates, "iqm": middle, "low": middle - 0.1,
+             "high": middle + 0.1, "estimator": estimator, "variant": variant, "budget": budget}
+        )
+        for estimator, variant in PAIRS
+        for budget in ([0] if estimator == "exact" else [100, 1000])
+    )  # fmt: skip
+
+
+def study_table(metrics: list[str], **conditions: list[object]) -> pd.DataFrame:
+    rows = [
+        {"estimator": estimator, "variant": variant, "budget": budget, "metric": metric,
+         "value": 0.5, "low": 0.4, "high": 0.7}
+        for estimator, variant in PAIRS
+        for budget in ([0] if estimator == "exact" else [100, 1000])
+        for metric in metrics
+    ]  # fmt: skip
+    table = pd.DataFrame(rows)
+    for name, values in conditions.items():
+        table = table.merge(pd.DataFrame({name: values}), how="cross")
+    return table
+
+
+def map_table() -> pd.DataFrame:
+    cells = [("cell", i, 1 + i // 2, 1 + i % 2, -0.05 * i) for i in range(4)]
+    path = [("path", 0, 1, 1, 0.0), ("path", 1, 1, 2, 0.0)]
+    table = pd.DataFrame(
+        [*cells, *path, ("kept", 0, 0, 0, 0.25)],
+        columns=["kind", "index", "row", "column", "value"],
+    )
+    return pd.concat(table.assign(estimator=e, variant=v, budget=100) for e, v in PAIRS)
+
+
+def gradient_table() -> pd.DataFrame:
+    rows = [
+        dict.fromkeys(GRADIENT_COLUMNS, 0.5)
+        | {"estimator": estimator, "variant": variant, "point": point, "critic": critic,
+           "env_steps_per_update": 0 if estimator == "exact" else budget, "bias": bias}
+        for estimator, variant in PAIRS
+        for critic in (["none"] if estimator == "exact" else ["learned", "exact"])
+        for point in ("generic", "trajectory_0")
+        for budget, bias in ((100, 0.3), (1000, 0.0))
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+FIGURES: dict[str, Callable[[], Figure]] = {
+    "updates": lambda: learning_curves(curve_table(), PUBLISHED, BEST, "update"),
+    "env_steps": lambda: learning_curves(curve_table(), PUBLISHED, BEST, "env_steps"),
+    "final_return": lambda: final_return(
+        study_table(["leader_return_final_iqm"]),
+        pd.DataFrame({"estimator": ["bc_hg"], "budget": [100], "published_mean": [0.55]}),
+        BEST,
+    ),
+    "penalty_maps": lambda: penalty_maps(map_table(), {"S": (1, 1), "G": (2, 2)}),
+    "gradient_quality": lambda: gradient_quality(gradient_table()),
+    "truncated_follower": lambda: truncated_follower(
+        study_table(
+            ["leader_return_optimal_mean", "follower_kl_mean"],
+            policy_iterations=[1, 5, 50],
+            start=["carry", "reset"],
+        )
+    ),
+    "initial_spread": lambda: initial_spread(
+        study_table(["leader_return_final_iqm", "stuck_fraction"], initial_spread=[0.01, 1.0, 6.0])
+    ),
+    "placeholder": lambda: style.placeholder("A study"),
+}
+
+
+def texts(figure: Figure) -> list[str]:
+    return [text.get_text() for text in figure.findobj(lambda artist: hasattr(artist, "get_text"))]
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_same_table_gives_the_same_bytes(name: str, tmp_path: Path) -> None:
+    for folder in ("first", "second"):
+        style.save(FIGURES[name](), tmp_path / folder / name)
+    for suffix in (".png", ".pdf"):
+        first, second = (tmp_path / folder / f"{name}{suffix}" for folder in ("first", "second"))
+        assert first.read_bytes() == second.read_bytes()
+        assert b"atplotlib" not in first.read_bytes()  # neither version nor homepage
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_text_is_at_least_eight_points(name: str) -> None:
+    figure = FIGURES[name]()
+    sizes = {
+        text.get_fontsize()
+        for text in figure.findobj(lambda artist: hasattr(artist, "get_fontsize"))
+        if text.get_text()
+    }
+    assert min(sizes) >= 8.0
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda: learning_curves(curve_table().iloc[:0], PUBLISHED, BEST, "update"),
+        lambda: final_return(study_table(["stuck_fraction"]), PUBLISHED.iloc[:0], BEST),
+        lambda: penalty_maps(map_table().iloc[:0], {}),
+        lambda: gradient_quality(gradient_table().iloc[:0]),
+        lambda: truncated_follower(
+            study_table(["follower_kl_mean"], policy_iterations=[1], start=["carry"]).iloc[:0]
+        ),
+        lambda: initial_spread(study_table(["stuck_fraction"], initial_spread=[1.0]).iloc[:0]),
+    ],
+)
+def test_an_absent_study_says_so(draw: Callable[[], Figure]) -> None:
+    assert any("not in this grid" in text for text in texts(draw()))
+
+
+def test_lines_show_the_table() -> None:
+    curves = curve_table()
+    figure = FIGURES["updates"]()
+    ours = curves[(curves["estimator"] == "bc_hg") & (curves["budget"] == 1000)]
+    colour = style.ESTIMATORS["bc_hg"].colour
+    drawn = [line for line in figure.axes[1].lines if line.get_color() == colour]
+    assert len(drawn) == 2  # published and corrected variant; no published curve at this budget
+    for line in drawn:
+        assert np.array_equal(line.get_ydata(), ours["iqm"].iloc[:30])
+
+
+def test_published_curve_is_drawn_at_its_own_budget_only() -> None:
+    panels = FIGURES["updates"]().axes[:2]
+    thin = [[line for line in ax.lines if line.get_alpha() == 0.85] for ax in panels]
+    assert [len(lines) for lines in thin] == [1, 0]
+
+
+def test_estimators_without_samples_are_not_drawn_against_samples() -> None:
+    assert "Exact" in texts(FIGURES["updates"]())
+    assert "Exact" not in texts(FIGURES["env_steps"]())
+
+
+def test_undetected_bias_is_drawn_as_a_bound() -> None:
+    figure = FIGURES["gradient_quality"]()
+    bounds = [line for line in figure.axes[0].lines if line.get_marker() == 7]
+    heights = {y for line in bounds for y in line.get_ydata()}
+    assert heights == {0.5 / 0.5}  # bias_error / exact_norm
+
+
+def test_estimators_are_told_apart() -> None:
+    looks = {(s.colour, str(s.line), s.marker) for s in style.ESTIMATORS.values()}
+    assert len(looks) == len(style.ESTIMATORS)
+    assert len({s.colour for s in style.ESTIMATORS.values()}) == len(style.ESTIMATORS)
+    assert len({s.marker for s in style.ESTIMATORS.values()}) == len(style.ESTIMATORS)
+    for s in style.ESTIMATORS.values():
+        assert max(np.dot(to_rgb(s.colour), (0.2126, 0.7152, 0.0722)), 0.0) < 0.75  # not faint
+
+
+def test_an_estimator_without_a_style_is_refused() -> None:
+    with pytest.raises(KeyError, match="unheard_of"):
+        style.estimator_order(["bc_hg", "unheard_of"])
+    with pytest.raises(KeyError, match="unheard_of"):
+        style.variant_order(["unheard_of"])
+
+
+def result_rows() -> pd.DataFrame:
+    values = {
+        "leader_return_final_iqm": (0.5, 0.4, 0.6),
+        "leader_return_mean": (-0.0004, -1, 1),
+        "leader_return_se": (0.01, 0, 0),
+    }
+    return pd.DataFrame(
+        {"estimator": estimator, "variant": variant, "temperature": 0.003, "budget": budget,
+         "metric": metric, "value": value, "low": low, "high": high}
+        for estimator, variant, budget in (
+            ("bc_hg", "published", 100), ("bc_hg", "published", 400),
+            ("bc_hg", "corrected", 100), ("exact", "published", 0),
+        )
+        for metric, (value, low, high) in values.items()
+    )  # fmt: skip
+
+
+def test_results_table_has_a_row_per_estimator_and_a_column_per_budget() -> None:
+    markdown = tables.to_markdown(tables.results_table(result_rows(), "iqm"))
+    assert markdown.splitlines() == [
+        "| temperature | estimator | 100 | 400 |",
+        "| --- | --- | --- | --- |",
+        "| 0.003 | BC-HG | 0.500 [0.400, 0.600] | 0.500 [0.400, 0.600] |",
+        "| 0.003 | BC-HG, corrected | 0.500 [0.400, 0.600] | – |",
+        "| 0.003 | Exact | 0.500 [0.400, 0.600] | 0.500 [0.400, 0.600] |",
+    ]
+
+
+def test_latex_table_is_escaped_and_never_prints_minus_zero() -> None:
+    latex = tables.to_latex(tables.results_table(result_rows(), "mean"))
+    assert r"0.003 & BC-HG & 0.000 $\pm$ 0.010" in latex
+    assert r"\toprule" in latex
+    assert "−" not in latex
+    assert "–" not in latex
+
+
+def test_empty_tables_say_so() -> None:
+    empty = tables.against_published_table(pd.DataFrame())
+    assert tables.to_markdown(empty) == tables.to_latex(empty) == "Not in this grid.\n"

@@ -1,0 +1,343 @@
+"""Stages `evaluate` and `figures` on a small synthetic project with known answers."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bilevelrl.config import EvaluateParams, Params, read_params
+from bilevelrl.evaluation.gradient_quality import gradient_row
+from bilevelrl.figures.gallery import NAMES
+from bilevelrl.records import (
+    CURVE_COLUMNS,
+    GRADIENT_COLUMNS,
+    SUMMARY_COLUMNS,
+    Cell,
+    CorruptRecord,
+    RunIdentity,
+    concatenate,
+    write_json,
+    write_parquet,
+)
+from pipeline import evaluate, figures
+
+ROOT = Path(__file__).parents[2]
+MAIN = "env_steps_per_update=100;temperature=0.003"
+TRUNCATED = (
+    "env_steps_per_update=100;follower=truncated;policy_iterations=5;start=carry;temperature=0.003"
+)
+CHARGE_NOTHING = 0.00128
+FINAL = [0.4, 0.5, 0.6, CHARGE_NOTHING]
+UPDATES = np.arange(4, 100, 5)  # 20 windows of 5 updates
+
+
+def write_cell(root: Path, estimator: str, settings: dict[tuple[str, str], list[float]]) -> Path:
+    """Every run sits at -0.7, jumps to its final value at update 50 and stays."""
+    runs, tables = [], []
+    for (variant, setting), finals in settings.items():
+        for seed, final in enumerate(finals):
+            returns = np.where(UPDATES < 50, -0.7, final)
+            measured = dict.fromkeys(CURVE_COLUMNS, 0.0) | {
+                "update": UPDATES,
+                "env_steps": 100 * UPDATES if "env_steps" in setting else 0 * UPDATES,
+                "leader_return_mean": returns,
+                "leader_return": returns,
+                "leader_return_optimal": returns + 0.1,
+                "follower_kl": 0.25,
+                "follower_accuracy": np.where(UPDATES == 49, 0.5, 0.1),
+            }
+            names = {
+                "problem": "four_rooms", "estimator": estimator, "variant": variant,
+                "setting": setting, "seed": seed,
+            }  # fmt: skip
+            tables.append(pd.DataFrame(measured | names).astype(CURVE_COLUMNS))
+            runs.append(RunIdentity("four_rooms", estimator, variant, setting, seed, "key"))
+    folder = root / "data" / "leaders" / "four_rooms" / estimator
+    Cell(tuple(runs), np.zeros((len(runs), 105)), concatenate(tables)).write(folder)
+    return folder
+
+
+def write_project(root: Path) -> None:
+    main, truncated = ("published", MAIN), ("published", TRUNCATED)
+    cells = {
+        "bc_hg": {main: FINAL, ("corrected", MAIN): [CHARGE_NOTHING] * 4, truncated: FINAL},
+        "hpgd_mc": {main: [0.2] * 4},
+        "exact": {("published", "temperature=0.003"): [CHARGE_NOTHING] * 2},
+    }
+    for estimator, settings in cells.items():
+        write_cell(root, estimator, settings)
+    listed = [{"problem": "four_rooms", "estimator": estimator} for estimator in cells]
+    write_json(root / "data" / "grid.json", {"cells": listed})
+    entry = {"temperature": 0.003, "charge_nothing_return": CHARGE_NOTHING, "num_starts": 3}
+    entries = [
+        entry | {"variant": variant, "initial_return": -0.7, "best_known": best}
+        for variant, best in (("published", 0.6), ("corrected", 0.55))
+    ]
+    metadata = root / "data" / "environments" / "four_rooms" / "metadata.json"
+    write_json(metadata, {"problem": "four_rooms", "entries": entries})
+    row = gradient_row(
+        np.random.default_rng(0).normal(size=(9, 3)), np.ones(3), problem="four_rooms",
+        point="generic", estimator="bc_hg", variant="corrected", critic="exact",
+        env_steps_per_update=100,
+    )  # fmt: skip
+    gradients = root / "data" / "gradients" / "four_rooms.parquet"
+    write_parquet(gradients, pd.DataFrame([row]), GRADIENT_COLUMNS)
+    shutil.copytree(ROOT / "reference", root / "reference")
+
+
+@pytest.fixture(scope="module")
+def params() -> Params:
+    options = EvaluateParams(
+        seed=0,
+        confidence=0.95,
+        replicates=200,
+        thresholds=(0.5, 0.9),
+        stuck_radius=0.05,
+        final_fraction=0.1,
+    )
+    return read_params(ROOT / "params.yaml").model_copy(update={"evaluate": options})
+
+
+@pytest.fixture(scope="module")
+def evaluated(params: Params, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("project")
+    write_project(root)
+    evaluate.main(params, root)
+    return root
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    write_project(tmp_path)
+    return tmp_path
+
+
+def metric(
+    summary: pd.DataFrame,
+    name: str,
+    setting: str = MAIN,
+    estimator: str = "bc_hg",
+    variant: str = "published",
+) -> pd.Series:
+    chosen = summary[
+        (summary["metric"] == name)
+        & (summary["setting"] == setting)
+        & (summary["estimator"] == estimator)
+        & (summary["variant"] == variant)
+    ]
+    assert len(chosen) == 1, f"{name} of {estimator}/{variant} at {setting}: {len(chosen)} rows"
+    return chosen.iloc[0]
+
+
+def contents(root: Path) -> dict[str, bytes]:
+    folders = ("results", "figures", "data/evaluate")
+    return {
+        str(path.relative_to(root)): path.read_bytes()
+        for folder in folders
+        for path in sorted((root / folder).rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.fixture(scope="module")
+def summary(evaluated: Path) -> pd.DataFrame:
+    return pd.read_csv(evaluated / "results" / "summary.csv")
+
+
+def test_summary_has_the_columns_of_the_contract_in_a_fixed_order(summary: pd.DataFrame) -> None:
+    assert tuple(summary.columns) == SUMMARY_COLUMNS
+    key = ["problem", "estimator", "variant", "setting", "metric"]
+    assert not summary.duplicated(key).any()
+    assert summary[key].apply(tuple, axis=1).is_monotonic_increasing
+
+
+def test_summary_has_the_known_answers(summary: pd.DataFrame) -> None:
+    mean = metric(summary, "leader_return_mean")
+    assert mean["value"] == pytest.approx(np.mean(FINAL))
+    assert mean["low"] < mean["value"] < mean["high"]
+    assert mean["seeds"] == 4
+    assert metric(summary, "leader_return_se")["value"] == pytest.approx(np.std(FINAL) / 2.0)
+    assert metric(summary, "leader_return_final_iqm")["value"] == pytest.approx(0.45)
+    assert metric(summary, "best_known")["value"] == 0.6
+    assert metric(summary, "best_known", variant="corrected")["value"] == 0.55
+    assert metric(summary, "published_mean")["value"] == pytest.approx(0.5453, abs=1e-4)
+
+
+def test_stuck_fraction_has_a_wilson_interval(summary: pd.DataFrame) -> None:
+    stuck = metric(summary, "stuck_fraction")
+    assert stuck["value"] == 0.25
+    assert stuck["low"] == pytest.approx(0.0456, abs=1e-3)
+    assert stuck["high"] == pytest.approx(0.6994, abs=1e-3)
+    assert metric(summary, "stuck_fraction", variant="corrected")["value"] == 1.0
+
+
+def test_thresholds_are_fractions_of_the_best_known_return(summary: pd.DataFrame) -> None:
+    # Three of four seeds reach 0.3 in the first window after update 50; one reaches 0.54.
+    assert metric(summary, "env_steps_to_50_percent")["value"] == 5400.0
+    assert np.isnan(metric(summary, "env_steps_to_90_percent")["value"])
+
+
+def test_truncated_follower_has_its_own_metrics(summary: pd.DataFrame) -> None:
+    optimal = metric(summary, "leader_return_optimal_mean", TRUNCATED)
+    assert optimal["value"] == pytest.approx(np.mean(FINAL) + 0.1)
+    assert metric(summary, "follower_kl_mean", TRUNCATED)["value"] == 0.25
+    assert metric(summary, "follower_accuracy_max", TRUNCATED)["value"] == 0.5
+    assert set(summary[summary["metric"] == "follower_kl_mean"]["setting"]) == {TRUNCATED}
+
+
+def test_published_mean_is_there_only_where_something_is_published(summary: pd.DataFrame) -> None:
+    published = summary[summary["metric"] == "published_mean"]
+    listed = published[["estimator", "variant", "setting"]].apply(tuple, axis=1)
+    assert set(listed) == {("bc_hg", "published", MAIN), ("hpgd_mc", "published", MAIN)}
+
+
+def test_improvement_compares_like_with_like(evaluated: Path) -> None:
+    table = pd.read_csv(evaluated / "results" / "improvement.csv")
+    published = table[(table["variant"] == "published") & (table["setting"] == MAIN)]
+    probability = published.set_index("theirs")["probability"]
+    assert probability["hpgd_mc"] == 0.75
+    assert probability["exact"] == pytest.approx((3 + 0.5) / 4)  # matches every budget
+    assert (table["theirs"] != "bc_hg").all()
+    assert not (table["variant"] == "corrected").any()  # nobody to compare with in this grid
+
+
+def test_headline_metrics_are_nested_finite_floats(evaluated: Path) -> None:
+    metrics = json.loads((evaluated / "results" / "metrics.json").read_text())["four_rooms"]
+    value = metrics["bc_hg"]["published"]["budget_100"]["leader_return_mean"]
+    assert value == pytest.approx(np.mean(FINAL), abs=1e-6)
+    assert metrics["exact"]["published"]["leader_return_mean"] == pytest.approx(CHARGE_NOTHING)
+    assert metrics["best_known"] == {"published": 0.6, "corrected": 0.55}
+
+
+def test_tracked_curves_show_the_main_comparison(evaluated: Path) -> None:
+    curves = pd.read_csv(evaluated / "results" / "curves.csv")
+    assert list(curves.columns) == [
+        "problem", "estimator", "variant", "budget", "update", "env_steps", "iqm", "low", "high",
+        "mean", "standard_error",
+    ]  # fmt: skip
+    ours = curves[(curves["estimator"] == "bc_hg") & (curves["variant"] == "published")]
+    assert ours["update"].tolist() == UPDATES.tolist()
+    assert ours["iqm"].iloc[0] == -0.7
+    assert ours["iqm"].iloc[-1] == pytest.approx(0.45)
+    assert ((curves["low"] <= curves["iqm"]) & (curves["iqm"] <= curves["high"])).all()
+
+
+def test_second_run_writes_the_same_bytes(params: Params, evaluated: Path) -> None:
+    before = contents(evaluated)
+    evaluate.main(params, evaluated)
+    assert contents(evaluated) == before
+
+
+def test_a_folder_that_left_the_grid_is_ignored(params: Params, project: Path) -> None:
+    evaluate.main(params, project)
+    before = contents(project)
+    stale = project / "data" / "leaders" / "four_rooms" / "sobirl"
+    stale.mkdir()
+    (stale / "curves.parquet").write_text("left behind by a larger grid")
+    evaluate.main(params, project)
+    assert contents(project) == before
+
+
+def test_rows_keep_their_interval_when_another_cell_goes(params: Params, project: Path) -> None:
+    evaluate.main(params, project)
+    before = pd.read_csv(project / "results" / "summary.csv")
+    write_json(
+        project / "data" / "grid.json",
+        {"cells": [{"problem": "four_rooms", "estimator": "bc_hg"}]},
+    )
+    evaluate.main(params, project)
+    after = pd.read_csv(project / "results" / "summary.csv")
+    kept = before[before["estimator"] == "bc_hg"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(after, kept)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "data/grid.json",
+        "data/leaders/four_rooms/bc_hg/curves.parquet",
+        "data/leaders/four_rooms/bc_hg/theta.npy",
+        "data/leaders/four_rooms/hpgd_mc/runs.json",
+        "data/environments/four_rooms/metadata.json",
+        "data/gradients/four_rooms.parquet",
+        "reference/four_rooms_curves.csv",
+    ],
+)
+@pytest.mark.parametrize("damage", ["missing", "corrupt"])
+def test_bad_input_is_named(params: Params, project: Path, name: str, damage: str) -> None:
+    path = project / name
+    if damage == "corrupt":
+        path.write_bytes(path.read_bytes()[:7])
+    elif name.startswith("reference"):
+        return  # a problem without published curves has no such file
+    else:
+        path.unlink()
+    with pytest.raises(CorruptRecord, match=path.name):
+        evaluate.main(params, project)
+
+
+def test_a_setting_without_a_baseline_is_named(params: Params, project: Path) -> None:
+    write_cell(project, "bc_hg", {("published", MAIN.replace("0.003", "0.005")): FINAL})
+    with pytest.raises(CorruptRecord, match=r"variant published at temperature 0\.005"):
+        evaluate.main(params, project)
+
+
+def test_a_cell_in_the_wrong_folder_is_named(params: Params, project: Path) -> None:
+    leaders = project / "data" / "leaders" / "four_rooms"
+    shutil.copytree(leaders / "hpgd_mc", leaders / "exact", dirs_exist_ok=True)
+    with pytest.raises(CorruptRecord, match="expected rows of four_rooms/exact"):
+        evaluate.main(params, project)
+
+
+def test_runs_that_recorded_different_updates_are_named(params: Params, project: Path) -> None:
+    folder = project / "data" / "leaders" / "four_rooms" / "hpgd_mc"
+    cell = Cell.read(folder)
+    Cell(cell.runs, cell.theta, cell.curves.iloc[1:]).write(folder)
+    with pytest.raises(CorruptRecord, match="four_rooms/hpgd_mc"):
+        evaluate.main(params, project)
+
+
+def test_figures_stage_writes_every_name_even_without_its_study(
+    params: Params, evaluated: Path
+) -> None:
+    figures.main(params, evaluated)
+    for name in NAMES:
+        assert (evaluated / "figures" / f"{name}.png").stat().st_size > 1000
+        assert (evaluated / "figures" / f"{name}.pdf").stat().st_size > 1000
+    table = (evaluated / "results" / "tables" / "results_mean.md").read_text()
+    assert "| 0.003 | BC-HG | 0.375 ± 0.114 |" in table
+    assert "BC-HG" in (evaluated / "results" / "tables" / "against_published.tex").read_text()
+
+
+def test_further_temperatures_get_figures_of_their_own(params: Params, project: Path) -> None:
+    hotter = MAIN.replace("0.003", "0.005")
+    write_cell(
+        project,
+        "bc_hg",
+        {("published", MAIN): FINAL, ("published", hotter): FINAL, ("published", TRUNCATED): FINAL},
+    )
+    metadata = project / "data" / "environments" / "four_rooms" / "metadata.json"
+    content = json.loads(metadata.read_text())
+    content["entries"] += [entry | {"temperature": 0.005} for entry in content["entries"]]
+    write_json(metadata, content)
+    search = params.environments["four_rooms"].model_copy(update={"temperatures": (0.005, 0.003)})
+    params = params.model_copy(update={"environments": {"four_rooms": search}})
+    evaluate.main(params, project)
+    figures.main(params, project)
+    drawn = {path.stem for path in (project / "figures").glob("*.png")}
+    further = (
+        "learning_curves_updates",
+        "learning_curves_env_steps",
+        "final_return",
+        "penalty_maps",
+    )
+    assert drawn == {*NAMES, *(f"{name}_temperature_0.003" for name in further)}
+    # The study was made at the second temperature only, and still fills the plain name.
+    sizes = [
+        (project / "figures" / f"{n}.png").stat().st_size
+        for n in ("truncated_follower", "initial_spread")
+    ]
+    assert sizes[0] > 2 * sizes[1]

@@ -1,0 +1,142 @@
+"""The script, as a user runs it: a store made again from data/leaders shows what was there."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+
+from bilevelrl.records import CURVE_COLUMNS, Cell, RunIdentity
+from pipeline import mlflow_sync
+
+pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy")
+REPOSITORY = Path(__file__).parents[2]
+
+
+def write_cell(data: Path, problem: str, estimator: str, num_seeds: int) -> None:
+    runs = tuple(
+        RunIdentity(problem, estimator, "published", "temperature=0.003", seed, f"key{seed}")
+        for seed in range(num_seeds)
+    )
+    rows = [
+        {
+            **dict.fromkeys(CURVE_COLUMNS, 0),
+            "problem": problem,
+            "estimator": estimator,
+            "variant": "published",
+            "setting": "temperature=0.003",
+            "seed": run.seed,
+            "update": update,
+            "leader_return": 0.5,
+        }
+        for run in runs
+        for update in (9, 19)
+    ]
+    curves = pd.DataFrame(rows).astype(CURVE_COLUMNS)
+    Cell(runs, np.zeros((num_seeds, 3)), curves).write(data / problem / estimator)
+
+
+def current(uri: str) -> dict[str, int]:
+    """Number of current runs per experiment and estimator."""
+    client = MlflowClient(uri)
+    names = {found.experiment_id: found.name for found in client.search_experiments()}
+    runs = client.search_runs(list(names), "tags.current = 'true'")
+    keys = [f"{names[run.info.experiment_id]} {run.data.params['estimator']}" for run in runs]
+    return {key: keys.count(key) for key in sorted(set(keys))}
+
+
+def sync(folder: Path, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pipeline.mlflow_sync"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": f"{REPOSITORY}", **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def migrated_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A new store costs 1.5 s of migrations, a copy of one costs nothing."""
+    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MLFLOW_TRACKING_URI", "DVC_ROOT", "BILEVELRL_WORKSPACE", "DVC_EXP_NAME"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.usefixtures("clean_environment")
+def test_a_deleted_store_is_rebuilt_by_the_command(
+    tmp_path: Path, migrated_store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "data" / "leaders"
+    write_cell(data, "four_rooms", "bc_hg", 3)
+    write_cell(data, "bilevel_lqr", "naive", 2)
+    shutil.copy(migrated_store, tmp_path / "mlflow.db")
+    assert mlflow_sync.main(data, tmp_path) == 0
+    printed = capsys.readouterr().out
+    assert printed == "bilevel_lqr naive: 2 logged\nfour_rooms bc_hg: 3 logged\n"
+    before = (tmp_path / "mlflow.db").rename(tmp_path / "before.db")
+
+    again = sync(tmp_path, {})
+    assert again.returncode == 0, again.stderr
+    assert again.stdout == printed
+    expected = {"bilevel_lqr naive": 2, "four_rooms bc_hg": 3}
+    assert current(f"sqlite:///{before}") == expected
+    assert current(f"sqlite:///{tmp_path / 'mlflow.db'}") == expected
+
+
+@pytest.mark.usefixtures("clean_environment")
+def test_cells_and_seeds_that_are_gone_are_retired_and_broken_ones_left(
+    tmp_path: Path, migrated_store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(migrated_store, tmp_path / "mlflow.db")
+    data = tmp_path / "leaders"
+    write_cell(data, "four_rooms", "bc_hg", 3)
+    write_cell(data, "four_rooms", "naive", 2)
+    write_cell(data, "four_rooms", "sobirl", 2)
+    assert mlflow_sync.main(data, tmp_path) == 0
+    write_cell(data, "four_rooms", "bc_hg", 2)
+    (data / "four_rooms" / "naive").rename(tmp_path / "elsewhere")
+    (data / "four_rooms" / "sobirl" / "theta.npy").write_bytes(b"")
+    capsys.readouterr()
+
+    assert mlflow_sync.main(data, tmp_path) == 1
+    printed = capsys.readouterr()
+    assert printed.out == (
+        "four_rooms bc_hg: 2 unchanged, 1 retired\nfour_rooms naive: 2 retired\n"
+    )
+    assert printed.err.startswith("four_rooms sobirl: left as it was")
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    assert current(uri) == {"four_rooms bc_hg": 2, "four_rooms sobirl": 2}
+
+
+@pytest.mark.usefixtures("clean_environment")
+def test_a_missing_folder_retires_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert mlflow_sync.main(tmp_path / "leaders", tmp_path) == 1
+    assert "no such folder" in capsys.readouterr().err
+    assert not (tmp_path / "mlflow.db").exists()
+
+
+@pytest.mark.usefixtures("clean_environment")
+def test_an_unwritable_store_is_one_line_and_a_failure_of_the_command(tmp_path: Path) -> None:
+    data = tmp_path / "data" / "leaders"
+    write_cell(data, "four_rooms", "bc_hg", 3)
+    result = sync(tmp_path, {"MLFLOW_TRACKING_URI": "sqlite:////proc/mlflow.db"})
+    assert result.returncode == 1
+    assert result.stdout == "four_rooms bc_hg: 3 failed\n"
+    assert result.stderr.count("\n") == 1
+    assert "sqlite:////proc/mlflow.db" in result.stderr
