@@ -96,5 +96,8 @@ if __name__ == "__main__":
     shipped = read_params()
     per_update_table(shipped, arguments.updates)
     follower_ratio(shipped)
-    peak = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    peak = [
+        resource.getrusage(who).ru_maxrss
+        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    ]
     print(f"peak memory: parent {peak[0] / 1024:.0f} MiB, largest worker {peak[1] / 1024:.0f} MiB")

@@ -19,6 +19,7 @@ from bilevelrl.evaluation.learning_curves import (
 from bilevelrl.evaluation.run_scores import run_scores
 from bilevelrl.penalty_maps import MAP_COLUMNS, penalty_maps
 from bilevelrl.records import concatenate, write_csv, write_json, write_parquet
+from pipeline.stage import run_stage
 
 
 def main(params: Params, root: Path = Path()) -> None:
@@ -48,4 +49,4 @@ def main(params: Params, root: Path = Path()) -> None:
 
 
 if __name__ == "__main__":
-    main(read_params())
+    run_stage(lambda: main(read_params()))

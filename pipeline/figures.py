@@ -2,7 +2,7 @@
 
 Reads:  data/evaluate, results/{summary,gradients,against_published}.csv, reference; params.yaml
         (environments, leaders.initial_spread).
-Writes: figures/<name>.png and .pdf of every name in `figures.gallery.NAMES`, and the same with a
+Writes: figures/png/<name>.png and figures/pdf/<name>.pdf of every name in `figures.gallery.NAMES`, and the same with a
         suffix for further temperatures and budgets; results/tables/*.md and *.tex.
 """
 
@@ -19,6 +19,7 @@ from bilevelrl.figures.gallery import Results, gallery
 from bilevelrl.penalty_maps import MAP_COLUMNS
 from bilevelrl.problems.four_rooms import MAP
 from bilevelrl.records import read_parquet, write_atomically
+from pipeline.stage import run_stage
 
 PROBLEM = "four_rooms"
 
@@ -40,7 +41,7 @@ def main(params: Params, root: Path = Path()) -> None:
         marks={m: (r, line.index(m)) for r, line in enumerate(MAP) for m in "SG+" if m in line},
     )
     for name, figure in gallery(drawn, params.environments[PROBLEM].temperatures):
-        style.save(figure, root / "figures" / name)
+        style.save(figure, root / "figures", name)
     main_rows = summary[summary["study"] == "main"]
     comparison = pd.read_csv(results / "against_published.csv")
     for name, table in {
@@ -54,4 +55,4 @@ def main(params: Params, root: Path = Path()) -> None:
 
 
 if __name__ == "__main__":
-    main(read_params())
+    run_stage(lambda: main(read_params()))

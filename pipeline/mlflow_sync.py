@@ -14,6 +14,7 @@ from pathlib import Path
 
 from bilevelrl.records import Cell, CorruptRecord
 from bilevelrl.tracking import Tracker, sync_cell
+from pipeline.attachments import attach_penalty_map
 
 
 def main(data: Path, root: Path) -> int:
@@ -30,7 +31,7 @@ def main(data: Path, root: Path) -> int:
     corrupt = 0
     for folder in folders:
         try:
-            counts = sync_cell(tracker, Cell.read(folder))
+            counts = sync_cell(tracker, Cell.read(folder), attach_penalty_map)
         except CorruptRecord as error:
             print(f"{folder.parent.name} {folder.name}: left as it was, {error}", file=sys.stderr)
             corrupt += 1

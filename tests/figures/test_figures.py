@@ -106,9 +106,10 @@ def texts(figure: Figure) -> list[str]:
 @pytest.mark.parametrize("name", FIGURES)
 def test_same_table_gives_the_same_bytes(name: str, tmp_path: Path) -> None:
     for folder in ("first", "second"):
-        style.save(FIGURES[name](), tmp_path / folder / name)
-    for suffix in (".png", ".pdf"):
-        first, second = (tmp_path / folder / f"{name}{suffix}" for folder in ("first", "second"))
+        style.save(FIGURES[name](), tmp_path / folder, name)
+    for suffix in ("png", "pdf"):
+        paths = (tmp_path / run / suffix / f"{name}.{suffix}" for run in ("first", "second"))
+        first, second = paths
         assert first.read_bytes() == second.read_bytes()
         assert b"atplotlib" not in first.read_bytes()  # neither version nor homepage
 

@@ -125,7 +125,6 @@ def test_a_missed_tolerance_raises_with_the_numbers() -> None:
         solver(1e-10, max_iterations=2).respond(reward, np.zeros((3, 104)))
 
 
-@pytest.mark.xfail(strict=True, reason="a NaN residual is taken for zero: reported to the owner")
 def test_rewards_that_are_not_numbers_raise() -> None:
     reward = PUBLISHED.follower_reward(np.zeros((3, 105)))
     reward[1, 50, 2] = np.nan

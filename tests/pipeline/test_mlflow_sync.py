@@ -39,7 +39,8 @@ def write_cell(data: Path, problem: str, estimator: str, num_seeds: int) -> None
         for update in (9, 19)
     ]
     curves = pd.DataFrame(rows).astype(CURVE_COLUMNS)
-    Cell(runs, np.zeros((num_seeds, 3)), curves).write(data / problem / estimator)
+    theta = np.zeros((num_seeds, 105))  # as many as the penalties of four_rooms
+    Cell(runs, theta, curves).write(data / problem / estimator)
 
 
 def current(uri: str) -> dict[str, int]:
@@ -95,6 +96,7 @@ def test_a_deleted_store_is_rebuilt_by_the_command(
     expected = {"bilevel_lqr naive": 2, "four_rooms bc_hg": 3}
     assert current(f"sqlite:///{before}") == expected
     assert current(f"sqlite:///{tmp_path / 'mlflow.db'}") == expected
+    assert len(list(tmp_path.glob("mlruns/four_rooms/*/artifacts/penalty_map.png"))) == 6
 
 
 @pytest.mark.usefixtures("clean_environment")

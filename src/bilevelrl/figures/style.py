@@ -178,14 +178,14 @@ def band_handle(text: str) -> Artist:
     return Patch(facecolor="0.5", alpha=2.0 * BAND_ALPHA, label=text)
 
 
-def save(figure: Figure, stem: Path) -> None:
-    """Write `stem`.png and `stem`.pdf, the same bytes for the same figure.
+def save(figure: Figure, folder: Path, name: str) -> None:
+    """Write `folder`/png/`name`.png and `folder`/pdf/`name`.pdf, same bytes for the same figure.
 
     Both formats would otherwise record the software version and the PDF also the time.
     """
-    stem.parent.mkdir(parents=True, exist_ok=True)
     png: dict[str, Any] = {"Software": None}
     pdf: dict[str, Any] = {"CreationDate": None, "Producer": None, "Creator": None}
-    # Not `with_suffix`, which would cut "_temperature_0.001" at its decimal point.
-    figure.savefig(f"{stem}.png", dpi=DPI, metadata=png)
-    figure.savefig(f"{stem}.pdf", metadata=pdf)
+    for suffix, options in (("png", {"dpi": DPI, "metadata": png}), ("pdf", {"metadata": pdf})):
+        path = folder / suffix / f"{name}.{suffix}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, **options)

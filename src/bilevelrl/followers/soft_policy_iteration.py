@@ -62,10 +62,11 @@ def _respond(  # type: ignore[no-untyped-def]
             error = 0.0
             for s in range(num_states):
                 residual[s] -= value[r, s]
-                error = max(error, abs(residual[s]))
+                if abs(residual[s]) > error or np.isnan(residual[s]):  # NaN stays once it is there
+                    error = abs(residual[s])
             accuracy[r] = error / (1.0 - contraction)
             iterations[r] = iteration
-            if accuracy[r] <= tolerance or iteration == max_iterations:
+            if accuracy[r] <= tolerance or np.isnan(error) or iteration == max_iterations:
                 break
             factorise(model, policy[r], factors)
             solve(model, factors, residual)

@@ -1,0 +1,469 @@
+"""params.yaml: what is refused and how it is said; what is shipped and where it comes from."""
+
+import copy
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+
+from bilevelrl.config import (
+    ConfigError,
+    Params,
+    Setting,
+    TuningParams,
+    read_params,
+    read_tuning_params,
+)
+from bilevelrl.tuning import HYPERPARAMETERS, choose
+from pipeline.profile import merge
+
+ROOT = Path(__file__).parents[1]
+Content = dict[str, Any]
+Read = Callable[[Content], Params]
+
+ENTRY = "cells.four_rooms.bc_hg.published_100"
+NAIVE = "cells.four_rooms.naive.published_100"
+TRUNCATED = "cells.four_rooms.bc_hg.truncated"
+ALL_ESTIMATORS = (
+    r"\['bc_hg', 'exact', 'hpgd_mc', 'hpgd_oracle', 'hpgd_sa', 'naive', 'sobirl', 'zero_order'\]"
+)
+NAN, INFINITY = float("nan"), float("inf")
+
+
+def load(name: str) -> Content:
+    content: Content = yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
+    return content
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Content:
+    return load("params.yaml")
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> Read:
+    def write_and_read(content: Content) -> Params:
+        path = tmp_path / "params.yaml"
+        path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+        return read_params(path)
+
+    return write_and_read
+
+
+def changed(content: Content, key: str, value: Any) -> Content:
+    """A copy with one dotted key set, or removed where the value is `...`."""
+    content = copy.deepcopy(content)
+    *path, last = key.split(".")
+    block = content
+    for part in path:
+        block = block[part]
+    if value is ...:
+        del block[last]
+    else:
+        block[last] = value
+    return content
+
+
+def refusal(read: Read, content: Content) -> str:
+    """The message with which the content is refused; always one line."""
+    with pytest.raises(ConfigError) as caught:
+        read(content)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert "params.yaml" in message
+    return message
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("followrs", "followers"),
+        ("problems.four_rooms.discont", "discount"),
+        ("environments.four_rooms.temperature", "temperatures"),
+        ("leaders.num_seed", "num_seeds"),
+        ("evaluate.replicate", "replicates"),
+        (f"{ENTRY}.stepsize", "step_size"),
+        (f"{TRUNCATED}.policy_iteration", "policy_iterations"),
+    ],
+)
+def test_a_misspelt_key_is_named_with_the_right_one(
+    read: Read, shipped: Content, key: str, meant: str
+) -> None:
+    message = refusal(read, changed(shipped, key, 0.25))
+    for part in (key.rpartition(".")[0], key.rpartition(".")[2], "0.25", "unknown key"):
+        assert part in message
+    assert f"did you mean {meant}?" in message
+    assert f"'{meant}'" in message.partition("allowed are")[2]
+
+
+@pytest.mark.parametrize("key", ["tracker", "problems.four_rooms.xyz", f"{ENTRY}.xyz"])
+def test_an_unknown_key_is_named_with_those_that_are_allowed(
+    read: Read, shipped: Content, key: str
+) -> None:
+    message = refusal(read, changed(shipped, key, 0.25))
+    assert f"{key.rpartition('.')[2]} = 0.25: unknown key; allowed are ['" in message
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        # types
+        (f"{ENTRY}.temperature", "warm", r"temperature = 'warm': .*valid number"),
+        (f"{ENTRY}.temperature", True, r"temperature = True: .*valid number"),
+        (f"{ENTRY}.env_steps_per_update", True, r"env_steps_per_update = True: .*valid integer"),
+        (f"{ENTRY}.num_envs", 1.0, r"num_envs = 1.0: .*valid integer"),
+        ("leaders.num_updates", True, r"leaders.num_updates = True: .*valid integer"),
+        ("leaders.num_updates", "many", r"leaders.num_updates = 'many': .*valid integer"),
+        ("followers.tolerance", "1e-10", r"followers.tolerance = '1e-10': .*valid number"),
+        (NAIVE, [0.5], r"naive.published_100 = \[0.5\]: .*valid dictionary"),
+        # ranges
+        (f"{ENTRY}.temperature", -0.003, r"temperature = -0.003: .*greater than 0"),
+        (f"{ENTRY}.temperature", 0, r"temperature = 0: .*greater than 0"),
+        (f"{ENTRY}.temperature", NAN, r"temperature = nan: .*finite"),
+        (f"{ENTRY}.temperature", INFINITY, r"temperature = inf: .*finite"),
+        (f"{ENTRY}.temperature", [0.003, -1.0], r"temperature = -1.0: .*greater than 0"),
+        (f"{ENTRY}.critic_step_size", 1.5, r"critic_step_size = 1.5: .*less than or equal to 1"),
+        (f"{ENTRY}.first_seed", -1, r"first_seed = -1: .*greater than or equal to 0"),
+        (f"{TRUNCATED}.policy_iterations", [1, 0], r"policy_iterations = 0: .*or equal to 1"),
+        ("environments.four_rooms.temperatures", [], r"temperatures = \[\]: .*at least 1 item"),
+        ("gradients.four_rooms.temperature", -1.0, r"temperature = -1.0: .*greater than 0"),
+        ("problems.four_rooms.discount", 1.0, r"discount = 1.0: .*less than 1"),
+        ("problems.four_rooms.fail_probability", 0.75, r"fail_probability = 0.75: .*than 0.75"),
+        ("problems.four_rooms.incentive_cost", INFINITY, r"incentive_cost = inf: .*finite"),
+        ("evaluate.thresholds", [0.5, 1.5], r"thresholds.1 = 1.5: .*less than or equal to 1"),
+        ("leaders.max_rows", 501, r"leaders.max_rows = 501: .*less than or equal to 500"),
+        ("runtime.jobs", 0, r"runtime.jobs = 0: .*greater than or equal to 1"),
+        (f"{ENTRY}.step_size", [], r"published_100.*step_size = \[\]"),
+        # choices
+        (f"{ENTRY}.variant", "improved", r"variant = 'improved': .*'published' or 'corrected'"),
+        (f"{ENTRY}.follower", "best", r"follower = 'best': .*'exact' or 'truncated'"),
+        (f"{TRUNCATED}.start", "warm", r"start = 'warm': .*'carry' or 'reset'"),
+        ("runtime.backend", "ray", r"runtime.backend = 'ray': .*'loky' or 'dask'"),
+        # combinations
+        (f"{ENTRY}.num_envs", 3, r"env_steps_per_update = 100 is not divisible by num_envs = 3"),
+        ("gradients.four_rooms.num_envs", 7, r"budget 100 is not divisible by num_envs = 7"),
+        ("runtime.backend", "dask", r"backend 'dask' needs dask_scheduler, e\.g\. tcp://"),
+        (f"{TRUNCATED}.start", ..., r"start = None .* follower = truncated: set it for 'trunc"),
+        (f"{ENTRY}.start", "carry", r"start = carry .* follower = exact: .* only there"),
+        (f"{ENTRY}.follower", "truncated", r"policy_iterations = None .* follower = truncated"),
+        # keys that an estimator needs or does not have
+        (f"{ENTRY}.critic_step_size", ..., r"bc_hg also needs \['critic_step_size'\]"),
+        (f"{ENTRY}.temperature", ..., r"bc_hg.published_100: temperature is missing"),
+        (f"{NAIVE}.critic_step_size", 0.1, r"critic_step_size = 0.1: unknown key"),
+        ("leaders", ..., r"leaders is missing"),
+        ("leaders.num_seeds", ..., r"leaders.num_seeds is missing"),
+    ],
+)
+def test_an_impossible_value_is_named_with_what_is_allowed(
+    read: Read, shipped: Content, key: str, value: Any, expected: str
+) -> None:
+    message = refusal(read, changed(shipped, key, value))
+    assert pytest.approx(1) == len(message.splitlines())
+    assert_matches(expected, message)
+    if key.startswith("cells."):  # the entry is named in full
+        entry = ".".join(key.split(".")[:4])
+        assert entry in message
+
+
+def assert_matches(pattern: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=pattern):
+        raise ConfigError(message)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        (
+            "grid.four_rooms-bi_ac",
+            {"problem": "four_rooms", "estimator": "bi_ac"},
+            rf"grid.four_rooms-bi_ac.estimator = 'bi_ac': four_rooms supports {ALL_ESTIMATORS}",
+        ),
+        (
+            "grid.maze-naive",
+            {"problem": "maze", "estimator": "naive"},
+            r"grid.maze-naive.problem = 'maze': allowed are \['four_rooms'\]",
+        ),
+        (
+            "grid.mine",
+            {"problem": "four_rooms", "estimator": "naive"},
+            r"grid.mine must be named four_rooms-naive",
+        ),
+        ("cells.four_rooms.bi_ac", {}, rf"cells.four_rooms.bi_ac: .* {ALL_ESTIMATORS}"),
+        ("cells.maze", {}, r"cells.maze: allowed problems are \['four_rooms'\]"),
+        ("cells.four_rooms.exact", ..., r"cells.four_rooms.exact is missing or empty"),
+        ("cells.four_rooms.exact", {}, r"cells.four_rooms.exact is missing or empty"),
+        ("environments.four_rooms", ..., r"environments.four_rooms is missing"),
+        ("gradients.four_rooms", ..., r"gradients.four_rooms is missing"),
+        # no baseline would exist at this temperature, which evaluate would find out in the end
+        (f"{ENTRY}.temperature", 0.007, r"0\.007.*environments.four_rooms.temperatures"),
+    ],
+)
+def test_blocks_that_do_not_fit_together_are_named(
+    read: Read, shipped: Content, key: str, value: Any, expected: str
+) -> None:
+    assert_matches(expected, refusal(read, changed(shipped, key, value)))
+
+
+def test_two_entries_with_the_same_conditions_are_refused(read: Read, shipped: Content) -> None:
+    # They would answer to the same `setting` in every table.
+    twin = {**shipped["cells"]["four_rooms"]["naive"]["published_100"], "step_size": 0.1}
+    message = refusal(read, changed(shipped, "cells.four_rooms.naive.twin", twin))
+    assert "cells.four_rooms.naive.twin repeats the conditions of" in message
+    assert NAIVE in message
+    assert "0.003" in message
+
+
+def test_a_list_of_step_sizes_is_refused_as_it_repeats_the_conditions(
+    read: Read, shipped: Content
+) -> None:
+    message = refusal(read, changed(shipped, f"{NAIVE}.step_size", [0.1, 0.5]))
+    assert f"{NAIVE} repeats the conditions of {NAIVE}" in message
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"runtime: [1, 2", "while parsing a flow sequence"),
+        (b"runtime: jobs: 2", "mapping values are not allowed here"),
+        (b"- runtime\n- problems\n", "expected a mapping, got list"),
+        (b"", "expected a mapping, got NoneType"),
+        (b"\xff\xfe\x00\x01", "can't decode byte 0xff"),
+    ],
+)
+def test_a_file_that_is_no_yaml_mapping_is_refused(
+    tmp_path: Path, content: bytes, expected: str
+) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=expected) as caught:
+        read_params(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="params.yaml: .*No such file"):
+        read_params(tmp_path / "params.yaml")
+
+
+def test_lists_expand_to_their_product_in_order(read: Read, shipped: Content) -> None:
+    entry = shipped["cells"]["four_rooms"]["bc_hg"]["truncated"]
+    entry = {**entry, "policy_iterations": [2, 50], "start": ["carry", "reset"]}
+    settings = read(changed(shipped, TRUNCATED, entry)).settings("four_rooms", "bc_hg")
+    expanded = [s for s in settings if s.follower == "truncated"]
+    pairs = [(s.policy_iterations, s.start) for s in expanded]
+    assert pairs == [(2, "carry"), (2, "reset"), (50, "carry"), (50, "reset")]
+    fixed = {"policy_iterations": None, "start": None, "follower": "exact"}
+    rest = {s.model_copy(update=fixed).model_dump_json() for s in expanded}
+    assert len(rest) == 1
+
+
+def test_an_entry_overrides_the_shared_values_and_inherits_the_rest(
+    read: Read, shipped: Content
+) -> None:
+    content = changed(shipped, f"{NAIVE}.num_updates", 7)
+    content = changed(content, f"{NAIVE}.first_seed", 3)
+    content["cells"]["four_rooms"]["naive"] = {
+        name: entry
+        for name, entry in content["cells"]["four_rooms"]["naive"].items()
+        if name == "published_100"
+    }
+    (setting,) = read(content).settings("four_rooms", "naive")
+    assert setting.num_updates == 7
+    num_seeds = shipped["leaders"]["num_seeds"]
+    assert setting.seeds == range(3, 3 + num_seeds)
+    assert setting.initial_spread == shipped["leaders"]["initial_spread"]
+
+
+def test_conditions_name_what_differs_from_the_paper(read: Read, shipped: Content) -> None:
+    settings = read(shipped).settings("four_rooms", "bc_hg")
+    main = next(s for s in settings if s.env_steps_per_update == 100)
+    assert main.conditions(main.initial_spread) == {
+        "temperature": 0.003,
+        "env_steps_per_update": 100,
+    }
+    assert main.conditions(5.0)["initial_spread"] == main.initial_spread
+    truncated = next(s for s in settings if s.follower == "truncated")
+    assert truncated.conditions(truncated.initial_spread).keys() == {
+        "temperature", "env_steps_per_update", "follower", "policy_iterations", "start",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("grid.four_rooms-bc_hg.critic_step_size", ..., "also needs .*critic_step_size"),
+        ("grid.four_rooms-naive.critic_step_size", [0.1], "critic_step_size"),
+        ("grid.four_rooms-naive.estimator", "niave", "niave"),
+        ("grid.four_rooms-naive.problem", "maze", "maze"),
+        ("grid.four_rooms-naive.step_size", [], r"step_size = \[\]"),
+        ("budgets", {100: 3}, "not divisible by num_envs = 3"),
+        ("temperature", [0.1], r"did you mean temperatures\?"),
+    ],
+)
+def test_tuning_parameters_are_checked_before_the_search_starts(
+    tmp_path: Path, key: str, value: Any, expected: str
+) -> None:
+    path = tmp_path / "params.yaml"
+    content = changed(load("tuning/params.yaml"), key, value)
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    with pytest.raises(ConfigError, match=expected) as caught:
+        read_tuning_params(path)
+    assert "\n" not in str(caught.value)
+
+
+# What is shipped.
+
+
+def profile_names() -> list[str]:
+    return sorted(path.stem for path in (ROOT / "profiles").glob("*.yaml"))
+
+
+def shipped_params() -> Iterator[tuple[str, Params]]:
+    """params.yaml, and what each profile makes of it."""
+    base = load("params.yaml")
+    yield "params.yaml", Params.model_validate(base)
+    for name in profile_names():
+        content = merge(base, load(f"profiles/{name}.yaml"))
+        yield f"profiles/{name}.yaml", Params.model_validate(content)
+
+
+def shipped_settings() -> Iterator[tuple[str, str, Setting]]:
+    """(file, estimator, setting) of everything that is trained."""
+    for file, params in shipped_params():
+        for item in params.grid.values():
+            for setting in params.settings(item.problem, item.estimator):
+                yield file, item.estimator, setting
+
+
+def test_the_shipped_parameters_are_valid(read: Read, shipped: Content) -> None:
+    assert read(shipped) == read_params(ROOT / "params.yaml")
+
+
+def test_the_promised_profiles_are_shipped() -> None:
+    assert {"paper", "smoke"} <= set(profile_names())
+
+
+@pytest.mark.parametrize("name", profile_names())
+def test_each_profile_is_valid_and_a_difference(read: Read, shipped: Content, name: str) -> None:
+    merged = merge(shipped, load(f"profiles/{name}.yaml"))
+    assert merged != shipped
+    params = read(merged)
+    for item in params.grid.values():
+        assert params.settings(item.problem, item.estimator)
+
+
+@pytest.mark.parametrize("name", profile_names())
+def test_a_profile_removes_only_what_is_there(shipped: Content, name: str) -> None:
+    # null removes a key; a misspelt one would remove nothing, and say nothing.
+    def removed(difference: Content, base: Content, path: str) -> Iterator[str]:
+        for key, value in difference.items():
+            if value is None and key not in base:
+                yield f"{path}{key}"
+            elif isinstance(value, dict) and isinstance(base.get(key), dict):
+                yield from removed(value, base[key], f"{path}{key}.")
+
+    assert not [*removed(load(f"profiles/{name}.yaml"), shipped, "")]
+
+
+def test_reported_seeds_are_disjoint_from_those_of_tuning() -> None:
+    tuning = read_tuning_params(ROOT / "tuning" / "params.yaml")
+    tuned = {*range(tuning.first_seed, tuning.first_seed + tuning.num_seeds)}
+    for _, _, setting in shipped_settings():
+        assert tuned.isdisjoint(setting.seeds)
+    for _, params in shipped_params():
+        reported = {search.seed for search in params.environments.values()}
+        for study in params.gradients.values():
+            reported |= {*range(study.first_seed, study.first_seed + study.replicates)}
+            reported.add(study.trajectory_seed)
+        assert tuned.isdisjoint(reported)
+
+
+def test_tuning_covers_the_conditions_under_which_the_grid_runs() -> None:
+    tuning = read_tuning_params(ROOT / "tuning" / "params.yaml")
+    assert {*load("params.yaml")["grid"]} <= {*tuning.grid}
+    for name in tuning.grid:
+        assert tuning.settings(name)
+
+
+#: The authors' final checkpoints, for the published variant: (η, α) by estimator, temperature and
+#: transitions per update. Source: specs/four_rooms.md section 9.3, "Best (eta, alpha)"; at
+#: (bc_hg, .003, 400) the checkpoint and the published figure differ. None: not a hyper-parameter of
+#: the estimator, or "any" in the source.
+PAPER: dict[tuple[str, float, int], list[tuple[float | None, float | None]]] = {
+    ("bc_hg", 0.001, 100): [(0.1, 0.3)],
+    ("bc_hg", 0.001, 400): [(0.5, 0.5)],
+    ("bc_hg", 0.001, 1000): [(0.5, 0.7)],
+    ("bc_hg", 0.003, 100): [(0.05, 0.5)],
+    ("bc_hg", 0.003, 400): [(0.1, 1.0), (0.5, 0.5)],
+    ("bc_hg", 0.003, 1000): [(0.5, 0.7)],
+    ("hpgd_mc", 0.001, 100): [(0.1, None)],
+    ("hpgd_mc", 0.001, 400): [(0.1, None)],
+    ("hpgd_mc", 0.001, 1000): [(0.05, None)],
+    ("hpgd_mc", 0.003, 100): [(0.01, None)],
+    ("hpgd_mc", 0.003, 400): [(0.1, None)],
+    ("hpgd_mc", 0.003, 1000): [(0.05, None)],
+    ("hpgd_sa", 0.003, 100): [(0.05, 0.9)],
+    ("hpgd_sa", 0.003, 400): [(0.5, 0.1)],
+    ("hpgd_sa", 0.003, 1000): [(None, None)],
+} | {
+    (estimator, temperature, budget): [(step_size, None)]
+    for temperature in (0.001, 0.003)
+    for budget in (100, 400, 1000)
+    for estimator, step_size in (("hpgd_oracle", 0.05), ("naive", 0.5), ("sobirl", 0.5))
+}
+
+
+def is_from_the_paper(estimator: str, setting: Setting) -> bool:
+    if setting.variant != "published" or setting.oracle_steps_per_update not in (None, 10_000):
+        return False
+    own = (setting.step_size, setting.critic_step_size)
+    key = (estimator, setting.temperature, setting.env_steps_per_update or 0)
+    return any(
+        all(listed in (None, mine) for listed, mine in zip(candidate, own, strict=True))
+        for candidate in PAPER.get(key, [])
+    )
+
+
+def conditions_of(entry: Content) -> tuple[Any, ...]:
+    return tuple(entry.get(k) for k in ("variant", "temperature", "env_steps_per_update"))
+
+
+def hyperparameters_of(entry: Content) -> Content:
+    return {key: entry[key] for key in HYPERPARAMETERS if entry.get(key) is not None}
+
+
+def test_every_shipped_setting_is_the_papers_or_the_tuned_one() -> None:
+    chosen = load("tuning/chosen.yaml")["cells"]["four_rooms"]
+    tuned = {
+        (estimator, *conditions_of(entry)): hyperparameters_of(entry)
+        for estimator, entries in chosen.items()
+        for entry in entries.values()
+    }
+    untraceable = [
+        f"{file} {estimator} {conditions_of(entry)}: {hyperparameters_of(entry)}, tuned: "
+        f"{tuned.get((estimator, *conditions_of(entry)))}"
+        for file, estimator, setting in shipped_settings()
+        if not is_from_the_paper(estimator, setting)
+        and tuned.get((estimator, *conditions_of(entry := setting.model_dump())))
+        != hyperparameters_of(entry)
+    ]
+    assert not sorted({*untraceable})
+
+
+def tuning_params() -> TuningParams:
+    return read_tuning_params(ROOT / "tuning" / "params.yaml")
+
+
+@pytest.mark.parametrize("name", sorted(tuning_params().grid))
+def test_the_tuned_settings_are_the_best_rows_of_the_search(name: str) -> None:
+    tuning, chosen = tuning_params(), load("tuning/chosen.yaml")
+    cell = tuning.grid[name]
+    table = pd.read_csv(ROOT / "tuning" / "results" / f"{name}.csv")
+    assert len(table) == len(tuning.settings(name))
+    assert set(table["seeds"]) == {tuning.num_seeds}
+    assert chosen["cells"][cell.problem][cell.estimator] == choose(table)
+    assert chosen["candidates"][name] == len(table[[*HYPERPARAMETERS]].drop_duplicates())
