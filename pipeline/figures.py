@@ -2,8 +2,9 @@
 
 Reads:  data/evaluate, results/{summary,gradients,against_published}.csv, reference; params.yaml
         (environments, leaders.initial_spread).
-Writes: figures/png/<name>.png and figures/pdf/<name>.pdf of every name in `figures.gallery.NAMES`, and the same with a
-        suffix for further temperatures and budgets; results/tables/*.md and *.tex.
+Writes: figures/png/<name>.png and figures/pdf/<name>.pdf of every name in
+        `figures.gallery.NAMES`, and the same with a suffix for further temperatures and budgets;
+        results/tables/*.md and *.tex.
 """
 
 from pathlib import Path

@@ -17,7 +17,7 @@ from bilevelrl.tracking import Tracker, sync_cell
 from pipeline.attachments import attach_penalty_map
 
 
-def main(data: Path, root: Path) -> int:
+def main(data: Path, root: Path, address: str = "") -> int:
     """Show every cell below `data` and retire the runs of cells that are gone.
 
     Returns:
@@ -40,6 +40,9 @@ def main(data: Path, root: Path) -> int:
     cells = {(folder.parent.name, folder.name) for folder in folders}
     for problem, estimator in sorted(tracker.current_cells() - cells):
         _report(problem, estimator, {"retired": tracker.retire(problem, estimator, keep=())})
+    if address:
+        for problem in sorted({folder.parent.name for folder in folders}):
+            print(f"{problem}: {address}/{tracker.page(problem)}")
     return int(tracker.failed or corrupt > 0)
 
 
@@ -51,4 +54,6 @@ def _report(problem: str, estimator: str, counts: dict[str, int]) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("data/leaders"))
-    sys.exit(main(parser.parse_args().data, Path.cwd()))
+    parser.add_argument("--address", default="", help="of the UI, to print where to look")
+    arguments = parser.parse_args()
+    sys.exit(main(arguments.data, Path.cwd(), arguments.address))

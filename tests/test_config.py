@@ -1,6 +1,7 @@
 """params.yaml: what is refused and how it is said; what is shipped and where it comes from."""
 
 import copy
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -161,16 +162,10 @@ def test_an_impossible_value_is_named_with_what_is_allowed(
     read: Read, shipped: Content, key: str, value: Any, expected: str
 ) -> None:
     message = refusal(read, changed(shipped, key, value))
-    assert pytest.approx(1) == len(message.splitlines())
-    assert_matches(expected, message)
+    assert re.search(expected, message), message
     if key.startswith("cells."):  # the entry is named in full
         entry = ".".join(key.split(".")[:4])
         assert entry in message
-
-
-def assert_matches(pattern: str, message: str) -> None:
-    with pytest.raises(ConfigError, match=pattern):
-        raise ConfigError(message)
 
 
 @pytest.mark.parametrize(
@@ -204,7 +199,8 @@ def assert_matches(pattern: str, message: str) -> None:
 def test_blocks_that_do_not_fit_together_are_named(
     read: Read, shipped: Content, key: str, value: Any, expected: str
 ) -> None:
-    assert_matches(expected, refusal(read, changed(shipped, key, value)))
+    message = refusal(read, changed(shipped, key, value))
+    assert re.search(expected, message), message
 
 
 def test_two_entries_with_the_same_conditions_are_refused(read: Read, shipped: Content) -> None:
@@ -245,7 +241,7 @@ def test_a_file_that_is_no_yaml_mapping_is_refused(
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="params.yaml: .*No such file"):
+    with pytest.raises(ConfigError, match=r"params\.yaml: .*No such file"):
         read_params(tmp_path / "params.yaml")
 
 
@@ -443,15 +439,14 @@ def test_every_shipped_setting_is_the_papers_or_the_tuned_one() -> None:
         for estimator, entries in chosen.items()
         for entry in entries.values()
     }
-    untraceable = [
-        f"{file} {estimator} {conditions_of(entry)}: {hyperparameters_of(entry)}, tuned: "
-        f"{tuned.get((estimator, *conditions_of(entry)))}"
-        for file, estimator, setting in shipped_settings()
-        if not is_from_the_paper(estimator, setting)
-        and tuned.get((estimator, *conditions_of(entry := setting.model_dump())))
-        != hyperparameters_of(entry)
-    ]
-    assert not sorted({*untraceable})
+    untraceable = set()
+    for file, estimator, setting in shipped_settings():
+        entry = setting.model_dump()
+        key = (estimator, *conditions_of(entry))
+        shipped = hyperparameters_of(entry)
+        if not is_from_the_paper(estimator, setting) and shipped != tuned.get(key):
+            untraceable.add(f"{file}: {key} has {shipped}, tuned: {tuned.get(key)}")
+    assert not sorted(untraceable)
 
 
 def tuning_params() -> TuningParams:

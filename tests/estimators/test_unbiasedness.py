@@ -181,11 +181,9 @@ def test_two_kernels_are_found_out() -> None:
     assert_biased(replicate(point, bc_hg(point)).gradient, point, at_least=0.1)
 
 
-def test_a_missing_indirect_part_is_found_out(point: Point) -> None:
-    direct = replicate(point, bc_hg(point)).direct
-    indirect = replicate(point, bc_hg(point)).indirect
-    assert judge(direct + indirect, point).p_value > 1e-4
-    assert_biased(0.8 * indirect + direct, point, at_least=0.15)
+def test_an_indirect_part_that_is_off_by_a_fifth_is_found_out(point: Point) -> None:
+    samples = replicate(point, bc_hg(point))
+    assert_biased(samples.direct + 0.8 * samples.indirect, point, at_least=0.1)
 
 
 def assert_biased(samples: Floats, point: Point, at_least: float) -> None:
@@ -210,7 +208,7 @@ def relative_error_of_the_direct_part(
 
 def test_mean_of_the_default_direct_part_is_exact(point: Point) -> None:
     error, standard_error = relative_error_of_the_direct_part(point, "episodes", "started_episodes")
-    assert abs(error) < 4.0 * standard_error + GAMMA**NUM_STEPS * 1e-3  # longer than the batch
+    assert abs(error) < 4.0 * standard_error
     assert standard_error < 1e-3
 
 
@@ -223,7 +221,7 @@ def test_quirks_of_the_direct_part_are_found_out(
 ) -> None:
     error, standard_error = relative_error_of_the_direct_part(point, averaging, normalisation)
     assert abs(error) > 20.0 * standard_error
-    assert abs(error) > 0.02
+    assert standard_error < 1e-3
 
 
 def zero_order(point: Point, radius: float) -> Callable[[int], Estimator]:

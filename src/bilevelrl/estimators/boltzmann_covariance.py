@@ -14,14 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bilevelrl.critics.protocol import Critic, policy_advantage
-from bilevelrl.estimators.naive import Averaging, direct_term
+from bilevelrl.estimators.naive import Averaging, add_direct_term
 from bilevelrl.estimators.protocol import Estimate, Memory
 from bilevelrl.estimators.trace import (
     Normalisation,
     count_visits,
     episode_weight,
     powers,
-    sampled_return,
     traced_weights,
 )
 from bilevelrl.followers.protocol import BestResponse
@@ -79,7 +78,7 @@ class BoltzmannCovariance:
         critic: learns Q_L from the same batches.
         temperature: β of each run, shape (R,).
         discount: γ.
-        averaging: see `covariance_term` and `direct_term`.
+        averaging: see `covariance_term` and `naive.direct_term`.
         normalisation: see `episode_weight`.
     """
 
@@ -114,13 +113,4 @@ class BoltzmannCovariance:
             averaging=self.averaging,
             normalisation=self.normalisation,
         )
-        direct = direct_term(
-            self.problem, theta, batch, self.discount,
-            averaging=self.averaging, normalisation=self.normalisation,
-        )  # fmt: skip
-        return Estimate(
-            direct,
-            indirect,
-            sampled_return(batch, reward, self.discount),
-            env_steps=self.rollout.env_steps,
-        )
+        return add_direct_term(self, theta, batch, indirect)

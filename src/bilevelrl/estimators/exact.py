@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from bilevelrl.compilation import parallel_kernel
 from bilevelrl.estimators.protocol import Estimate, Memory
 from bilevelrl.followers.protocol import BestResponse
-from bilevelrl.problems.elimination import factorise, solve, solve_transposed
+from bilevelrl.problems.elimination import solve_transposed
 from bilevelrl.problems.protocol import TabularProblem
-from bilevelrl.problems.tabular import evaluate_policy
+from bilevelrl.problems.tabular import evaluate_policy, solve_policy
 from bilevelrl.seeding import Streams
 
 Floats = NDArray[np.float64]
@@ -52,12 +52,7 @@ def _sensitivities(  # type: ignore[no-untyped-def]
     num_successors = model.successor.shape[1]
     for r in numba.prange(num_runs):
         factors = np.empty(model.num_factors)
-        factorise(model, policy[r], factors)
-        for s in range(num_states):
-            value[r, s] = 0.0
-            for a in range(num_actions):
-                value[r, s] += policy[r, s, a] * reward[r, s, a]
-        solve(model, factors, value[r])
+        solve_policy(model, policy[r], reward[r], factors, value[r])
         visits = model.initial.copy()
         solve_transposed(model, factors, visits)
         reached = np.zeros(num_states)

@@ -15,13 +15,12 @@ from numpy.typing import NDArray
 
 from bilevelrl.critics.monte_carlo import monte_carlo
 from bilevelrl.critics.protocol import Critic, policy_advantage
-from bilevelrl.estimators.naive import Averaging, direct_term
+from bilevelrl.estimators.naive import Averaging, add_direct_term
 from bilevelrl.estimators.protocol import Estimate, Memory
 from bilevelrl.estimators.trace import (
     Normalisation,
     count_visits,
     episode_weight,
-    sampled_return,
     traced_weights,
 )
 from bilevelrl.followers.protocol import BestResponse
@@ -76,7 +75,7 @@ class HPGD:
         critic: learns Q_L, for HPGD (SA); None uses Monte-Carlo tables.
         oracle: extra batches from uniformly drawn states for HPGD (oracle), from which both tables
             are then made; None uses the on-policy batch.
-        averaging: of the direct term, see `direct_term`.
+        averaging: of the direct term, see `naive.direct_term`.
         normalisation: see `episode_weight`.
     """
 
@@ -113,14 +112,5 @@ class HPGD:
             self.problem, theta, batch, follower_batch, advantage,
             self.temperature, self.discount, self.normalisation,
         )  # fmt: skip
-        direct = direct_term(
-            self.problem, theta, batch, self.discount,
-            averaging=self.averaging, normalisation=self.normalisation,
-        )  # fmt: skip
-        return Estimate(
-            direct,
-            indirect,
-            sampled_return(batch, reward, self.discount),
-            env_steps=self.rollout.env_steps,
-            oracle_steps=0 if self.oracle is None else self.oracle.env_steps,
-        )
+        oracle_steps = 0 if self.oracle is None else self.oracle.env_steps
+        return add_direct_term(self, theta, batch, indirect, oracle_steps)

@@ -1,7 +1,7 @@
 """Naive-PGD: the direct term alone, as if the follower did not react. Also used by all others."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +64,43 @@ def direct_term(
     return problem.pull_back_leader_reward(theta, weights)
 
 
+class Sampled(Protocol):
+    """What every estimator that draws batches knows; read-only."""
+
+    @property
+    def problem(self) -> TabularProblem: ...  # noqa: D102
+
+    @property
+    def rollout(self) -> Rollout: ...  # noqa: D102
+
+    @property
+    def discount(self) -> float: ...  # noqa: D102
+
+    @property
+    def averaging(self) -> Averaging: ...  # noqa: D102
+
+    @property
+    def normalisation(self) -> Normalisation: ...  # noqa: D102
+
+
+def add_direct_term(
+    estimator: Sampled, theta: Floats, batch: Batch, indirect: Floats, oracle_steps: int = 0
+) -> Estimate:
+    """The estimate of dJ/dθ from an indirect part, shape (R, D), and the batch it came from."""
+    problem, discount = estimator.problem, estimator.discount
+    direct = direct_term(
+        problem, theta, batch, discount,
+        averaging=estimator.averaging, normalisation=estimator.normalisation,
+    )  # fmt: skip
+    return Estimate(
+        direct,
+        indirect,
+        sampled_return(batch, problem.leader_reward(theta), discount),
+        env_steps=estimator.rollout.env_steps,
+        oracle_steps=oracle_steps,
+    )
+
+
 @dataclass(frozen=True, eq=False)
 class Naive:
     """dJ/dθ ≈ the direct term. Biased wherever the follower's response matters.
@@ -93,14 +130,4 @@ class Naive:
         """Estimate the direct term from one batch."""
         del memory
         batch = self.rollout.sample(response.policy, streams)
-        direct = direct_term(
-            self.problem, theta, batch, self.discount,
-            averaging=self.averaging, normalisation=self.normalisation,
-        )  # fmt: skip
-        reward = self.problem.leader_reward(theta)
-        return Estimate(
-            direct,
-            np.zeros_like(direct),
-            sampled_return(batch, reward, self.discount),
-            env_steps=self.rollout.env_steps,
-        )
+        return add_direct_term(self, theta, batch, np.zeros_like(theta))

@@ -12,12 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bilevelrl.critics.monte_carlo import monte_carlo
-from bilevelrl.estimators.naive import Averaging, direct_term
+from bilevelrl.estimators.naive import Averaging, add_direct_term
 from bilevelrl.estimators.protocol import Estimate, Memory
 from bilevelrl.estimators.trace import (
     Normalisation,
     episode_weight,
-    sampled_return,
     traced_weights,
 )
 from bilevelrl.followers.protocol import BestResponse
@@ -37,7 +36,7 @@ class SoBiRL:
         rollout: how batches are drawn.
         temperature: β of each run, shape (R,).
         discount: γ of the leader's return; the follower's sum is undiscounted.
-        averaging: of the direct term, see `direct_term`.
+        averaging: of the direct term, see `naive.direct_term`.
         normalisation: of the direct term, see `episode_weight`.
     """
 
@@ -72,13 +71,4 @@ class SoBiRL:
         )
         centred = paired - policy * paired.sum(axis=2, keepdims=True)
         indirect = self.problem.pull_back_follower_reward(theta, centred)
-        direct = direct_term(
-            self.problem, theta, batch, self.discount,
-            averaging=self.averaging, normalisation=self.normalisation,
-        )  # fmt: skip
-        return Estimate(
-            direct,
-            indirect / self.temperature[:, None],
-            sampled_return(batch, reward, self.discount),
-            env_steps=self.rollout.env_steps,
-        )
+        return add_direct_term(self, theta, batch, indirect / self.temperature[:, None])

@@ -6,7 +6,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from bilevelrl.compilation import parallel_kernel
+from bilevelrl.compilation import kernel, parallel_kernel
 from bilevelrl.problems.elimination import factorise, plan_elimination, solve
 
 Floats = NDArray[np.float64]
@@ -91,17 +91,31 @@ def tabular_model(
     )
 
 
+@kernel
+def solve_policy(model, policy, reward, factors, value):  # type: ignore[no-untyped-def]
+    """Solve (I - γ P_π) v = r_π for one run.
+
+    Args:
+        model: a `TabularModel`.
+        policy: π(a | s), shape (S, A).
+        reward: r(s, a), shape (S, A).
+        factors: filled with the LU factors, shape (num_factors,).
+        value: filled with v, shape (S,).
+    """
+    num_states, num_actions = policy.shape
+    factorise(model, policy, factors)
+    for s in range(num_states):
+        value[s] = 0.0
+        for a in range(num_actions):
+            value[s] += policy[s, a] * reward[s, a]
+    solve(model, factors, value)
+
+
 @parallel_kernel
 def _evaluate(model, policy, reward, value):  # type: ignore[no-untyped-def]
-    num_runs, num_states, num_actions = policy.shape
-    for r in numba.prange(num_runs):
+    for r in numba.prange(len(policy)):
         factors = np.empty(model.num_factors)
-        factorise(model, policy[r], factors)
-        for s in range(num_states):
-            value[r, s] = 0.0
-            for a in range(num_actions):
-                value[r, s] += policy[r, s, a] * reward[r, s, a]
-        solve(model, factors, value[r])
+        solve_policy(model, policy[r], reward[r], factors, value[r])
 
 
 def evaluate_policy(model: TabularModel, policy: Floats, reward: Floats) -> Floats:

@@ -69,6 +69,14 @@ class Store:
             if run.info.status == "FINISHED"
         ]
 
+    def page(self, experiment: str) -> str:
+        """Where the UI shows the current runs of an experiment, below its address.
+
+        The parameter must stand behind the hash, or the UI stays in its GenAI mode.
+        """
+        query = "workflowType=machine_learning&searchFilter=tags.current%20%3D%20'true'"
+        return f"#/experiments/{self._experiment(experiment)}/runs?{query}"
+
     def current_cells(self) -> set[str]:
         """The cells, of any experiment, that have current runs."""
         experiments = [found.experiment_id for found in self._client.search_experiments()]

@@ -129,6 +129,12 @@ class Tracker:
             return {(problem, estimator) for problem, _, estimator in cells if estimator}
         return set()
 
+    def page(self, experiment: str) -> str:
+        """Where the UI shows the current runs of an experiment, below its address."""
+        with self._failures_warned():
+            return self._store.page(experiment)
+        return ""
+
     def _put(self, entry: Entry) -> Outcome:
         if self.failed:
             return "failed"

@@ -1,0 +1,141 @@
+"""A run's key covers the code that computes it, all of it, and nothing else."""
+
+import ast
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bilevelrl import provenance
+from bilevelrl.provenance import PACKAGE, code_digest, imported_modules, source_closure
+
+#: What `train_chunk` runs.
+NEEDED = {
+    "chunks.py", "cells.py", "training.py", "tabular_game.py", "seeding.py", "compilation.py",
+    "config.py", "critics/sarsa.py", "critics/monte_carlo.py", "critics/protocol.py",
+    "estimators/boltzmann_covariance.py", "estimators/exact.py", "estimators/hpgd.py",
+    "estimators/naive.py", "estimators/protocol.py", "estimators/sobirl.py", "estimators/trace.py",
+    "estimators/zero_order.py", "followers/protocol.py", "followers/soft_policy_iteration.py",
+    "followers/truncated.py", "problems/elimination.py", "problems/four_rooms.py",
+    "problems/protocol.py", "problems/rollout.py", "problems/tabular.py",
+}  # fmt: skip
+
+
+def closure_of(module: str) -> set[str]:
+    return {str(path.relative_to(PACKAGE)) for path in source_closure(PACKAGE / f"{module}.py")}
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the package that the digests are taken of."""
+    copy = tmp_path / PACKAGE.name
+    shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(provenance, "PACKAGE", copy)
+    return copy
+
+
+def digest(module: str = "chunks", values: tuple[str, ...] = ("config",)) -> str:
+    return code_digest.__wrapped__(module, values)  # past its cache
+
+
+def test_closure_of_a_chunk_is_what_it_runs() -> None:
+    assert closure_of("chunks") == NEEDED
+
+
+def test_closure_of_the_leaders_adds_what_runs_around_chunks() -> None:
+    added = closure_of("leaders") - closure_of("chunks")
+    assert added == {"leaders.py", "execution.py", "provenance.py", "records.py"}
+
+
+def test_everything_that_is_loaded_with_a_chunk_is_in_its_closure() -> None:
+    # An independent count, by Python itself; the empty __init__.py files do not matter.
+    code = (
+        "import sys, bilevelrl.chunks\n"
+        "for name, module in sys.modules.items():\n"
+        "    if name.split('.')[0] == 'bilevelrl': print(module.__file__)"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    loaded = {str(Path(line).relative_to(PACKAGE)) for line in done.stdout.splitlines()}
+    assert {name for name in loaded if not name.endswith("__init__.py")} == NEEDED
+
+
+def test_packages_on_the_way_to_a_chunk_hold_no_code() -> None:
+    # Importing a.b runs a/__init__.py, which the closure leaves out.
+    for folder in {(PACKAGE / name).parent for name in NEEDED}:
+        body = ast.parse((folder / "__init__.py").read_text(encoding="utf-8")).body
+        assert all(
+            isinstance(node, ast.Expr | ast.Assign) and isinstance(node.value, ast.Constant)
+            for node in body
+        ), folder
+
+
+def test_imports_are_absolute_so_that_none_is_missed() -> None:
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                assert node.level == 0, path
+
+
+def test_imports_are_found_wherever_they_stand(tmp_path: Path) -> None:
+    path = tmp_path / "script.py"
+    path.write_text(
+        "import bilevelrl.seeding\n"
+        "from bilevelrl import config as c\n"
+        "def f():\n"
+        "    from bilevelrl.problems.gym import FourRoomsEnv\n"
+    )
+    assert imported_modules(path) >= {
+        "bilevelrl.seeding", "bilevelrl.config", "bilevelrl.problems.gym",
+    }  # fmt: skip
+    names = {found.name for found in source_closure(path)}
+    assert {"script.py", "seeding.py", "config.py", "gym.py", "four_rooms.py"} <= names
+
+
+@pytest.mark.parametrize("name", sorted(NEEDED - {"config.py"}))
+def test_an_edit_to_any_file_of_the_closure_changes_the_digest(package: Path, name: str) -> None:
+    before = digest()
+    path = package / name
+    path.write_text(path.read_text(encoding="utf-8") + "\n# edited\n", encoding="utf-8")
+    assert digest() != before
+
+
+def test_modules_that_only_hold_values_are_left_out(package: Path) -> None:
+    left_out, included = digest(), digest(values=())
+    config = package / "config.py"
+    config.write_text(config.read_text(encoding="utf-8") + "\n# edited\n", encoding="utf-8")
+    assert digest() == left_out
+    assert digest(values=()) != included
+
+
+@pytest.mark.parametrize("name", ["leaders.py", "figures/style.py", "evaluation/summary.py"])
+def test_an_edit_elsewhere_changes_nothing(package: Path, name: str) -> None:
+    before = digest()
+    (package / name).write_text("# edited\n", encoding="utf-8")
+    assert digest() == before
+
+
+def test_the_digest_does_not_depend_on_where_the_package_lies(
+    package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = digest()
+    deeper = package.parent / "deeper" / PACKAGE.name
+    deeper.parent.mkdir()
+    monkeypatch.setattr(provenance, "PACKAGE", package.rename(deeper))
+    assert digest() == before
+
+
+@pytest.mark.parametrize("name", ["numpy", "numba"])
+def test_another_version_of_a_numerical_package_changes_the_digest(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = digest()
+    real = provenance.importlib.metadata.version
+    monkeypatch.setattr(
+        provenance.importlib.metadata,
+        "version",
+        lambda package: "0.0" if package == name else real(package),
+    )
+    assert digest() != before

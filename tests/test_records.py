@@ -1,0 +1,240 @@
+"""Files between two stages: they come back as they went, or the reader says which one is bad."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bilevelrl.records import (
+    CURVE_COLUMNS,
+    GRADIENT_COLUMNS,
+    Cell,
+    CorruptRecord,
+    RunIdentity,
+    concatenate,
+    read_json,
+    read_parquet,
+    setting_dict,
+    setting_string,
+    write_atomically,
+    write_csv,
+    write_json,
+    write_parquet,
+)
+
+
+def curves(num_rows: int = 6) -> pd.DataFrame:
+    generator = np.random.default_rng(0)
+    content: dict[str, Any] = {}
+    for name, kind in CURVE_COLUMNS.items():
+        if kind == "string":
+            content[name] = [f"{name} β"] * num_rows
+        elif kind == "int64":
+            content[name] = generator.integers(100, size=num_rows)
+        else:
+            content[name] = generator.standard_normal(num_rows)
+    content["leader_return_sampled"] = np.nan  # as model-based estimators leave it
+    return pd.DataFrame(content).astype(CURVE_COLUMNS)
+
+
+def make_cell() -> Cell:
+    runs = tuple(
+        RunIdentity(
+            "four_rooms",
+            "bc_hg",
+            "published",
+            "env_steps_per_update=100;temperature=0.003",
+            seed,
+            f"key{seed}",
+            {"temperature": 0.003, "num_envs": 2, "start": "carry"},
+        )
+        for seed in range(3)
+    )
+    theta = np.random.default_rng(1).standard_normal((3, 5))
+    return Cell(runs, theta, curves())
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    make_cell().write(tmp_path / "cell")
+    return tmp_path / "cell"
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def test_a_cell_comes_back_as_it_was_written(folder: Path) -> None:
+    written, found = make_cell(), Cell.read(folder)
+    assert found.runs == written.runs
+    np.testing.assert_array_equal(found.theta, written.theta)
+    pd.testing.assert_frame_equal(found.curves, written.curves)
+    assert sorted(contents(folder)) == ["curves.parquet", "runs.json", "theta.npy"]
+
+
+def test_writing_twice_gives_the_same_bytes(folder: Path) -> None:
+    before = contents(folder)
+    Cell.read(folder).write(folder)
+    assert contents(folder) == before
+
+
+def test_a_smaller_cell_replaces_a_larger_one_completely(folder: Path) -> None:
+    cell = make_cell()
+    Cell(cell.runs[:1], cell.theta[:1], cell.curves[:2]).write(folder)
+    found = Cell.read(folder)
+    assert (len(found.runs), len(found.theta), len(found.curves)) == (1, 1, 2)
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def cut_to_nothing(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def replace_by_text(path: Path) -> None:
+    path.write_text("somebody else's notes\n")
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, truncate, cut_to_nothing, replace_by_text])
+@pytest.mark.parametrize("name", ["curves.parquet", "runs.json", "theta.npy"])
+def test_a_damaged_file_of_a_cell_is_named(
+    folder: Path, name: str, damage: Callable[[Path], None]
+) -> None:
+    damage(folder / name)
+    with pytest.raises(CorruptRecord) as caught:
+        Cell.read(folder)
+    assert str(folder / name) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_pickled_theta_is_refused(folder: Path) -> None:
+    np.save(folder / "theta.npy", np.array([{"not": "numbers"}]), allow_pickle=True)
+    with pytest.raises(CorruptRecord, match=r"theta\.npy"):
+        Cell.read(folder)
+
+
+def test_files_of_different_cells_are_refused(folder: Path) -> None:
+    np.save(folder / "theta.npy", np.zeros((2, 5)))
+    with pytest.raises(CorruptRecord, match=r"cell: 2 rows in theta\.npy, 3 in runs\.json"):
+        Cell.read(folder)
+
+
+@pytest.mark.parametrize("content", ["{}", "[1, 2]", '[{"seed": 0}]', '[{"seed": 0, "xyz": 1}]'])
+def test_json_that_lists_no_runs_is_refused(folder: Path, content: str) -> None:
+    (folder / "runs.json").write_text(content)
+    with pytest.raises(CorruptRecord, match=r"runs\.json"):
+        Cell.read(folder)
+
+
+def test_other_columns_are_refused_with_both_lists(tmp_path: Path) -> None:
+    path = tmp_path / "curves.parquet"
+    curves().drop(columns=["cosine"]).to_parquet(path, index=False)
+    with pytest.raises(CorruptRecord, match="expected columns") as caught:
+        read_parquet(path, CURVE_COLUMNS)
+    assert str(caught.value).startswith(str(path))
+    assert str(caught.value).count("cosine") == 1
+
+
+def test_tables_are_written_with_the_promised_columns_only(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "table.parquet"
+    table = curves()[[*reversed(CURVE_COLUMNS)]].assign(host="here")
+    table["seed"] = table["seed"].astype("float64")
+    write_parquet(path, table, CURVE_COLUMNS)
+    pd.testing.assert_frame_equal(read_parquet(path, CURVE_COLUMNS), curves())
+
+
+def test_a_missing_column_cannot_be_written(tmp_path: Path) -> None:
+    with pytest.raises(KeyError, match="cosine"):
+        write_parquet(tmp_path / "x.parquet", curves().drop(columns="cosine"), CURVE_COLUMNS)
+
+
+def test_column_tables_have_pandas_types() -> None:
+    for columns in (CURVE_COLUMNS, GRADIENT_COLUMNS):
+        empty = pd.DataFrame({name: [] for name in columns}).astype(columns)
+        assert set(columns.values()) == {str(kind) for kind in empty.dtypes}
+
+
+def test_json_round_trips_sorted_and_refuses_nan(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b.json"
+    write_json(path, {"z": [1.5, None], "a": "β"})
+    assert read_json(path) == {"a": "β", "z": [1.5, None]}
+    assert path.read_text().index('"a"') < path.read_text().index('"z"')
+    assert path.read_text().endswith("}\n")
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(path, {"value": float("nan")})
+    assert read_json(path)["z"] == [1.5, None]  # the refused content left the old one alone
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, truncate, cut_to_nothing, replace_by_text])
+def test_damaged_json_is_named(tmp_path: Path, damage: Callable[[Path], None]) -> None:
+    path = tmp_path / "metadata.json"
+    write_json(path, {"entries": list(range(20))})
+    damage(path)
+    with pytest.raises(CorruptRecord, match=r"metadata\.json"):
+        read_json(path)
+
+
+def test_json_of_another_encoding_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "metadata.json"
+    path.write_bytes(b'{"a": "\xff\xfe"}')
+    with pytest.raises(CorruptRecord, match=r"metadata\.json"):
+        read_json(path)
+
+
+def test_writing_leaves_no_temporary_file(tmp_path: Path) -> None:
+    write_atomically(tmp_path / "x", b"old")
+    write_atomically(tmp_path / "x", b"new")
+    assert contents(tmp_path) == {"x": b"new"}
+
+
+def test_a_failed_replacement_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_atomically(tmp_path / "x", b"old")
+
+    def fail(*_: Any) -> None:
+        raise OSError("killed between writing and replacing")
+
+    monkeypatch.setattr("bilevelrl.records.os.replace", fail)
+    with pytest.raises(OSError, match="killed"):
+        write_atomically(tmp_path / "x", b"new")
+    assert (tmp_path / "x").read_bytes() == b"old"
+
+
+def test_csv_is_small_exact_enough_and_the_same_everywhere(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    table = pd.DataFrame({"name": ["a", "b"], "value": [1.0 / 3.0, np.nan], "seeds": [10, 20]})
+    write_csv(path, table)
+    assert path.read_bytes() == b"name,value,seeds\na,0.3333333333,10\nb,,20\n"
+    write_csv(path, pd.read_csv(path))
+    assert path.read_bytes() == b"name,value,seeds\na,0.3333333333,10\nb,,20\n"
+
+
+def test_settings_are_sorted_pairs_and_come_back() -> None:
+    conditions = {"temperature": 0.003, "env_steps_per_update": 1000, "start": "carry"}
+    text = setting_string(conditions)
+    assert text == "env_steps_per_update=1000;start=carry;temperature=0.003"
+    assert setting_dict(text) == {key: str(value) for key, value in conditions.items()}
+    assert setting_string({}) == ""
+    assert setting_dict("") == {}
+
+
+def test_tables_are_stacked_in_order_with_a_fresh_index() -> None:
+    first, second = curves(2), curves(3)
+    stacked = concatenate(iter([first, second]))
+    assert list(stacked.index) == list(range(5))
+    pd.testing.assert_frame_equal(stacked[2:].reset_index(drop=True), second)
+
+
+def test_runs_are_readable_json(folder: Path) -> None:
+    first = json.loads((folder / "runs.json").read_text())[0]
+    assert first["hyperparameters"]["start"] == "carry"
+    assert set(first) == {
+        "problem", "estimator", "variant", "setting", "seed", "run_key", "hyperparameters",
+    }  # fmt: skip
