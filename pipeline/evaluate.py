@@ -2,7 +2,8 @@
 
 Reads:  data/grid.json, and of the cells it lists only: data/leaders, data/environments,
         data/gradients; reference; params.yaml (evaluate, problems, followers).
-Writes: results/{summary,curves,against_published,improvement,gradients}.csv, results/metrics.json,
+Writes: results/{summary,curves,against_published,improvement,gradients}.csv, results/plots/,
+        results/metrics.json,
         data/evaluate/{learning_curves,penalty_maps}.parquet.
 """
 
@@ -14,6 +15,7 @@ from bilevelrl.evaluation.improvement import improvement_table
 from bilevelrl.evaluation.learning_curves import (
     LEARNING_CURVE_COLUMNS,
     learning_curves,
+    side_by_side,
     tracked_curves,
 )
 from bilevelrl.evaluation.run_scores import run_scores
@@ -38,7 +40,13 @@ def main(params: Params, root: Path = Path()) -> None:
     )
     write_csv(results / "summary.csv", table)
     write_json(results / "metrics.json", summary.headline_metrics(table, baselines))
-    write_csv(results / "curves.csv", tracked_curves(concatenate(curves), baselines))
+    tracked = tracked_curves(concatenate(curves), baselines)
+    write_csv(results / "curves.csv", tracked)
+    for problem, rows in tracked[tracked["budget"] > 0].groupby("problem"):
+        own = tracked[tracked["problem"] == problem]
+        for size, budget in (("smallest", rows["budget"].min()), ("largest", rows["budget"].max())):
+            path = results / "plots" / f"{problem}_{size}_budget.csv"
+            write_csv(path, side_by_side(own, budget))
     write_csv(results / "against_published.csv", reference.against_published(table, published))
     write_csv(results / "improvement.csv", improvement_table(concatenate(scores), params.evaluate))
     write_csv(results / "gradients.csv", inputs.read_gradients(data / "gradients", grid))

@@ -1,6 +1,7 @@
 """DVC stage `gradients`: every estimator against the exact hypergradient, at fixed θ.
 
-Reads:  params.yaml (problems.<problem>, followers, gradients.<problem>).
+Reads:  params.yaml (problems.<problem>, followers, gradients.<problem>); the best known θ from
+        data/environments/<problem>.
 Writes: data/gradients/<problem>.parquet, columns `records.GRADIENT_COLUMNS`.
 """
 
@@ -12,12 +13,15 @@ import pandas as pd
 from bilevelrl.config import read_params
 from bilevelrl.evaluation.gradient_quality import gradient_row
 from bilevelrl.gradients import replicate_all
-from bilevelrl.records import GRADIENT_COLUMNS, write_parquet
+from bilevelrl.records import GRADIENT_COLUMNS, read_array, write_parquet
 from pipeline.stage import run_stage
 
 
-def main(problem_name: str, data: Path = Path("data/gradients")) -> None:
+def main(problem_name: str, data: Path = Path("data")) -> None:
     """Replicate all studies and summarise each in one row."""
+    params = read_params()
+    name = f"published_{params.gradients[problem_name].temperature}"
+    best_theta = read_array(data / "environments" / problem_name / "best_theta.npz", name)
     rows = [
         gradient_row(
             estimates,
@@ -29,9 +33,10 @@ def main(problem_name: str, data: Path = Path("data/gradients")) -> None:
             critic=study.critic,
             env_steps_per_update=study.budget,
         )
-        for study, estimates, exact in replicate_all(read_params(), problem_name)
+        for study, estimates, exact in replicate_all(params, problem_name, best_theta)
     ]
-    write_parquet(data / f"{problem_name}.parquet", pd.DataFrame(rows), GRADIENT_COLUMNS)
+    table = pd.DataFrame(rows)
+    write_parquet(data / "gradients" / f"{problem_name}.parquet", table, GRADIENT_COLUMNS)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """DVC stage `leaders@<problem>-<estimator>`: train every run of one cell.
 
-Reads:  params.yaml (problems.<problem>, followers, leaders, cells.<problem>.<estimator>).
+Reads:  params.yaml (problems.<problem>, followers, leaders, cells.<problem>.<estimator>);
+        the followers' certified accuracy from data/followers/<problem>.
 Writes: data/leaders/<problem>/<estimator>/ (see `records.Cell`), and shows the runs in MLflow.
         Finished chunks are kept in .work/, so that a killed stage goes on where it stopped.
 """
@@ -8,18 +9,35 @@ Writes: data/leaders/<problem>/<estimator>/ (see `records.Cell`), and shows the 
 import argparse
 from pathlib import Path
 
-from bilevelrl.config import read_params
+from bilevelrl.config import Params, read_params
 from bilevelrl.execution import ResultCache, work_folder
 from bilevelrl.leaders import train_cell
+from bilevelrl.records import CorruptRecord, read_json
 from bilevelrl.tracking import Tracker, sync_cell
 from pipeline.attachments import attach_penalty_map
 from pipeline.stage import run_stage
 
 
-def main(problem: str, estimator: str, data: Path = Path("data/leaders")) -> None:
+def check_follower(params: Params, path: Path) -> None:
+    """Refuse to train against a follower that the followers stage could not solve.
+
+    Raises:
+        CorruptRecord: if the file is missing or damaged, or reports too large an error.
+    """
+    for entry in read_json(path):
+        if not entry["accuracy"] <= params.followers.tolerance:
+            raise CorruptRecord(
+                f"{path}: accuracy {entry['accuracy']} at temperature {entry['temperature']} "
+                f"misses followers.tolerance = {params.followers.tolerance}"
+            )
+
+
+def main(problem: str, estimator: str, data: Path = Path("data")) -> None:
     """Train what is missing, write the cell, then tell MLflow."""
-    cell = train_cell(read_params(), problem, estimator, ResultCache(work_folder() / "runs"))
-    cell.write(data / problem / estimator)
+    params = read_params()
+    check_follower(params, data / "followers" / problem / "accuracy.json")
+    cell = train_cell(params, problem, estimator, ResultCache(work_folder() / "runs"))
+    cell.write(data / "leaders" / problem / estimator)
     sync_cell(Tracker.here(Path.cwd(), "leaders"), cell, attach_penalty_map)
 
 

@@ -49,9 +49,12 @@ class Study:
 
 
 def points(
-    params: GradientParams, constants: FourRoomsParams, followers: FollowerParams
+    params: GradientParams,
+    constants: FourRoomsParams,
+    followers: FollowerParams,
+    best_theta: Floats,
 ) -> dict[str, Floats]:
-    """θ at which estimators are compared: generic ones, and some along an exact trajectory."""
+    """θ at which to compare estimators: generic, along an exact trajectory, and the best known."""
     num_updates = max(params.trajectory_updates, default=0) + 1
     setting = _setting(params, "published", 0, num_updates, spread=params.trajectory_spread)
     group = make_group([setting], constants, followers)
@@ -73,13 +76,15 @@ def points(
     for step in steps:
         if step.update in params.trajectory_updates:
             found[f"exact ascent, update {step.update}"] = step.theta[0]
+    found["best known"] = best_theta
     return found
 
 
-def studies(params: Params, problem: str) -> list[Study]:
+def studies(params: Params, problem: str, best_theta: Floats) -> list[Study]:
     """Everything that the gradients stage computes, the largest budgets first."""
     own = params.gradients[problem]
     constants: FourRoomsParams = getattr(params.problems, problem)
+    thetas = points(own, constants, params.followers, best_theta)
     kinds = [
         ("bc_hg", "published", "learned"), ("bc_hg", "corrected", "learned"),
         ("bc_hg", "corrected", "exact"), ("hpgd_sa", "published", "learned"),
@@ -87,14 +92,11 @@ def studies(params: Params, problem: str) -> list[Study]:
         ("sobirl", "published", "none"), ("naive", "published", "none"),
         ("naive", "corrected", "none"),
     ]  # fmt: skip
+    sampled = [(*kind, budget) for budget in sorted(own.budgets, reverse=True) for kind in kinds]
     return [
-        Study(point, theta, *kind, budget, own, constants, params.followers)
-        for budget in sorted(own.budgets, reverse=True)
-        for kind in kinds
-        for point, theta in points(own, constants, params.followers).items()
-    ] + [
-        Study(point, theta, "zero_order", "published", "none", 0, own, constants, params.followers)
-        for point, theta in points(own, constants, params.followers).items()
+        Study(point, theta, *kind, own, constants, params.followers)
+        for kind in [*sampled, ("zero_order", "published", "none", 0)]
+        for point, theta in thetas.items()
     ]
 
 
@@ -148,9 +150,11 @@ def replicate(study: Study) -> tuple[Floats, Floats]:
     return estimate.gradient, truth.total[0]
 
 
-def replicate_all(params: Params, problem: str) -> Iterator[tuple[Study, Floats, Floats]]:
+def replicate_all(
+    params: Params, problem: str, best_theta: Floats
+) -> Iterator[tuple[Study, Floats, Floats]]:
     """Run every study; yields (study, estimates, exact hypergradient) in the order of `studies`."""
-    tasks: Sequence[Study] = studies(params, problem)
+    tasks: Sequence[Study] = studies(params, problem, best_theta)
     results: dict[int, tuple[Floats, Floats]] = dict(
         run_tasks(replicate, tasks, params.runtime, description=f"gradients of {problem}")
     )

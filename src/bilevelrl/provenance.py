@@ -46,18 +46,15 @@ def code_digest(module: str, values: tuple[str, ...] = ()) -> str:
 
     Args:
         module: dotted name below the package.
-        values: modules to leave out because they only hold values that the caller has in its key.
+        values: modules or packages to leave out because they only hold values that callers have in
+            their key.
     """
     digest = hashlib.sha256()
-    left_out = {_file(name) for name in values}
-    for path in source_closure(_file(module)):
-        if path not in left_out:
+    left_out = [PACKAGE.joinpath(*name.split(".")) for name in values]
+    for path in source_closure(PACKAGE.joinpath(*module.split(".")).with_suffix(".py")):
+        if not any(path.with_suffix("").is_relative_to(place) for place in left_out):
             name = str(path.relative_to(PACKAGE))
             digest.update(name.encode() + b"\0" + path.read_bytes() + b"\0")
     for package in ("numba", "numpy"):
         digest.update(f"{package}=={importlib.metadata.version(package)}\0".encode())
     return digest.hexdigest()
-
-
-def _file(module: str) -> Path:
-    return PACKAGE.joinpath(*module.split(".")).with_suffix(".py")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import zipfile
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -153,6 +154,19 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
         raise CorruptRecord(f"{path}: {error}") from error
+
+
+def read_array(path: Path, name: str) -> NDArray[np.float64]:
+    """One array of an npz file.
+
+    Raises:
+        CorruptRecord: if the file is missing or unreadable, or has no such array.
+    """
+    try:
+        with np.load(path) as file:
+            return np.asarray(file[name], dtype=np.float64)
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        raise CorruptRecord(f"{path}: {name}: {error}") from error
 
 
 def write_parquet(path: Path, table: pd.DataFrame, columns: dict[str, str]) -> None:

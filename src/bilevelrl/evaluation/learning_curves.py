@@ -75,6 +75,19 @@ def tracked_curves(curves: pd.DataFrame, baselines: pd.DataFrame) -> pd.DataFram
     return shown.drop(columns=["setting", "temperature"]).round(5)
 
 
+def side_by_side(tracked: pd.DataFrame, budget: int) -> pd.DataFrame:
+    """IQM against update, one column per estimator and variant, as `dvc plots` wants it.
+
+    Args:
+        tracked: what `tracked_curves` returns, of one problem.
+        budget: sample budget to show; estimators that sample nothing are always shown.
+    """
+    shown = tracked[tracked["budget"].isin([0, budget])]
+    name = shown["estimator"] + "_" + shown["variant"]
+    wide = shown.assign(name=name).pivot(index="update", columns="name", values="iqm")
+    return wide.reset_index().rename_axis(columns=None)
+
+
 def _one_curve(rows: pd.DataFrame, params: EvaluateParams, num_points: int) -> pd.DataFrame:
     name = [str(rows[key].iloc[0]) for key in GROUP]
     returns = rows.pivot(index="update", columns="seed", values="leader_return_mean")

@@ -1,0 +1,105 @@
+"""The blocks of params.yaml that need no more than their own values."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from bilevelrl.config.validation import Block, Count, Positive, Probability, Seed
+
+
+class Runtime(Block):
+    """How to compute; changes nothing in the results, so no DVC stage depends on it."""
+
+    jobs: Count
+    threads: Count
+    backend: Literal["loky", "dask"]
+    dask_scheduler: str | None
+
+    @model_validator(mode="after")
+    def _scheduler_is_named(self) -> "Runtime":
+        if self.backend == "dask" and not self.dask_scheduler:
+            raise ValueError("backend 'dask' needs dask_scheduler, e.g. tcp://127.0.0.1:8786")
+        return self
+
+
+class FourRoomsParams(Block):
+    """Constants of FourRooms, see `problems.four_rooms.FourRooms`."""
+
+    discount: Annotated[float, Field(ge=0.0, lt=1.0)]
+    fail_probability: Annotated[float, Field(ge=0.0, lt=0.75)]
+    incentive_scale: Positive
+    incentive_cost: Annotated[float, Field(ge=0.0)]
+    max_episode_steps: Count
+
+
+class ProblemParams(Block):
+    """Constants of every problem."""
+
+    four_rooms: FourRoomsParams
+
+
+class SearchParams(Block):
+    """Multi-start exact ascent for the best known J."""
+
+    temperatures: tuple[Positive, ...] = Field(min_length=1, strict=False)
+    seed: Seed
+    random_starts: Count
+    random_spreads: tuple[Positive, ...] = Field(min_length=1, strict=False)
+    heights: tuple[Positive, ...] = Field(min_length=1, strict=False)
+    num_updates: Count
+    first_step_size: Positive
+    last_step_size: Positive
+
+
+class FollowerParams(Block):
+    """The follower's solvers: certified tolerance, and the sweeps of the released code's solver."""
+
+    tolerance: Positive
+    max_iterations: Count
+    sweeps: Count
+
+
+class LeaderParams(Block):
+    """What all cells share; `first_seed` and `num_seeds`, `initial_spread` may be set per entry."""
+
+    first_seed: Seed
+    num_seeds: Count
+    num_updates: Count
+    max_rows: Annotated[int, Field(ge=1, le=500)]
+    max_gradient_norm: Positive
+    initial_spread: Positive
+
+
+class GradientParams(Block):
+    """The estimator-error study at fixed θ."""
+
+    temperature: Positive
+    first_seed: Seed
+    replicates: Annotated[int, Field(ge=2)]
+    warm_up_steps: Annotated[int, Field(ge=0)]
+    budgets: tuple[Count, ...] = Field(min_length=1, strict=False)
+    num_envs: Count
+    critic_step_size: Annotated[float, Field(gt=0.0, le=1.0)]
+    oracle_steps_per_update: Count
+    radius: Positive
+    trajectory_seed: Seed
+    trajectory_spread: Positive
+    trajectory_updates: tuple[Annotated[int, Field(ge=0)], ...] = Field(strict=False)
+
+    @model_validator(mode="after")
+    def _divisible(self) -> "GradientParams":
+        for budget in (*self.budgets, self.oracle_steps_per_update):
+            if budget % self.num_envs:
+                raise ValueError(f"budget {budget} is not divisible by num_envs = {self.num_envs}")
+        return self
+
+
+class EvaluateParams(Block):
+    """Statistics: intervals, thresholds (fractions of the best known J), what counts as stuck."""
+
+    seed: Seed
+    confidence: Annotated[float, Field(gt=0.0, lt=1.0)]
+    replicates: Annotated[int, Field(ge=10)]
+    thresholds: tuple[Probability, ...] = Field(strict=False)
+    stuck_radius: Positive
+    final_fraction: Annotated[float, Field(gt=0.0, le=1.0)]

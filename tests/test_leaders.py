@@ -1,0 +1,295 @@
+"""A cell computes what is missing and nothing else, and looks as if computed at once."""
+
+import copy
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+import pytest
+import yaml
+
+from bilevelrl import leaders
+from bilevelrl.cells import group_key
+from bilevelrl.chunks import Chunk
+from bilevelrl.config import Params
+from bilevelrl.execution import ResultCache
+from bilevelrl.leaders import list_runs, make_chunks, train_cell
+from bilevelrl.records import CURVE_COLUMNS, Cell
+
+ROOT = Path(__file__).parents[1]
+ENTRIES = {
+    "published_100": {
+        "variant": "published", "temperature": 0.003, "env_steps_per_update": 100, "num_envs": 1,
+        "step_size": 0.05, "critic_step_size": 0.5,
+    },
+    "published_200": {
+        "variant": "published", "temperature": [0.001, 0.003], "env_steps_per_update": 200,
+        "num_envs": 2, "step_size": 0.1, "critic_step_size": 0.5,
+    },
+    "truncated": {
+        "variant": "published", "temperature": 0.003, "env_steps_per_update": 100, "num_envs": 1,
+        "step_size": 0.05, "critic_step_size": 0.5, "follower": "truncated",
+        "policy_iterations": 2, "start": ["carry", "reset"],
+    },
+}  # fmt: skip
+NUM_SETTINGS, NUM_SEEDS, NUM_UPDATES, NUM_ROWS = 5, 2, 6, 3
+
+
+def make_params(**changes: Any) -> Params:
+    """A small BC-HG cell; dotted keys (dots as double underscores) change params.yaml."""
+    content = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    content["cells"]["four_rooms"]["bc_hg"] = copy.deepcopy(ENTRIES)
+    content["environments"]["four_rooms"]["temperatures"] = [0.001, 0.003]
+    content["leaders"] |= {
+        "num_seeds": NUM_SEEDS, "num_updates": NUM_UPDATES, "max_rows": NUM_ROWS,
+    }  # fmt: skip
+    content["runtime"] |= {"jobs": 1, "threads": 1}
+    for key, value in changes.items():
+        *path, last = key.split("__")
+        block = content
+        for part in path:
+            block = block[part]
+        block[last] = value
+    return Params.model_validate(content)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    before = numba.get_num_threads()
+    yield
+    numba.set_num_threads(before)  # run_tasks sets it in this process
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> ResultCache:
+    return ResultCache(tmp_path / "runs")
+
+
+@pytest.fixture
+def computed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
+    """(conditions, seed) of every run that is really trained."""
+    seen: list[tuple[str, int]] = []
+    train = leaders.train_chunk
+
+    def note(chunk: Chunk) -> Any:
+        for run in chunk.runs:
+            s = run.setting
+            seen.append((f"{s.env_steps_per_update} {s.temperature} {s.start}", run.seed))
+        return train(chunk)
+
+    monkeypatch.setattr(leaders, "train_chunk", note)
+    return seen
+
+
+def cell_of(params: Params, cache: ResultCache) -> Cell:
+    return train_cell(params, "four_rooms", "bc_hg", cache)
+
+
+def files(cell: Cell, folder: Path) -> dict[str, bytes]:
+    cell.write(folder)
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def test_a_cell_has_every_run_once_with_the_promised_columns(cache: ResultCache) -> None:
+    cell = cell_of(make_params(), cache)
+    assert len(cell.runs) == NUM_SETTINGS * NUM_SEEDS
+    assert list(cell.curves.columns) == list(CURVE_COLUMNS)
+    assert {n: str(kind) for n, kind in cell.curves.dtypes.items()} == CURVE_COLUMNS
+    assert len(cell.curves) == len(cell.runs) * NUM_ROWS
+    assert cell.theta.shape == (len(cell.runs), 105)
+    assert np.isfinite(cell.theta).all()
+    keys = ["problem", "estimator", "variant", "setting", "seed"]
+    in_order = cell.curves.drop_duplicates(keys)[keys].to_dict("records")
+    assert in_order == [{key: getattr(run, key) for key in keys} for run in cell.runs]
+    assert set(cell.curves["update"]) == {1, 3, 5}
+    assert not cell.curves.drop(columns=keys).isna().any(axis=None)
+    assert len({run.run_key for run in cell.runs}) == len(cell.runs)
+
+
+def test_runs_tell_their_conditions_and_all_their_hyperparameters(cache: ResultCache) -> None:
+    cell = cell_of(make_params(), cache)
+    reset = next(run for run in cell.runs if "start=reset" in run.setting)
+    assert reset.setting == (
+        "env_steps_per_update=100;follower=truncated;policy_iterations=2;start=reset;"
+        "temperature=0.003"
+    )
+    assert reset.hyperparameters == {
+        "temperature": 0.003, "env_steps_per_update": 100, "num_envs": 1, "step_size": 0.05,
+        "critic_step_size": 0.5, "follower": "truncated", "policy_iterations": 2, "start": "reset",
+        "num_updates": NUM_UPDATES, "initial_spread": 0.01,
+    }  # fmt: skip
+
+
+def test_a_second_time_nothing_is_computed(
+    cache: ResultCache, computed: list[tuple[str, int]], tmp_path: Path
+) -> None:
+    first = files(cell_of(make_params(), cache), tmp_path / "first")
+    assert len(computed) == NUM_SETTINGS * NUM_SEEDS
+    computed.clear()
+    assert files(cell_of(make_params(), cache), tmp_path / "second") == first
+    assert computed == []
+
+
+def test_adding_seeds_computes_only_the_new_ones(
+    cache: ResultCache, computed: list[tuple[str, int]], tmp_path: Path
+) -> None:
+    cell_of(make_params(), cache)
+    computed.clear()
+    more = make_params(leaders__num_seeds=4)
+    grown = files(cell_of(more, cache), tmp_path / "grown")
+    assert len(computed) == NUM_SETTINGS * 2
+    assert {seed for _, seed in computed} == {2, 3}
+    at_once = files(cell_of(more, ResultCache(tmp_path / "other")), tmp_path / "at once")
+    assert grown == at_once
+    computed.clear()
+    assert len(cell_of(make_params(), cache).runs) == NUM_SETTINGS * NUM_SEEDS  # and fewer again
+    assert computed == []
+
+
+def test_another_step_size_computes_only_its_setting(
+    cache: ResultCache, computed: list[tuple[str, int]]
+) -> None:
+    before = cell_of(make_params(), cache)
+    computed.clear()
+    changes: dict[str, Any] = {"cells__four_rooms__bc_hg__published_100__step_size": 0.1}
+    after = cell_of(make_params(**changes), cache)
+    assert computed == [("100 0.003 None", 0), ("100 0.003 None", 1)]
+    changed = [a.run_key != b.run_key for a, b in zip(after.runs, before.runs, strict=True)]
+    assert changed == [True] * 2 + [False] * 8
+    moved = (before.theta != after.theta).any(axis=1)
+    assert moved.tolist() == changed
+
+
+@pytest.mark.parametrize("finished", [0, 1, 3])
+def test_a_killed_cell_keeps_its_finished_chunks_and_ends_the_same(
+    finished: int, cache: ResultCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leaders, "CHUNK", 2)
+    train = leaders.train_chunk
+    trained: list[int] = []
+
+    def die(chunk: Chunk) -> Any:
+        if len(trained) == finished:
+            raise KeyboardInterrupt
+        trained.append(len(chunk.runs))
+        return train(chunk)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(leaders, "train_chunk", die)
+        with pytest.raises(KeyboardInterrupt):
+            cell_of(make_params(), cache)
+    assert len(trained) == finished
+    assert len(list(tmp_path.rglob("*.npz"))) == sum(trained)
+
+    def count(chunk: Chunk) -> Any:
+        trained.append(len(chunk.runs))
+        return train(chunk)
+
+    monkeypatch.setattr(leaders, "train_chunk", count)
+    resumed = files(cell_of(make_params(), cache), tmp_path / "resumed")
+    assert sum(trained) == NUM_SETTINGS * NUM_SEEDS  # each run once, in both attempts together
+    uninterrupted = cell_of(make_params(), ResultCache(tmp_path / "other"))
+    assert files(uninterrupted, tmp_path / "uninterrupted") == resumed
+
+
+def test_a_damaged_piece_is_computed_again(
+    cache: ResultCache, computed: list[tuple[str, int]], tmp_path: Path
+) -> None:
+    first = files(cell_of(make_params(), cache), tmp_path / "first")
+    computed.clear()
+    piece = sorted((tmp_path / "runs").rglob("*.npz"))[0]
+    piece.write_bytes(piece.read_bytes()[:-1])
+    with pytest.warns(UserWarning, match="damaged"):
+        again = cell_of(make_params(), cache)
+    assert len(computed) == 1
+    assert files(again, tmp_path / "again") == first
+
+
+def keys(params: Params) -> list[str]:
+    settings = params.settings("four_rooms", "bc_hg")
+    return [run.key for run in list_runs(params, "four_rooms", "bc_hg", settings)]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"problems__four_rooms__incentive_cost": 4.0},
+        {"followers__tolerance": 1e-9},
+        {"followers__sweeps": 4},
+        {"leaders__num_updates": 7},
+        {"leaders__max_rows": 2},
+        {"leaders__max_gradient_norm": 2.0},
+        {"leaders__initial_spread": 0.02},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_keys_cover_what_determines_a_result(changes: dict[str, Any]) -> None:
+    assert set(keys(make_params())).isdisjoint(keys(make_params(**changes)))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"runtime__jobs": 7},
+        {"runtime__threads": 2},
+        {"evaluate__replicates": 11},
+        {"environments__four_rooms__random_starts": 1},
+        {"cells__four_rooms__naive": {}},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_keys_cover_nothing_else(changes: dict[str, Any]) -> None:
+    if "cells__four_rooms__naive" in changes:
+        grid = make_params().model_dump()["grid"]
+        changes = {**changes, "grid": {k: v for k, v in grid.items() if "naive" not in k}}
+    assert keys(make_params(**changes)) == keys(make_params())
+
+
+def test_keys_cover_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = keys(make_params())
+    digest: Callable[..., str] = lambda module, values: f"{module} edited"  # noqa: E731
+    monkeypatch.setattr(leaders, "code_digest", digest)
+    assert set(before).isdisjoint(keys(make_params()))
+
+
+def test_chunks_hold_runs_that_can_share_arrays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leaders, "CHUNK", 3)
+    params = make_params(leaders__num_seeds=5)
+    runs = list_runs(params, "four_rooms", "bc_hg", params.settings("four_rooms", "bc_hg"))
+    chunks = make_chunks(params, "four_rooms", "bc_hg", runs)
+    assert sorted(run.key for chunk in chunks for run in chunk.runs) == sorted(
+        run.key for run in runs
+    )
+    for chunk in chunks:
+        assert 1 <= len(chunk.runs) <= 3
+        assert len({group_key(run.setting) for run in chunk.runs}) == 1
+    # Two temperatures share a batch, so that ten runs of the larger budget fill four chunks.
+    assert sum(chunk.runs[0].setting.env_steps_per_update == 200 for chunk in chunks) == 4
+
+
+def test_the_number_of_runs_per_chunk_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    for size in (1, 3, 20):
+        monkeypatch.setattr(leaders, "CHUNK", size)
+        cache = ResultCache(tmp_path / f"runs {size}")
+        found.append(files(cell_of(make_params(), cache), tmp_path / f"cell {size}"))
+    assert found[0] == found[1] == found[2]
+
+
+def test_the_rows_of_a_run_are_what_training_it_alone_gives(cache: ResultCache) -> None:
+    params = make_params()
+    cell = cell_of(params, cache)
+    runs = list_runs(params, "four_rooms", "bc_hg", params.settings("four_rooms", "bc_hg"))
+    for position in (0, 3, 9):
+        who = cell.runs[position]
+        assert who.run_key == runs[position].key
+        (chunk,) = make_chunks(params, "four_rooms", "bc_hg", [runs[position]])
+        (alone,) = leaders.train_chunk(chunk)
+        np.testing.assert_array_equal(cell.theta[position], alone.pop("theta"))
+        own = (cell.curves["setting"] == who.setting) & (cell.curves["seed"] == who.seed)
+        for name, values in alone.items():
+            np.testing.assert_array_equal(cell.curves.loc[own, name], values, err_msg=name)

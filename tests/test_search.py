@@ -1,0 +1,143 @@
+"""The best known J: at least what every start has, whatever the processes."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from bilevelrl import search
+from bilevelrl.cells import make_four_rooms
+from bilevelrl.config import FollowerParams, FourRoomsParams, Runtime, SearchParams
+from bilevelrl.problems.four_rooms import MAP, FourRooms
+from bilevelrl.search import (
+    Ascent,
+    best_known,
+    climb,
+    leader_return_at,
+    random_starts,
+    structured_starts,
+)
+
+Floats = NDArray[np.float64]
+CONSTANTS = FourRoomsParams(
+    discount=0.99,
+    fail_probability=0.33,
+    incentive_scale=0.2,
+    incentive_cost=5.0,
+    max_episode_steps=200,
+)
+FOLLOWERS = FollowerParams(tolerance=1e-10, max_iterations=200, sweeps=5)
+TINY = SearchParams(
+    temperatures=(0.003,),
+    seed=1,
+    random_starts=6,
+    random_spreads=(1.0, 3.0, 6.0),
+    heights=(8.0,),
+    num_updates=5,
+    first_step_size=0.3,
+    last_step_size=0.005,
+)
+VARIANTS = ["published", "corrected"]
+
+
+def runtime(jobs: int) -> Runtime:
+    return Runtime(jobs=jobs, threads=1, backend="loky", dask_scheduler=None)
+
+
+def all_starts(problem: FourRooms) -> dict[str, Floats]:
+    structured = structured_starts(problem, TINY.heights)
+    return structured | random_starts(problem.num_parameters, TINY)
+
+
+def value(problem: FourRooms, theta: Floats) -> float:
+    return leader_return_at(problem, theta, 0.003, FOLLOWERS)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_search_is_at_least_as_good_as_every_start(variant: str) -> None:
+    problem = make_four_rooms(CONSTANTS, variant)
+    starts = all_starts(problem)
+    found = best_known(CONSTANTS, variant, 0.003, TINY, FOLLOWERS, runtime(1))
+    best_start = max(value(problem, theta) for theta in starts.values())
+    assert found.leader_return >= best_start > 0.05  # a fined door lures the follower
+    assert found.leader_return == pytest.approx(value(problem, found.theta), abs=1e-9)
+    assert found.start in starts
+    assert found.num_starts == len(starts)
+
+
+def test_climbing_improves_on_most_starts() -> None:
+    problem = make_four_rooms(CONSTANTS, "published")
+    thetas = np.stack(list(all_starts(problem).values()))[::12]
+    before = np.array([value(problem, theta) for theta in thetas])
+    best, where = climb(Ascent("published", 0.003, thetas, CONSTANTS, FOLLOWERS, TINY))
+    assert (best >= before - 1e-12).all()
+    assert (best > before + 1e-4).mean() > 0.5
+    np.testing.assert_allclose(best, [value(problem, theta) for theta in where], atol=1e-9)
+
+
+def test_climbing_never_forgets_the_best() -> None:
+    # Steps that are much too long, so that J goes up and down.
+    problem = make_four_rooms(CONSTANTS, "published")
+    thetas = np.stack(list(all_starts(problem).values()))[::12]
+    long_steps = {"first_step_size": 10.0, "last_step_size": 10.0}
+    bests = []
+    for number in range(1, 7):
+        search = TINY.model_copy(update={**long_steps, "num_updates": number})
+        best, where = climb(Ascent("published", 0.003, thetas, CONSTANTS, FOLLOWERS, search))
+        if number == 1:
+            np.testing.assert_array_equal(where, thetas)
+        bests.append(best)
+    gains = np.diff(np.stack(bests), axis=0)
+    assert (gains >= 0.0).all()
+    assert (gains == 0.0).any()  # a step down was not taken for the best
+    assert (gains > 0.0).any()
+
+
+def test_processes_do_not_change_the_result() -> None:
+    arguments = (CONSTANTS, "published", 0.003, TINY, FOLLOWERS)
+    one, many = (best_known(*arguments, runtime(jobs)) for jobs in (1, 2))
+    assert (one.leader_return, one.start, one.num_starts) == (
+        many.leader_return, many.start, many.num_starts,
+    )  # fmt: skip
+    np.testing.assert_array_equal(one.theta, many.theta)
+
+
+def test_how_the_starts_are_split_does_not_change_the_result(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    arguments = (CONSTANTS, "published", 0.003, TINY, FOLLOWERS, runtime(1))
+    whole = best_known(*arguments)
+    split = np.array_split
+    monkeypatch.setattr(
+        search.np, "array_split", lambda indices, _: [part[::-1] for part in split(indices, 7)]
+    )
+    parts = best_known(*arguments)
+    assert (whole.leader_return, whole.start) == (parts.leader_return, parts.start)
+    np.testing.assert_array_equal(whole.theta, parts.theta)
+
+
+def test_structured_starts_fine_each_cell_and_each_pair_of_doors() -> None:
+    problem = FourRooms()
+    starts = structured_starts(problem, (4.0, 8.0))
+    doors = [(3, 6), (6, 2), (7, 9), (10, 6)]
+    assert all(MAP[row][column] == " " for row, column in doors)
+    indices = {problem.cells.index(door) for door in doors}
+    pairs = [name for name in starts if name.startswith("doors")]
+    assert len(starts) == 2 * (104 + 6)
+    assert len(pairs) == 12
+    for name in pairs:
+        (fined,) = np.nonzero(starts[name])
+        assert len(fined) == 2
+        assert set(fined) <= indices
+    assert {float(theta.max()) for theta in starts.values()} == {4.0, 8.0}
+    assert starts["cell 25 at 8"][25] == 8.0
+
+
+def test_random_starts_take_the_spreads_in_turn_and_follow_the_seed() -> None:
+    starts = random_starts(105, TINY)
+    spreads = [float(theta.std()) for theta in starts.values()]
+    np.testing.assert_allclose(spreads, [1.0, 3.0, 6.0] * 2, rtol=0.2)
+    other = random_starts(105, TINY.model_copy(update={"seed": 2}))
+    more = random_starts(105, TINY.model_copy(update={"random_starts": 8}))
+    for name, theta in starts.items():
+        assert (theta != other[name]).all()
+        np.testing.assert_array_equal(theta, more[name])
