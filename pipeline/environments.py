@@ -1,7 +1,7 @@
 """DVC stage `environments`: one problem as arrays, J at the initial θ, and the best known J.
 
 Reads:  params.yaml (problems.<problem>, environments.<problem>, followers).
-Writes: data/environments/<problem>/{model.npz, best_theta.npz, metadata.json}.
+Writes: data/environments/<problem>/{model.npz, best_theta.npz, starts.csv, metadata.json}.
 """
 
 import argparse
@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import get_args
 
 import numpy as np
+import pandas as pd
 
 from bilevelrl.cells import make_four_rooms
 from bilevelrl.config import Variant, read_params
-from bilevelrl.records import write_json
+from bilevelrl.records import START_COLUMNS, write_csv, write_json
 from bilevelrl.search import best_known, leader_return_at
 from pipeline.stage import run_stage
 
@@ -22,7 +23,7 @@ def main(problem_name: str, data: Path = Path("data/environments")) -> None:
     params = read_params()
     constants = getattr(params.problems, problem_name)
     search = params.environments[problem_name]
-    entries, best_theta, model = [], {}, {}
+    entries, starts, best_theta, model = [], [], {}, {}
     for variant in get_args(Variant):
         problem = make_four_rooms(constants, variant)
         for role in ("planner", "simulator"):
@@ -46,9 +47,13 @@ def main(problem_name: str, data: Path = Path("data/environments")) -> None:
                     ),
                     "best_known": found.leader_return,
                     "best_known_start": found.start,
-                    "num_starts": found.num_starts,
+                    "num_starts": len(found.returns),
                 }
             )
+            starts += [
+                (problem_name, variant, temperature, *start.split(", ", 1), value)
+                for start, value in found.returns.items()
+            ]
     folder = data / problem_name
     folder.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(
@@ -60,6 +65,7 @@ def main(problem_name: str, data: Path = Path("data/environments")) -> None:
         **model,
     )
     np.savez_compressed(folder / "best_theta.npz", **best_theta)  # type: ignore[arg-type]
+    write_csv(folder / "starts.csv", pd.DataFrame(starts, columns=list(START_COLUMNS)))
     write_json(folder / "metadata.json", {"problem": problem_name, "entries": entries})
 
 

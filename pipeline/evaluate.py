@@ -2,8 +2,8 @@
 
 Reads:  data/grid.json, and of the cells it lists only: data/leaders, data/environments,
         data/gradients; reference; params.yaml (evaluate, problems, followers).
-Writes: results/{summary,curves,against_published,improvement,gradients}.csv, results/plots/,
-        results/metrics.json,
+Writes: results/{summary,curves,against_published,exact_ascent,improvement,gradients}.csv,
+        results/plots/, results/metrics.json,
         data/evaluate/{learning_curves,penalty_maps}.parquet.
 """
 
@@ -19,8 +19,16 @@ from bilevelrl.evaluation.learning_curves import (
     tracked_curves,
 )
 from bilevelrl.evaluation.run_scores import run_scores
+from bilevelrl.evaluation.starts import start_table
 from bilevelrl.penalty_maps import MAP_COLUMNS, penalty_maps
-from bilevelrl.records import concatenate, write_csv, write_json, write_parquet
+from bilevelrl.records import (
+    START_COLUMNS,
+    concatenate,
+    read_csv,
+    write_csv,
+    write_json,
+    write_parquet,
+)
 from pipeline.stage import run_stage
 
 
@@ -48,6 +56,11 @@ def main(params: Params, root: Path = Path()) -> None:
             path = results / "plots" / f"{problem}_{size}_budget.csv"
             write_csv(path, side_by_side(own, budget))
     write_csv(results / "against_published.csv", reference.against_published(table, published))
+    starts = concatenate(
+        read_csv(data / "environments" / problem / "starts.csv", START_COLUMNS)
+        for problem in inputs.problems_of(grid)
+    )
+    write_csv(results / "exact_ascent.csv", start_table(starts, baselines, params.evaluate))
     write_csv(results / "improvement.csv", improvement_table(concatenate(scores), params.evaluate))
     write_csv(results / "gradients.csv", inputs.read_gradients(data / "gradients", grid))
     write_parquet(

@@ -190,8 +190,13 @@ def test_an_impossible_value_is_named_with_what_is_allowed(
         ("cells.maze", {}, r"cells.maze: allowed problems are \['four_rooms'\]"),
         ("cells.four_rooms.exact", ..., r"cells.four_rooms.exact is missing or empty"),
         ("cells.four_rooms.exact", {}, r"cells.four_rooms.exact is missing or empty"),
-        ("environments.four_rooms", ..., r"environments.four_rooms is missing"),
-        ("gradients.four_rooms", ..., r"gradients.four_rooms is missing"),
+        ("environments.four_rooms", ..., r"environments\.four_rooms"),
+        ("gradients.four_rooms", ..., r"gradients\.four_rooms"),
+        (
+            "gradients.four_rooms.temperature",
+            0.007,
+            r"0\.007.*environments.four_rooms.temperatures",
+        ),
         # no baseline would exist at this temperature, which evaluate would find out in the end
         (f"{ENTRY}.temperature", 0.007, r"0\.007.*environments.four_rooms.temperatures"),
     ],

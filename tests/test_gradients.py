@@ -19,6 +19,7 @@ from bilevelrl.seeding import stream
 
 Floats = NDArray[np.float64]
 ROOT = Path(__file__).parents[1]
+BEST = np.linspace(-2.0, 2.0, 105)  # any θ will do
 
 
 def make_params(jobs: int = 1, replicates: int = 3) -> Params:
@@ -50,30 +51,31 @@ def params() -> Params:
 def find(params: Params, **wanted: object) -> Study:
     (found,) = (
         study
-        for study in studies(params, "four_rooms")
+        for study in studies(params, "four_rooms", BEST)
         if all(getattr(study, key) == value for key, value in wanted.items())
     )
     return found
 
 
 def test_every_estimator_is_studied_at_every_point_and_budget(params: Params) -> None:
-    listed = studies(params, "four_rooms")
+    listed = studies(params, "four_rooms", BEST)
     keys = [(s.point, s.estimator, s.variant, s.critic, s.budget) for s in listed]
     assert len(set(keys)) == len(keys)
     assert {s.estimator for s in listed} == set(ESTIMATORS) - {"exact"}
     assert {s.budget for s in listed if s.estimator != "zero_order"} == {100, 200}
     for estimator in {s.estimator for s in listed}:
-        assert len({s.point for s in listed if s.estimator == estimator}) == 4
+        assert len({s.point for s in listed if s.estimator == estimator}) == 5
     assert ("bc_hg", "corrected", "exact") in {(s.estimator, s.variant, s.critic) for s in listed}
 
 
 def test_points_are_what_their_names_say(params: Params) -> None:
     own, constants = params.gradients["four_rooms"], params.problems.four_rooms
-    found = points(own, constants, params.followers)
+    found = points(own, constants, params.followers, BEST)
     assert list(found) == [
-        "near zero", "sine", "exact ascent, update 0", "exact ascent, update 3",
+        "near zero", "sine", "exact ascent, update 0", "exact ascent, update 3", "best known",
     ]  # fmt: skip
     np.testing.assert_array_equal(found["sine"], np.sin(np.arange(105.0)))
+    np.testing.assert_array_equal(found["best known"], BEST)
     assert 0.005 < found["near zero"].std() < 0.02
     start = stream(own.trajectory_seed, "initial_parameters").standard_normal(105)
     np.testing.assert_array_equal(found["exact ascent, update 0"], own.trajectory_spread * start)
@@ -88,7 +90,9 @@ def test_points_are_what_their_names_say(params: Params) -> None:
 @pytest.mark.parametrize("estimator", sorted(set(ESTIMATORS) - {"exact"}))
 def test_replicates_are_independent_and_repeatable(estimator: str, params: Params) -> None:
     study = next(
-        s for s in studies(params, "four_rooms") if s.estimator == estimator and s.point == "sine"
+        s
+        for s in studies(params, "four_rooms", BEST)
+        if s.estimator == estimator and s.point == "sine"
     )
     estimates, exact = replicate(study)
     assert estimates.shape == (3, 105)
@@ -149,8 +153,8 @@ def test_processes_change_neither_results_nor_order(params: Params) -> None:
     small = [
         make_params(jobs).model_copy(update={"gradients": {"four_rooms": own}}) for jobs in (1, 2)
     ]
-    one, two = ([*replicate_all(p, "four_rooms")] for p in small)
-    assert len(one) == len(two) == len(studies(small[0], "four_rooms"))
+    one, two = ([*replicate_all(p, "four_rooms", BEST)] for p in small)
+    assert len(one) == len(two) == len(studies(small[0], "four_rooms", BEST))
     for (study, estimates, exact), (other, again, truth) in zip(one, two, strict=True):
         for key in ("point", "estimator", "variant", "critic", "budget"):
             assert getattr(study, key) == getattr(other, key)

@@ -11,10 +11,14 @@ import pytest
 from bilevelrl import provenance
 from bilevelrl.provenance import PACKAGE, code_digest, imported_modules, source_closure
 
-#: What `train_chunk` runs.
+CONFIG = {
+    "config/__init__.py", "config/blocks.py", "config/params.py", "config/settings.py",
+    "config/tuning.py", "config/validation.py",
+}  # fmt: skip
+#: What `train_chunk` runs, besides.
 NEEDED = {
     "chunks.py", "cells.py", "training.py", "tabular_game.py", "seeding.py", "compilation.py",
-    "config.py", "critics/sarsa.py", "critics/monte_carlo.py", "critics/protocol.py",
+    "critics/sarsa.py", "critics/monte_carlo.py", "critics/protocol.py",
     "estimators/boltzmann_covariance.py", "estimators/exact.py", "estimators/hpgd.py",
     "estimators/naive.py", "estimators/protocol.py", "estimators/sobirl.py", "estimators/trace.py",
     "estimators/zero_order.py", "followers/protocol.py", "followers/soft_policy_iteration.py",
@@ -41,7 +45,7 @@ def digest(module: str = "chunks", values: tuple[str, ...] = ("config",)) -> str
 
 
 def test_closure_of_a_chunk_is_what_it_runs() -> None:
-    assert closure_of("chunks") == NEEDED
+    assert closure_of("chunks") == NEEDED | CONFIG
 
 
 def test_closure_of_the_leaders_adds_what_runs_around_chunks() -> None:
@@ -59,11 +63,12 @@ def test_everything_that_is_loaded_with_a_chunk_is_in_its_closure() -> None:
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     loaded = {str(Path(line).relative_to(PACKAGE)) for line in done.stdout.splitlines()}
-    assert {name for name in loaded if not name.endswith("__init__.py")} == NEEDED
+    empty = {str(Path(name).parent / "__init__.py") for name in NEEDED}
+    assert loaded - empty == NEEDED | CONFIG
 
 
 def test_packages_on_the_way_to_a_chunk_hold_no_code() -> None:
-    # Importing a.b runs a/__init__.py, which the closure leaves out.
+    # Importing a.b runs a/__init__.py, which the closure has only if a itself is imported from.
     for folder in {(PACKAGE / name).parent for name in NEEDED}:
         body = ast.parse((folder / "__init__.py").read_text(encoding="utf-8")).body
         assert all(
@@ -91,10 +96,10 @@ def test_imports_are_found_wherever_they_stand(tmp_path: Path) -> None:
         "bilevelrl.seeding", "bilevelrl.config", "bilevelrl.problems.gym",
     }  # fmt: skip
     names = {found.name for found in source_closure(path)}
-    assert {"script.py", "seeding.py", "config.py", "gym.py", "four_rooms.py"} <= names
+    assert {"script.py", "seeding.py", "settings.py", "gym.py", "four_rooms.py"} <= names
 
 
-@pytest.mark.parametrize("name", sorted(NEEDED - {"config.py"}))
+@pytest.mark.parametrize("name", sorted(NEEDED))
 def test_an_edit_to_any_file_of_the_closure_changes_the_digest(package: Path, name: str) -> None:
     before = digest()
     path = package / name
@@ -102,12 +107,18 @@ def test_an_edit_to_any_file_of_the_closure_changes_the_digest(package: Path, na
     assert digest() != before
 
 
-def test_modules_that_only_hold_values_are_left_out(package: Path) -> None:
+@pytest.mark.parametrize("name", sorted(CONFIG))
+def test_modules_that_only_hold_values_are_left_out(package: Path, name: str) -> None:
     left_out, included = digest(), digest(values=())
-    config = package / "config.py"
-    config.write_text(config.read_text(encoding="utf-8") + "\n# edited\n", encoding="utf-8")
+    path = package / name
+    path.write_text(path.read_text(encoding="utf-8") + "\n# edited\n", encoding="utf-8")
     assert digest() == left_out
     assert digest(values=()) != included
+
+
+def test_leaving_out_a_package_leaves_out_no_neighbour_with_a_longer_name(package: Path) -> None:
+    assert digest(values=("train",)) == digest(values=())  # there is training.py
+    assert digest(values=("training",)) != digest(values=())
 
 
 @pytest.mark.parametrize("name", ["leaders.py", "figures/style.py", "evaluation/summary.py"])

@@ -16,6 +16,7 @@ from bilevelrl.records import (
     CorruptRecord,
     RunIdentity,
     concatenate,
+    read_array,
     read_json,
     read_parquet,
     setting_dict,
@@ -185,6 +186,23 @@ def test_json_of_another_encoding_is_named(tmp_path: Path) -> None:
     path.write_bytes(b'{"a": "\xff\xfe"}')
     with pytest.raises(CorruptRecord, match=r"metadata\.json"):
         read_json(path)
+
+
+def test_an_array_of_a_bundle_comes_back(tmp_path: Path) -> None:
+    path = tmp_path / "best_theta.npz"
+    np.savez_compressed(path, **{"published_0.003": np.arange(3.0)})
+    np.testing.assert_array_equal(read_array(path, "published_0.003"), np.arange(3.0))
+    with pytest.raises(CorruptRecord, match=r"best_theta\.npz: published_0\.005"):
+        read_array(path, "published_0.005")
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, truncate, cut_to_nothing, replace_by_text])
+def test_a_damaged_bundle_is_named(tmp_path: Path, damage: Callable[[Path], None]) -> None:
+    path = tmp_path / "best_theta.npz"
+    np.savez_compressed(path, **{"published_0.003": np.arange(3.0)})
+    damage(path)
+    with pytest.raises(CorruptRecord, match=r"best_theta\.npz"):
+        read_array(path, "published_0.003")
 
 
 def test_writing_leaves_no_temporary_file(tmp_path: Path) -> None:

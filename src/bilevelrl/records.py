@@ -50,6 +50,8 @@ GRADIENT_COLUMNS: dict[str, str] = {
     "cosine_mean": "float64",  # mean cosine of one estimate with dJ/dθ
     "cosine_of_mean": "float64",  # cosine of the mean estimate with dJ/dθ
 }
+#: One row per start of the search for the best known J; `kind` groups starts.
+START_COLUMNS = ("problem", "variant", "temperature", "kind", "start", "leader_return")
 SUMMARY_COLUMNS = (
     "problem", "estimator", "variant", "setting", "metric", "value", "low", "high", "seeds",
 )  # fmt: skip
@@ -184,6 +186,21 @@ def read_parquet(path: Path, columns: dict[str, str]) -> pd.DataFrame:
     try:
         table = pd.read_parquet(path)
     except Exception as error:  # pyarrow raises many kinds, none with a common base but this
+        raise CorruptRecord(f"{path}: {error}") from error
+    if list(table.columns) != list(columns):
+        raise CorruptRecord(f"{path}: expected columns {list(columns)}, got {list(table.columns)}")
+    return table
+
+
+def read_csv(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
+    """Read a table that `write_csv` wrote and check its columns.
+
+    Raises:
+        CorruptRecord: if the file is missing, unreadable, or has other columns.
+    """
+    try:
+        table = pd.read_csv(path)
+    except (OSError, ValueError) as error:
         raise CorruptRecord(f"{path}: {error}") from error
     if list(table.columns) != list(columns):
         raise CorruptRecord(f"{path}: expected columns {list(columns)}, got {list(table.columns)}")

@@ -28,13 +28,13 @@ class Found:
         leader_return: J(θ).
         theta: shape (D,).
         start: which start led there.
-        num_starts: how many were tried.
+        returns: the best J that each start led to, by name of the start.
     """
 
     leader_return: float
     theta: Floats
     start: str
-    num_starts: int
+    returns: dict[str, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +70,7 @@ def structured_starts(problem: FourRooms, heights: Sequence[float]) -> dict[str,
         for name, cells in places.items():
             theta = np.zeros(problem.num_parameters)
             theta[cells] = height
-            starts[f"{name} at {height:g}"] = theta
+            starts[f"structured, {name} at {height:g}"] = theta
     return starts
 
 
@@ -81,7 +81,7 @@ def random_starts(num_parameters: int, search: SearchParams) -> dict[str, Floats
         search.random_spreads[i % len(search.random_spreads)] for i in range(search.random_starts)
     ]
     return {
-        f"random {i} with spread {spread:g}": spread * generator.standard_normal(num_parameters)
+        f"random with spread {spread:g}, {i}": spread * generator.standard_normal(num_parameters)
         for i, spread in enumerate(spreads)
     }
 
@@ -145,7 +145,8 @@ def best_known(
     ):
         values[blocks[position]], ends[blocks[position]] = best, theta
     winner = int(np.argmax(values))
-    return Found(float(values[winner]), ends[winner], names[winner], len(thetas))
+    returns = dict(zip(names, values.tolist(), strict=True))
+    return Found(float(values[winner]), ends[winner], names[winner], returns)
 
 
 def leader_return_at(

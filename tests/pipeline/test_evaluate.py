@@ -14,11 +14,13 @@ from bilevelrl.figures.gallery import NAMES
 from bilevelrl.records import (
     CURVE_COLUMNS,
     GRADIENT_COLUMNS,
+    START_COLUMNS,
     SUMMARY_COLUMNS,
     Cell,
     CorruptRecord,
     RunIdentity,
     concatenate,
+    write_csv,
     write_json,
     write_parquet,
 )
@@ -78,6 +80,13 @@ def write_project(root: Path) -> None:
     ]
     metadata = root / "data" / "environments" / "four_rooms" / "metadata.json"
     write_json(metadata, {"problem": "four_rooms", "entries": entries})
+    starts = [
+        ("four_rooms", variant, 0.003, kind, f"start {number}", value)
+        for variant in ("published", "corrected")
+        for kind in ("structured", "random with spread 3")
+        for number, value in enumerate((CHARGE_NOTHING, 0.4, 0.55))
+    ]
+    write_csv(metadata.with_name("starts.csv"), pd.DataFrame(starts, columns=list(START_COLUMNS)))
     row = gradient_row(
         np.random.default_rng(0).normal(size=(9, 3)), np.ones(3), problem="four_rooms",
         point="generic", estimator="bc_hg", variant="corrected", critic="exact",
@@ -262,6 +271,7 @@ def test_rows_keep_their_interval_when_another_cell_goes(params: Params, project
         "data/leaders/four_rooms/bc_hg/theta.npy",
         "data/leaders/four_rooms/hpgd_mc/runs.json",
         "data/environments/four_rooms/metadata.json",
+        "data/environments/four_rooms/starts.csv",
         "data/gradients/four_rooms.parquet",
         "reference/four_rooms_curves.csv",
     ],
@@ -300,13 +310,24 @@ def test_runs_that_recorded_different_updates_are_named(params: Params, project:
         evaluate.main(params, project)
 
 
+def test_exact_ascent_is_summarised_by_kind_of_start(evaluated: Path) -> None:
+    table = pd.read_csv(evaluated / "results" / "exact_ascent.csv")
+    row = table.set_index(["variant", "kind"]).loc[("published", "structured")]
+    assert row["starts"] == 3
+    assert row["stuck_fraction"] == pytest.approx(1 / 3)
+    assert row["fraction_at_50_percent"] == pytest.approx(2 / 3)  # best known is 0.6
+    assert row["fraction_at_90_percent"] == pytest.approx(1 / 3)
+    assert row["median_return"] == 0.4
+    assert row["best_return"] == 0.55
+
+
 def test_figures_stage_writes_every_name_even_without_its_study(
     params: Params, evaluated: Path
 ) -> None:
     figures.main(params, evaluated)
     for name in NAMES:
-        assert (evaluated / "figures" / f"{name}.png").stat().st_size > 1000
-        assert (evaluated / "figures" / f"{name}.pdf").stat().st_size > 1000
+        assert (evaluated / "figures" / "png" / f"{name}.png").stat().st_size > 1000
+        assert (evaluated / "figures" / "pdf" / f"{name}.pdf").stat().st_size > 1000
     table = (evaluated / "results" / "tables" / "results_mean.md").read_text()
     assert "| 0.003 | BC-HG | 0.375 ± 0.114 |" in table
     assert "BC-HG" in (evaluated / "results" / "tables" / "against_published.tex").read_text()
@@ -327,7 +348,7 @@ def test_further_temperatures_get_figures_of_their_own(params: Params, project: 
     params = params.model_copy(update={"environments": {"four_rooms": search}})
     evaluate.main(params, project)
     figures.main(params, project)
-    drawn = {path.stem for path in (project / "figures").glob("*.png")}
+    drawn = {path.stem for path in (project / "figures" / "png").glob("*.png")}
     further = (
         "learning_curves_updates",
         "learning_curves_env_steps",
@@ -337,7 +358,7 @@ def test_further_temperatures_get_figures_of_their_own(params: Params, project: 
     assert drawn == {*NAMES, *(f"{name}_temperature_0.003" for name in further)}
     # The study was made at the second temperature only, and still fills the plain name.
     sizes = [
-        (project / "figures" / f"{n}.png").stat().st_size
+        (project / "figures" / "png" / f"{n}.png").stat().st_size
         for n in ("truncated_follower", "initial_spread")
     ]
     assert sizes[0] > 2 * sizes[1]
