@@ -12,7 +12,7 @@ import yaml
 
 from bilevelrl import leaders
 from bilevelrl.cells import group_key
-from bilevelrl.chunks import Chunk
+from bilevelrl.chunks import Chunk, train_chunk
 from bilevelrl.config import Params
 from bilevelrl.execution import ResultCache
 from bilevelrl.leaders import list_runs, make_chunks, train_cell
@@ -71,13 +71,12 @@ def cache(tmp_path: Path) -> ResultCache:
 def computed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     """(conditions, seed) of every run that is really trained."""
     seen: list[tuple[str, int]] = []
-    train = leaders.train_chunk
 
     def note(chunk: Chunk) -> Any:
         for run in chunk.runs:
             s = run.setting
             seen.append((f"{s.env_steps_per_update} {s.temperature} {s.start}", run.seed))
-        return train(chunk)
+        return train_chunk(chunk)
 
     monkeypatch.setattr(leaders, "train_chunk", note)
     return seen
@@ -167,14 +166,13 @@ def test_a_killed_cell_keeps_its_finished_chunks_and_ends_the_same(
     finished: int, cache: ResultCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(leaders, "CHUNK", 2)
-    train = leaders.train_chunk
     trained: list[int] = []
 
     def die(chunk: Chunk) -> Any:
         if len(trained) == finished:
             raise KeyboardInterrupt
         trained.append(len(chunk.runs))
-        return train(chunk)
+        return train_chunk(chunk)
 
     with monkeypatch.context() as patch:
         patch.setattr(leaders, "train_chunk", die)
@@ -185,7 +183,7 @@ def test_a_killed_cell_keeps_its_finished_chunks_and_ends_the_same(
 
     def count(chunk: Chunk) -> Any:
         trained.append(len(chunk.runs))
-        return train(chunk)
+        return train_chunk(chunk)
 
     monkeypatch.setattr(leaders, "train_chunk", count)
     resumed = files(cell_of(make_params(), cache), tmp_path / "resumed")
@@ -288,7 +286,7 @@ def test_the_rows_of_a_run_are_what_training_it_alone_gives(cache: ResultCache) 
         who = cell.runs[position]
         assert who.run_key == runs[position].key
         (chunk,) = make_chunks(params, "four_rooms", "bc_hg", [runs[position]])
-        (alone,) = leaders.train_chunk(chunk)
+        (alone,) = train_chunk(chunk)
         np.testing.assert_array_equal(cell.theta[position], alone.pop("theta"))
         own = (cell.curves["setting"] == who.setting) & (cell.curves["seed"] == who.seed)
         for name, values in alone.items():

@@ -1,6 +1,7 @@
 """A run's key covers the code that computes it, all of it, and nothing else."""
 
 import ast
+import importlib.metadata
 import shutil
 import subprocess
 import sys
@@ -143,9 +144,9 @@ def test_another_version_of_a_numerical_package_changes_the_digest(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = digest()
-    real = provenance.importlib.metadata.version
+    real = importlib.metadata.version
     monkeypatch.setattr(
-        provenance.importlib.metadata,
+        importlib.metadata,
         "version",
         lambda package: "0.0" if package == name else real(package),
     )

@@ -188,9 +188,14 @@ def test_json_of_another_encoding_is_named(tmp_path: Path) -> None:
         read_json(path)
 
 
+def write_bundle(path: Path) -> None:
+    arrays: dict[str, Any] = {"published_0.003": np.arange(3.0)}
+    np.savez_compressed(path, **arrays)
+
+
 def test_an_array_of_a_bundle_comes_back(tmp_path: Path) -> None:
     path = tmp_path / "best_theta.npz"
-    np.savez_compressed(path, **{"published_0.003": np.arange(3.0)})
+    write_bundle(path)
     np.testing.assert_array_equal(read_array(path, "published_0.003"), np.arange(3.0))
     with pytest.raises(CorruptRecord, match=r"best_theta\.npz: published_0\.005"):
         read_array(path, "published_0.005")
@@ -199,7 +204,7 @@ def test_an_array_of_a_bundle_comes_back(tmp_path: Path) -> None:
 @pytest.mark.parametrize("damage", [Path.unlink, truncate, cut_to_nothing, replace_by_text])
 def test_a_damaged_bundle_is_named(tmp_path: Path, damage: Callable[[Path], None]) -> None:
     path = tmp_path / "best_theta.npz"
-    np.savez_compressed(path, **{"published_0.003": np.arange(3.0)})
+    write_bundle(path)
     damage(path)
     with pytest.raises(CorruptRecord, match=r"best_theta\.npz"):
         read_array(path, "published_0.003")

@@ -235,8 +235,8 @@ def test_the_exact_estimator_points_along_the_hypergradient_others_do_not() -> N
 
 
 def test_a_truncated_follower_is_measured_against_the_exact_one() -> None:
-    changes = {"follower": "truncated", "start": "reset"}
-    curves = trained("naive", 3, 3, policy_iterations=1, **changes).curves
+    changes: dict[str, Any] = {**RESET, "policy_iterations": 1}
+    curves = trained("naive", 3, 3, **changes).curves
     assert (curves["follower_kl"] > 0.1).all()
     assert (curves["follower_accuracy"] > 0.01).all()
     gap = curves["leader_return_optimal"] - curves["leader_return"]

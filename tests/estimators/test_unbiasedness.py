@@ -46,7 +46,8 @@ class Point:
 
     @property
     def exact(self) -> Floats:
-        return self.truth.total[0]
+        exact: Floats = self.truth.total[0]
+        return exact
 
     def directions(self) -> Floats:
         """Orthonormal, shape (D, 8)."""

@@ -44,7 +44,8 @@ def luring_theta() -> Floats:
 
 def softmax(table: Floats, temperature: float) -> Floats:
     weights: Floats = np.exp((table - table.max(axis=1, keepdims=True)) / temperature)
-    return weights / weights.sum(axis=1, keepdims=True)
+    policy: Floats = weights / weights.sum(axis=1, keepdims=True)
+    return policy
 
 
 def literal(
