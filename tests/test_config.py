@@ -145,7 +145,7 @@ def test_an_unknown_key_is_named_with_those_that_are_allowed(
         ("runtime.backend", "ray", r"runtime.backend = 'ray': .*'loky' or 'dask'"),
         # combinations
         (f"{ENTRY}.num_envs", 3, r"env_steps_per_update = 100 is not divisible by num_envs = 3"),
-        ("gradients.four_rooms.num_envs", 7, r"budget 100 is not divisible by num_envs = 7"),
+        ("gradients.four_rooms.budgets", {100: 7}, r"100 .*not divisible by .*7 .*budget 100"),
         ("runtime.backend", "dask", r"backend 'dask' needs dask_scheduler, e\.g\. tcp://"),
         (f"{TRUNCATED}.start", ..., r"start = None .* follower = truncated: set it for 'trunc"),
         (f"{ENTRY}.start", "carry", r"start = carry .* follower = exact: .* only there"),
@@ -392,7 +392,7 @@ def test_tuning_covers_the_conditions_under_which_the_grid_runs() -> None:
 
 #: The authors' final checkpoints, for the published variant: (η, α) by estimator, temperature and
 #: transitions per update. Source: specs/four_rooms.md section 9.3, "Best (eta, alpha)"; at
-#: (bc_hg, .003, 400) the checkpoint and the published figure differ, and (hpgd_sa, .001, 100) is the
+#: (bc_hg, .003, 400) the checkpoint and the published figure differ; (hpgd_sa, .001, 100) is the
 #: published run of section 9.4. None: not a hyper-parameter of the estimator, or "any".
 PAPER: dict[tuple[str, float, int], list[tuple[float | None, float | None]]] = {
     ("bc_hg", 0.001, 100): [(0.1, 0.3)],

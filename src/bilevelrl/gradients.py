@@ -54,7 +54,10 @@ def points(
     followers: FollowerParams,
     best_theta: Floats,
 ) -> dict[str, Floats]:
-    """θ at which to compare estimators: generic, along an exact trajectory, and the best known."""
+    """θ at which to compare estimators: generic, along an exact trajectory, on the way to the best.
+
+    `best_fraction` of the best known θ is where most of the hypergradient is indirect.
+    """
     num_updates = max(params.trajectory_updates, default=0) + 1
     setting = _setting(params, "published", 0, num_updates, spread=params.trajectory_spread)
     group = make_group([setting], constants, followers)
@@ -76,7 +79,7 @@ def points(
     for step in steps:
         if step.update in params.trajectory_updates:
             found[f"exact ascent, update {step.update}"] = step.theta[0]
-    found["best known"] = best_theta
+    found[f"{params.best_fraction:g} of the best known"] = params.best_fraction * best_theta
     return found
 
 
@@ -112,7 +115,7 @@ def _setting(
         num_updates=num_updates,
         initial_spread=spread,
         env_steps_per_update=budget or None,
-        num_envs=params.num_envs,
+        num_envs=params.budgets.get(budget),
         critic_step_size=params.critic_step_size,
         oracle_steps_per_update=params.oracle_steps_per_update,
         radius=params.radius,

@@ -71,26 +71,30 @@ class LeaderParams(Block):
 
 
 class GradientParams(Block):
-    """The estimator-error study at fixed θ."""
+    """The estimator-error study at fixed θ; `budgets` maps transitions to parallel environments."""
 
     temperature: Positive
     first_seed: Seed
     replicates: Annotated[int, Field(ge=2)]
     warm_up_steps: Annotated[int, Field(ge=0)]
-    budgets: tuple[Count, ...] = Field(min_length=1, strict=False)
-    num_envs: Count
+    budgets: dict[Count, Count] = Field(min_length=1)
     critic_step_size: Annotated[float, Field(gt=0.0, le=1.0)]
     oracle_steps_per_update: Count
     radius: Positive
     trajectory_seed: Seed
     trajectory_spread: Positive
     trajectory_updates: tuple[Annotated[int, Field(ge=0)], ...] = Field(strict=False)
+    best_fraction: Positive
 
     @model_validator(mode="after")
     def _divisible(self) -> "GradientParams":
-        for budget in (*self.budgets, self.oracle_steps_per_update):
-            if budget % self.num_envs:
-                raise ValueError(f"budget {budget} is not divisible by num_envs = {self.num_envs}")
+        for budget, num_envs in self.budgets.items():
+            for steps in (budget, self.oracle_steps_per_update):
+                if steps % num_envs:
+                    raise ValueError(
+                        f"{steps} transitions are not divisible by the {num_envs} environments "
+                        f"of budget {budget}"
+                    )
         return self
 
 
