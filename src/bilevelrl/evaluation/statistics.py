@@ -102,7 +102,9 @@ def wilson_interval(successes: int, trials: int, confidence: float) -> tuple[flo
     centre = share + z * z / (2 * trials)
     spread = z * np.sqrt(share * (1.0 - share) / trials + z * z / (4 * trials * trials))
     scale = 1.0 + z * z / trials
-    return max(0.0, float(centre - spread) / scale), min(1.0, float(centre + spread) / scale)
+    low = 0.0 if successes == 0 else float(centre - spread) / scale  # exact, not 2e-17
+    high = 1.0 if successes == trials else float(centre + spread) / scale
+    return low, high
 
 
 def named_generator(seed: int, *names: str) -> np.random.Generator:

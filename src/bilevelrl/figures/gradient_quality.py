@@ -83,7 +83,9 @@ def _decorate(row: list[Axes], point: str, exact_norm: float) -> None:
         ax.xaxis.set_major_formatter(EngFormatter(sep=""))
     for ax in row[:2]:
         ax.set_yscale("log")
-        ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=8))
+        low, high = ax.get_ylim()
+        subs = (1.0, 2.0, 5.0) if high < 1e3 * low else (1.0,)
+        ax.yaxis.set_major_locator(LogLocator(subs=subs, numticks=8))
         ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         ax.yaxis.set_minor_formatter(NullFormatter())
     row[2].axhline(0.0, color="0.6", linewidth=0.8, zorder=1)
