@@ -2,8 +2,8 @@
 
 Reads:  data/grid.json, and of the cells it lists only: data/leaders, data/environments,
         data/gradients; reference; params.yaml (evaluate, problems, followers).
-Writes: results/{summary,curves,against_published,exact_ascent,improvement,gradients}.csv,
-        results/plots/, results/metrics.json,
+Writes: results/{summary,curves,against_published,curve_agreement,exact_ascent,improvement,
+        gradients}.csv, results/plots/, results/metrics.json,
         data/evaluate/{learning_curves,penalty_maps}.parquet.
 """
 
@@ -56,6 +56,8 @@ def main(params: Params, root: Path = Path()) -> None:
             path = results / "plots" / f"{problem}_{size}_budget.csv"
             write_csv(path, side_by_side(own, budget))
     write_csv(results / "against_published.csv", reference.against_published(table, published))
+    agreement = reference.curve_agreement(concatenate(curves), published)
+    write_csv(results / "curve_agreement.csv", agreement)
     starts = concatenate(
         read_csv(data / "environments" / problem / "starts.csv", START_COLUMNS)
         for problem in inputs.problems_of(grid)

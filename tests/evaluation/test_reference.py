@@ -4,7 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bilevelrl.evaluation.reference import against_published, published_means, read_references
+from bilevelrl.evaluation.reference import (
+    against_published,
+    curve_agreement,
+    published_means,
+    read_references,
+)
 from bilevelrl.records import CorruptRecord
 
 REFERENCE = Path(__file__).parents[2] / "reference"
@@ -85,3 +90,22 @@ def test_a_file_that_is_no_reference_is_named(tmp_path: Path) -> None:
     (tmp_path / "four_rooms_curves.csv").write_text("a,b\n1,2\n")
     with pytest.raises(CorruptRecord, match=r"four_rooms_curves\.csv"):
         read_references(tmp_path, ["four_rooms"])
+
+
+def test_curve_agreement_finds_the_update_that_is_off() -> None:
+    key = {"problem": "four_rooms", "estimator": "naive", "temperature": 0.003, "budget": 100}
+    published = pd.DataFrame(
+        [key | {"update": u, "leader_return": 0.1, "standard_error": 0.01} for u in (100, 200, 300)]
+    )
+    ours = pd.DataFrame(
+        [
+            key | {"variant": "published", "update": u - 1, "mean": mean, "standard_error": 0.0}
+            for u, mean in ((100, 0.1), (200, 0.15), (300, 0.11))
+        ]
+    )
+    (row,) = curve_agreement(ours, published).to_dict("records")
+    assert row["updates"] == 3
+    assert row["at_update"] == 200
+    assert row["largest_difference"] == pytest.approx(0.05)
+    assert row["largest_z"] == pytest.approx(5.0)
+    assert row["share_within_3_se"] == pytest.approx(2 / 3)

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from bilevelrl.config.validation import Block, Count, Positive, Probability, Seed
+from bilevelrl.config.validation import Block, Count, NonNegative, Positive, Probability, Seed
 
 
 class Runtime(Block):
@@ -28,7 +28,7 @@ class FourRoomsParams(Block):
     discount: Annotated[float, Field(ge=0.0, lt=1.0)]
     fail_probability: Annotated[float, Field(ge=0.0, lt=0.75)]
     incentive_scale: Positive
-    incentive_cost: Annotated[float, Field(ge=0.0)]
+    incentive_cost: NonNegative
     max_episode_steps: Count
 
 

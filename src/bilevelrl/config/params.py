@@ -14,7 +14,7 @@ from bilevelrl.config.blocks import (
     Runtime,
     SearchParams,
 )
-from bilevelrl.config.settings import SUPPORTED, Setting, expand
+from bilevelrl.config.settings import SUPPORTED, Setting, check_supported, expand
 from bilevelrl.config.validation import Block, ConfigError, Variant, read_mapping, validate
 
 
@@ -39,29 +39,19 @@ class Params(Block):
     evaluate: EvaluateParams
 
     @model_validator(mode="after")
-    def _temperature_is_searched(self) -> "Params":
+    def _studies_exist(self) -> "Params":
+        for problem in {item.problem for item in self.grid.values()}:
+            for block in ("environments", "gradients"):
+                if problem in SUPPORTED and problem not in getattr(self, block):
+                    raise ValueError(f"{block}.{problem} is missing, but grid has {problem}")
         for problem, study in self.gradients.items():
-            search = self.environments.get(problem)
-            if search is None or study.temperature not in search.temperatures:
-                allowed = () if search is None else search.temperatures
-                raise ValueError(
-                    f"gradients.{problem}.temperature = {study.temperature} must be one of "
-                    f"environments.{problem}.temperatures = {list(allowed)}"
-                )
+            self._check_temperature(f"gradients.{problem}", problem, study.temperature)
         return self
 
     @model_validator(mode="after")
     def _cells_exist(self) -> "Params":
         for name, item in self.grid.items():
-            if item.problem not in SUPPORTED:
-                raise ValueError(
-                    f"grid.{name}.problem = {item.problem!r}: allowed are {sorted(SUPPORTED)}"
-                )
-            if item.estimator not in SUPPORTED[item.problem]:
-                raise ValueError(
-                    f"grid.{name}.estimator = {item.estimator!r}: {item.problem} supports "
-                    f"{sorted(SUPPORTED[item.problem])}"
-                )
+            check_supported(f"grid.{name}", item.problem, item.estimator)
             if name != f"{item.problem}-{item.estimator}":
                 raise ValueError(f"grid.{name} must be named {item.problem}-{item.estimator}")
             if not self.cells.get(item.problem, {}).get(item.estimator):
@@ -75,8 +65,19 @@ class Params(Block):
                         f"cells.{problem}.{estimator}: {problem} supports "
                         f"{sorted(SUPPORTED[problem])}"
                     )
-                self.settings(problem, estimator)
+                for setting in self.settings(problem, estimator):
+                    where = f"cells.{problem}.{estimator}"
+                    self._check_temperature(where, problem, setting.temperature)
         return self
+
+    def _check_temperature(self, where: str, problem: str, temperature: float) -> None:
+        # Without a best known J, evaluate would have nothing to compare with, hours later.
+        searched = self.environments[problem].temperatures if problem in self.environments else ()
+        if temperature not in searched:
+            raise ConfigError(
+                f"{where}: temperature = {temperature} must be one of "
+                f"environments.{problem}.temperatures = {list(searched)}"
+            )
 
     def settings(self, problem: str, estimator: str) -> tuple[Setting, ...]:
         """All settings of a cell, lists in an entry expanded to their product.

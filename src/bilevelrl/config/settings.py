@@ -1,11 +1,10 @@
 """Settings: which hyper-parameters an estimator has, and what goes with what."""
 
 import itertools
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import Field, model_validator
 
-from bilevelrl.config.blocks import LeaderParams
 from bilevelrl.config.validation import (
     Block,
     ConfigError,
@@ -117,9 +116,37 @@ class Setting(Block):
         return chosen
 
 
-def expand(
-    entry: dict[str, Any], estimator: str, shared: LeaderParams, where: str
-) -> list[Setting]:
+class Shared(Protocol):
+    """What an entry takes over unless it says otherwise; read-only."""
+
+    @property
+    def first_seed(self) -> int: ...  # noqa: D102
+
+    @property
+    def num_seeds(self) -> int: ...  # noqa: D102
+
+    @property
+    def num_updates(self) -> int: ...  # noqa: D102
+
+    @property
+    def initial_spread(self) -> float: ...  # noqa: D102
+
+
+def check_supported(where: str, problem: str, estimator: str) -> None:
+    """Refuse problems and estimators that do not exist, and pairs that do not go together.
+
+    Raises:
+        ConfigError: naming what there is; the message starts with `where`.
+    """
+    if problem not in SUPPORTED:
+        raise ConfigError(f"{where}.problem = {problem!r}: allowed are {sorted(SUPPORTED)}")
+    if estimator not in SUPPORTED[problem]:
+        raise ConfigError(
+            f"{where}.estimator = {estimator!r}: {problem} supports {sorted(SUPPORTED[problem])}"
+        )
+
+
+def expand(entry: dict[str, Any], estimator: str, shared: Shared, where: str) -> list[Setting]:
     """All settings of an entry of `cells`: lists are swept, what is not set comes from `shared`.
 
     Raises:
@@ -130,6 +157,8 @@ def expand(
     for key in entry:
         if key not in allowed:
             raise ConfigError(unknown_key(where, key, entry[key], sorted(allowed)))
+        if entry[key] == []:
+            raise ConfigError(f"{where}: {key} = []: a swept list needs at least one value")
     missing = REQUIRED_KEYS[estimator] - set(entry)
     if missing:
         raise ConfigError(f"{where}: {estimator} also needs {sorted(missing)}")

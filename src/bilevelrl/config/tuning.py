@@ -1,11 +1,17 @@
 """All of tuning/params.yaml."""
 
-import itertools
 from pathlib import Path
+from typing import Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from bilevelrl.config.settings import REQUIRED_KEYS, ROLLOUT_KEYS, Setting
+from bilevelrl.config.settings import (
+    REQUIRED_KEYS,
+    ROLLOUT_KEYS,
+    Setting,
+    check_supported,
+    expand,
+)
 from bilevelrl.config.validation import (
     Block,
     Count,
@@ -40,35 +46,43 @@ class TuningParams(Block):
     budgets: dict[Count, Count]
     grid: dict[str, TuningCell]
 
+    @model_validator(mode="after")
+    def _candidates_are_possible(self) -> "TuningParams":
+        for name, cell in self.grid.items():
+            check_supported(f"grid.{name}", cell.problem, cell.estimator)
+            self.settings(name)
+        return self
+
     def settings(self, name: str) -> tuple[Setting, ...]:
-        """All candidates of a cell under all conditions."""
+        """All candidates of a cell under all conditions.
+
+        Raises:
+            ConfigError: if the cell lacks keys of its estimator or has others, or a budget is not
+                divisible by its environments.
+        """
         cell = self.grid[name]
-        sampled = REQUIRED_KEYS[cell.estimator] >= ROLLOUT_KEYS
-        budgets = [
-            {"env_steps_per_update": steps, "num_envs": envs} if sampled else {}
-            for steps, envs in (self.budgets.items() if sampled else [(0, 0)])
-        ]
-        keys = ("step_size", "critic_step_size", "oracle_steps_per_update", "radius")
-        swept = {key: getattr(cell, key) for key in keys if getattr(cell, key) is not None}
-        shared = {
-            "first_seed": self.first_seed,
-            "num_seeds": self.num_seeds,
-            "num_updates": self.num_updates,
-            "initial_spread": self.initial_spread,
+        budgets: list[dict[str, Any]] = [{}]
+        if REQUIRED_KEYS[cell.estimator] >= ROLLOUT_KEYS:
+            budgets = [
+                {"env_steps_per_update": steps, "num_envs": num_envs}
+                for steps, num_envs in self.budgets.items()
+            ]
+        swept = {
+            key: list(values)
+            for key in ("step_size", "critic_step_size", "oracle_steps_per_update", "radius")
+            if (values := getattr(cell, key)) is not None
         }
         return tuple(
-            validate(
-                Setting,
-                shared
-                | {"variant": variant, "temperature": temperature}
-                | budget
-                | dict(zip(swept, values, strict=True)),
-                f"tuning/params.yaml: grid.{name}",
-            )
+            setting
             for variant in cell.variants
             for temperature in self.temperatures
             for budget in budgets
-            for values in itertools.product(*swept.values())
+            for setting in expand(
+                {"variant": variant, "temperature": temperature, **budget, **swept},
+                cell.estimator,
+                self,
+                f"grid.{name}",
+            )
         )
 
 

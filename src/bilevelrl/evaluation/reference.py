@@ -32,6 +32,9 @@ AGAINST_PUBLISHED_COLUMNS = (
     *_KEY, "seeds", "ours_mean", "ours_standard_error", "published_mean",
     "published_standard_error", "difference", "z", "within_3_se",
 )  # fmt: skip
+CURVE_AGREEMENT_COLUMNS = (
+    *_KEY, "updates", "largest_difference", "at_update", "largest_z", "share_within_3_se",
+)  # fmt: skip
 #: The published curves were read off figures; below this a standard error is not resolved by them.
 _RESOLUTION = 1e-4
 _TOLERANCE = 1e-3
@@ -107,3 +110,36 @@ def against_published(summary: pd.DataFrame, reference: pd.DataFrame) -> pd.Data
     within = (z.abs() <= _MAX_Z).where(z.notna(), difference.abs() <= _TOLERANCE)
     table = table.assign(difference=difference, z=z, within_3_se=within.astype(bool))
     return table[list(AGAINST_PUBLISHED_COLUMNS)].sort_values(_KEY, ignore_index=True)
+
+
+def curve_agreement(curves: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
+    """How far our learning curves are from the published ones at every listed update.
+
+    Both average J over the 100 updates up to the listed one, if there are 10,000 updates.
+
+    Args:
+        curves: columns `LEARNING_CURVE_COLUMNS`.
+        reference: what `read_references` returns.
+
+    Returns:
+        Per curve: number of updates compared, largest difference and where, largest |z| (with both
+        standard errors, floored at the resolution of the figures), share of updates with |z| <= 3.
+    """
+    published = reference.assign(update=reference["update"] - 1)  # listed counts from 1
+    ours = curves[curves["variant"] == "published"]
+    both = ours.merge(published, on=[*_KEY, "update"], suffixes=("", "_published"))
+    both["difference"] = both["mean"] - both["leader_return"]
+    error = np.hypot(both["standard_error"], both["standard_error_published"])
+    both["z"] = (both["difference"] / np.maximum(error, _RESOLUTION)).abs()
+    rows = [
+        {
+            **dict(zip(_KEY, key, strict=True)),
+            "updates": len(group),
+            "largest_difference": group["difference"].abs().max(),
+            "at_update": int(group["update"][group["difference"].abs().idxmax()]) + 1,
+            "largest_z": group["z"].max(),
+            "share_within_3_se": (group["z"] <= _MAX_Z).mean(),
+        }
+        for key, group in both.groupby(_KEY)
+    ]
+    return pd.DataFrame(rows, columns=list(CURVE_AGREEMENT_COLUMNS))
