@@ -1,8 +1,8 @@
 """How long one update of one run takes, everything included: `make bench`.
 
-Prints three tables: time per run and update against the budget and against the number of runs (both
-cores, published BC-HG, as the leaders stage computes it), and the ratio of the released code's
-follower solver to ours, paired in one process.
+Prints time per run and update and peak memory against the budget and against the number of runs
+(published BC-HG, as the leaders stage computes it, recording included), and the ratio of the
+released code's follower solver to ours, paired in one process.
 """
 
 import argparse
@@ -36,13 +36,19 @@ def chunks(params: Params, setting: Setting, num_runs: int) -> list[Chunk]:
     ]
 
 
-def seconds(params: Params, setting: Setting, num_runs: int) -> float:
-    """Wall time of training; a short run first compiles and starts the workers."""
+def train(chunk: Chunk) -> int:
+    """Train a chunk; peak memory of the process that did it, in KiB."""
+    train_chunk(chunk)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def cost(params: Params, setting: Setting, num_runs: int) -> tuple[float, int]:
+    """Wall seconds and peak KiB per worker; a short run first compiles and starts the workers."""
     short = setting.model_copy(update={"num_updates": 2})
-    list(run_tasks(train_chunk, chunks(params, short, num_runs), params.runtime))
+    list(run_tasks(train, chunks(params, short, num_runs), params.runtime))
     started = time.perf_counter()
-    list(run_tasks(train_chunk, chunks(params, setting, num_runs), params.runtime))
-    return time.perf_counter() - started
+    done = list(run_tasks(train, chunks(params, setting, num_runs), params.runtime))
+    return time.perf_counter() - started, max(peak for _, peak in done)
 
 
 def per_update_table(params: Params, num_updates: int) -> None:
@@ -55,13 +61,13 @@ def per_update_table(params: Params, num_updates: int) -> None:
         and setting.initial_spread == params.leaders.initial_spread
     ]
     print(f"published BC-HG, {num_updates} updates, {params.runtime.jobs} processes")
-    print(f"{'budget':>8}{'runs':>6}{'ms per run and update':>24}{'us per transition':>20}")
+    print(f"{'budget':>8}{'runs':>6}{'ms per run and update':>24}{'MiB per process':>18}")
     budgets = [(setting, 20) for setting in published]
     for setting, num_runs in budgets + [(published[-1], n) for n in (2, 10, 40)]:
         budget = setting.env_steps_per_update
-        assert budget is not None
-        each = seconds(params, setting, num_runs) / num_updates / num_runs
-        print(f"{budget:>8}{num_runs:>6}{1e3 * each:>24.4f}{1e6 * each / budget:>20.4f}")
+        wall, peak = cost(params, setting, num_runs)
+        each = 1e3 * wall / num_updates / num_runs
+        print(f"{budget:>8}{num_runs:>6}{each:>24.4f}{peak / 1024:>18.0f}")
 
 
 def follower_ratio(params: Params, repetitions: int = 20) -> None:
@@ -91,13 +97,8 @@ def follower_ratio(params: Params, repetitions: int = 20) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--updates", type=int, default=1000)
+    parser.add_argument("--updates", type=int, default=4000)
     arguments = parser.parse_args()
     shipped = read_params()
     per_update_table(shipped, arguments.updates)
     follower_ratio(shipped)
-    peak = [
-        resource.getrusage(who).ru_maxrss
-        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    ]
-    print(f"peak memory: parent {peak[0] / 1024:.0f} MiB, largest worker {peak[1] / 1024:.0f} MiB")
