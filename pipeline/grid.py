@@ -1,8 +1,8 @@
 """DVC stage `grid`: check all of params.yaml before anything expensive starts, and list the cells.
 
 Reads:  params.yaml (everything).
-Writes: data/grid.json, the only cells that later stages may read. Removes folders of cells that
-left.
+Writes: data/grid.json, the only cells that later stages may read. Folders of cells that left the
+        grid are removed, and their runs in MLflow retired.
 """
 
 import shutil
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bilevelrl.config import read_params
 from bilevelrl.records import write_json
+from bilevelrl.tracking import Tracker
 from pipeline.stage import run_stage
 
 
@@ -21,6 +22,7 @@ def main(data: Path = Path("data")) -> None:
     for folder in sorted((data / "leaders").glob("*/*")):
         if (folder.parent.name, folder.name) not in kept:
             shutil.rmtree(folder)
+            Tracker.here(Path.cwd(), "leaders").retire(folder.parent.name, folder.name, keep=())
     write_json(data / "grid.json", {"cells": cells})
 
 

@@ -1,10 +1,22 @@
 """Fixtures shared by all tests."""
 
+from collections.abc import Iterator
+
+import numba
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from bilevelrl.problems.four_rooms import FourRooms, SlipKernels
+
+
+@pytest.fixture(autouse=True)
+def one_numba_thread() -> Iterator[None]:
+    """Threads that fight over busy cores slow tiny kernels down a hundredfold."""
+    before = numba.get_num_threads()
+    numba.set_num_threads(1)
+    yield
+    numba.set_num_threads(before)
 
 
 @pytest.fixture(params=["corrected", "published"])

@@ -51,7 +51,7 @@ class ResultCache:
         if not path.exists():
             return None
         try:
-            with np.load(path) as file:
+            with np.load(io.BytesIO(path.read_bytes())) as file:
                 return {name: file[name] for name in file.files}
         except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError) as error:
             warnings.warn(f"{path} is damaged ({error}); computing it again", stacklevel=2)

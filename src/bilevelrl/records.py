@@ -1,5 +1,6 @@
 """Every table that one stage writes and another reads: columns, types, reading and writing."""
 
+import io
 import json
 import os
 import zipfile
@@ -110,7 +111,11 @@ class Cell:
         Raises:
             CorruptRecord: if a file is missing, unreadable or inconsistent.
         """
-        runs = tuple(RunIdentity(**entry) for entry in read_json(folder / "runs.json"))
+        listed = read_json(folder / "runs.json")
+        try:
+            runs = tuple(RunIdentity(**entry) for entry in listed)
+        except TypeError as error:
+            raise CorruptRecord(f"{folder / 'runs.json'}: {error}") from error
         try:
             theta = np.load(folder / "theta.npy")
         except (OSError, ValueError, EOFError) as error:
@@ -165,7 +170,7 @@ def read_array(path: Path, name: str) -> NDArray[np.float64]:
         CorruptRecord: if the file is missing or unreadable, or has no such array.
     """
     try:
-        with np.load(path) as file:
+        with np.load(io.BytesIO(path.read_bytes())) as file:
             return np.asarray(file[name], dtype=np.float64)
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
         raise CorruptRecord(f"{path}: {name}: {error}") from error

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from bilevelrl.config.blocks import (
     EvaluateParams,
@@ -33,7 +33,7 @@ class Params(Block):
     environments: dict[str, SearchParams]
     followers: FollowerParams
     leaders: LeaderParams
-    grid: dict[str, GridItem]
+    grid: dict[str, GridItem] = Field(min_length=1)
     cells: dict[str, dict[str, dict[str, dict[str, Any]]]]
     gradients: dict[str, GradientParams]
     evaluate: EvaluateParams

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from bilevelrl.tracking.finished_runs import Entry
 
@@ -74,7 +75,8 @@ class Store:
 
         The parameter must stand behind the hash, or the UI stays in its GenAI mode.
         """
-        query = "workflowType=machine_learning&searchFilter=tags.current%20%3D%20'true'"
+        condition = quote(f"tags.current = 'true' and tags.workspace = '{self.workspace}'", "'")
+        query = f"workflowType=machine_learning&searchFilter={condition}"
         return f"#/experiments/{self._experiment(experiment)}/runs?{query}"
 
     def current_cells(self) -> set[str]:
