@@ -2,7 +2,7 @@
 
 Prints time per run and update and peak memory against the budget and against the number of runs
 (published BC-HG, as the leaders stage computes it, recording included), and the ratio of the
-released code's follower solver to ours, paired in one process.
+released code's follower solver to ours, paired in one process; of the games, seconds per run.
 """
 
 import argparse
@@ -12,25 +12,30 @@ import time
 
 import numpy as np
 
+from bilevelrl.cells.protocol import Context
 from bilevelrl.chunks import Chunk, Run, train_chunk
-from bilevelrl.config import Params, Setting, read_params
+from bilevelrl.config import FourRoomsSetting, Params, Setting, read_params
+from bilevelrl.evaluation.conditions import study_of
 from bilevelrl.execution import run_tasks
 from bilevelrl.followers.soft_policy_iteration import SoftPolicyIteration
 from bilevelrl.followers.truncated import Truncated
 from bilevelrl.problems.four_rooms import FourRooms
+from bilevelrl.records import setting_string
 from bilevelrl.seeding import Streams
 
 
-def chunks(params: Params, setting: Setting, num_runs: int) -> list[Chunk]:
-    """`num_runs` runs of a setting, split evenly over the processes."""
+def chunks(params: Params, setting: Setting, num_runs: int, problem: str) -> list[Chunk]:
+    """`num_runs` BC-HG runs of a setting, split evenly over the processes."""
     runs = [Run(setting, seed, "") for seed in range(num_runs)]
+    leaders = params.leaders.of(problem)
+    context = Context(params.problems.of(problem), params.followers, leaders)
     return [
         Chunk(
+            problem,
             "bc_hg",
             tuple(runs[job :: params.runtime.jobs]),
-            params.problems.four_rooms,
-            params.followers,
-            params.leaders,
+            context,
+            leaders.max_rows,
         )
         for job in range(min(params.runtime.jobs, num_runs))
     ]
@@ -42,12 +47,14 @@ def train(chunk: Chunk) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-def cost(params: Params, setting: Setting, num_runs: int) -> tuple[float, int]:
+def cost(
+    params: Params, setting: Setting, num_runs: int, problem: str = "four_rooms"
+) -> tuple[float, int]:
     """Wall seconds and peak KiB per worker; a short run first compiles and starts the workers."""
     short = setting.model_copy(update={"num_updates": 2})
-    list(run_tasks(train, chunks(params, short, num_runs), params.runtime))
+    list(run_tasks(train, chunks(params, short, num_runs, problem), params.runtime))
     started = time.perf_counter()
-    done = list(run_tasks(train, chunks(params, setting, num_runs), params.runtime))
+    done = list(run_tasks(train, chunks(params, setting, num_runs, problem), params.runtime))
     return time.perf_counter() - started, max(peak for _, peak in done)
 
 
@@ -56,9 +63,10 @@ def per_update_table(params: Params, num_updates: int) -> None:
     published = [
         setting.model_copy(update={"num_updates": num_updates})
         for setting in params.settings("four_rooms", "bc_hg")
-        if setting.variant == "published"
+        if isinstance(setting, FourRoomsSetting)
+        and setting.variant == "published"
         and setting.follower == "exact"
-        and setting.initial_spread == params.leaders.initial_spread
+        and setting.initial_spread == params.leaders.four_rooms.initial_spread
     ]
     print(f"published BC-HG, {num_updates} updates, {params.runtime.jobs} processes")
     print(f"{'budget':>8}{'runs':>6}{'ms per run and update':>24}{'MiB per process':>18}")
@@ -68,6 +76,20 @@ def per_update_table(params: Params, num_updates: int) -> None:
         wall, peak = cost(params, setting, num_runs)
         each = 1e3 * wall / num_updates / num_runs
         print(f"{budget:>8}{num_runs:>6}{each:>24.4f}{peak / 1024:>18.0f}")
+
+
+def game_table(params: Params) -> None:
+    """Seconds per run of the games' BC-HG cells, as many seeds together as are reported."""
+    print(f"{'problem':>16}{'variant':>11}{'runs':>6}{'updates':>9}{'s per run':>11}{'MiB':>6}")
+    for problem in ("discrete_toy_r1", "discrete_toy_r2", "bilevel_lqr"):
+        for setting in params.settings(problem, "bc_hg"):
+            if study_of(setting_string(setting.conditions(params.shared(problem)))) != "main":
+                continue
+            wall, peak = cost(params, setting, setting.num_seeds, problem)
+            print(
+                f"{problem:>16}{setting.variant:>11}{setting.num_seeds:>6}{setting.num_updates:>9}"
+                f"{wall / setting.num_seeds:>11.2f}{peak / 1024:>6.0f}"
+            )
 
 
 def follower_ratio(params: Params, repetitions: int = 20) -> None:
@@ -101,4 +123,5 @@ if __name__ == "__main__":
     arguments = parser.parse_args()
     shipped = read_params()
     per_update_table(shipped, arguments.updates)
+    game_table(shipped)
     follower_ratio(shipped)

@@ -1,30 +1,39 @@
 """DVC stage `environments`: one problem as arrays, J at the initial θ, and the best known J.
 
-Reads:  params.yaml (problems.<problem>, environments.<problem>, followers).
-Writes: data/environments/<problem>/{model.npz, best_theta.npz, starts.csv, metadata.json}.
+Reads:  params.yaml (problems, environments and leaders of <problem>, followers).
+Writes: data/environments/<problem>/{model.npz, best_theta.npz, starts.csv, metadata.json}; of the
+        games also landscape.csv, and of bilevel_lqr {simulations,returns}.csv.
 """
 
 import argparse
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
-from typing import get_args
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from bilevelrl.cells import make_four_rooms
-from bilevelrl.config import Variant, read_params
+from bilevelrl.cells.discrete_toy import make_game
+from bilevelrl.cells.four_rooms import make_four_rooms
+from bilevelrl.config import Params, read_params
+from bilevelrl.lqr_landscape import PAPER_GAINS, LqrLandscape
 from bilevelrl.records import START_COLUMNS, write_csv, write_json
 from bilevelrl.search import best_known, leader_return_at
+from bilevelrl.toy_landscape import ToyLandscape
 from pipeline.stage import run_stage
 
+#: What a problem's writer returns: metadata entries, best θ by name, starts, model arrays.
+Written = tuple[list[dict[str, Any]], dict[str, Any], list[tuple[Any, ...]], dict[str, Any]]
 
-def main(problem_name: str, data: Path = Path("data/environments")) -> None:
+
+def four_rooms(params: Params, problem_name: str, folder: Path) -> Written:
     """Search for the best θ under both slip kernels and at every temperature."""
-    params = read_params()
-    constants = getattr(params.problems, problem_name)
-    search = params.environments[problem_name]
+    del folder
+    constants = params.problems.of(problem_name)
+    search = params.environments.of(problem_name)
     entries, starts, best_theta, model = [], [], {}, {}
-    for variant in get_args(Variant):
+    for variant in ("published", "corrected"):
         problem = make_four_rooms(constants, variant)
         for role in ("planner", "simulator"):
             model[f"{variant}_{role}"] = getattr(problem, role).transition
@@ -54,17 +63,94 @@ def main(problem_name: str, data: Path = Path("data/environments")) -> None:
                 (problem_name, variant, temperature, *start.split(", ", 1), value)
                 for start, value in found.returns.items()
             ]
+    model |= {
+        "cells": np.array(problem.cells),
+        "moves": problem.moves,
+        "initial": problem.planner.initial,
+        "discount": problem.planner.discount,
+    }
+    return entries, best_theta, starts, model
+
+
+def discrete_toy(params: Params, problem_name: str, folder: Path) -> Written:
+    """J of every leader, and the best one, for both followers."""
+    constants, search = params.problems.of(problem_name), params.environments.of(problem_name)
+    returns = params.leaders.of(problem_name).returns
+    entries, best_theta, tables = [], {}, []
+    for variant in ("published", "corrected"):
+        for temperature in search.temperatures:
+            landscape = ToyLandscape(constants, params.followers, variant, temperature)
+            probability, best = landscape.best(search.points, returns)
+            best_theta[f"{variant}_{temperature}"] = np.array([probability])
+            entries.append(
+                {
+                    "variant": variant,
+                    "temperature": temperature,
+                    "initial_return": float(landscape.returns(np.array([0.5]), returns)[0]),
+                    "charge_nothing_return": None,
+                    "best_known": best,
+                    "best_known_start": f"f(1|A) = {probability:.6f}",
+                    "num_starts": search.points,
+                }
+            )
+        landscape = ToyLandscape(constants, params.followers, variant, search.temperatures[0])
+        tables.append(landscape.table(201).assign(variant=variant))
+    write_csv(folder / "landscape.csv", pd.concat(tables, ignore_index=True))
+    return entries, best_theta, [], asdict(make_game(constants))
+
+
+def bilevel_lqr(params: Params, problem_name: str, folder: Path) -> Written:
+    """Exact ascent from many starts, a map of J, and what known gains look like."""
+    constants, search = params.problems.of(problem_name), params.environments.of(problem_name)
+    entries, best_theta, starts = [], {}, []
+    for temperature in search.temperatures:
+        landscape = LqrLandscape(
+            constants, params.followers, params.leaders.of(problem_name), temperature
+        )
+        first, best, highest = landscape.climb(search)
+        top = int(np.argmax(highest))
+        initial = float(landscape.returns(first).mean())
+        for variant in ("published", "corrected", "improved"):  # one problem, one follower
+            best_theta[f"{variant}_{temperature}"] = best[top]
+            entries.append(
+                {
+                    "variant": variant,
+                    "temperature": temperature,
+                    "initial_return": initial,
+                    "charge_nothing_return": None,
+                    "best_known": float(highest[top]),
+                    "best_known_start": f"random {top}",
+                    "num_starts": search.starts,
+                }
+            )
+            starts += [
+                (problem_name, variant, temperature, f"spread {search.spread:g}", f"{i}", value)
+                for i, value in enumerate(highest)
+            ]
+        if temperature == search.temperatures[0]:
+            gains = PAPER_GAINS | {"best known": tuple(best[top])}
+            paths, totals = landscape.simulate(gains, search.seed)
+            write_csv(folder / "landscape.csv", landscape.table())
+            write_csv(folder / "simulations.csv", paths)
+            write_csv(folder / "returns.csv", totals)
+    return entries, best_theta, starts, asdict(landscape.problem)
+
+
+WRITERS: dict[str, Callable[[Params, str, Path], Written]] = {
+    "four_rooms": four_rooms,
+    "discrete_toy_r1": discrete_toy,
+    "discrete_toy_r2": discrete_toy,
+    "bilevel_lqr": bilevel_lqr,
+}
+
+
+def main(problem_name: str, data: Path = Path("data/environments")) -> None:
+    """Write everything about one problem."""
     folder = data / problem_name
     folder.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(
-        folder / "model.npz",
-        cells=np.array(problem.cells),
-        moves=problem.moves,
-        initial=problem.planner.initial,
-        discount=problem.planner.discount,
-        **model,
-    )
-    np.savez_compressed(folder / "best_theta.npz", **best_theta)  # type: ignore[arg-type]
+    entries, best_theta, starts, model = WRITERS[problem_name](read_params(), problem_name, folder)
+    np.savez_compressed(folder / "model.npz", **model)
+    np.savez_compressed(folder / "best_theta.npz", **best_theta)
     write_csv(folder / "starts.csv", pd.DataFrame(starts, columns=list(START_COLUMNS)))
     write_json(folder / "metadata.json", {"problem": problem_name, "entries": entries})
 

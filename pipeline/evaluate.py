@@ -2,9 +2,9 @@
 
 Reads:  data/grid.json, and of the cells it lists only: data/leaders, data/environments,
         data/gradients; reference; params.yaml (evaluate, problems, followers).
-Writes: results/{summary,curves,against_published,curve_agreement,exact_ascent,improvement,
-        gradients}.csv, results/plots/, results/metrics.json,
-        data/evaluate/{learning_curves,penalty_maps}.parquet.
+Writes: results/{summary,curves,against_published,curve_agreement,published_updates,exact_ascent,
+        improvement,gradients}.csv, results/plots/, results/metrics.json,
+        data/evaluate/{learning_curves,trajectories,penalty_maps}.parquet.
 """
 
 from pathlib import Path
@@ -20,6 +20,7 @@ from bilevelrl.evaluation.learning_curves import (
 )
 from bilevelrl.evaluation.run_scores import run_scores
 from bilevelrl.evaluation.starts import start_table
+from bilevelrl.evaluation.trajectories import TRAJECTORY_COLUMNS, main_trajectories
 from bilevelrl.penalty_maps import MAP_COLUMNS, penalty_maps
 from bilevelrl.records import (
     START_COLUMNS,
@@ -38,10 +39,14 @@ def main(params: Params, root: Path = Path()) -> None:
     grid = inputs.read_grid(data / "grid.json")
     baselines = inputs.read_baselines(data / "environments", grid)
     published = reference.read_references(root / "reference", inputs.problems_of(grid))
-    scores, curves, maps = [], [], []
+    scores, curves, maps, places, points = [], [], [], [], []
     for cell in inputs.read_cells(grid, data / "leaders"):
         scores.append(run_scores(cell.curves, baselines, params.evaluate))
         curves.append(learning_curves(cell.curves, params.evaluate))
+        places.append(main_trajectories(cell))
+        points.append(
+            reference.point_agreement(cell.curves, published, params.evaluate.published_updates)
+        )
         maps.append(penalty_maps(cell, params.problems.four_rooms, params.followers))
     table = summary.summary_table(
         concatenate(scores), reference.published_means(published), params.evaluate
@@ -58,6 +63,7 @@ def main(params: Params, root: Path = Path()) -> None:
     write_csv(results / "against_published.csv", reference.against_published(table, published))
     agreement = reference.curve_agreement(concatenate(curves), published)
     write_csv(results / "curve_agreement.csv", agreement)
+    write_csv(results / "published_updates.csv", concatenate(points))
     starts = concatenate(
         read_csv(data / "environments" / problem / "starts.csv", START_COLUMNS)
         for problem in inputs.problems_of(grid)
@@ -68,6 +74,8 @@ def main(params: Params, root: Path = Path()) -> None:
     write_parquet(
         data / "evaluate" / "learning_curves.parquet", concatenate(curves), LEARNING_CURVE_COLUMNS
     )
+    path = data / "evaluate" / "trajectories.parquet"
+    write_parquet(path, concatenate(places), TRAJECTORY_COLUMNS)
     write_parquet(data / "evaluate" / "penalty_maps.parquet", concatenate(maps), MAP_COLUMNS)
 
 

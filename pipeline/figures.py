@@ -1,58 +1,136 @@
 """DVC stage `figures`: draw what `evaluate` computed.
 
-Reads:  data/evaluate, results/{summary,gradients,against_published}.csv, reference; params.yaml
-        (environments, leaders.initial_spread).
-Writes: figures/png/<name>.png and figures/pdf/<name>.pdf of every name in
-        `figures.gallery.NAMES`, and the same with a suffix for further temperatures and budgets;
-        results/tables/*.md and *.tex.
+Reads:  data/evaluate, results/{summary,gradients,against_published}.csv, reference; of games with
+        results also data/environments/<problem>/{landscape,simulations,returns}.csv; params.yaml
+        (environments, leaders, problems).
+Writes: figures/png/<name>.png and figures/pdf/<name>.pdf of every name that
+        `figures.gallery.NAMES` lists for a problem with results, and the same with a suffix for
+        further temperatures and budgets; results/tables/*.md and *.tex.
 """
 
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pandas as pd
+from matplotlib.figure import Figure
 
 from bilevelrl.config import Params, read_params
 from bilevelrl.evaluation.conditions import spread_study, with_conditions
 from bilevelrl.evaluation.learning_curves import LEARNING_CURVE_COLUMNS
 from bilevelrl.evaluation.reference import published_means, read_references
-from bilevelrl.figures import style, tables
-from bilevelrl.figures.gallery import Results, gallery
+from bilevelrl.evaluation.trajectories import TRAJECTORY_COLUMNS
+from bilevelrl.figures import game_tables, style, tables
+from bilevelrl.figures.four_rooms_gallery import FourRoomsTables, four_rooms_gallery
+from bilevelrl.figures.gallery import Results, at
+from bilevelrl.figures.game_gallery import GameTables, LQRTables, lqr_gallery, toy_gallery
 from bilevelrl.penalty_maps import MAP_COLUMNS
 from bilevelrl.problems.four_rooms import MAP
-from bilevelrl.records import read_parquet, write_atomically
+from bilevelrl.records import read_csv, read_parquet, setting_dict, write_atomically
 from pipeline.stage import run_stage
 
-PROBLEM = "four_rooms"
+Figures = Iterator[tuple[str, Figure]]
 
 
 def main(params: Params, root: Path = Path()) -> None:
     """Draw the figures and write the tables of the project in `root`."""
     results, evaluated = root / "results", root / "data" / "evaluate"
-    summary = pd.read_csv(results / "summary.csv")
-    summary = with_conditions(summary, params.leaders.initial_spread)
-    published = read_references(root / "reference", [PROBLEM])
-    drawn = Results(
-        summary=summary,
-        spread=spread_study(summary),
-        curves=read_parquet(evaluated / "learning_curves.parquet", LEARNING_CURVE_COLUMNS),
-        maps=read_parquet(evaluated / "penalty_maps.parquet", MAP_COLUMNS),
-        gradients=pd.read_csv(results / "gradients.csv"),
-        published=published,
-        published_means=published_means(published),
-        marks={m: (r, line.index(m)) for r, line in enumerate(MAP) for m in "SG+" if m in line},
-    )
-    for name, figure in gallery(drawn, params.environments[PROBLEM].temperatures):
-        style.save(figure, root / "figures", name)
-    main_rows = summary[summary["study"] == "main"]
+    # The default spread is a condition of FourRooms and means nothing elsewhere.
+    spread = params.leaders.four_rooms.initial_spread
+    summary = with_conditions(pd.read_csv(results / "summary.csv"), spread)
+    curves = read_parquet(evaluated / "learning_curves.parquet", LEARNING_CURVE_COLUMNS)
+    gradients = pd.read_csv(results / "gradients.csv")
     comparison = pd.read_csv(results / "against_published.csv")
+    for problem in [known for known in _GALLERIES if known in set(summary["problem"])]:
+        published = read_references(root / "reference", [problem])
+        own = Results(
+            problem,
+            _reported(at(summary, problem=problem), params),
+            _reported(at(curves, problem=problem), params),
+            at(gradients, problem=problem),
+            published,
+            params.environments.of(problem).temperatures,
+        )
+        for name, figure in _GALLERIES[problem](params, root, own):
+            style.save(figure, root / "figures", name)
+        _write_tables(results / "tables", own, at(comparison, problem=problem))
+
+
+def _reported(table: pd.DataFrame, params: Params) -> pd.DataFrame:
+    """Rows of one problem whose J is the kind of return that its block of `leaders` reports."""
+    kinds = table["setting"].map(lambda setting: setting_dict(setting).get("return"))
+    reported = table["problem"].map(lambda name: getattr(params.leaders.of(name), "returns", None))
+    return table[(kinds == reported) | kinds.isna()]
+
+
+def _write_tables(folder: Path, results: Results, comparison: pd.DataFrame) -> None:
+    main_rows = results.summary[results.summary["study"] == "main"]
+    prefix = "" if results.problem == "four_rooms" else f"{results.problem}_"
     for name, table in {
         "results": tables.results_table(main_rows, "iqm"),
         "results_mean": tables.results_table(main_rows, "mean"),
         "against_published": tables.against_published_table(comparison),
     }.items():
-        stem = results / "tables" / name
+        stem = folder / f"{prefix}{name}"
         write_atomically(stem.with_suffix(".md"), tables.to_markdown(table).encode())
         write_atomically(stem.with_suffix(".tex"), tables.to_latex(table).encode())
+
+
+def _four_rooms(params: Params, root: Path, results: Results) -> Figures:
+    del params
+    further = FourRoomsTables(
+        spread=spread_study(results.summary),
+        maps=read_parquet(root / "data" / "evaluate" / "penalty_maps.parquet", MAP_COLUMNS),
+        published_means=published_means(results.published),
+        marks={m: (r, line.index(m)) for r, line in enumerate(MAP) for m in "SG+" if m in line},
+    )
+    return four_rooms_gallery(results, further)
+
+
+def _toy(params: Params, root: Path, results: Results) -> Figures:
+    columns = game_tables.TOY_LANDSCAPE_COLUMNS
+    return toy_gallery(results, _game_tables(params, root, results, columns))
+
+
+def _lqr(params: Params, root: Path, results: Results) -> Figures:
+    folder = root / "data" / "environments" / results.problem
+    constants = params.problems.of(results.problem)
+    further = LQRTables(
+        simulations=read_csv(folder / "simulations.csv", game_tables.SIMULATION_COLUMNS),
+        returns=read_csv(folder / "returns.csv", game_tables.RETURN_COLUMNS),
+        target={
+            f"x{number}": place
+            for number, place in enumerate(
+                zip(constants.target, constants.target_scale, strict=True), start=1
+            )
+        },
+    )
+    columns = game_tables.LQR_LANDSCAPE_COLUMNS
+    return lqr_gallery(results, _game_tables(params, root, results, columns), further)
+
+
+def _game_tables(
+    params: Params, root: Path, results: Results, columns: tuple[str, ...]
+) -> GameTables:
+    data, problem = root / "data", results.problem
+    trajectories = read_parquet(data / "evaluate" / "trajectories.parquet", TRAJECTORY_COLUMNS)
+    own = _reported(at(trajectories, problem=problem), params)
+    return GameTables(
+        landscape=read_csv(data / "environments" / problem / "landscape.csv", columns),
+        trajectories=with_conditions(own),
+        returns=params.leaders.of(problem).returns,
+    )
+
+
+#: Who draws a problem, in the order in which they are drawn.
+_GALLERIES: Mapping[str, Callable[[Params, Path, Results], Figures]] = MappingProxyType(
+    {
+        "four_rooms": _four_rooms,
+        "discrete_toy_r1": _toy,
+        "discrete_toy_r2": _toy,
+        "bilevel_lqr": _lqr,
+    }
+)
 
 
 if __name__ == "__main__":

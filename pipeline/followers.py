@@ -1,47 +1,101 @@
 """DVC stage `followers`: best responses at the initial θ, and how fast each solver gets there.
 
-Reads:  params.yaml (problems.<problem>, environments.<problem>.temperatures, followers),
+Reads:  params.yaml (problems and leaders of <problem>, followers),
         data/environments/<problem>.
 Writes: data/followers/<problem>/{best_responses.npz, convergence.csv, accuracy.json}.
 """
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from bilevelrl.cells import make_four_rooms
-from bilevelrl.config import read_params
+from bilevelrl.cells.four_rooms import make_four_rooms
+from bilevelrl.config import Params, read_params
 from bilevelrl.convergence import best_response, convergence
+from bilevelrl.lqr_landscape import LqrLandscape
 from bilevelrl.records import concatenate, read_json, write_csv, write_json
+from bilevelrl.toy_landscape import ToyLandscape
 from pipeline.stage import run_stage
+
+#: A best response as arrays, its accuracy, iterations and value at the start, and the convergence.
+Solved = tuple[dict[str, Any], dict[str, Any], pd.DataFrame]
+
+
+def four_rooms(params: Params, problem_name: str, variant: str, temperature: float) -> Solved:
+    """Solve at θ = 0."""
+    solver = params.followers
+    problem = make_four_rooms(params.problems.of(problem_name), variant)
+    theta = np.zeros(problem.num_parameters)
+    answer = best_response(problem, theta, temperature, solver.tolerance, solver.max_iterations)
+    curve = convergence(
+        problem, theta, temperature, solver.tolerance, solver.sweeps, solver.max_iterations
+    )
+    found = {
+        "accuracy": float(answer.accuracy[0]),
+        "iterations": int(answer.iterations[0]),
+        "start_value": float(problem.planner.initial @ answer.value[0]),
+    }
+    return {"policy": answer.policy[0], "value": answer.value[0]}, found, curve
+
+
+def discrete_toy(params: Params, problem_name: str, variant: str, temperature: float) -> Solved:
+    """Solve against a uniform leader."""
+    constants = params.problems.of(problem_name)
+    landscape = ToyLandscape(constants, params.followers, variant, temperature)
+    answer = landscape.best_response(np.array([0.5]))
+    found = {
+        "accuracy": float(answer.accuracy[0]),
+        "iterations": int(answer.iterations[0]),
+        "start_value": float(answer.value[0, 0].mean()),
+    }
+    arrays = {"policy": answer.policy[0], "value": answer.value[0]}
+    return arrays, found, landscape.convergence()
+
+
+def bilevel_lqr(params: Params, problem_name: str, variant: str, temperature: float) -> Solved:
+    """Solve against K = 0."""
+    del variant
+    leaders, constants = params.leaders.of(problem_name), params.problems.of(problem_name)
+    landscape = LqrLandscape(constants, params.followers, leaders, temperature)
+    problem, theta = landscape.problem, np.zeros((1, landscape.problem.num_parameters))
+    answer = landscape.follower(1).respond(theta)
+    start = np.tile(problem.initial_state, (1, 1))
+    action = np.zeros((1, problem.leader_matrix.shape[1]))
+    found = {
+        "accuracy": float(answer.accuracy[0]),
+        "iterations": int(answer.iterations[0]),
+        "start_value": float(answer.value(problem, theta, start, action)[0]),
+    }
+    names = ("state_gain", "noise_gain", "covariance", "quadratic")
+    row = ("doubling", found["iterations"], found["accuracy"], 0.0)
+    curve = pd.DataFrame([row], columns=["solver", "iteration", "accuracy", "kl"])
+    return {name: getattr(answer, name)[0] for name in names}, found, curve
+
+
+SOLVERS: dict[str, Callable[[Params, str, str, float], Solved]] = {
+    "four_rooms": four_rooms,
+    "discrete_toy_r1": discrete_toy,
+    "discrete_toy_r2": discrete_toy,
+    "bilevel_lqr": bilevel_lqr,
+}
 
 
 def main(problem_name: str, data: Path = Path("data")) -> None:
-    """Solve at θ = 0 for both slip kernels and at every temperature."""
+    """Solve for every variant and temperature that the environments stage lists."""
     params = read_params()
     entries = read_json(data / "environments" / problem_name / "metadata.json")["entries"]
-    solver = params.followers
-    arrays, accuracy, curves = {}, [], []
+    arrays: dict[str, Any] = {}
+    accuracy, curves = [], []
     for entry in entries:
         variant, temperature = entry["variant"], entry["temperature"]
-        problem = make_four_rooms(getattr(params.problems, problem_name), variant)
-        theta = np.zeros(problem.num_parameters)
-        answer = best_response(problem, theta, temperature, solver.tolerance, solver.max_iterations)
-        arrays[f"{variant}_{temperature}_policy"] = answer.policy[0]
-        arrays[f"{variant}_{temperature}_value"] = answer.value[0]
+        solved, found, curve = SOLVERS[problem_name](params, problem_name, variant, temperature)
+        arrays |= {f"{variant}_{temperature}_{name}": array for name, array in solved.items()}
         where = {"variant": variant, "temperature": temperature}
-        accuracy.append(
-            where
-            | {
-                "accuracy": float(answer.accuracy[0]),
-                "iterations": int(answer.iterations[0]),
-                "start_value": float(problem.planner.initial @ answer.value[0]),
-            }
-        )
-        curve = convergence(
-            problem, theta, temperature, solver.tolerance, solver.sweeps, solver.max_iterations
-        )
+        accuracy.append(where | found)
         curves.append(curve.assign(**where))
     folder = data / "followers" / problem_name
     folder.mkdir(parents=True, exist_ok=True)

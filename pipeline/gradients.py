@@ -1,27 +1,44 @@
 """DVC stage `gradients`: every estimator against the exact hypergradient, at fixed θ.
 
-Reads:  params.yaml (problems.<problem>, followers, gradients.<problem>); the best known θ from
+Reads:  params.yaml (problems, leaders and gradients of <problem>, followers); the best known θ from
         data/environments/<problem>.
 Writes: data/gradients/<problem>.parquet, columns `records.GRADIENT_COLUMNS`.
 """
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from bilevelrl.config import read_params
+from bilevelrl.config import Params, read_params
 from bilevelrl.evaluation.gradient_quality import gradient_row
-from bilevelrl.gradients import replicate_all
+from bilevelrl.game_gradients import LADDERS, GameStudy
+from bilevelrl.game_gradients import replicate_all as replicate_games
+from bilevelrl.gradients import Study, replicate_all
 from bilevelrl.records import GRADIENT_COLUMNS, read_array, write_parquet
 from pipeline.stage import run_stage
+
+Floats = NDArray[np.float64]
+
+
+def replications(
+    params: Params, problem_name: str, data: Path
+) -> Iterator[tuple[Study | GameStudy, Floats, Floats]]:
+    """(study, estimates, exact hypergradient) of everything that is asked of a problem."""
+    if problem_name in LADDERS:
+        yield from replicate_games(params, problem_name)
+        return
+    name = f"published_{params.gradients.of(problem_name).temperature}"
+    best_theta = read_array(data / "environments" / problem_name / "best_theta.npz", name)
+    yield from replicate_all(params, problem_name, best_theta)
 
 
 def main(problem_name: str, data: Path = Path("data")) -> None:
     """Replicate all studies and summarise each in one row."""
     params = read_params()
-    name = f"published_{params.gradients[problem_name].temperature}"
-    best_theta = read_array(data / "environments" / problem_name / "best_theta.npz", name)
     rows = [
         gradient_row(
             estimates,
@@ -33,7 +50,7 @@ def main(problem_name: str, data: Path = Path("data")) -> None:
             critic=study.critic,
             env_steps_per_update=study.budget,
         )
-        for study, estimates, exact in replicate_all(params, problem_name, best_theta)
+        for study, estimates, exact in replications(params, problem_name, data)
     ]
     table = pd.DataFrame(rows)
     write_parquet(data / "gradients" / f"{problem_name}.parquet", table, GRADIENT_COLUMNS)

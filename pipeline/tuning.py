@@ -1,7 +1,7 @@
-"""Stages of the tuning pipeline (tuning/dvc.yaml): `search <problem> <estimator>` and `choose`.
+"""Stages of the tuning pipeline (tuning/dvc.yaml): `search <name of a grid entry>` and `choose`.
 
 Reads:  params.yaml (problems, followers, leaders), tuning/params.yaml; `choose`: tuning/results.
-Writes: tuning/results/<problem>-<estimator>.csv, one row per candidate; tuning/chosen.yaml.
+Writes: tuning/results/<name>.csv, one row per candidate; tuning/chosen.yaml.
 """
 
 import argparse
@@ -21,11 +21,12 @@ from pipeline.stage import run_stage
 RESULTS = Path("tuning/results")
 
 
-def search(problem: str, estimator: str) -> None:
+def search(name: str) -> None:
     """Score all candidates of a cell, and show them in an MLflow experiment of their own."""
-    name = f"{problem}-{estimator}"
+    tuning = read_tuning_params()
+    problem, estimator = tuning.grid[name].problem, tuning.grid[name].estimator
     cache = ResultCache(work_folder() / "runs")
-    table = score_candidates(read_params(), read_tuning_params(), name, cache)
+    table = score_candidates(read_params(), tuning, name, cache)
     write_csv(RESULTS / f"{name}.csv", table)
     tracker = Tracker.here(Path.cwd(), "tuning")
     names = []
@@ -44,8 +45,9 @@ def choose_all() -> None:
     candidates: dict[str, int] = {}
     for name, cell in read_tuning_params().grid.items():
         table = pd.read_csv(RESULTS / f"{name}.csv")
-        cells.setdefault(cell.problem, {})[cell.estimator] = choose(table)
-        swept = table[list(HYPERPARAMETERS)].drop_duplicates()
+        chosen = cells.setdefault(cell.problem, {}).setdefault(cell.estimator, {})
+        chosen.update(choose(table))
+        swept = table[[key for key in HYPERPARAMETERS if key in table]].drop_duplicates()
         candidates[name] = len(swept)
     text = yaml.safe_dump({"candidates": candidates, "cells": cells}, sort_keys=False, width=200)
     write_atomically(Path("tuning/chosen.yaml"), text.encode())

@@ -11,7 +11,9 @@ import pytest
 import yaml
 
 from bilevelrl.config import (
+    FAMILIES,
     ConfigError,
+    FourRoomsSetting,
     Params,
     Setting,
     TuningParams,
@@ -31,6 +33,7 @@ TRUNCATED = "cells.four_rooms.bc_hg.truncated"
 ALL_ESTIMATORS = (
     r"\['bc_hg', 'exact', 'hpgd_mc', 'hpgd_oracle', 'hpgd_sa', 'naive', 'sobirl', 'zero_order'\]"
 )
+ALL_PROBLEMS = r"\['bilevel_lqr', 'discrete_toy_r1', 'discrete_toy_r2', 'four_rooms'\]"
 NAN, INFINITY = float("nan"), float("inf")
 
 
@@ -84,7 +87,7 @@ def refusal(read: Read, content: Content) -> str:
         ("followrs", "followers"),
         ("problems.four_rooms.discont", "discount"),
         ("environments.four_rooms.temperature", "temperatures"),
-        ("leaders.num_seed", "num_seeds"),
+        ("leaders.four_rooms.num_seed", "num_seeds"),
         ("evaluate.replicate", "replicates"),
         (f"{ENTRY}.stepsize", "step_size"),
         (f"{TRUNCATED}.policy_iteration", "policy_iterations"),
@@ -116,8 +119,16 @@ def test_an_unknown_key_is_named_with_those_that_are_allowed(
         (f"{ENTRY}.temperature", True, r"temperature = True: .*valid number"),
         (f"{ENTRY}.env_steps_per_update", True, r"env_steps_per_update = True: .*valid integer"),
         (f"{ENTRY}.num_envs", 1.0, r"num_envs = 1.0: .*valid integer"),
-        ("leaders.num_updates", True, r"leaders.num_updates = True: .*valid integer"),
-        ("leaders.num_updates", "many", r"leaders.num_updates = 'many': .*valid integer"),
+        (
+            "leaders.four_rooms.num_updates",
+            True,
+            r"leaders.four_rooms.num_updates = True: .*valid integer",
+        ),
+        (
+            "leaders.four_rooms.num_updates",
+            "many",
+            r"leaders.four_rooms.num_updates = 'many': .*valid integer",
+        ),
         ("followers.tolerance", "1e-10", r"followers.tolerance = '1e-10': .*valid number"),
         (NAIVE, [0.5], r"naive.published_100 = \[0.5\]: .*valid dictionary"),
         # ranges
@@ -135,11 +146,15 @@ def test_an_unknown_key_is_named_with_those_that_are_allowed(
         ("problems.four_rooms.fail_probability", 0.75, r"fail_probability = 0.75: .*than 0.75"),
         ("problems.four_rooms.incentive_cost", INFINITY, r"incentive_cost = inf: .*finite"),
         ("evaluate.thresholds", [0.5, 1.5], r"thresholds.1 = 1.5: .*less than or equal to 1"),
-        ("leaders.max_rows", 501, r"leaders.max_rows = 501: .*less than or equal to 500"),
+        ("leaders.four_rooms.max_rows", 501, r"max_rows = 501: .*less than or equal to 500"),
         ("runtime.jobs", 0, r"runtime.jobs = 0: .*greater than or equal to 1"),
         (f"{ENTRY}.step_size", [], r"published_100.*step_size = \[\]"),
         # choices
-        (f"{ENTRY}.variant", "improved", r"variant = 'improved': .*'published' or 'corrected'"),
+        (
+            f"{ENTRY}.variant",
+            "improved",
+            r"variant = 'improved': bc_hg on four_rooms comes as \['pub",
+        ),
         (f"{ENTRY}.follower", "best", r"follower = 'best': .*'exact' or 'truncated'"),
         (f"{TRUNCATED}.start", "warm", r"start = 'warm': .*'carry' or 'reset'"),
         ("runtime.backend", "ray", r"runtime.backend = 'ray': .*'loky' or 'dask'"),
@@ -155,7 +170,7 @@ def test_an_unknown_key_is_named_with_those_that_are_allowed(
         (f"{ENTRY}.temperature", ..., r"bc_hg.published_100: temperature is missing"),
         (f"{NAIVE}.critic_step_size", 0.1, r"critic_step_size = 0.1: unknown key"),
         ("leaders", ..., r"leaders is missing"),
-        ("leaders.num_seeds", ..., r"leaders.num_seeds is missing"),
+        ("leaders.four_rooms.num_seeds", ..., r"leaders.four_rooms.num_seeds is missing"),
     ],
 )
 def test_an_impossible_value_is_named_with_what_is_allowed(
@@ -179,7 +194,7 @@ def test_an_impossible_value_is_named_with_what_is_allowed(
         (
             "grid.maze-naive",
             {"problem": "maze", "estimator": "naive"},
-            r"grid.maze-naive.problem = 'maze': allowed are \['four_rooms'\]",
+            rf"grid.maze-naive.problem = 'maze': allowed are {ALL_PROBLEMS}",
         ),
         (
             "grid.mine",
@@ -187,7 +202,7 @@ def test_an_impossible_value_is_named_with_what_is_allowed(
             r"grid.mine must be named four_rooms-naive",
         ),
         ("cells.four_rooms.bi_ac", {}, rf"cells.four_rooms.bi_ac: .* {ALL_ESTIMATORS}"),
-        ("cells.maze", {}, r"cells.maze: allowed problems are \['four_rooms'\]"),
+        ("cells.maze", {}, rf"cells.maze: allowed problems are {ALL_PROBLEMS}"),
         ("cells.four_rooms.exact", ..., r"cells.four_rooms.exact is missing or empty"),
         ("cells.four_rooms.exact", {}, r"cells.four_rooms.exact is missing or empty"),
         ("environments.four_rooms", ..., r"environments\.four_rooms"),
@@ -274,21 +289,21 @@ def test_an_entry_overrides_the_shared_values_and_inherits_the_rest(
     }
     (setting,) = read(content).settings("four_rooms", "naive")
     assert setting.num_updates == 7
-    num_seeds = shipped["leaders"]["num_seeds"]
+    num_seeds = shipped["leaders"]["four_rooms"]["num_seeds"]
     assert setting.seeds == range(3, 3 + num_seeds)
-    assert setting.initial_spread == shipped["leaders"]["initial_spread"]
+    assert setting.initial_spread == shipped["leaders"]["four_rooms"]["initial_spread"]
 
 
 def test_conditions_name_what_differs_from_the_paper(read: Read, shipped: Content) -> None:
     settings = read(shipped).settings("four_rooms", "bc_hg")
     main = next(s for s in settings if s.env_steps_per_update == 100)
-    assert main.conditions(main.initial_spread) == {
+    assert main.conditions({"initial_spread": main.initial_spread}) == {
         "temperature": 0.003,
         "env_steps_per_update": 100,
     }
-    assert main.conditions(5.0)["initial_spread"] == main.initial_spread
+    assert main.conditions({"initial_spread": 5.0})["initial_spread"] == main.initial_spread
     truncated = next(s for s in settings if s.follower == "truncated")
-    assert truncated.conditions(truncated.initial_spread).keys() == {
+    assert truncated.conditions({"initial_spread": truncated.initial_spread}).keys() == {
         "temperature", "env_steps_per_update", "follower", "policy_iterations", "start",
     }  # fmt: skip
 
@@ -376,10 +391,11 @@ def test_reported_seeds_are_disjoint_from_those_of_tuning() -> None:
     for _, _, setting in shipped_settings():
         assert tuned.isdisjoint(setting.seeds)
     for _, params in shipped_params():
-        reported = {search.seed for search in params.environments.values()}
-        for study in params.gradients.values():
+        reported = {params.environments.four_rooms.seed}
+        reported.add(params.gradients.four_rooms.trajectory_seed)
+        for problem in FAMILIES:
+            study = params.gradients.of(problem)
             reported |= {*range(study.first_seed, study.first_seed + study.replicates)}
-            reported.add(study.trajectory_seed)
         assert tuned.isdisjoint(reported)
 
 
@@ -469,8 +485,10 @@ def test_every_shipped_entry_says_where_it_comes_from(file: str) -> None:
     for estimator, entries in content["cells"]["four_rooms"].items():
         for entry in filter(None, entries.values()):
             first = {key: v[0] if isinstance(v, list) else v for key, v in entry.items()}
-            shared = params.leaders.model_dump(exclude={"max_rows", "max_gradient_norm"})
-            setting = Setting.model_validate(shared | first)
+            shared = params.leaders.four_rooms
+            setting = FourRoomsSetting.model_validate(
+                shared.model_dump(exclude={"max_rows", "max_gradient_norm"}) | first
+            )
             known.append("paper" if is_from_the_paper(estimator, setting) else "tuned")
     assert said == known
 

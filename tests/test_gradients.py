@@ -11,7 +11,7 @@ import yaml
 from numpy.typing import NDArray
 from scipy import stats
 
-from bilevelrl.cells import ESTIMATORS, make_four_rooms
+from bilevelrl.cells.four_rooms import ESTIMATORS, make_four_rooms
 from bilevelrl.config import Params
 from bilevelrl.gradients import Study, points, replicate, replicate_all, studies
 from bilevelrl.search import leader_return_at
@@ -68,7 +68,7 @@ def test_every_estimator_is_studied_at_every_point_and_budget(params: Params) ->
 
 
 def test_points_are_what_their_names_say(params: Params) -> None:
-    own, constants = params.gradients["four_rooms"], params.problems.four_rooms
+    own, constants = params.gradients.four_rooms, params.problems.four_rooms
     found = points(own, constants, params.followers, BEST)
     assert list(found) == [
         "near zero", "sine", "exact ascent, update 0", "exact ascent, update 3",
@@ -115,7 +115,7 @@ def test_more_replicates_extend_fewer(params: Params) -> None:
 def test_a_learned_critic_warms_up_before_its_estimate_counts(params: Params) -> None:
     wanted = {"point": "sine", "estimator": "bc_hg", "variant": "corrected", "budget": 200}
     learned, exact = (find(params, critic=critic, **wanted) for critic in ("learned", "exact"))
-    no_warm_up = params.gradients["four_rooms"].model_copy(update={"warm_up_steps": 0})
+    no_warm_up = params.gradients.four_rooms.model_copy(update={"warm_up_steps": 0})
     cold = replicate(replace(learned, params=no_warm_up))[0]
     assert (replicate(learned)[0] != cold).any(axis=1).all()
     same = replicate(replace(exact, params=no_warm_up))[0]

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from bilevelrl import leaders
-from bilevelrl.cells import group_key
+from bilevelrl.cells.four_rooms import group_key
 from bilevelrl.chunks import Chunk, train_chunk
 from bilevelrl.config import Params
 from bilevelrl.execution import ResultCache
@@ -42,7 +42,7 @@ def make_params(**changes: Any) -> Params:
     content = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     content["cells"]["four_rooms"]["bc_hg"] = copy.deepcopy(ENTRIES)
     content["environments"]["four_rooms"]["temperatures"] = [0.001, 0.003]
-    content["leaders"] |= {
+    content["leaders"]["four_rooms"] |= {
         "num_seeds": NUM_SEEDS, "num_updates": NUM_UPDATES, "max_rows": NUM_ROWS,
     }  # fmt: skip
     content["runtime"] |= {"jobs": 1, "threads": 1}

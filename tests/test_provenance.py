@@ -10,26 +10,36 @@ from pathlib import Path
 import pytest
 
 from bilevelrl import provenance
+from bilevelrl.chunks import MODULES
 from bilevelrl.provenance import PACKAGE, code_digest, imported_modules, source_closure
 
 CONFIG = {
-    "config/__init__.py", "config/blocks.py", "config/params.py", "config/settings.py",
-    "config/tuning.py", "config/validation.py",
+    "config/__init__.py", "config/blocks.py", "config/families.py", "config/games.py",
+    "config/params.py", "config/settings.py", "config/tuning.py", "config/validation.py",
 }  # fmt: skip
-#: What `train_chunk` runs, besides.
+#: What the worker runs for every problem, besides.
+SHARED = {
+    "chunks.py", "training.py", "ascent.py", "provenance.py", "seeding.py", "cells/protocol.py",
+    "estimators/protocol.py", "followers/protocol.py",
+}  # fmt: skip
+#: What FourRooms needs on top.
 NEEDED = {
-    "chunks.py", "cells.py", "training.py", "tabular_game.py", "seeding.py", "compilation.py",
+    "cells/four_rooms.py", "tabular_game.py", "compilation.py",
     "critics/sarsa.py", "critics/monte_carlo.py", "critics/protocol.py",
     "estimators/boltzmann_covariance.py", "estimators/exact.py", "estimators/hpgd.py",
-    "estimators/naive.py", "estimators/protocol.py", "estimators/sobirl.py", "estimators/trace.py",
-    "estimators/zero_order.py", "followers/protocol.py", "followers/soft_policy_iteration.py",
+    "estimators/naive.py", "estimators/sobirl.py", "estimators/trace.py",
+    "estimators/zero_order.py", "followers/soft_policy_iteration.py",
     "followers/truncated.py", "problems/elimination.py", "problems/four_rooms.py",
     "problems/protocol.py", "problems/rollout.py", "problems/tabular.py",
 }  # fmt: skip
 
 
-def closure_of(module: str) -> set[str]:
-    return {str(path.relative_to(PACKAGE)) for path in source_closure(PACKAGE / f"{module}.py")}
+def closure_of(*modules: str) -> set[str]:
+    return {
+        str(path.relative_to(PACKAGE))
+        for module in modules
+        for path in source_closure(PACKAGE / f"{module.replace('.', '/')}.py")
+    }
 
 
 @pytest.fixture
@@ -41,36 +51,50 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return copy
 
 
-def digest(module: str = "chunks", values: tuple[str, ...] = ("config",)) -> str:
-    return code_digest.__wrapped__(module, values)  # past its cache
+def digest(
+    *modules: str, problem: str = "four_rooms", values: tuple[str, ...] = ("config",)
+) -> str:
+    chosen = modules or ("chunks", MODULES[problem])
+    return code_digest.__wrapped__(*chosen, values=values)  # past its cache
 
 
 def test_closure_of_a_chunk_is_what_it_runs() -> None:
-    assert closure_of("chunks") == NEEDED | CONFIG
+    assert closure_of("chunks") == SHARED | CONFIG
+    assert closure_of("chunks", MODULES["four_rooms"]) == SHARED | NEEDED | CONFIG
+
+
+def test_families_of_problems_share_no_more_than_they_must() -> None:
+    # An edit to one family must not throw away the finished runs of another.
+    private = {"cells/four_rooms.py", "tabular_game.py", "critics/sarsa.py"}
+    for problem in ("discrete_toy_r1", "bilevel_lqr"):
+        assert not private & closure_of("chunks", MODULES[problem])
+    assert "linear_game.py" not in closure_of("chunks", MODULES["discrete_toy_r1"])
+    assert "finite_game.py" not in closure_of("chunks", MODULES["bilevel_lqr"])
 
 
 def test_closure_of_the_leaders_adds_what_runs_around_chunks() -> None:
     added = closure_of("leaders") - closure_of("chunks")
-    assert added == {"leaders.py", "execution.py", "provenance.py", "records.py"}
+    assert added == {"leaders.py", "execution.py", "records.py"}
 
 
 def test_everything_that_is_loaded_with_a_chunk_is_in_its_closure() -> None:
     # An independent count, by Python itself; the empty __init__.py files do not matter.
     code = (
         "import sys, bilevelrl.chunks\n"
+        "bilevelrl.chunks.family('four_rooms')\n"
         "for name, module in sys.modules.items():\n"
         "    if name.split('.')[0] == 'bilevelrl': print(module.__file__)"
     )
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     loaded = {str(Path(line).relative_to(PACKAGE)) for line in done.stdout.splitlines()}
-    empty = {str(Path(name).parent / "__init__.py") for name in NEEDED}
-    assert loaded - empty == NEEDED | CONFIG
+    empty = {str(Path(name).parent / "__init__.py") for name in NEEDED | SHARED}
+    assert loaded - empty == SHARED | NEEDED | CONFIG
 
 
 def test_packages_on_the_way_to_a_chunk_hold_no_code() -> None:
     # Importing a.b runs a/__init__.py, which the closure has only if a itself is imported from.
-    for folder in {(PACKAGE / name).parent for name in NEEDED}:
+    for folder in {(PACKAGE / name).parent for name in NEEDED | SHARED}:
         body = ast.parse((folder / "__init__.py").read_text(encoding="utf-8")).body
         assert all(
             isinstance(node, ast.Expr | ast.Assign) and isinstance(node.value, ast.Constant)
@@ -100,7 +124,7 @@ def test_imports_are_found_wherever_they_stand(tmp_path: Path) -> None:
     assert {"script.py", "seeding.py", "settings.py", "gym.py", "four_rooms.py"} <= names
 
 
-@pytest.mark.parametrize("name", sorted(NEEDED))
+@pytest.mark.parametrize("name", sorted(NEEDED | SHARED))
 def test_an_edit_to_any_file_of_the_closure_changes_the_digest(package: Path, name: str) -> None:
     before = digest()
     path = package / name

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from bilevelrl.records import (
+    COORDINATE_COLUMNS,
     CURVE_COLUMNS,
     GRADIENT_COLUMNS,
     Cell,
@@ -56,7 +57,11 @@ def make_cell() -> Cell:
         for seed in range(3)
     )
     theta = np.random.default_rng(1).standard_normal((3, 5))
-    return Cell(runs, theta, curves())
+    places = pd.DataFrame(
+        [("p", "e", "v", "s", 0, update, "K1", 0.1 * update) for update in range(3)],
+        columns=list(COORDINATE_COLUMNS),
+    )
+    return Cell(runs, theta, curves(), places.astype(COORDINATE_COLUMNS))
 
 
 @pytest.fixture
@@ -74,7 +79,9 @@ def test_a_cell_comes_back_as_it_was_written(folder: Path) -> None:
     assert found.runs == written.runs
     np.testing.assert_array_equal(found.theta, written.theta)
     pd.testing.assert_frame_equal(found.curves, written.curves)
-    assert sorted(contents(folder)) == ["curves.parquet", "runs.json", "theta.npy"]
+    pd.testing.assert_frame_equal(found.coordinates, written.coordinates)
+    files = ["coordinates.parquet", "curves.parquet", "runs.json", "theta.npy"]
+    assert sorted(contents(folder)) == files
 
 
 def test_writing_twice_gives_the_same_bytes(folder: Path) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bilevelrl.cells import make_four_rooms
+from bilevelrl.cells.four_rooms import make_four_rooms
 from bilevelrl.config import FollowerParams, FourRoomsParams, Runtime, SearchParams
 from bilevelrl.problems.four_rooms import MAP, FourRooms
 from bilevelrl.search import (

@@ -11,18 +11,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from bilevelrl.cells import ESTIMATORS, make_group, per_run
+from bilevelrl.ascent import GradientAscent, clipped
+from bilevelrl.cells.four_rooms import ESTIMATORS, make_group
+from bilevelrl.cells.protocol import Context, per_run
 from bilevelrl.chunks import Chunk, Run, train_chunk
 from bilevelrl.config import (
-    REQUIRED_KEYS,
+    FAMILIES,
     FollowerParams,
+    FourRoomsLeaders,
     FourRoomsParams,
-    LeaderParams,
-    Setting,
+    FourRoomsSetting,
 )
 from bilevelrl.records import CURVE_COLUMNS
 from bilevelrl.seeding import Streams, stream
-from bilevelrl.training import Step, Trained, ascend, clipped, recorded_updates, train
+from bilevelrl.training import Step, Trained, ascend, recorded_updates, train
 
 Floats = NDArray[np.float64]
 CONSTANTS = FourRoomsParams(
@@ -33,7 +35,7 @@ CONSTANTS = FourRoomsParams(
     max_episode_steps=200,
 )
 FOLLOWERS = FollowerParams(tolerance=1e-10, max_iterations=200, sweeps=5)
-LEADERS = LeaderParams(
+LEADERS = FourRoomsLeaders(
     first_seed=0,
     num_seeds=1,
     num_updates=1,
@@ -41,6 +43,7 @@ LEADERS = LeaderParams(
     max_gradient_norm=1.0,
     initial_spread=0.01,
 )
+CONTEXT = Context(CONSTANTS, FOLLOWERS, LEADERS)
 #: What each estimator needs, as small as possible.
 TINY: dict[str, Any] = {
     "env_steps_per_update": 100,
@@ -68,7 +71,11 @@ def one_thread() -> Iterator[None]:
         yield
 
 
-def make_setting(estimator: str, **changes: Any) -> Setting:
+def required(estimator: str) -> frozenset[str]:
+    return FAMILIES["four_rooms"].estimators[estimator, "published"].required
+
+
+def make_setting(estimator: str, **changes: Any) -> FourRoomsSetting:
     content: dict[str, Any] = {
         "variant": "published",
         "temperature": 0.003,
@@ -78,8 +85,8 @@ def make_setting(estimator: str, **changes: Any) -> Setting:
         "num_updates": 6,
         "initial_spread": 1.0,
     }
-    own = {key: TINY[key] for key in REQUIRED_KEYS[estimator]}
-    return Setting(**(content | own | changes))
+    own = {key: TINY[key] for key in required(estimator)}
+    return FourRoomsSetting(**(content | own | changes))
 
 
 def steps(estimator: str, seeds: list[int], num_updates: int, **changes: Any) -> list[Step]:
@@ -90,9 +97,8 @@ def steps(estimator: str, seeds: list[int], num_updates: int, **changes: Any) ->
             group.game,
             ESTIMATORS[estimator](group),
             Streams(seeds),
-            step_size=per_run(settings, "step_size"),
+            rule=GradientAscent(per_run(settings, "step_size"), 1.0),
             num_updates=num_updates,
-            max_gradient_norm=1.0,
         )
     )
 
@@ -106,9 +112,8 @@ def trained(
         group.game,
         ESTIMATORS[estimator](group),
         Streams(seeds),
-        step_size=per_run(settings, "step_size"),
+        rule=GradientAscent(per_run(settings, "step_size"), 1.0),
         num_updates=num_updates,
-        max_gradient_norm=1.0,
         max_rows=max_rows,
     )
 
@@ -138,9 +143,8 @@ def test_a_step_is_the_clipped_gradient_times_the_step_size_of_its_run() -> None
         group.game,
         ESTIMATORS["bc_hg"](group),
         Streams([7, 7]),
-        step_size=size,
+        rule=GradientAscent(size, 0.02),
         num_updates=4,
-        max_gradient_norm=0.02,
     )
     was_clipped = []
     for step in loop:
@@ -266,9 +270,9 @@ def mixed_runs(estimator: str, changes: dict[str, Any]) -> list[Run]:
             "initial_spread": (0.01, 1.0, 3.0)[i // 3 % 3],
             "num_updates": 3,
         }
-        if "critic_step_size" in REQUIRED_KEYS[estimator]:
+        if "critic_step_size" in required(estimator):
             mixed["critic_step_size"] = (0.1, 0.5, 1.0)[i // 2 % 3]
-        if "radius" in REQUIRED_KEYS[estimator]:
+        if "radius" in required(estimator):
             mixed["radius"] = (0.01, 1.0)[i // 5 % 2]
         if "follower" in changes:
             mixed["policy_iterations"] = (1, 2, 20)[i // 4 % 3]
@@ -278,7 +282,7 @@ def mixed_runs(estimator: str, changes: dict[str, Any]) -> list[Run]:
 
 
 def train_together(estimator: str, runs: list[Run]) -> list[dict[str, Floats]]:
-    return train_chunk(Chunk(estimator, tuple(runs), CONSTANTS, FOLLOWERS, LEADERS))
+    return train_chunk(Chunk("four_rooms", estimator, tuple(runs), CONTEXT, LEADERS.max_rows))
 
 
 CORRECTED = {"variant": "corrected"}

@@ -1,17 +1,36 @@
 """What one worker computes: runs that train together, from settings to arrays.
 
-Everything here and below can change a result, and is therefore part of every run's key.
+Everything here and below can change a result, and is therefore part of every run's key. What only
+one family of problems uses is part of the keys of that family alone: `MODULES` names it, and no
+other module does.
 """
 
+import importlib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bilevelrl.cells import ESTIMATORS, make_group, per_run
-from bilevelrl.config import FollowerParams, FourRoomsParams, LeaderParams, Setting
+from bilevelrl.cells.protocol import Context, Family
+from bilevelrl.config import Setting
+from bilevelrl.provenance import code_digest
 from bilevelrl.seeding import Streams
 from bilevelrl.training import train
+
+#: Prefix of the coordinates in a run's arrays.
+COORDINATE = "coordinate "
+#: Module that builds the runs of a problem, below the package.
+MODULES: Mapping[str, str] = MappingProxyType(
+    {
+        "four_rooms": "cells.four_rooms",
+        "discrete_toy_r1": "cells.discrete_toy",
+        "discrete_toy_r2": "cells.discrete_toy",
+        "bilevel_lqr": "cells.bilevel_lqr",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -25,29 +44,41 @@ class Run:
 
 @dataclass(frozen=True)
 class Chunk:
-    """Runs with equal `group_key`, and all that a worker needs to train them."""
+    """Runs of a cell with equal `group_key`, and all that a worker needs to train them."""
 
+    problem: str
     estimator: str
     runs: tuple[Run, ...]
-    constants: FourRoomsParams
-    followers: FollowerParams
-    leaders: LeaderParams
+    context: Context
+    max_rows: int
+
+
+def family(problem: str) -> Family:
+    """The module that builds the runs of a problem."""
+    return cast(Family, importlib.import_module(f"bilevelrl.{MODULES[problem]}"))
+
+
+def family_digest(problem: str) -> str:
+    """Digest of all code that can change a run of the problem."""
+    return code_digest("chunks", MODULES[problem], values=("config",))
 
 
 def train_chunk(chunk: Chunk) -> list[dict[str, NDArray[np.float64]]]:
     """Train the runs of a chunk together; one dictionary of arrays per run."""
     settings = [run.setting for run in chunk.runs]
-    group = make_group(settings, chunk.constants, chunk.followers)
+    built = family(chunk.problem).build(chunk.estimator, settings, chunk.context)
     trained = train(
-        group.game,
-        ESTIMATORS[chunk.estimator](group),
+        built.game,
+        built.estimator,
         Streams([run.seed for run in chunk.runs]),
-        step_size=per_run(settings, "step_size"),
+        rule=built.rule,
         num_updates=settings[0].num_updates,
-        max_gradient_norm=chunk.leaders.max_gradient_norm,
-        max_rows=chunk.leaders.max_rows,
+        max_rows=chunk.max_rows,
+        actor_steps=built.actor_steps,
     )
     return [
-        {"theta": theta} | {name: values[r] for name, values in trained.curves.items()}
+        {"theta": theta}
+        | {name: values[r] for name, values in trained.curves.items()}
+        | {f"{COORDINATE}{name}": values[r] for name, values in trained.coordinates.items()}
         for r, theta in enumerate(trained.theta)
     ]

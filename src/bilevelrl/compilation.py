@@ -17,7 +17,7 @@ Function = Callable[..., Any]
 
 
 #: Where kernels live; a kernel may call kernels of these folders only.
-KERNEL_FOLDERS = ("problems", "followers", "critics", "estimators")
+KERNEL_FOLDERS = ("networks", "problems", "followers", "critics", "estimators")
 
 
 def kernels_digest(package: Path) -> str:

@@ -4,12 +4,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bilevelrl.followers.protocol import BestResponse
+from bilevelrl.followers.protocol import BestResponse, policy_kl
 from bilevelrl.followers.soft_policy_iteration import SoftPolicyIteration
 from bilevelrl.followers.truncated import Truncated
 from bilevelrl.problems.protocol import TabularProblem
 from bilevelrl.seeding import Streams
-from bilevelrl.tabular_game import policy_kl
 
 Floats = NDArray[np.float64]
 

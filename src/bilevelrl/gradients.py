@@ -7,14 +7,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bilevelrl.cells import ESTIMATORS, Group, make_group
-from bilevelrl.config import FollowerParams, FourRoomsParams, GradientParams, Params, Setting
+from bilevelrl.ascent import GradientAscent
+from bilevelrl.cells.four_rooms import ESTIMATORS, Group, make_group
+from bilevelrl.config import (
+    FollowerParams,
+    FourRoomsParams,
+    FourRoomsSetting,
+    GradientParams,
+    Params,
+)
 from bilevelrl.critics.exact import ExactCritic
 from bilevelrl.estimators.boltzmann_covariance import BoltzmannCovariance
 from bilevelrl.estimators.exact import exact_hypergradient
 from bilevelrl.estimators.hpgd import HPGD
 from bilevelrl.estimators.protocol import Estimator
 from bilevelrl.execution import run_tasks
+from bilevelrl.followers.protocol import BestResponse
 from bilevelrl.seeding import Streams, stream
 from bilevelrl.training import ascend
 
@@ -72,9 +80,8 @@ def points(
         group.game,
         ESTIMATORS["exact"](group),
         Streams([params.trajectory_seed]),
-        step_size=np.array([0.5]),
+        rule=GradientAscent(np.array([0.5]), 1.0),
         num_updates=num_updates,
-        max_gradient_norm=1.0,
     )
     for step in steps:
         if step.update in params.trajectory_updates:
@@ -85,8 +92,8 @@ def points(
 
 def studies(params: Params, problem: str, best_theta: Floats) -> list[Study]:
     """Everything that the gradients stage computes, the largest budgets first."""
-    own = params.gradients[problem]
-    constants: FourRoomsParams = getattr(params.problems, problem)
+    own = params.gradients.of(problem)
+    constants: FourRoomsParams = params.problems.of(problem)
     thetas = points(own, constants, params.followers, best_theta)
     kinds = [
         ("bc_hg", "published", "learned"), ("bc_hg", "corrected", "learned"),
@@ -105,8 +112,8 @@ def studies(params: Params, problem: str, best_theta: Floats) -> list[Study]:
 
 def _setting(
     params: GradientParams, variant: Any, budget: int, num_updates: int = 1, spread: float = 1.0
-) -> Setting:
-    return Setting(
+) -> FourRoomsSetting:
+    return FourRoomsSetting(
         variant=variant,
         temperature=params.temperature,
         step_size=1.0,
@@ -122,7 +129,7 @@ def _setting(
     )
 
 
-def _estimator(study: Study, group: Group) -> Estimator:
+def _estimator(study: Study, group: Group) -> Estimator[BestResponse]:
     estimator = ESTIMATORS[study.estimator](group)
     if study.critic == "exact":
         assert isinstance(estimator, BoltzmannCovariance | HPGD)

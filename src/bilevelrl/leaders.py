@@ -7,12 +7,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bilevelrl.cells import group_key
-from bilevelrl.chunks import Chunk, Run, train_chunk
+from bilevelrl.cells.protocol import Context
+from bilevelrl.chunks import COORDINATE, Chunk, Run, family, family_digest, train_chunk
 from bilevelrl.config import Params, Setting
 from bilevelrl.execution import Arrays, ResultCache, content_key, run_tasks
-from bilevelrl.provenance import code_digest
-from bilevelrl.records import CURVE_COLUMNS, Cell, RunIdentity, concatenate, setting_string
+from bilevelrl.records import (
+    COORDINATE_COLUMNS,
+    CURVE_COLUMNS,
+    Cell,
+    RunIdentity,
+    concatenate,
+    setting_string,
+)
 
 #: Runs per task: enough to spread the cost of a Python call per update, few enough to balance
 #: cores.
@@ -27,11 +33,10 @@ def list_runs(
     A run's key covers everything that determines its result and nothing else: not the number of
     seeds, nor the other settings of the cell.
     """
-    constants = getattr(params.problems, problem)
-    shared = params.leaders
+    constants, leaders = params.problems.of(problem), params.leaders.of(problem)
     runs = []
     for setting in settings:
-        own = setting.model_dump(exclude={"first_seed", "num_seeds"})
+        own = setting.model_dump(exclude={"first_seed", "num_seeds"}, exclude_none=True)
         for seed in setting.seeds:
             content = {
                 "problem": problem,
@@ -40,29 +45,28 @@ def list_runs(
                 "setting": own,
                 "seed": seed,
                 "followers": params.followers.model_dump(),
-                "max_rows": shared.max_rows,
-                "max_gradient_norm": shared.max_gradient_norm,
-                "code": code_digest("chunks", values=("config",)),
+                "unsettable": leaders.model_dump(exclude=set(type(setting).model_fields)),
+                "code": family_digest(problem),
             }
             runs.append(Run(setting, seed, content_key(content)))
     return tuple(runs)
 
 
 def make_chunks(params: Params, problem: str, estimator: str, runs: Sequence[Run]) -> list[Chunk]:
-    """Group runs that can share arrays, at most `CHUNK` together, most expensive chunks first."""
+    """Group runs that can share arrays, at most `CHUNK` together, most expensive chunks first.
+
+    Few runs are spread over all processes; how they are grouped changes no result.
+    """
+    leaders = params.leaders.of(problem)
+    context = Context(params.problems.of(problem), params.followers, leaders)
+    size = max(1, min(CHUNK, -(-len(runs) // params.runtime.jobs)))
     groups: defaultdict[tuple[object, ...], list[Run]] = defaultdict(list)
     for run in runs:
-        groups[group_key(run.setting)].append(run)
+        groups[family(problem).group_key(run.setting)].append(run)
     chunks = [
-        Chunk(
-            estimator,
-            tuple(members[first : first + CHUNK]),
-            getattr(params.problems, problem),
-            params.followers,
-            params.leaders,
-        )
+        Chunk(problem, estimator, tuple(members[first : first + size]), context, leaders.max_rows)
         for members in groups.values()
-        for first in range(0, len(members), CHUNK)
+        for first in range(0, len(members), size)
     ]
     return sorted(chunks, key=_cost, reverse=True)
 
@@ -72,7 +76,7 @@ def _cost(chunk: Chunk) -> int:
         run.setting.num_updates
         * (
             1000
-            + (run.setting.env_steps_per_update or 0)
+            + (getattr(run.setting, "env_steps_per_update", None) or 0)
             + 100 * (run.setting.policy_iterations or 0)
         )
         for run in chunk.runs
@@ -103,14 +107,15 @@ def train_cell(params: Params, problem: str, estimator: str, cache: ResultCache)
     """Train all runs of a cell, as far as `cache` does not know them, and collect their results."""
     runs = list_runs(params, problem, estimator, params.settings(problem, estimator))
     results = train_runs(params, problem, estimator, runs, cache)
-    spread = params.leaders.initial_spread
-    identities = [_identity(problem, estimator, run, spread) for run in runs]
+    shared = params.shared(problem)
+    identities = [_identity(problem, estimator, run, shared) for run in runs]
     curves = concatenate(_curve(identity, results[identity.run_key]) for identity in identities)
     theta = np.stack([results[run.key]["theta"] for run in runs])
-    return Cell(tuple(identities), theta, curves)
+    places = [_places(identity, results[identity.run_key]) for identity in identities]
+    return Cell(tuple(identities), theta, curves, concatenate(places))
 
 
-def _identity(problem: str, estimator: str, run: Run, spread: float) -> RunIdentity:
+def _identity(problem: str, estimator: str, run: Run, shared: dict[str, Any]) -> RunIdentity:
     hyperparameters: dict[str, Any] = run.setting.model_dump(
         exclude={"first_seed", "num_seeds", "variant"}, exclude_none=True
     )
@@ -118,11 +123,25 @@ def _identity(problem: str, estimator: str, run: Run, spread: float) -> RunIdent
         problem,
         estimator,
         run.setting.variant,
-        setting_string(run.setting.conditions(spread)),
+        setting_string(run.setting.conditions(shared)),
         run.seed,
         run.key,
         hyperparameters,
     )
+
+
+def _places(identity: RunIdentity, arrays: Arrays) -> pd.DataFrame:
+    table = pd.DataFrame(
+        [
+            (update, name.removeprefix(COORDINATE), value)
+            for name, values in arrays.items()
+            if name.startswith(COORDINATE)
+            for update, value in zip(arrays["update"], values, strict=True)
+        ],
+        columns=["update", "coordinate", "value"],
+    )
+    fixed = {key: getattr(identity, key) for key in COORDINATE_COLUMNS if key not in table}
+    return table.assign(**fixed)[list(COORDINATE_COLUMNS)].astype(COORDINATE_COLUMNS)
 
 
 def _curve(identity: RunIdentity, arrays: Arrays) -> pd.DataFrame:

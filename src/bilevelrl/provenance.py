@@ -41,17 +41,22 @@ def source_closure(path: Path) -> tuple[Path, ...]:
 
 
 @cache
-def code_digest(module: str, values: tuple[str, ...] = ()) -> str:
-    """SHA-256 over all that `bilevelrl.<module>` runs: its source closure, NumPy and Numba.
+def code_digest(*modules: str, values: tuple[str, ...] = ()) -> str:
+    """SHA-256 over all that `bilevelrl.<module>` run: their source closures, NumPy and Numba.
 
     Args:
-        module: dotted name below the package.
+        modules: dotted names below the package.
         values: modules or packages to leave out because they only hold values that callers have in
             their key.
     """
     digest = hashlib.sha256()
     left_out = [PACKAGE.joinpath(*name.split(".")) for name in values]
-    for path in source_closure(PACKAGE.joinpath(*module.split(".")).with_suffix(".py")):
+    sources = {
+        path
+        for module in modules
+        for path in source_closure(PACKAGE.joinpath(*module.split(".")).with_suffix(".py"))
+    }
+    for path in sorted(sources):
         if not any(path.with_suffix("").is_relative_to(place) for place in left_out):
             name = str(path.relative_to(PACKAGE))
             digest.update(name.encode() + b"\0" + path.read_bytes() + b"\0")

@@ -34,13 +34,25 @@ CURVE_COLUMNS: dict[str, str] = {
     "follower_accuracy": "float64",  # certified bound on the soft value error
     "follower_kl": "float64",  # mean over states of KL(played || best response)
 }
+#: One row per (setting, seed, recorded update, coordinate): where the run was; see
+#: `training.Game.coordinates`. No rows where the problem has no coordinates.
+COORDINATE_COLUMNS: dict[str, str] = {
+    "problem": "string",
+    "estimator": "string",
+    "variant": "string",
+    "setting": "string",
+    "seed": "int64",
+    "update": "int64",
+    "coordinate": "string",
+    "value": "float64",
+}
 #: One row per (point, estimator, variant, critic, env_steps_per_update).
 GRADIENT_COLUMNS: dict[str, str] = {
     "problem": "string",
     "point": "string",  # where θ comes from
     "estimator": "string",
     "variant": "string",
-    "critic": "string",  # "learned", "exact" or "none"
+    "critic": "string",  # "learned", "exact" or "none"; in the games also how it is used
     "env_steps_per_update": "int64",
     "replicates": "int64",
     "exact_norm": "float64",  # |dJ/dθ|
@@ -91,18 +103,23 @@ class Cell:
         runs: identities, in the order of `theta`.
         theta: final leader parameters, shape (R, D).
         curves: columns `CURVE_COLUMNS`.
+        coordinates: columns `COORDINATE_COLUMNS`.
     """
 
     runs: tuple[RunIdentity, ...]
     theta: NDArray[np.float64]
     curves: pd.DataFrame
+    coordinates: pd.DataFrame = field(
+        default_factory=lambda: pd.DataFrame(columns=list(COORDINATE_COLUMNS))
+    )
 
     def write(self, folder: Path) -> None:
-        """Write runs.json, theta.npy and curves.parquet; byte-stable."""
+        """Write runs.json, theta.npy, curves.parquet and coordinates.parquet; byte-stable."""
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / "runs.json", [asdict(run) for run in self.runs])
         np.save(folder / "theta.npy", self.theta)
         write_parquet(folder / "curves.parquet", self.curves, CURVE_COLUMNS)
+        write_parquet(folder / "coordinates.parquet", self.coordinates, COORDINATE_COLUMNS)
 
     @classmethod
     def read(cls, folder: Path) -> "Cell":
@@ -124,7 +141,9 @@ class Cell:
             raise CorruptRecord(
                 f"{folder}: {len(theta)} rows in theta.npy, {len(runs)} in runs.json"
             )
-        return cls(runs, theta, read_parquet(folder / "curves.parquet", CURVE_COLUMNS))
+        curves = read_parquet(folder / "curves.parquet", CURVE_COLUMNS)
+        coordinates = read_parquet(folder / "coordinates.parquet", COORDINATE_COLUMNS)
+        return cls(runs, theta, curves, coordinates)
 
 
 def setting_string(conditions: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bilevelrl.cells import make_four_rooms
+from bilevelrl.cells.four_rooms import make_four_rooms
 from bilevelrl.config import FollowerParams, FourRoomsParams, Runtime, SearchParams
 from bilevelrl.estimators.exact import exact_hypergradient, leader_return
 from bilevelrl.execution import run_tasks

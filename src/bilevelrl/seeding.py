@@ -11,7 +11,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Consumer = Literal["initial_parameters", "rollout", "oracle", "critic", "follower", "zero_order"]
+Consumer = Literal[
+    "initial_parameters", "rollout", "oracle", "critic", "follower", "zero_order", "actor"
+]
 
 _CONSUMERS: dict[Consumer, int] = {
     "initial_parameters": 0,
@@ -20,6 +22,7 @@ _CONSUMERS: dict[Consumer, int] = {
     "critic": 3,
     "follower": 4,
     "zero_order": 5,
+    "actor": 6,
 }
 
 

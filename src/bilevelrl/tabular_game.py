@@ -5,21 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bilevelrl.estimators.exact import exact_hypergradient, leader_return
-from bilevelrl.followers.protocol import BestResponse, Follower
+from bilevelrl.estimators.exact import Hypergradient, exact_hypergradient, leader_return
+from bilevelrl.followers.protocol import BestResponse, Follower, policy_kl
 from bilevelrl.followers.soft_policy_iteration import SoftPolicyIteration
 from bilevelrl.problems.protocol import TabularProblem
 from bilevelrl.seeding import Streams
 from bilevelrl.training import GroundTruth
 
 Floats = NDArray[np.float64]
-
-
-def policy_kl(policy: Floats, reference: Floats) -> Floats:
-    """Mean over states of Σ_a π (log(π + ε) - log(π_ref + ε)), ε = 1e-16, shape (R,)."""
-    ratio = np.log(policy + 1e-16) - np.log(reference + 1e-16)
-    kl: Floats = (policy * ratio).sum(axis=2).mean(axis=1)
-    return np.maximum(kl, 0.0)  # rounding can leave -1e-18
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +35,11 @@ class TabularGame:
         """First θ, shape (R, D), and the follower's memory."""
         normals = streams.normals("initial_parameters", (self.problem.num_parameters,))
         theta = self.problem.initial_parameters(normals, self.initial_spread)
-        return theta, self.follower.start(len(theta), streams)
+        return theta, self.follower_memory(len(theta), streams)
+
+    def follower_memory(self, num_runs: int, streams: Streams) -> Floats:
+        """What the follower remembers before its first answer."""
+        return self.follower.start(num_runs, streams)
 
     def respond(self, theta: Floats, memory: Floats, streams: Streams) -> BestResponse:
         """What the follower plays against θ."""
@@ -52,6 +49,19 @@ class TabularGame:
         """Exact J(θ) under what the follower plays, shape (R,)."""
         return leader_return(self.problem, theta, response.policy)
 
+    def coordinates(self, theta: Floats) -> dict[str, Floats]:
+        """None: θ has as many dimensions as the map has cells."""
+        del theta
+        return {}
+
+    def objective(self, theta: Floats, response: BestResponse) -> Floats:
+        """The J that the leader climbs: the one that is reported."""
+        return self.leader_return(theta, response)
+
+    def hypergradient(self, theta: Floats, response: BestResponse) -> Hypergradient:
+        """dJ/dθ if the follower's best response is `response`."""
+        return exact_hypergradient(self.problem, theta, response.policy, self.exact.temperature)
+
     def ground_truth(self, theta: Floats, response: BestResponse) -> GroundTruth:
         """Exact hypergradient and follower errors at θ; solves for the best response if need be."""
         if self.follower is self.exact:
@@ -60,7 +70,7 @@ class TabularGame:
             # From a cold start, so that the answer does not depend on how often it is asked for.
             cold = np.zeros_like(response.value)
             optimal = self.exact.respond(self.problem.follower_reward(theta), cold)
-        truth = exact_hypergradient(self.problem, theta, optimal.policy, self.exact.temperature)
+        truth = self.hypergradient(theta, optimal)
         return GroundTruth(
             truth.total, truth.leader_return, policy_kl(response.policy, optimal.policy)
         )

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Generic, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bilevelrl.ascent import AscentRule
 from bilevelrl.estimators.protocol import Estimate, Estimator
-from bilevelrl.followers.protocol import BestResponse
+from bilevelrl.followers.protocol import Response
 from bilevelrl.seeding import Streams
 
 Floats = NDArray[np.float64]
@@ -29,28 +30,32 @@ class GroundTruth:
     follower_kl: Floats
 
 
-class Game(Protocol):
+class Game(Protocol[Response]):
     """A problem with its follower, as the loop sees it."""
 
     def start(self, streams: Streams) -> tuple[Floats, Floats]:
         """First θ, shape (R, D), and the follower's memory."""
         ...
 
-    def respond(self, theta: Floats, memory: Floats, streams: Streams) -> BestResponse:
+    def respond(self, theta: Floats, memory: Floats, streams: Streams) -> Response:
         """What the follower plays against θ; updates `memory` in place."""
         ...
 
-    def leader_return(self, theta: Floats, response: BestResponse) -> Floats:
+    def leader_return(self, theta: Floats, response: Response) -> Floats:
         """Exact J(θ) under what the follower plays, shape (R,)."""
         ...
 
-    def ground_truth(self, theta: Floats, response: BestResponse) -> GroundTruth:
+    def ground_truth(self, theta: Floats, response: Response) -> GroundTruth:
         """Exact hypergradient and follower errors at θ."""
+        ...
+
+    def coordinates(self, theta: Floats) -> dict[str, Floats]:
+        """The few numbers that J depends on, by name, each (R,); none where there are many."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
-class Step:
+class Step(Generic[Response]):
     """One update of all runs.
 
     Attributes:
@@ -63,28 +68,21 @@ class Step:
 
     update: int
     theta: Floats
-    response: BestResponse
+    response: Response
     estimate: Estimate
     next_theta: Floats
 
 
-def clipped(gradient: Floats, max_norm: float) -> Floats:
-    """Scale each row down to at most `max_norm`."""
-    norm = np.sqrt(np.square(gradient).sum(axis=1, keepdims=True))
-    rescaled: Floats = gradient * (max_norm / np.maximum(norm, max_norm))
-    return rescaled
-
-
 def ascend(
-    game: Game,
-    estimator: Estimator,
+    game: Game[Response],
+    estimator: Estimator[Response],
     streams: Streams,
     *,
-    step_size: Floats,
+    rule: AscentRule,
     num_updates: int,
-    max_gradient_norm: float,
-) -> Iterator[Step]:
-    """Climb J(θ), one `Step` at a time, by θ ← θ + η g min(1, max_norm / |g|).
+    actor_steps: int = 1,
+) -> Iterator[Step[Response]]:
+    """Climb J(θ), one `Step` at a time.
 
     A generator, so that the caller decides what to measure; measuring draws no random numbers and
     therefore cannot change what follows.
@@ -93,17 +91,25 @@ def ascend(
         game: the problem and its follower.
         estimator: of the hypergradient.
         streams: random numbers of the runs.
-        step_size: η of each run, shape (R,).
-        num_updates: steps to take.
-        max_gradient_norm: clip of the gradient's Euclidean norm.
+        rule: what one estimate does to θ.
+        num_updates: answers of the follower, and batches.
+        actor_steps: steps per update; all but the first estimate from the same samples again, at
+            the θ that the step before led to.
+
+    Raises:
+        ValueError: if `actor_steps` > 1 and the estimator cannot repeat an estimate.
     """
     theta, follower = game.start(streams)
     memory = estimator.start(streams)
+    slopes = rule.start(theta.shape)
     for update in range(num_updates):
         response = game.respond(theta, follower, streams)
         estimate = estimator.estimate(theta, response, memory, streams)
-        step = step_size[:, None] * clipped(estimate.gradient, max_gradient_norm)
-        next_theta = theta + step
+        next_theta = rule.step(theta, estimate.gradient, slopes)
+        for _ in range(1, actor_steps):
+            if estimate.again is None:
+                raise ValueError(f"actor_steps = {actor_steps}: {estimator} takes one step a batch")
+            next_theta = rule.step(next_theta, estimate.again(next_theta), slopes)
         yield Step(update, theta, response, estimate, next_theta)
         theta = next_theta
 
@@ -114,10 +120,12 @@ class Trained:
 
     Attributes:
         curves: column name to values, shape (R, rows); see `records.CURVE_COLUMNS`.
+        coordinates: name to values in the same rows, shape (R, rows); see `Game.coordinates`.
         theta: leader parameters after the last update, shape (R, D).
     """
 
     curves: dict[str, Floats]
+    coordinates: dict[str, Floats]
     theta: Floats
 
 
@@ -128,27 +136,23 @@ def recorded_updates(num_updates: int, max_rows: int) -> range:
 
 
 def train(
-    game: Game,
-    estimator: Estimator,
+    game: Game[Response],
+    estimator: Estimator[Response],
     streams: Streams,
     *,
-    step_size: Floats,
+    rule: AscentRule,
     num_updates: int,
-    max_gradient_norm: float,
     max_rows: int,
+    actor_steps: int = 1,
 ) -> Trained:
     """Run `ascend` and record it; J is evaluated at every update, the rest when a window closes."""
     closing = recorded_updates(num_updates, max_rows)
     rows: list[dict[str, Floats]] = []
-    window = np.zeros(len(step_size))
+    places: list[dict[str, Floats]] = []
+    window = np.zeros(len(streams.seeds))
     env_steps = oracle_steps = 0
     for step in ascend(
-        game,
-        estimator,
-        streams,
-        step_size=step_size,
-        num_updates=num_updates,
-        max_gradient_norm=max_gradient_norm,
+        game, estimator, streams, rule=rule, num_updates=num_updates, actor_steps=actor_steps
     ):
         leader_return = game.leader_return(step.theta, step.response)
         window += leader_return
@@ -163,14 +167,18 @@ def train(
                     **_measure(game, step),
                 }
             )
-            window = np.zeros(len(step_size))
+            places.append(game.coordinates(step.theta))
+            window = np.zeros(len(window))
         env_steps += step.estimate.env_steps
         oracle_steps += step.estimate.oracle_steps
-    curves = {name: np.stack([row[name] for row in rows], axis=1) for name in rows[0]}
-    return Trained(curves, step.next_theta)
+    return Trained(_stacked(rows), _stacked(places), step.next_theta)
 
 
-def _measure(game: Game, step: Step) -> dict[str, Floats]:
+def _stacked(rows: list[dict[str, Floats]]) -> dict[str, Floats]:
+    return {name: np.stack([row[name] for row in rows], axis=1) for name in rows[0]}
+
+
+def _measure(game: Game[Response], step: Step[Response]) -> dict[str, Floats]:
     truth = game.ground_truth(step.theta, step.response)
     gradient = step.estimate.gradient
     norm = np.sqrt(np.square(gradient).sum(axis=1))

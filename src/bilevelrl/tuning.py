@@ -10,9 +10,14 @@ from bilevelrl.execution import ResultCache
 from bilevelrl.leaders import list_runs, train_runs
 from bilevelrl.records import setting_string
 
-HYPERPARAMETERS = ("step_size", "critic_step_size", "oracle_steps_per_update", "radius")
+HYPERPARAMETERS = (
+    "step_size", "critic_step_size", "oracle_steps_per_update", "radius", "actor_steps",
+    "critic_steps", "step_size_ratio",
+)  # fmt: skip
 CONDITIONS = ("variant", "temperature", "env_steps_per_update", "num_envs")
-COUNTS = {"env_steps_per_update", "num_envs", "oracle_steps_per_update"}
+COUNTS = {
+    "env_steps_per_update", "num_envs", "oracle_steps_per_update", "actor_steps", "critic_steps",
+}  # fmt: skip
 
 
 def score_candidates(
@@ -30,9 +35,10 @@ def score_candidates(
     rows: dict[str, dict[str, Any]] = {}
     finals: dict[str, list[float]] = {}
     for run in runs:
-        content = run.setting.model_dump(include={*CONDITIONS, *HYPERPARAMETERS})
+        own = run.setting.model_dump()
+        content = {key: own[key] for key in (*CONDITIONS, *HYPERPARAMETERS) if key in own}
         candidate = setting_string(content)
-        rows[candidate] = {key: content[key] for key in (*CONDITIONS, *HYPERPARAMETERS)}
+        rows[candidate] = content
         arrays = results[run.key]
         late = arrays["update"] >= 0.9 * run.setting.num_updates
         finals.setdefault(candidate, []).append(float(arrays["leader_return_mean"][late].mean()))
@@ -52,9 +58,11 @@ def entry_name(variant: str, temperature: float, budget: float | None) -> str:
 def choose(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
     """The candidate with the highest score under every condition, ties to the first one listed."""
     chosen = {}
-    for _, group in table.groupby(list(CONDITIONS), sort=True, dropna=False):
+    conditions = [key for key in CONDITIONS if key in table]
+    swept = [key for key in HYPERPARAMETERS if key in table]
+    for _, group in table.groupby(conditions, sort=True, dropna=False):
         best = group.sort_values("score", ascending=False, kind="stable").iloc[0].to_dict()
-        entry = {key: best[key] for key in (*CONDITIONS, *HYPERPARAMETERS) if pd.notna(best[key])}
+        entry = {key: best[key] for key in (*conditions, *swept) if pd.notna(best[key])}
         for key in COUNTS & set(entry):
             entry[key] = int(entry[key])
         budget = entry.get("env_steps_per_update")

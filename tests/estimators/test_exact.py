@@ -18,6 +18,7 @@ from bilevelrl.followers.soft_policy_iteration import SoftPolicyIteration
 from bilevelrl.problems.four_rooms import FourRooms
 from bilevelrl.problems.tabular import action_values
 from bilevelrl.seeding import Streams
+from bilevelrl.tabular_game import TabularGame
 
 Floats = NDArray[np.float64]
 PUBLISHED = FourRooms(slip_kernels="published")
@@ -195,7 +196,8 @@ def test_automatic_differentiation_agrees(problem: FourRooms, theta: Floats) -> 
 def test_the_exact_estimator_is_the_hypergradient_and_costs_nothing(theta: Floats) -> None:
     response = best_response(PUBLISHED, theta, TEMPERATURES)
     streams = Streams([0, 1, 2])
-    exact = Exact(PUBLISHED, TEMPERATURES)
+    follower = SoftPolicyIteration(PUBLISHED.planner, TEMPERATURES, 1e-12, 100)
+    exact = Exact(TabularGame(PUBLISHED, follower, follower, np.ones(3)))
     estimate = exact.estimate(theta, response, exact.start(streams), streams)
     truth = exact_hypergradient(PUBLISHED, theta, response.policy, TEMPERATURES)
     np.testing.assert_array_equal(estimate.direct, truth.direct)

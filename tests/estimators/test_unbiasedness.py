@@ -27,6 +27,7 @@ from bilevelrl.followers.soft_policy_iteration import SoftPolicyIteration
 from bilevelrl.problems.four_rooms import FourRooms, SlipKernels
 from bilevelrl.problems.rollout import Rollout
 from bilevelrl.seeding import Consumer, Streams
+from bilevelrl.tabular_game import TabularGame
 
 Floats = NDArray[np.float64]
 GAMMA, KEPT = 0.99, 104
@@ -229,7 +230,8 @@ def zero_order(point: Point, radius: float) -> Callable[[int], Estimator]:
     def make(runs: int) -> Estimator:
         beta = np.full(runs, point.temperature)
         follower = SoftPolicyIteration(point.problem.planner, beta, 1e-13, 100)
-        return ZeroOrder(point.problem, follower, np.full(runs, radius))
+        game = TabularGame(point.problem, follower, follower, np.ones(runs))
+        return ZeroOrder(game, np.full(runs, radius))
 
     return make
 

@@ -7,6 +7,7 @@ import pytest
 from bilevelrl.evaluation.reference import (
     against_published,
     curve_agreement,
+    point_agreement,
     published_means,
     read_references,
 )
@@ -96,7 +97,7 @@ def test_curve_agreement_finds_the_update_that_is_off() -> None:
     key = {"problem": "four_rooms", "estimator": "naive", "temperature": 0.003, "budget": 100}
     published = pd.DataFrame(
         [key | {"update": u, "leader_return": 0.1, "standard_error": 0.01} for u in (100, 200, 300)]
-    )
+    ).assign(averaged_over=100)
     ours = pd.DataFrame(
         [
             key | {"variant": "published", "update": u - 1, "mean": mean, "standard_error": 0.0}
@@ -109,3 +110,47 @@ def test_curve_agreement_finds_the_update_that_is_off() -> None:
     assert row["largest_difference"] == pytest.approx(0.05)
     assert row["largest_z"] == pytest.approx(5.0)
     assert row["share_within_3_se"] == pytest.approx(2 / 3)
+
+
+def test_single_updates_are_compared_with_the_leader_that_was_there() -> None:
+    key = {"problem": "bilevel_lqr", "estimator": "naive_on", "temperature": 0.1, "budget": 400}
+    setting = "env_steps_per_update=400;return=undiscounted;temperature=0.1"
+    published = pd.DataFrame(
+        [key | {"update": u, "leader_return": 1.0, "standard_error": 0.3} for u in (2, 3, 4)]
+    ).assign(averaged_over=1)
+    ours = pd.DataFrame(
+        [
+            {
+                "problem": "bilevel_lqr", "estimator": "naive_on", "variant": variant,
+                "setting": setting + extra, "update": u, "leader_return": u + shift + seed,
+            }
+            for u in range(4)  # 4 updates: 0 .. 3
+            for seed in (-0.4, 0.4)
+            for variant, extra, shift in (
+                ("published", "", 0.0),
+                ("published", ";study=clipped", 50.0),
+                ("improved", "", 99.0),
+            )
+        ]
+    )  # fmt: skip
+    table = point_agreement(ours, published, [2, 4, 500]).to_dict("records")
+    assert [row["update"] for row in table] == [2, 4]
+    assert [row["ours_mean"] for row in table] == pytest.approx([2.0, 3.0])  # 4 is nearest to 3
+    assert table[0]["ours_standard_error"] == pytest.approx(0.4)  # sd .4 √2, over √2
+    assert [row["z"] for row in table] == pytest.approx([2.0, 4.0])
+    assert [row["within_3_se"] for row in table] == [True, False]
+
+
+@pytest.mark.parametrize("problem", ["discrete_toy_r1", "discrete_toy_r2", "bilevel_lqr"])
+def test_the_games_last_tenth_is_that_of_the_figures(problem: str) -> None:
+    published = read_references(REFERENCE, [problem])
+    means = published_means(published).set_index("estimator")["published_mean"]
+    # Spec markov_game.md section 9, at update 500 and over the last 40 %.
+    expected = {
+        "discrete_toy_r1": {"bc_hg": 27.05, "naive_on": 11.0, "bi_ac_off": 4.4},
+        "discrete_toy_r2": {"bc_hg": 58.75, "naive_on": 32.1, "bi_ac_off": 29.9},
+        "bilevel_lqr": {"bc_hg": 0.135, "naive_on": 0.02, "naive_off": 0.03},
+    }[problem]
+    tolerance = {"discrete_toy_r1": 1.2, "discrete_toy_r2": 1.2, "bilevel_lqr": 0.03}[problem]
+    for estimator, value in expected.items():
+        assert means[estimator] == pytest.approx(value, abs=tolerance)

@@ -9,6 +9,7 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
+from bilevelrl.config.families import FAMILIES
 from bilevelrl.figures import style, tables
 from bilevelrl.figures.final_return import final_return
 from bilevelrl.figures.gradient_quality import gradient_quality
@@ -164,6 +165,29 @@ def test_estimators_without_samples_are_not_drawn_against_samples() -> None:
     assert "Exact" not in texts(FIGURES["env_steps"]())
 
 
+def test_one_budget_has_one_panel() -> None:
+    curves = curve_table()
+    figure = learning_curves(curves[curves["budget"] != 100], PUBLISHED, BEST, "update")
+    assert len(figure.axes) == 1
+
+
+def test_variants_that_share_the_best_known_return_share_its_line() -> None:
+    def lines(best: pd.DataFrame) -> int:
+        figure = learning_curves(curve_table(), PUBLISHED.iloc[:0], best, "update")
+        colours = [line.get_color() for line in figure.axes[0].lines]
+        return colours.count(style.BEST_KNOWN_COLOUR)
+
+    assert lines(BEST) == 2
+    assert lines(BEST.assign(best_known=0.61)) == 1
+
+
+def test_no_spread_is_not_drawn_on_a_logarithmic_axis() -> None:
+    table = gradient_table()
+    none = table["estimator"] == "exact"
+    figure = gradient_quality(table.assign(standard_deviation=np.where(none, 0.0, 0.5)))
+    assert min(line.get_ydata()[0] for line in figure.axes[1].lines) > 0.0
+
+
 def test_undetected_bias_is_drawn_as_a_bound() -> None:
     figure = FIGURES["gradient_quality"]()
     bounds = [line for line in figure.axes[0].lines if line.get_marker() == 7]
@@ -171,13 +195,21 @@ def test_undetected_bias_is_drawn_as_a_bound() -> None:
     assert heights == {0.5 / 0.5}  # bias_error / exact_norm
 
 
-def test_estimators_are_told_apart() -> None:
-    looks = {(s.colour, str(s.line), s.marker) for s in style.ESTIMATORS.values()}
-    assert len(looks) == len(style.ESTIMATORS)
-    assert len({s.colour for s in style.ESTIMATORS.values()}) == len(style.ESTIMATORS)
-    assert len({s.marker for s in style.ESTIMATORS.values()}) == len(style.ESTIMATORS)
+@pytest.mark.parametrize("problem", FAMILIES)
+def test_estimators_of_a_problem_are_told_apart(problem: str) -> None:
+    looks = [style.ESTIMATORS[name] for name in FAMILIES[problem].names]
+    assert len({s.colour for s in looks}) == len({s.marker for s in looks}) == len(looks)
+
+
+def test_variants_are_told_apart_without_colour() -> None:
+    looks = [style.line_style("bc_hg", variant) for variant in style.VARIANTS]
+    assert len({str(look["linestyle"]) for look in looks}) == len(looks)
+    assert len({(look["fillstyle"], look["markerfacecolor"]) for look in looks}) == len(looks)
+
+
+def test_no_estimator_is_faint() -> None:
     for s in style.ESTIMATORS.values():
-        assert max(np.dot(to_rgb(s.colour), (0.2126, 0.7152, 0.0722)), 0.0) < 0.75  # not faint
+        assert max(np.dot(to_rgb(s.colour), (0.2126, 0.7152, 0.0722)), 0.0) < 0.75
 
 
 def test_an_estimator_without_a_style_is_refused() -> None:

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from bilevelrl.config import Params
+from bilevelrl.chunks import MODULES
+from bilevelrl.config import FAMILIES, Params
 from bilevelrl.provenance import imported_modules, source_closure
 from pipeline.profile import SOURCES
 
@@ -43,11 +44,11 @@ def load(name: str) -> Any:
 
 
 def instances(definition: dict[str, Any], params: Any) -> Iterator[tuple[str, dict[str, str]]]:
-    """(suffix of the name, values of `item`) of a template, as DVC fills it in."""
+    """(suffix of the name, values of `item` and, under "", of `key`) of a template, as DVC does."""
     if "foreach" in definition:
         key = definition["foreach"].removeprefix("${").removesuffix("}")
         for name, item in params[key].items():
-            yield f"@{name}", item
+            yield f"@{name}", {**item, "": name}
     elif "matrix" in definition:
         axes = definition["matrix"]
         for values in itertools.product(*axes.values()):
@@ -62,6 +63,7 @@ def filled(value: Any, item: dict[str, str]) -> Any:
     if isinstance(value, list):
         return [filled(entry, item) for entry in value]
     if isinstance(value, str):
+        value = value.replace("${key}", item.get("", ""))
         return re.sub(r"\$\{item\.(\w+)\}", lambda match: item[match[1]], value)
     return value
 
@@ -91,6 +93,11 @@ def stages_of(folder: str) -> Iterator[Stage]:
             )
 
 
+#: The module that names the families of problems in a table, and these.
+CHUNKS = ROOT / "src" / "bilevelrl" / "chunks.py"
+FAMILY_FILES = [
+    (CHUNKS.parent / name.replace(".", "/")).with_suffix(".py") for name in sorted(MODULES.values())
+]
 STAGES = [*stages_of(""), *stages_of("tuning/")]
 MAIN = [stage for stage in STAGES if not stage.name.startswith("tuning/")]
 #: One per definition: the other instances differ in data, not in code.
@@ -126,6 +133,8 @@ def closure(script: Path) -> set[str]:
             seen.add(current)
             names = (name for name in imported_modules(current) if not is_view(name))
             waiting += [path for name in names if (path := file_of(name))]
+            if current == CHUNKS:  # names its families in a table
+                waiting += FAMILY_FILES
     return {str(path.relative_to(ROOT)) for path in seen}
 
 
@@ -140,7 +149,8 @@ def is_output(path: str) -> bool:
 def test_the_pipeline_has_the_promised_stages() -> None:
     names = {stage.name for stage in MAIN}
     cells = {f"leaders@{name}" for name in load("params.yaml")["grid"]}
-    problems = {f"{stage}@four_rooms" for stage in ("environments", "followers", "gradients")}
+    kinds = ("environments", "followers", "gradients")
+    problems = {f"{kind}@{problem}" for kind in kinds for problem in FAMILIES}
     assert names == {"grid", "evaluate", "figures"} | cells | problems
     tuned = {f"tuning/search@{name}" for name in load("tuning/params.yaml")["grid"]}
     assert {stage.name for stage in STAGES} - names == tuned | {"tuning/choose"}
@@ -172,9 +182,10 @@ def test_no_stage_depends_on_code_that_it_does_not_import(stage: Stage) -> None:
 def test_the_closure_agrees_with_the_one_behind_the_run_keys(stage: Stage) -> None:
     # Two derivations: they differ in the views, and in that one leaves `pipeline` out.
     ours = {path for path in closure(stage.script) if path.startswith("src/")}
-    theirs = {
-        str(path.relative_to(ROOT)) for path in source_closure(stage.script) if path != stage.script
-    }
+    sources = {*source_closure(stage.script)}
+    if CHUNKS in sources:
+        sources |= {path for file in FAMILY_FILES for path in source_closure(file)}
+    theirs = {str(path.relative_to(ROOT)) for path in sources if path != stage.script}
     assert ours <= theirs
     uses_tracking = any("tracking" in name for name in imported_modules(stage.script))
     assert uses_tracking or ours == theirs

@@ -6,30 +6,48 @@ No model has a default for anything that can change a result: the value stands i
 from bilevelrl.config.blocks import (
     EvaluateParams,
     FollowerParams,
+    FourRoomsLeaders,
     FourRoomsParams,
     GradientParams,
-    LeaderParams,
-    ProblemParams,
     Runtime,
     SearchParams,
 )
+from bilevelrl.config.families import FAMILIES
+from bilevelrl.config.games import (
+    AscentParams,
+    BilevelLQRLeaders,
+    BilevelLQRParams,
+    DiscreteToyLeaders,
+    DiscreteToyParams,
+    GameGradientParams,
+    LandscapeParams,
+    LinearGradientParams,
+)
 from bilevelrl.config.params import GridItem, Params, read_params
-from bilevelrl.config.settings import REQUIRED_KEYS, SUPPORTED, Setting
+from bilevelrl.config.settings import FourRoomsSetting, GameSetting, Setting
 from bilevelrl.config.tuning import TuningCell, TuningParams, read_tuning_params
 from bilevelrl.config.validation import ConfigError, Variant
 
 __all__ = [
-    "REQUIRED_KEYS",
-    "SUPPORTED",
+    "FAMILIES",
+    "AscentParams",
+    "BilevelLQRLeaders",
+    "BilevelLQRParams",
     "ConfigError",
+    "DiscreteToyLeaders",
+    "DiscreteToyParams",
     "EvaluateParams",
     "FollowerParams",
+    "FourRoomsLeaders",
     "FourRoomsParams",
+    "FourRoomsSetting",
+    "GameGradientParams",
+    "GameSetting",
     "GradientParams",
     "GridItem",
-    "LeaderParams",
+    "LandscapeParams",
+    "LinearGradientParams",
     "Params",
-    "ProblemParams",
     "Runtime",
     "SearchParams",
     "Setting",

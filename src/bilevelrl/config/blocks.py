@@ -6,6 +6,8 @@ from pydantic import Field, model_validator
 
 from bilevelrl.config.validation import Block, Count, NonNegative, Positive, Probability, Seed
 
+Rows = Annotated[int, Field(ge=1, le=500)]
+
 
 class Runtime(Block):
     """How to compute; changes nothing in the results, so no DVC stage depends on it."""
@@ -32,12 +34,6 @@ class FourRoomsParams(Block):
     max_episode_steps: Count
 
 
-class ProblemParams(Block):
-    """Constants of every problem."""
-
-    four_rooms: FourRoomsParams
-
-
 class SearchParams(Block):
     """Multi-start exact ascent for the best known J."""
 
@@ -59,13 +55,13 @@ class FollowerParams(Block):
     sweeps: Count
 
 
-class LeaderParams(Block):
+class FourRoomsLeaders(Block):
     """What all cells share; `first_seed` and `num_seeds`, `initial_spread` may be set per entry."""
 
     first_seed: Seed
     num_seeds: Count
     num_updates: Count
-    max_rows: Annotated[int, Field(ge=1, le=500)]
+    max_rows: Rows
     max_gradient_norm: Positive
     initial_spread: Positive
 
@@ -105,5 +101,7 @@ class EvaluateParams(Block):
     confidence: Annotated[float, Field(gt=0.0, lt=1.0)]
     replicates: Annotated[int, Field(ge=10)]
     thresholds: tuple[Probability, ...] = Field(strict=False)
+    return_thresholds: dict[str, Annotated[tuple[Positive, ...], Field(strict=False)]]
     stuck_radius: Positive
+    published_updates: tuple[Count, ...] = Field(strict=False)
     final_fraction: Annotated[float, Field(gt=0.0, le=1.0)]

@@ -8,14 +8,69 @@ from pydantic import Field, model_validator
 from bilevelrl.config.blocks import (
     EvaluateParams,
     FollowerParams,
+    FourRoomsLeaders,
+    FourRoomsParams,
     GradientParams,
-    LeaderParams,
-    ProblemParams,
     Runtime,
     SearchParams,
 )
-from bilevelrl.config.settings import SUPPORTED, Setting, check_supported, expand
+from bilevelrl.config.families import FAMILIES, check_supported, expand
+from bilevelrl.config.games import (
+    AscentParams,
+    BilevelLQRLeaders,
+    BilevelLQRParams,
+    DiscreteToyLeaders,
+    DiscreteToyParams,
+    GameGradientParams,
+    LandscapeParams,
+    LinearGradientParams,
+)
+from bilevelrl.config.settings import Setting
 from bilevelrl.config.validation import Block, ConfigError, Variant, read_mapping, validate
+
+
+class PerProblem(Block):
+    """One block for every problem; the fields are the problems."""
+
+    def of(self, problem: str) -> Any:
+        """The block of a problem, whose type depends on the problem's family."""
+        return getattr(self, problem)
+
+
+class ProblemParams(PerProblem):
+    """Constants of every problem."""
+
+    four_rooms: FourRoomsParams
+    discrete_toy_r1: DiscreteToyParams
+    discrete_toy_r2: DiscreteToyParams
+    bilevel_lqr: BilevelLQRParams
+
+
+class EnvironmentParams(PerProblem):
+    """How the best known J of every problem is searched for."""
+
+    four_rooms: SearchParams
+    discrete_toy_r1: LandscapeParams
+    discrete_toy_r2: LandscapeParams
+    bilevel_lqr: AscentParams
+
+
+class LeaderParams(PerProblem):
+    """What the cells of a problem share."""
+
+    four_rooms: FourRoomsLeaders
+    discrete_toy_r1: DiscreteToyLeaders
+    discrete_toy_r2: DiscreteToyLeaders
+    bilevel_lqr: BilevelLQRLeaders
+
+
+class GradientsParams(PerProblem):
+    """The estimator-error study of every problem."""
+
+    four_rooms: GradientParams
+    discrete_toy_r1: GameGradientParams
+    discrete_toy_r2: GameGradientParams
+    bilevel_lqr: LinearGradientParams
 
 
 class GridItem(Block):
@@ -30,22 +85,19 @@ class Params(Block):
 
     runtime: Runtime
     problems: ProblemParams
-    environments: dict[str, SearchParams]
+    environments: EnvironmentParams
     followers: FollowerParams
     leaders: LeaderParams
     grid: dict[str, GridItem] = Field(min_length=1)
     cells: dict[str, dict[str, dict[str, dict[str, Any]]]]
-    gradients: dict[str, GradientParams]
+    gradients: GradientsParams
     evaluate: EvaluateParams
 
     @model_validator(mode="after")
-    def _studies_exist(self) -> "Params":
-        for problem in {item.problem for item in self.grid.values()}:
-            for block in ("environments", "gradients"):
-                if problem in SUPPORTED and problem not in getattr(self, block):
-                    raise ValueError(f"{block}.{problem} is missing, but grid has {problem}")
-        for problem, study in self.gradients.items():
-            self._check_temperature(f"gradients.{problem}", problem, study.temperature)
+    def _studies_are_searched(self) -> "Params":
+        for problem in FAMILIES:
+            temperature = self.gradients.of(problem).temperature
+            self._check_temperature(f"gradients.{problem}", problem, temperature)
         return self
 
     @model_validator(mode="after")
@@ -57,13 +109,12 @@ class Params(Block):
             if not self.cells.get(item.problem, {}).get(item.estimator):
                 raise ValueError(f"cells.{item.problem}.{item.estimator} is missing or empty")
         for problem, estimators in self.cells.items():
-            if problem not in SUPPORTED:
-                raise ValueError(f"cells.{problem}: allowed problems are {sorted(SUPPORTED)}")
+            if problem not in FAMILIES:
+                raise ValueError(f"cells.{problem}: allowed problems are {sorted(FAMILIES)}")
             for estimator in estimators:
-                if estimator not in SUPPORTED[problem]:
+                if estimator not in FAMILIES[problem].names:
                     raise ValueError(
-                        f"cells.{problem}.{estimator}: {problem} supports "
-                        f"{sorted(SUPPORTED[problem])}"
+                        f"cells.{problem}.{estimator}: {problem} supports {FAMILIES[problem].names}"
                     )
                 for setting in self.settings(problem, estimator):
                     where = f"cells.{problem}.{estimator}"
@@ -72,12 +123,17 @@ class Params(Block):
 
     def _check_temperature(self, where: str, problem: str, temperature: float) -> None:
         # Without a best known J, evaluate would have nothing to compare with, hours later.
-        searched = self.environments[problem].temperatures if problem in self.environments else ()
+        searched = self.environments.of(problem).temperatures
         if temperature not in searched:
             raise ConfigError(
                 f"{where}: temperature = {temperature} must be one of "
                 f"environments.{problem}.temperatures = {list(searched)}"
             )
+
+    def shared(self, problem: str) -> dict[str, Any]:
+        """What the cells of a problem take over unless they say otherwise."""
+        block: Block = self.leaders.of(problem)
+        return block.model_dump()
 
     def settings(self, problem: str, estimator: str) -> tuple[Setting, ...]:
         """All settings of a cell, lists in an entry expanded to their product.
@@ -90,8 +146,8 @@ class Params(Block):
         expanded = []
         for name, entry in self.cells[problem][estimator].items():
             where = f"cells.{problem}.{estimator}.{name}"
-            for setting in expand(entry, estimator, self.leaders, where):
-                conditions = setting.conditions(self.leaders.initial_spread)
+            for setting in expand(entry, problem, estimator, self.shared(problem), where):
+                conditions = setting.conditions(self.shared(problem))
                 key = (setting.variant, tuple(sorted(conditions.items())))
                 if key in settings:
                     raise ConfigError(f"{where} repeats the conditions of {settings[key]}: {key}")

@@ -5,13 +5,8 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from bilevelrl.config.settings import (
-    REQUIRED_KEYS,
-    ROLLOUT_KEYS,
-    Setting,
-    check_supported,
-    expand,
-)
+from bilevelrl.config.families import ROLLOUT_KEYS, check_supported, expand, keys_of
+from bilevelrl.config.settings import Setting
 from bilevelrl.config.validation import (
     Block,
     Count,
@@ -23,16 +18,27 @@ from bilevelrl.config.validation import (
 )
 
 
+class TuningProblem(Block):
+    """Under which conditions the cells of a problem are tuned.
+
+    Attributes:
+        shared: what all candidates have, as far as their estimator has it.
+        temperatures: β of the follower.
+        budgets: transitions per update to parallel environments, for problems that have these.
+    """
+
+    shared: dict[str, Any]
+    temperatures: tuple[Positive, ...] = Field(min_length=1, strict=False)
+    budgets: dict[Count, Count] | None = None
+
+
 class TuningCell(Block):
     """The candidates of one cell: every combination of the lists."""
 
     problem: str
     estimator: str
     variants: tuple[Variant, ...] = Field(min_length=1, strict=False)
-    step_size: tuple[Positive, ...] = Field(min_length=1, strict=False)
-    critic_step_size: tuple[Positive, ...] | None = Field(default=None, strict=False)
-    oracle_steps_per_update: tuple[Count, ...] | None = Field(default=None, strict=False)
-    radius: tuple[Positive, ...] | None = Field(default=None, strict=False)
+    candidates: dict[str, list[Any]]
 
 
 class TuningParams(Block):
@@ -40,16 +46,15 @@ class TuningParams(Block):
 
     first_seed: Seed
     num_seeds: Count
-    num_updates: Count
-    initial_spread: Positive
-    temperatures: tuple[Positive, ...] = Field(min_length=1, strict=False)
-    budgets: dict[Count, Count]
+    problems: dict[str, TuningProblem]
     grid: dict[str, TuningCell]
 
     @model_validator(mode="after")
     def _candidates_are_possible(self) -> "TuningParams":
         for name, cell in self.grid.items():
             check_supported(f"grid.{name}", cell.problem, cell.estimator)
+            if cell.problem not in self.problems:
+                raise ValueError(f"problems.{cell.problem} is missing, but grid has {name}")
             self.settings(name)
         return self
 
@@ -61,26 +66,25 @@ class TuningParams(Block):
                 divisible by its environments.
         """
         cell = self.grid[name]
+        problem = self.problems[cell.problem]
+        seeds = {"first_seed": self.first_seed, "num_seeds": self.num_seeds}
         budgets: list[dict[str, Any]] = [{}]
-        if REQUIRED_KEYS[cell.estimator] >= ROLLOUT_KEYS:
+        keys = keys_of(cell.problem, cell.estimator, cell.variants[0], f"grid.{name}")
+        if problem.budgets is not None and keys.required >= ROLLOUT_KEYS:
             budgets = [
                 {"env_steps_per_update": steps, "num_envs": num_envs}
-                for steps, num_envs in self.budgets.items()
+                for steps, num_envs in problem.budgets.items()
             ]
-        swept = {
-            key: list(values)
-            for key in ("step_size", "critic_step_size", "oracle_steps_per_update", "radius")
-            if (values := getattr(cell, key)) is not None
-        }
         return tuple(
             setting
             for variant in cell.variants
-            for temperature in self.temperatures
+            for temperature in problem.temperatures
             for budget in budgets
             for setting in expand(
-                {"variant": variant, "temperature": temperature, **budget, **swept},
+                {"variant": variant, "temperature": temperature, **budget, **cell.candidates},
+                cell.problem,
                 cell.estimator,
-                self,
+                problem.shared | seeds,
                 f"grid.{name}",
             )
         )

@@ -13,7 +13,7 @@ Count = Annotated[int, Field(ge=1)]
 NonNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0)]
 Model = TypeVar("Model", bound=BaseModel)
-Variant = Literal["published", "corrected"]
+Variant = Literal["published", "corrected", "improved"]
 
 
 class ConfigError(ValueError):

@@ -1,14 +1,14 @@
 """Ground truth: J(θ) and its hypergradient in closed form, without sampling."""
 
 from dataclasses import dataclass
+from typing import Generic, Protocol
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from bilevelrl.compilation import parallel_kernel
-from bilevelrl.estimators.protocol import Estimate, Memory
-from bilevelrl.followers.protocol import BestResponse
+from bilevelrl.estimators.protocol import Estimate, Memory, Response_contra
 from bilevelrl.problems.elimination import solve_transposed
 from bilevelrl.problems.protocol import TabularProblem
 from bilevelrl.problems.tabular import evaluate_policy, solve_policy
@@ -106,17 +106,23 @@ def exact_hypergradient(
     )
 
 
+class Differentiable(Protocol[Response_contra]):
+    """A game whose hypergradient is known in closed form."""
+
+    def hypergradient(self, theta: Floats, response: Response_contra) -> Hypergradient:
+        """dJ/dθ at θ, shape (R, D), if the follower's best response is `response`."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
-class Exact:
+class Exact(Generic[Response_contra]):
     """Ascent along the exact hypergradient, what every sampled estimator tries to imitate.
 
     Attributes:
-        problem: the bi-level problem.
-        temperature: β of each run, shape (R,).
+        game: of any family of problems.
     """
 
-    problem: TabularProblem
-    temperature: Floats
+    game: Differentiable[Response_contra]
 
     def start(self, streams: Streams) -> Memory:
         """Nothing is remembered."""
@@ -124,9 +130,9 @@ class Exact:
         return {}
 
     def estimate(
-        self, theta: Floats, response: BestResponse, memory: Memory, streams: Streams
+        self, theta: Floats, response: Response_contra, memory: Memory, streams: Streams
     ) -> Estimate:
         """The hypergradient itself; costs no samples."""
         del memory, streams
-        truth = exact_hypergradient(self.problem, theta, response.policy, self.temperature)
+        truth = self.game.hypergradient(theta, response)
         return Estimate(truth.direct, truth.indirect, np.full(len(theta), np.nan))

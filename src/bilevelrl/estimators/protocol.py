@@ -1,16 +1,18 @@
 """What every hypergradient estimator offers."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bilevelrl.followers.protocol import BestResponse
 from bilevelrl.seeding import Streams
 
 Floats = NDArray[np.float64]
-Memory = dict[str, Floats]
+#: Arrays that outlive a call, the runs as their first axis.
+Memory = dict[str, NDArray[Any]]
+Response_contra = TypeVar("Response_contra", contravariant=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +26,8 @@ class Estimate:
             shape (R,).
         env_steps: transitions that the estimator consumed per run; 0 for model-based ones.
         oracle_steps: transitions that an oracle consumed on top.
+        again: dJ/dθ at another θ, shape (R, D), estimated from the same samples; None where the
+            estimator has no use for old samples.
     """
 
     direct: Floats
@@ -31,6 +35,7 @@ class Estimate:
     leader_return_sampled: Floats
     env_steps: int = 0
     oracle_steps: int = 0
+    again: Callable[[Floats], Floats] | None = None
 
     @property
     def gradient(self) -> Floats:
@@ -38,7 +43,7 @@ class Estimate:
         return self.direct + self.indirect
 
 
-class Estimator(Protocol):
+class Estimator(Protocol[Response_contra]):
     """Maps (θ, the follower's response, samples) to an estimate of dJ/dθ, for R runs at once.
 
     Implementations are frozen dataclasses: fields are hyper-parameters, randomness comes from
@@ -50,7 +55,7 @@ class Estimator(Protocol):
         ...
 
     def estimate(
-        self, theta: Floats, response: BestResponse, memory: Memory, streams: Streams
+        self, theta: Floats, response: Response_contra, memory: Memory, streams: Streams
     ) -> Estimate:
         """Estimate dJ/dθ at θ, shape (R, D); updates `memory` in place."""
         ...

@@ -168,3 +168,60 @@ def sampled_return(batch: Batch, reward: Floats, discount: float) -> Floats:
     discounts = powers(discount, batch.state.shape[2])
     _mean_return(batch.state, batch.action, batch.time, reward, discounts, mean)
     return mean
+
+
+@parallel_kernel
+def _forward(injection, horizon, discount, include_current, trace):  # type: ignore[no-untyped-def]
+    num_runs, num_steps = injection.shape
+    for r in numba.prange(num_runs):
+        e = 0.0
+        for n in range(num_steps):
+            if n % horizon == 0:
+                e = 0.0
+            e *= discount
+            if include_current:
+                e += injection[r, n]
+            trace[r, n] = e
+            if not include_current:
+                e += injection[r, n]
+
+
+def forward_trace(
+    injection: Floats, horizon: int, discount: float, *, include_current: bool
+) -> Floats:
+    """The trace of whole episodes, one after the other, shape (R, N).
+
+    Args:
+        injection: i of every step, shape (R, N); N is a multiple of `horizon`.
+        horizon: steps per episode.
+        discount: γ_F.
+        include_current: e_k = γ_F e_{k-1} + i_k; without it the sensitivity starts one step later,
+            e_k = Σ_{t<k} γ_F^{k-t} i_t.
+    """
+    trace = np.empty_like(injection)
+    _forward(injection, horizon, discount, include_current, trace)
+    return trace
+
+
+@parallel_kernel
+def _to_come(sensitivity, horizon, discount, total):  # type: ignore[no-untyped-def]
+    num_runs, num_steps, size = sensitivity.shape
+    for r in numba.prange(num_runs):
+        for n in range(num_steps - 1, -1, -1):
+            last = (n + 1) % horizon == 0
+            for p in range(size):
+                later = 0.0 if last else total[r, n + 1, p] + sensitivity[r, n + 1, p]
+                total[r, n, p] = discount * later
+
+
+def sensitivity_to_come(sensitivity: Floats, horizon: int, discount: float) -> Floats:
+    """Σ_{k>t} γ^{k-t} ψ_k to the end of the episode, one sample of ∇_θ Q_F per step, (R, N, P).
+
+    Args:
+        sensitivity: ψ of every step of whole episodes, one after the other, shape (R, N, P).
+        horizon: steps per episode.
+        discount: γ_F.
+    """
+    total = np.empty_like(sensitivity)
+    _to_come(sensitivity, horizon, discount, total)
+    return total

@@ -7,14 +7,16 @@ from bilevelrl.records import setting_dict
 #: Identify a group of runs that differ in the seed only.
 GROUP = ["problem", "estimator", "variant", "setting"]
 #: The conditions of the main comparison; a setting with any other belongs to a study of its own.
-_MAIN = {"temperature", "env_steps_per_update"}
+_MAIN = {"temperature", "env_steps_per_update", "return"}
 
 
 def study_of(setting: str) -> str:
-    """Name of the study: "main", "truncated_follower", "initial_spread" or "other"."""
+    """Name of the study: "main", "truncated_follower", "initial_spread", "other", or its own."""
     extra = set(setting_dict(setting)) - _MAIN
     if not extra:
         return "main"
+    if extra == {"study"}:
+        return setting_dict(setting)["study"]
     if "follower" in extra:
         return "truncated_follower" if setting_dict(setting)["follower"] == "truncated" else "other"
     return "initial_spread" if extra == {"initial_spread"} else "other"

@@ -80,7 +80,9 @@ def read_baselines(environments: Path, grid: Grid) -> pd.DataFrame:
             ]
         except (KeyError, TypeError) as error:
             raise CorruptRecord(f"{path}: {error!r}") from error
-    return pd.DataFrame(rows, columns=list(BASELINE_COLUMNS))
+    table = pd.DataFrame(rows, columns=list(BASELINE_COLUMNS))
+    # Only FourRooms has a leader that can charge nothing; null elsewhere.
+    return table.astype({"charge_nothing_return": "float64"})
 
 
 def read_gradients(gradients: Path, grid: Grid) -> pd.DataFrame:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from bilevelrl.evaluation.conditions import GROUP as _GROUP
 from bilevelrl.evaluation.conditions import with_conditions
 from bilevelrl.records import CorruptRecord, concatenate
 
@@ -17,6 +18,9 @@ ESTIMATORS = {
     "HPGD (oracle)": "hpgd_oracle",
     "SoBiRL": "sobirl",
     "Naive-PGD": "naive",
+    "Naive-PGD (on-policy)": "naive_on",
+    "Naive-PGD (off-policy)": "naive_off",
+    "Bi-AC (off-policy)": "bi_ac_off",
 }
 _COLUMNS = [
     "temperature",
@@ -27,9 +31,14 @@ _COLUMNS = [
     "standard_error",
 ]
 _KEY = ["problem", "estimator", "temperature", "budget"]
-REFERENCE_COLUMNS = [*_KEY, "update", "leader_return", "standard_error"]
+#: `averaged_over`: updates that a published value is a trailing mean of.
+REFERENCE_COLUMNS = [*_KEY, "update", "averaged_over", "leader_return", "standard_error"]
 AGAINST_PUBLISHED_COLUMNS = (
     *_KEY, "seeds", "ours_mean", "ours_standard_error", "published_mean",
+    "published_standard_error", "difference", "z", "within_3_se",
+)  # fmt: skip
+POINT_COLUMNS = (
+    *_KEY, "update", "seeds", "ours_mean", "ours_standard_error", "published_mean",
     "published_standard_error", "difference", "z", "within_3_se",
 )  # fmt: skip
 CURVE_AGREEMENT_COLUMNS = (
@@ -63,7 +72,10 @@ def _read(path: Path, problem: str) -> pd.DataFrame:
     if not path.exists():
         return pd.DataFrame(columns=REFERENCE_COLUMNS)
     try:
-        table = pd.read_csv(path)[_COLUMNS]
+        table = pd.read_csv(path)
+        # FourRooms' curves came smoothed over 100 updates and do not say so.
+        averaged_over = table.get("averaged_over", 100)
+        table = table[_COLUMNS].assign(averaged_over=averaged_over)
     except (OSError, ValueError, KeyError) as error:
         raise CorruptRecord(f"{path}: {error}") from error
     unknown = set(table["estimator"]) - set(ESTIMATORS)
@@ -73,9 +85,11 @@ def _read(path: Path, problem: str) -> pd.DataFrame:
     return table.rename(columns={"env_steps_per_update": "budget"})[REFERENCE_COLUMNS]
 
 
-def published_means(reference: pd.DataFrame, after_update: int = 9000) -> pd.DataFrame:
-    """Mean and standard error of the published last 1,000 updates, one row per curve."""
-    last = reference[reference["update"] > after_update].rename(
+def published_means(reference: pd.DataFrame, fraction: float = 0.1) -> pd.DataFrame:
+    """Mean and standard error of the last tenth of the published updates, one row per curve."""
+    ends = reference["update"] + reference["averaged_over"]
+    length = ends.groupby(reference["problem"]).transform("max")
+    last = reference[reference["update"] > (1.0 - fraction) * length].rename(
         columns={"leader_return": "published_mean", "standard_error": "published_standard_error"}
     )
     measured = ["published_mean", "published_standard_error"]
@@ -125,7 +139,8 @@ def curve_agreement(curves: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFra
         Per curve: number of updates compared, largest difference and where, largest |z| (with both
         standard errors, floored at the resolution of the figures), share of updates with |z| <= 3.
     """
-    published = reference.assign(update=reference["update"] - 1)  # listed counts from 1
+    published = reference[reference["averaged_over"] > 1]
+    published = published.assign(update=published["update"] - 1)  # listed counts from 1
     ours = curves[curves["variant"] == "published"]
     both = ours.merge(published, on=[*_KEY, "update"], suffixes=("", "_published"))
     both["difference"] = both["mean"] - both["leader_return"]
@@ -143,3 +158,52 @@ def curve_agreement(curves: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFra
         for key, group in both.groupby(_KEY)
     ]
     return pd.DataFrame(rows, columns=list(CURVE_AGREEMENT_COLUMNS))
+
+
+def point_agreement(
+    curves: pd.DataFrame, reference: pd.DataFrame, updates: Iterable[int]
+) -> pd.DataFrame:
+    """Our seeds beside published curves that were not smoothed, at single updates.
+
+    A published value at update n belongs to the leader after n updates, which is ours before update
+    n; after the last update there is no row of ours, and the one before stands for it.
+
+    Args:
+        curves: columns `CURVE_COLUMNS`.
+        reference: what `read_references` returns.
+        updates: where to compare, if listed.
+
+    Returns:
+        Columns `POINT_COLUMNS`.
+    """
+    published = reference[(reference["averaged_over"] == 1) & reference["update"].isin(updates)]
+    settings = with_conditions(curves[[*_GROUP]].drop_duplicates())
+    settings = settings[(settings["study"] == "main") & (settings["variant"] == "published")]
+    ours = curves.merge(settings[[*_GROUP, "temperature", "budget"]], on=_GROUP)
+    rows = []
+    for _, point in published.iterrows():
+        same = (ours[_KEY] == point[_KEY].to_numpy()).all(axis=1)
+        if not same.any():
+            continue
+        mine = ours[same]
+        nearest = min(int(point["update"]), int(mine["update"].max()))
+        values = mine.loc[mine["update"] == nearest, "leader_return"].to_numpy(dtype=np.float64)
+        if len(values) < 2:
+            continue
+        error = float(values.std(ddof=1) / np.sqrt(len(values)))
+        difference = float(values.mean() - point["leader_return"])
+        z = difference / max(float(np.hypot(error, point["standard_error"])), _RESOLUTION)
+        rows.append(
+            {
+                **{key: point[key] for key in (*_KEY, "update")},
+                "seeds": len(values),
+                "ours_mean": values.mean(),
+                "ours_standard_error": error,
+                "published_mean": point["leader_return"],
+                "published_standard_error": point["standard_error"],
+                "difference": difference,
+                "z": z,
+                "within_3_se": abs(z) <= _MAX_Z,
+            }
+        )
+    return pd.DataFrame(rows, columns=list(POINT_COLUMNS))

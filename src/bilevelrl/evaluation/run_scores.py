@@ -13,6 +13,11 @@ def threshold_name(fraction: float) -> str:
     return f"env_steps_to_{100.0 * fraction:g}_percent"
 
 
+def return_name(threshold: float) -> str:
+    """Name of the metric "transitions to J of at least `threshold`"."""
+    return f"env_steps_to_return_{threshold:g}"
+
+
 def run_scores(
     curves: pd.DataFrame, baselines: pd.DataFrame, params: EvaluateParams
 ) -> pd.DataFrame:
@@ -26,7 +31,7 @@ def run_scores(
     Returns:
         Columns `GROUP`, seed, final (mean J over the last updates), final_optimal (the same under
         the exact best response), final_kl, accuracy_max, best_known, charge_nothing_return, and
-        `threshold_name` of each threshold.
+        `threshold_name` and `return_name` of each threshold.
 
     Raises:
         CorruptRecord: if a setting has no baseline.
@@ -47,6 +52,9 @@ def run_scores(
     for fraction in params.thresholds:
         threshold = fraction * facts["best_known"]
         columns[threshold_name(fraction)] = env_steps_to_threshold(curves, threshold)
+    for value in params.return_thresholds.get(str(curves["problem"].iloc[0]), ()):
+        level = pd.Series(value, index=curves.index)
+        columns[return_name(value)] = env_steps_to_threshold(curves, level)
     return pd.DataFrame(columns).reset_index()
 
 

@@ -28,6 +28,13 @@ def mean(scores: Floats) -> Floats:
     return average
 
 
+def median(scores: Floats) -> Floats:
+    """Median of all R · M scores, shape (...)."""
+    pooled = scores.reshape(*scores.shape[:-2], -1)
+    middle: Floats = np.median(pooled, axis=-1)
+    return middle
+
+
 def standard_error(scores: Floats) -> Floats:
     """Population standard deviation over √n, n = R · M, shape (...).
 

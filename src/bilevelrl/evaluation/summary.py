@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 
 from bilevelrl.config import EvaluateParams
 from bilevelrl.evaluation.conditions import GROUP, study_of, with_conditions
-from bilevelrl.evaluation.run_scores import threshold_name
+from bilevelrl.evaluation.run_scores import return_name, threshold_name
 from bilevelrl.evaluation.sample_efficiency import median_env_steps
 from bilevelrl.evaluation.statistics import (
     iqm,
     mean,
+    median,
     named_generator,
     standard_error,
     stratified_bootstrap,
@@ -69,6 +70,10 @@ def _return_metrics(runs: pd.DataFrame, params: EvaluateParams, names: list[str]
     yield "leader_return_mean", float(mean(final)), *_interval(mean, final, params, names, "mean")
     yield "leader_return_se", float(standard_error(final)), _NOTHING, _NOTHING
     yield "leader_return_final_iqm", float(iqm(final)), *_interval(iqm, final, params, names, "iqm")
+    middle = _interval(median, final, params, names, "median")
+    yield "leader_return_median", float(median(final)), *middle
+    if runs["charge_nothing_return"].isna().all():
+        return
     stuck = (runs["final"] - runs["charge_nothing_return"]).abs() <= params.stuck_radius
     low, high = wilson_interval(int(stuck.sum()), len(runs), params.confidence)
     yield "stuck_fraction", float(stuck.mean()), low, high
@@ -78,6 +83,9 @@ def _sample_metrics(runs: pd.DataFrame, params: EvaluateParams) -> Iterator[Row]
     yield "best_known", float(runs["best_known"].iloc[0]), _NOTHING, _NOTHING
     for fraction in params.thresholds:
         name = threshold_name(fraction)
+        yield name, median_env_steps(runs[name].to_numpy()), _NOTHING, _NOTHING
+    for threshold in params.return_thresholds.get(str(runs["problem"].iloc[0]), ()):
+        name = return_name(threshold)
         yield name, median_env_steps(runs[name].to_numpy()), _NOTHING, _NOTHING
 
 

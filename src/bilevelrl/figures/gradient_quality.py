@@ -8,11 +8,14 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter, StrMethodFormatter
+from matplotlib.ticker import EngFormatter
 
 from bilevelrl.figures import style
+from bilevelrl.figures.ticks import plain_log_ticks
 
 _TITLES = ("bias / |dJ/dθ|", "standard deviation / |dJ/dθ|", "cosine with dJ/dθ")
+#: Characters from which on four labels do not fit side by side.
+_LONG_LABEL = 34
 _EXACT_CRITIC: tuple[int, tuple[float, ...]] = (0, (4.0, 1.5))
 
 
@@ -41,8 +44,17 @@ def gradient_quality(gradients: pd.DataFrame) -> Figure:
             ax.set_title(title)
         for ax in axes[-1]:
             ax.set_xlabel("transitions per estimate")
-        style.legend_below(figure, _handles(gradients), columns=4)
+            _name_budgets(ax, sorted(set(sampled["env_steps_per_update"])))
+        handles = _handles(gradients)
+        longest = max(len(str(handle.get_label())) for handle in handles)
+        style.legend_below(figure, handles, columns=4 if longest < _LONG_LABEL else 3)
     return figure
+
+
+def _name_budgets(ax: Axes, budgets: list[int]) -> None:
+    if budgets[-1] <= 10 * budgets[0]:  # then powers of ten alone do not say where the points are
+        ax.set_xticks(budgets)
+        ax.minorticks_off()
 
 
 def _look(estimator: str, variant: str, critic: object) -> dict[str, Any]:
@@ -64,7 +76,8 @@ def _draw(
     )
     for ax, value in zip(row, values, strict=True):
         if (samples == 0).all():
-            if np.isfinite(value).all():
+            # Nothing sampled may mean no spread, which a logarithmic axis cannot show.
+            if np.isfinite(value).all() and (ax is row[2] or (value > 0.0).all()):
                 ax.axhline(value.iloc[0], color=look["color"], linestyle=look["linestyle"])
         else:
             ax.plot(samples, value, **look)
@@ -83,11 +96,7 @@ def _decorate(row: list[Axes], point: str, exact_norm: float) -> None:
         ax.xaxis.set_major_formatter(EngFormatter(sep=""))
     for ax in row[:2]:
         ax.set_yscale("log")
-        low, high = ax.get_ylim()
-        subs = (1.0, 2.0, 5.0) if high < 1e3 * low else (1.0,)
-        ax.yaxis.set_major_locator(LogLocator(subs=subs, numticks=8))
-        ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-        ax.yaxis.set_minor_formatter(NullFormatter())
+        plain_log_ticks(ax)
     row[2].axhline(0.0, color="0.6", linewidth=0.8, zorder=1)
     row[2].set_ylim(-1.05, 1.05)
     name = point.replace("_", " ")

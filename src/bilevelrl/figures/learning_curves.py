@@ -9,8 +9,10 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter
 
 from bilevelrl.figures import style
+from bilevelrl.figures.ticks import plain_log_ticks
 
 Axis = Literal["update", "env_steps"]
+Scale = Literal["linear", "log"]
 _AXIS_LABELS = {
     "update": "leader updates",
     "env_steps": "transitions sampled by the leader, oracle not counted",
@@ -19,7 +21,13 @@ _COLUMNS = 2
 
 
 def learning_curves(
-    curves: pd.DataFrame, published: pd.DataFrame, best_known: pd.DataFrame, x: Axis
+    curves: pd.DataFrame,
+    published: pd.DataFrame,
+    best_known: pd.DataFrame,
+    x: Axis,
+    *,
+    objective: str = "leader return J(θ)",
+    scale: Scale = "linear",
 ) -> Figure:
     """Interquartile mean of J with its interval.
 
@@ -28,19 +36,23 @@ def learning_curves(
             temperature. Estimators with budget 0 sample nothing: they appear in every panel
             against updates and in none against transitions.
         published: columns estimator, budget, update, leader_return; drawn thin where listed.
-        best_known: columns variant, best_known; one line each.
+        best_known: columns variant, best_known; one line per value.
         x: horizontal axis.
+        objective: what J is called on the vertical axis.
+        scale: of the vertical axis.
 
     Returns:
-        Two panels per row; a placeholder if there is nothing to draw.
+        At most two panels per row; a placeholder if there is nothing to draw.
     """
     budgets = sorted(set(curves["budget"]) - {0})
     if not budgets:
         return style.placeholder("Learning curves")
-    num_rows = -(-len(budgets) // _COLUMNS)
+    num_columns = min(_COLUMNS, len(budgets))
+    num_rows = -(-len(budgets) // num_columns)
     with style.theme():
+        width, height = (8.0, 2.6 * num_rows + 1.0) if num_columns > 1 else (8.6, 4.6)
         figure, axes = style.new_figure(
-            8.0, 2.6 * num_rows + 1.0, num_rows, _COLUMNS, sharex=True, sharey=True
+            width, height, num_rows, num_columns, sharex=True, sharey=True
         )
         panels = [ax for row in axes for ax in row]
         for ax, budget in zip(panels, budgets, strict=False):
@@ -50,11 +62,14 @@ def learning_curves(
         for ax in panels[len(budgets) :]:
             ax.set_axis_off()
         for row in axes:
-            row[0].set_ylabel("leader return J(θ)\nIQM over seeds")
+            row[0].set_ylabel(f"{objective}\nIQM over seeds")
+            if scale == "log":
+                row[0].set_yscale(scale)
+                plain_log_ticks(row[0])
         for ax in axes[-1]:
             ax.set_xlabel(_AXIS_LABELS[x])
         drawn = curves if x == "update" else curves[curves["budget"] > 0]
-        _legend(figure, drawn, with_published=not published.empty)
+        _legend(figure, drawn, best_known, with_published=not published.empty)
     return figure
 
 
@@ -83,24 +98,33 @@ _PUBLISHED: dict[str, Any] = {"linestyle": (0, (1.0, 1.0)), "linewidth": 0.9, "a
 
 
 def _best_known(ax: Axes, best_known: pd.DataFrame) -> None:
-    for variant, value in zip(best_known["variant"], best_known["best_known"], strict=True):
+    for variant, value in _distinct(best_known):
         ax.axhline(value, **best_known_style(variant))
+
+
+def _distinct(best_known: pd.DataFrame) -> list[tuple[str, float]]:
+    """(variant, J), one of each J: variants that face the same follower share it."""
+    values = best_known.set_index("variant")["best_known"]
+    ordered = values.loc[style.variant_order(values.index)].drop_duplicates()
+    return [(str(variant), float(value)) for variant, value in ordered.items()]
 
 
 def best_known_style(variant: str) -> dict[str, Any]:
     """Line of the best known J of a variant."""
-    dashes = (0, (8.0, 2.0)) if style.VARIANTS[variant][1] else (0, (2.0, 2.0))
+    dashes = (0, (8.0, 2.0)) if style.VARIANTS[variant][1] == "full" else (0, (2.0, 2.0))
     return {"color": style.BEST_KNOWN_COLOUR, "linewidth": 0.9, "linestyle": dashes, "zorder": 1}
 
 
-def _legend(figure: Figure, curves: pd.DataFrame, *, with_published: bool) -> None:
+def _legend(
+    figure: Figure, curves: pd.DataFrame, best_known: pd.DataFrame, *, with_published: bool
+) -> None:
     handles = style.estimator_handles(curves)
     handles.append(style.band_handle("bootstrap interval"))
     if with_published:
         handles.append(
             Line2D([], [], color="0.3", label="published mean, same colour", **_PUBLISHED)
         )
-    for variant in style.variant_order(curves["variant"]):
+    for variant, _ in _distinct(best_known[best_known["variant"].isin(curves["variant"])]):
         text = "best known J" + style.VARIANTS[variant][0]
         handles.append(Line2D([], [], label=text, **best_known_style(variant)))
     style.legend_below(figure, handles, columns=4)

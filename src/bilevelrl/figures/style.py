@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib
 import pandas as pd
@@ -24,7 +24,7 @@ class EstimatorStyle:
 
     Attributes:
         label: name for people.
-        colour: from Okabe and Ito's colour-blind-safe set (without its yellow, faint on white).
+        colour: of Okabe and Ito's set without its yellow; not shared with others of its problem.
         line: dash pattern, a second cue beside the colour.
         marker: of single points.
     """
@@ -44,15 +44,21 @@ ESTIMATORS: dict[str, EstimatorStyle] = {
     "hpgd_oracle": EstimatorStyle("HPGD (oracle)", "#009E73", "-", "^"),
     "sobirl": EstimatorStyle("SoBiRL", "#CC79A7", "-", "v"),
     "naive": EstimatorStyle("Naive-PGD", "#7F7F7F", (0, (3.0, 3.0)), "P"),
+    "naive_on": EstimatorStyle("Naive-PGD (on-policy)", "#0072B2", "-", "s"),
+    "naive_off": EstimatorStyle("Naive-PGD (off-policy)", "#56B4E9", (0, (4.0, 1.5)), "D"),
+    "bi_ac_on": EstimatorStyle("Bi-AC (on-policy)", "#009E73", "-", "^"),
+    "bi_ac_off": EstimatorStyle("Bi-AC (off-policy)", "#CC79A7", (0, (4.0, 1.5)), "v"),
     "zero_order": EstimatorStyle("Zero order", "#E69F00", (0, (6.0, 2.0)), "X"),
     "exact": EstimatorStyle("Exact", "#000000", (0, (6.0, 1.5, 1.0, 1.5)), "h"),
 }
-#: Suffix of the label and whether markers are filled. `published` is the default and says nothing.
-VARIANTS: dict[str, tuple[str, bool]] = {
-    "published": ("", True),
-    "corrected": (", corrected", False),
-    "improved": (", improved", False),
+#: Suffix of the label, how much of a marker is filled, and dashes of lines ("": the estimator's
+#: own). `published` is the default and says nothing.
+VARIANTS: dict[str, tuple[str, Literal["full", "none", "left"], LineStyle]] = {
+    "published": ("", "full", ""),
+    "corrected": (", corrected", "none", (0, (1.0, 1.2))),
+    "improved": (", improved", "left", (0, (5.0, 1.0, 1.0, 1.0, 1.0, 1.0))),
 }
+MARKED = ("corrected", "improved")
 BAND_ALPHA = 0.18
 BEST_KNOWN_COLOUR = "#4D4D4D"
 DPI = 150
@@ -93,21 +99,23 @@ def groups(table: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
 
 
 def label(estimator: str, variant: str = "published") -> str:
-    """Name of an estimator for people."""
+    """Name of an estimator, with its variant, for people."""
     return ESTIMATORS[estimator].label + VARIANTS[variant][0]
 
 
 def line_style(estimator: str, variant: str = "published") -> dict[str, Any]:
     """Keyword arguments of a line with markers."""
     style = ESTIMATORS[estimator]
-    filled = VARIANTS[variant][1]
+    _, fill, dashes = VARIANTS[variant]
     return {
         "color": style.colour,
-        "linestyle": style.line if filled else (0, (1.0, 1.2)),
+        "linestyle": dashes or style.line,
         "marker": style.marker,
-        "markerfacecolor": style.colour if filled else "white",
-        "markeredgecolor": "white" if filled else style.colour,
-        "markeredgewidth": 0.6 if filled else 1.0,
+        "markerfacecolor": "white" if fill == "none" else style.colour,
+        "markerfacecoloralt": "white",
+        "fillstyle": "left" if fill == "left" else "full",
+        "markeredgecolor": "white" if fill == "full" else style.colour,
+        "markeredgewidth": 0.6 if fill == "full" else 1.0,
     }
 
 
@@ -164,7 +172,7 @@ def legend_below(figure: Figure, handles: list[Artist], columns: int) -> None:
     )
 
 
-def estimator_handles(table: pd.DataFrame, marked: Iterable[str] = ("corrected",)) -> list[Artist]:
+def estimator_handles(table: pd.DataFrame, marked: Iterable[str] = MARKED) -> list[Artist]:
     """Legend entries of the estimators and variants of a table; markers on variants in `marked`."""
     marked, handles = set(marked), list[Artist]()
     for estimator, variant, _ in groups(table):

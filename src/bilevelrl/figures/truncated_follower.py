@@ -16,12 +16,13 @@ _STARTS = {
 }
 
 
-def truncated_follower(summary: pd.DataFrame) -> Figure:
+def truncated_follower(summary: pd.DataFrame, work: str = "policy iterations") -> Figure:
     """Final J under the optimal response, and the follower's distance from it.
 
     Args:
         summary: columns estimator, variant, policy_iterations, start, metric, value, low, high of
             the truncated-follower study at one temperature and budget.
+        work: what the follower does `policy_iterations` times per update.
 
     Returns:
         A row per metric, a column per start; a placeholder if there is nothing to draw.
@@ -44,7 +45,7 @@ def truncated_follower(summary: pd.DataFrame) -> Figure:
         for ax, start in zip(axes[0], starts, strict=True):
             ax.set_title(f"follower {_STARTS[start]}")
         for ax in axes[-1]:
-            ax.set_xlabel("policy iterations per leader update")
+            ax.set_xlabel(f"{work} per leader update")
         handles = style.estimator_handles(shown, marked=style.VARIANTS)
         style.legend_below(figure, handles, columns=4)
     return figure

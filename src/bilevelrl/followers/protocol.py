@@ -1,7 +1,7 @@
 """The follower's answer to the leader, for a batch of runs."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +17,15 @@ class NotConverged(RuntimeError):
 
 @dataclass(frozen=True, eq=False)
 class BestResponse:
-    """What the follower plays, and how far that is from its optimum.
+    """What a tabular follower plays, and how far that is from its optimum.
+
+    Where the leader acts too, the follower observes its action: a state s is then a pair of a state
+    and a leader action, in two axes.
 
     Attributes:
-        policy: π(a | s), shape (R, S, A).
-        value: soft value V_F(s) that the policy was derived from, shape (R, S).
+        policy: π(a | s), shape (R, S, A), or (R, S, leader actions, A).
+        value: soft value V_F(s) that the policy was derived from, shape (R, S), or
+            (R, S, leader actions).
         accuracy: certified bound on max_s |V_F(s) - V*_F(s)|, shape (R,).
         iterations: policy-improvement steps used, shape (R,).
     """
@@ -30,6 +34,26 @@ class BestResponse:
     value: Floats
     accuracy: Floats
     iterations: NDArray[np.int64]
+
+
+def policy_kl(policy: Floats, reference: Floats) -> Floats:
+    """Mean over states of Σ_a π (log(π + ε) - log(π_ref + ε)), ε = 1e-16, shape (R,)."""
+    ratio = np.log(policy + 1e-16) - np.log(reference + 1e-16)
+    kl: Floats = (policy * ratio).sum(axis=2).mean(axis=1)
+    return np.maximum(kl, 0.0)  # rounding can leave -1e-18
+
+
+class Certified(Protocol):
+    """Any follower's answer, as the training loop sees it; read-only."""
+
+    @property
+    def accuracy(self) -> Floats:
+        """Certified bound on the error of V_F, shape (R,)."""
+        ...
+
+
+#: What a follower answers with; each family of problems has its own.
+Response = TypeVar("Response", bound=Certified)
 
 
 class Follower(Protocol):

@@ -1,4 +1,4 @@
-"""From settings to objects: the estimator, critic and follower that a name stands for."""
+"""FourRooms: from settings to the estimator, critic and follower that a name stands for."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,9 @@ from typing import TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from bilevelrl.config import FollowerParams, FourRoomsParams, Setting
+from bilevelrl.ascent import GradientAscent
+from bilevelrl.cells.protocol import Context, Training, per_run
+from bilevelrl.config import FollowerParams, FourRoomsLeaders, FourRoomsParams, FourRoomsSetting
 from bilevelrl.critics.sarsa import Sarsa
 from bilevelrl.estimators.boltzmann_covariance import BoltzmannCovariance
 from bilevelrl.estimators.exact import Exact
@@ -18,6 +20,7 @@ from bilevelrl.estimators.protocol import Estimator
 from bilevelrl.estimators.sobirl import SoBiRL
 from bilevelrl.estimators.trace import Normalisation
 from bilevelrl.estimators.zero_order import ZeroOrder
+from bilevelrl.followers.protocol import BestResponse
 from bilevelrl.followers.soft_policy_iteration import SoftPolicyIteration
 from bilevelrl.followers.truncated import Truncated
 from bilevelrl.problems.four_rooms import FourRooms
@@ -48,12 +51,12 @@ class Group:
         game: the problem with the followers of the runs.
     """
 
-    settings: Sequence[Setting]
+    settings: Sequence[FourRoomsSetting]
     problem: FourRooms
     game: TabularGame
 
     @property
-    def shared(self) -> Setting:
+    def shared(self) -> FourRoomsSetting:
         """A setting to read what all runs share from."""
         return self.settings[0]
 
@@ -101,50 +104,45 @@ class Group:
         )
 
 
-def per_run(settings: Sequence[Setting], key: str) -> Floats:
-    """One hyper-parameter of every run, shape (R,)."""
-    return np.array([getattr(setting, key) for setting in settings], dtype=np.float64)
-
-
-def _bc_hg(g: Group) -> Estimator:
+def _bc_hg(g: Group) -> Estimator[BestResponse]:
     return BoltzmannCovariance(
         g.problem, g.rollout(), g.sarsa(), g.temperature, g.problem.discount, **g.quirks
     )
 
 
-def _hpgd_mc(g: Group) -> Estimator:
+def _hpgd_mc(g: Group) -> Estimator[BestResponse]:
     return HPGD(g.problem, g.rollout(), g.temperature, g.problem.discount, **g.quirks)
 
 
-def _hpgd_sa(g: Group) -> Estimator:
+def _hpgd_sa(g: Group) -> Estimator[BestResponse]:
     return HPGD(
         g.problem, g.rollout(), g.temperature, g.problem.discount, critic=g.sarsa(), **g.quirks
     )
 
 
-def _hpgd_oracle(g: Group) -> Estimator:
+def _hpgd_oracle(g: Group) -> Estimator[BestResponse]:
     return HPGD(
         g.problem, g.rollout(), g.temperature, g.problem.discount, oracle=g.oracle(), **g.quirks
     )
 
 
-def _sobirl(g: Group) -> Estimator:
+def _sobirl(g: Group) -> Estimator[BestResponse]:
     return SoBiRL(g.problem, g.rollout(), g.temperature, g.problem.discount, **g.quirks)
 
 
-def _naive(g: Group) -> Estimator:
+def _naive(g: Group) -> Estimator[BestResponse]:
     return Naive(g.problem, g.rollout(), g.problem.discount, **g.quirks)
 
 
-def _zero_order(g: Group) -> Estimator:
-    return ZeroOrder(g.problem, g.game.follower, per_run(g.settings, "radius"))
+def _zero_order(g: Group) -> Estimator[BestResponse]:
+    return ZeroOrder(g.game, per_run(g.settings, "radius"))
 
 
-def _exact(g: Group) -> Estimator:
-    return Exact(g.problem, g.temperature)
+def _exact(g: Group) -> Estimator[BestResponse]:
+    return Exact(g.game)
 
 
-ESTIMATORS: Mapping[str, Callable[[Group], Estimator]] = MappingProxyType(
+ESTIMATORS: Mapping[str, Callable[[Group], Estimator[BestResponse]]] = MappingProxyType(
     {
         "bc_hg": _bc_hg,
         "hpgd_mc": _hpgd_mc,
@@ -166,7 +164,7 @@ def make_four_rooms(constants: FourRoomsParams, variant: str) -> FourRooms:
     )
 
 
-def group_key(setting: Setting) -> tuple[object, ...]:
+def group_key(setting: FourRoomsSetting) -> tuple[object, ...]:
     """Runs with equal keys can share one batch."""
     return (
         setting.variant,
@@ -180,7 +178,7 @@ def group_key(setting: Setting) -> tuple[object, ...]:
 
 
 def make_group(
-    settings: Sequence[Setting], constants: FourRoomsParams, followers: FollowerParams
+    settings: Sequence[FourRoomsSetting], constants: FourRoomsParams, followers: FollowerParams
 ) -> Group:
     """Build problem and followers for runs with equal `group_key`."""
     problem = make_four_rooms(constants, settings[0].variant)
@@ -198,3 +196,15 @@ def make_group(
     )  # fmt: skip
     spread = per_run(settings, "initial_spread")
     return Group(settings, problem, TabularGame(problem, follower, exact, spread))
+
+
+def build(
+    estimator: str, settings: Sequence[FourRoomsSetting], context: Context
+) -> Training[BestResponse]:
+    """All that the training loop needs for runs with equal `group_key`."""
+    constants, leaders = context.constants, context.leaders
+    assert isinstance(constants, FourRoomsParams)
+    assert isinstance(leaders, FourRoomsLeaders)
+    group = make_group(settings, constants, context.followers)
+    rule = GradientAscent(per_run(settings, "step_size"), leaders.max_gradient_norm)
+    return Training(group.game, ESTIMATORS[estimator](group), rule)

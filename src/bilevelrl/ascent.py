@@ -1,0 +1,100 @@
+"""What one estimate does to θ: gradient ascent, plain or with Adam's moments."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+#: What a rule remembers between steps; every array has the runs as its first axis.
+Slopes = dict[str, Floats]
+
+
+class AscentRule(Protocol):
+    """Turns an estimate of dJ/dθ into a step of every run."""
+
+    def start(self, shape: tuple[int, ...]) -> Slopes:
+        """Memory before the first step, for θ of `shape` = (R, D)."""
+        ...
+
+    def step(self, theta: Floats, gradient: Floats, slopes: Slopes) -> Floats:
+        """θ after a step along `gradient`, both (R, D); updates `slopes` in place."""
+        ...
+
+
+def clipped(gradient: Floats, max_norm: float | Floats) -> Floats:
+    """Scale each row (R, D) down to at most `max_norm`, a number or one per run, shape (R, 1)."""
+    norm = np.sqrt(np.square(gradient).sum(axis=1, keepdims=True))
+    rescaled: Floats = gradient * (max_norm / np.maximum(norm, max_norm))
+    return rescaled
+
+
+@dataclass(frozen=True, eq=False)
+class GradientAscent:
+    """θ ← θ + η g min(1, max_norm / |g|).
+
+    Attributes:
+        step_size: η of each run, shape (R,).
+        max_norm: clip of the gradient's Euclidean norm.
+    """
+
+    step_size: Floats
+    max_norm: float
+
+    def start(self, shape: tuple[int, ...]) -> Slopes:
+        """Nothing is remembered."""
+        del shape
+        return {}
+
+    def step(self, theta: Floats, gradient: Floats, slopes: Slopes) -> Floats:
+        """One step."""
+        del slopes
+        step = self.step_size[:, None] * clipped(gradient, self.max_norm)
+        return theta + step
+
+
+@dataclass(frozen=True, eq=False)
+class Adam:
+    """Adam (Kingma and Ba 2015) with its usual decay rates.
+
+    Attributes:
+        step_size: η of each run, shape (R,).
+        max_norm: clip of the gradient's Euclidean norm, before the moments; None clips nothing.
+        normalise: use the gradient's direction alone, for J whose size changes by orders of
+            magnitude.
+        decay: factor of η from one step to the next.
+        epsilon: in the denominator.
+    """
+
+    step_size: Floats
+    max_norm: float | None = None
+    normalise: bool = False
+    decay: float = 1.0
+    epsilon: float = 1e-8
+
+    def start(self, shape: tuple[int, ...]) -> Slopes:
+        """Both moments and the number of steps."""
+        return {"mean": np.zeros(shape), "square": np.zeros(shape), "steps": np.zeros(shape[0])}
+
+    def step(self, theta: Floats, gradient: Floats, slopes: Slopes) -> Floats:
+        """One step."""
+        if self.normalise:
+            norm = np.sqrt(np.square(gradient).sum(axis=1, keepdims=True))
+            gradient = gradient / np.maximum(norm, np.finfo(np.float64).tiny)
+        if self.max_norm is not None:
+            gradient = clipped(gradient, self.max_norm)
+        slopes["steps"] += 1.0
+        steps = slopes["steps"][:, None]
+        slopes["mean"] += 0.1 * (gradient - slopes["mean"])
+        slopes["square"] += 0.001 * (np.square(gradient) - slopes["square"])
+        mean = slopes["mean"] / (1.0 - 0.9**steps)
+        root = np.sqrt(slopes["square"] / (1.0 - 0.999**steps))
+        step_size = self.step_size[:, None] * self.decay ** (steps - 1.0)
+        result: Floats = theta + step_size * mean / (root + self.epsilon)
+        return result
+
+
+def geometric_decay(ratio: float, num_steps: int) -> float:
+    """The factor per step with which η falls to `ratio` η in the last of `num_steps` steps."""
+    return float(ratio ** (1.0 / max(1, num_steps - 1)))

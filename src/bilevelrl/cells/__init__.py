@@ -1,0 +1,1 @@
+"""From settings to what the training loop needs, one module per family of problems."""

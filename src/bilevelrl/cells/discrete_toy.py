@@ -1,0 +1,148 @@
+"""The discrete toy: from settings to leader, critic, follower and estimator."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bilevelrl.ascent import Adam, geometric_decay
+from bilevelrl.cells.protocol import Context, Training, per_run
+from bilevelrl.config import DiscreteToyParams, FollowerParams, GameSetting
+from bilevelrl.critics.game_critics import Bootstrap, ExpectedBackup, GameCritic, NetworkCritic
+from bilevelrl.estimators.acting_leader import ScoreFunction
+from bilevelrl.estimators.control_variate import ControlVariate
+from bilevelrl.estimators.exact import Exact
+from bilevelrl.estimators.finite_leader import FiniteLeader
+from bilevelrl.estimators.replay import Replay
+from bilevelrl.estimators.zero_order import ZeroOrder
+from bilevelrl.finite_game import FiniteGame
+from bilevelrl.followers.protocol import BestResponse
+from bilevelrl.followers.soft_q_iteration import (
+    Order,
+    SoftQFollower,
+    SoftQIteration,
+    TruncatedSoftQ,
+)
+from bilevelrl.followers.uniform_first import UniformFirst
+from bilevelrl.policies.categorical import NetworkPolicy
+from bilevelrl.problems.discrete_toy import STATE_NAMES, discrete_toy
+from bilevelrl.problems.game_rollout import GameRollout
+from bilevelrl.problems.markov_game import MarkovGame
+
+Floats = NDArray[np.float64]
+#: The number that J depends on: how often the leader sends the follower home.
+PROBABILITY = "f(1|A)"
+
+
+def make_game(constants: DiscreteToyParams) -> MarkovGame:
+    """The toy with the constants of params.yaml."""
+    return discrete_toy(
+        constants.revisit_reward,
+        leader_discount=constants.leader_discount,
+        follower_discount=constants.follower_discount,
+        max_episode_steps=constants.max_episode_steps,
+    )
+
+
+def order_of(variant: str) -> Order:
+    """In which order the follower averages over leader actions and takes its soft maximum."""
+    return "published" if variant == "published" else "correct"
+
+
+def group_key(setting: GameSetting) -> tuple[object, ...]:
+    """Runs with equal keys can share one batch."""
+    return tuple(
+        value
+        for key, value in setting
+        if key not in {"step_size", "critic_step_size", "temperature", "radius", "first_seed",
+                       "num_seeds", "policy_iterations"}
+    )  # fmt: skip
+
+
+def make_follower(
+    game: MarkovGame, settings: Sequence[GameSetting], followers: FollowerParams
+) -> tuple[SoftQFollower, SoftQIteration]:
+    """What the follower does during training, and the exact best response."""
+    order = order_of(settings[0].variant)
+    temperature = per_run(settings, "temperature")
+    exact = SoftQIteration(game, temperature, followers.tolerance, followers.max_iterations, order)
+    start = settings[0].start
+    if start is None:
+        return exact, exact
+    iterations = np.array([setting.policy_iterations for setting in settings], dtype=np.int64)
+    return TruncatedSoftQ(game, temperature, iterations, start, order), exact
+
+
+def build(
+    estimator: str, settings: Sequence[GameSetting], context: Context
+) -> Training[BestResponse]:
+    """All that the training loop needs for runs with equal `group_key`."""
+    assert isinstance(context.constants, DiscreteToyParams)
+    game, shared = make_game(context.constants), settings[0]
+    policy = NetworkPolicy(game.num_states, game.num_leader_actions)
+    follower, exact = make_follower(game, settings, context.followers)
+    if shared.random_updates:
+        follower = UniformFirst(follower)  # the released code solves after the first update
+    discount = game.leader_discount if shared.returns == "discounted" else 1.0
+    # A is the one state where the leader's action matters.
+    shown = {PROBABILITY: (STATE_NAMES.index("A"), 1)}
+    solved = FiniteGame(game, policy, follower, exact, discount, shown)
+    steps = shared.actor_steps or 1
+    decay = geometric_decay(shared.step_size_ratio, shared.num_updates * steps)
+    rule = Adam(per_run(settings, "step_size"), decay=decay)
+    if estimator == "exact":
+        return Training(solved, Exact(solved), rule)
+    if estimator == "zero_order":
+        return Training(solved, ZeroOrder(solved, per_run(settings, "radius")), rule)
+    return Training(solved, score_function(estimator, settings, solved), rule, steps)
+
+
+def score_function(
+    estimator: str, settings: Sequence[GameSetting], solved: FiniteGame
+) -> ScoreFunction:
+    """BC-HG, Naive-PGD or Bi-AC with the quirks of the runs' variant."""
+    game, shared = solved.game, settings[0]
+    assert shared.env_steps_per_update is not None  # checked by config
+    episodes = shared.env_steps_per_update // game.max_episode_steps
+    published = shared.variant == "published"
+    leader = FiniteLeader(
+        solved.policy,
+        GameRollout(game, episodes),
+        network_critic(estimator, settings, game) if published else ExpectedBackup(game),
+        baseline="sampled_follower_action" if published else "state",
+        follower_samples=shared.follower_samples,
+        policy_rate=shared.target_rate or 1.0,
+    )
+    pairs = game.num_states * game.num_leader_actions
+    capacity = episodes * (shared.num_updates if estimator.endswith("_off") else 1)
+    return ScoreFunction(
+        leader,
+        game.max_episode_steps,
+        leader.rollout.env_steps,
+        game.leader_discount,
+        game.follower_discount,
+        per_run(settings, "temperature") if estimator == "bc_hg" else None,
+        replay=Replay(game.max_episode_steps, capacity) if capacity > episodes else None,
+        minibatch=shared.minibatch,
+        influence_now=published,
+        control=ControlVariate(pairs, pairs) if shared.control_variate else None,
+        random_updates=shared.random_updates or 0,
+        return_discount=solved.return_discount,
+    )
+
+
+def network_critic(estimator: str, settings: Sequence[GameSetting], game: MarkovGame) -> GameCritic:
+    """The released code's critic."""
+    shared = settings[0]
+    assert shared.critic_steps is not None  # checked by config, like the next two
+    assert shared.target_rate is not None
+    assert shared.minibatch is not None
+    bootstrap: Bootstrap = "stackelberg" if estimator.startswith("bi_ac") else "modes"
+    return NetworkCritic(
+        game,
+        shared.critic_steps,
+        per_run(settings, "critic_step_size"),
+        shared.target_rate,
+        shared.minibatch,
+        bootstrap,
+    )

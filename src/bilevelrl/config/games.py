@@ -1,0 +1,102 @@
+"""The blocks of params.yaml that the games in which the leader acts have."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from bilevelrl.config.blocks import Rows
+from bilevelrl.config.validation import Block, Count, Positive, Seed
+
+Discount = Annotated[float, Field(ge=0.0, lt=1.0)]
+Vector = Annotated[tuple[float, ...], Field(min_length=1, strict=False)]
+Matrix = Annotated[tuple[Vector, ...], Field(min_length=1, strict=False)]
+
+
+class DiscreteToyParams(Block):
+    """Constants of the discrete toy, see `problems.discrete_toy.discrete_toy`."""
+
+    revisit_reward: float
+    leader_discount: Discount
+    follower_discount: Discount
+    max_episode_steps: Count
+
+
+class DiscreteToyLeaders(Block):
+    """What all cells share and an entry may override; see `GameSetting`."""
+
+    first_seed: Seed
+    num_seeds: Count
+    num_updates: Count
+    max_rows: Rows
+    returns: Literal["discounted", "undiscounted"]
+    temperature: Positive
+    env_steps_per_update: Count
+    random_updates: Annotated[int, Field(ge=0)]
+    step_size: Positive
+    critic_step_size: Annotated[float, Field(gt=0.0, le=1.0)]
+    target_rate: Annotated[float, Field(gt=0.0, le=1.0)]
+    minibatch: Count
+    follower_samples: Count
+
+
+class BilevelLQRParams(Block):
+    """Constants of BilevelLQR, see `problems.bilevel_lqr.BilevelLQR`, which checks them."""
+
+    state_matrix: Matrix
+    follower_matrix: Matrix
+    leader_matrix: Matrix
+    state_cost: Matrix
+    control_cost: Matrix
+    target: Vector
+    target_scale: Vector
+    initial_state: Vector
+    leader_reward_scale: Positive
+    leader_discount: Discount
+    follower_discount: Discount
+    max_episode_steps: Count
+
+
+class BilevelLQRLeaders(DiscreteToyLeaders):
+    """As of the discrete toy, and what continuous actions need."""
+
+    leader_samples: Count
+    leader_noise: Positive
+    initial_spread: Positive
+
+
+class AscentParams(Block):
+    """Search by exact ascent from many starts θ ~ N(0, spread²)."""
+
+    temperatures: tuple[Positive, ...] = Field(min_length=1, strict=False)
+    seed: Seed
+    starts: Count
+    spread: Positive
+    num_updates: Count
+    step_size: Positive
+
+
+class LandscapeParams(Block):
+    """Search along the one probability that J of the toy depends on."""
+
+    temperatures: tuple[Positive, ...] = Field(min_length=1, strict=False)
+    points: Annotated[int, Field(ge=3)]
+
+
+class GameGradientParams(Block):
+    """The estimator-error study of a game: at which policies, from how many transitions."""
+
+    temperature: Positive
+    first_seed: Seed
+    replicates: Annotated[int, Field(ge=2)]
+    points: tuple[Annotated[float, Field(gt=0.0, lt=1.0)], ...] = Field(min_length=1, strict=False)
+    budgets: tuple[Count, ...] = Field(min_length=1, strict=False)
+
+
+class LinearGradientParams(Block):
+    """The estimator-error study of BilevelLQR: at which gains, from how many transitions."""
+
+    temperature: Positive
+    first_seed: Seed
+    replicates: Annotated[int, Field(ge=2)]
+    points: tuple[Vector, ...] = Field(min_length=1, strict=False)
+    budgets: tuple[Count, ...] = Field(min_length=1, strict=False)

@@ -1,0 +1,146 @@
+"""J of BilevelLQR over the leader's gain: a map, the best known gain, and what it looks like."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bilevelrl.ascent import Adam, geometric_decay
+from bilevelrl.cells.bilevel_lqr import make_problem
+from bilevelrl.config import AscentParams, BilevelLQRLeaders, BilevelLQRParams, FollowerParams
+from bilevelrl.estimators.exact_lqr import lqr_hypergradient, lqr_leader_return
+from bilevelrl.followers.max_entropy_lqr import MaxEntropyLQR
+from bilevelrl.followers.protocol import NotConverged
+from bilevelrl.problems.bilevel_lqr import BilevelLQR
+from bilevelrl.problems.linear_rollout import LinearRollout
+from bilevelrl.problems.transitions import discounted_return
+from bilevelrl.seeding import Streams
+
+Floats = NDArray[np.float64]
+#: The gains behind the paper's histogram (spec markov_game.md, sections 5.4 and 7.3).
+PAPER_GAINS = {"paper: BC-HG": (-9.683, -10.25), "paper: Naive-PGD": (-7.59, 0.9306)}
+
+
+@dataclass(frozen=True, eq=False)
+class LqrLandscape:
+    """BilevelLQR with its exact follower.
+
+    Attributes:
+        constants: of the problem.
+        followers: accuracy of the best response.
+        leaders: supplies the leader's noise and which J is reported.
+        temperature: β.
+    """
+
+    constants: BilevelLQRParams
+    followers: FollowerParams
+    leaders: BilevelLQRLeaders
+    temperature: float
+
+    @property
+    def problem(self) -> BilevelLQR:
+        """With the leader's noise of params.yaml."""
+        return make_problem(self.constants, self.leaders.leader_noise)
+
+    @property
+    def discount(self) -> float:
+        """Of the J that is reported."""
+        return self.constants.leader_discount if self.leaders.returns == "discounted" else 1.0
+
+    def follower(self, number: int) -> MaxEntropyLQR:
+        """The exact best response of `number` runs."""
+        temperature = np.full(number, self.temperature)
+        accuracy = (self.followers.tolerance, self.followers.max_iterations)
+        return MaxEntropyLQR(self.problem, temperature, *accuracy)
+
+    def returns(self, theta: Floats) -> Floats:
+        """J at θ, shape (N, D); shape (N,)."""
+        return lqr_leader_return(
+            self.problem,
+            theta,
+            np.full(len(theta), self.temperature),
+            discount=self.discount,
+            horizon=self.constants.max_episode_steps,
+            response=self.follower(len(theta)).respond(theta),
+        )
+
+    def climb(self, search: AscentParams) -> tuple[Floats, Floats, Floats]:
+        """Adam along the direction of the exact hypergradient of the reported J.
+
+        Returns:
+            Starts (N, D), the θ with the highest J on the way from each (N, D), that J (N,).
+        """
+        problem, number = self.problem, search.starts
+        normals = np.random.default_rng(search.seed).standard_normal(
+            (number, problem.num_parameters)
+        )
+        starts = problem.initial_parameters(normals, np.full(number, search.spread))
+        decay = geometric_decay(1e-3, search.num_updates)
+        rule = Adam(np.full(number, search.step_size), normalise=True, decay=decay)
+        theta, slopes = starts.copy(), rule.start(starts.shape)
+        best, highest = starts.copy(), np.full(number, -np.inf)
+        temperature = np.full(number, self.temperature)
+        for _ in range(search.num_updates):
+            response = self.follower(number).respond(theta)
+            gradient = lqr_hypergradient(
+                problem,
+                theta,
+                temperature,
+                discount=self.discount,
+                horizon=self.constants.max_episode_steps,
+                response=response,
+            )
+            better = gradient.leader_return > highest
+            best[better], highest[better] = theta[better], gradient.leader_return[better]
+            theta = rule.step(theta, gradient.total, slopes)
+        return starts, best, highest
+
+    def table(self) -> pd.DataFrame:
+        """Columns k1, k2, leader_return on a grid; empty where no follower can answer."""
+        first, second = np.linspace(-14.0, 4.0, 181), np.linspace(-16.0, 6.0, 111)
+        grid = np.stack(np.meshgrid(first, second, indexing="ij"), axis=-1).reshape(-1, 2)
+        value = np.full(len(grid), np.nan)
+        for block in np.array_split(np.arange(len(grid)), 200):
+            try:
+                value[block] = self.returns(grid[block])
+            except NotConverged:
+                for point in block:
+                    value[point] = self._one(grid[point])
+        return pd.DataFrame({"k1": grid[:, 0], "k2": grid[:, 1], "leader_return": value})
+
+    def _one(self, theta: Floats) -> float:
+        try:
+            return float(self.returns(theta[None])[0])
+        except NotConverged:
+            return float("nan")
+
+    def simulate(
+        self, gains: dict[str, tuple[float, ...]], seed: int, steps: int = 200
+    ) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Play given gains against their best responses.
+
+        Returns:
+            Columns gain, episode, step, x1, x2 of five episodes each, and columns gain,
+            leader_return (discounted over `steps`) of 1,000 episodes each.
+        """
+        problem = make_problem(
+            self.constants.model_copy(update={"max_episode_steps": steps}),
+            self.leaders.leader_noise,
+        )
+        paths, totals = [], []
+        for label, gain in gains.items():
+            theta = np.tile(np.array(gain), (1000, 1))
+            response = self.follower(1000).respond(theta)
+            rollout = LinearRollout(problem, 1, np.full(1000, problem.leader_noise))
+            streams = Streams([seed + episode for episode in range(1000)])
+            batch = rollout.sample(theta, response, streams, at_random=False)
+            total = discounted_return(batch.reward, steps, problem.leader_discount)
+            totals.append(pd.DataFrame({"gain": label, "leader_return": total}))
+            for episode in range(5):
+                state = batch.state[episode]
+                path = {"episode": episode, "step": np.arange(steps)}
+                path |= {"x1": state[:, 0], "x2": state[:, 1]}
+                paths.append(pd.DataFrame(path).assign(gain=label))
+        columns = ["gain", "episode", "step", "x1", "x2"]
+        return pd.concat(paths, ignore_index=True)[columns], pd.concat(totals, ignore_index=True)

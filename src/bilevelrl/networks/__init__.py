@@ -1,0 +1,1 @@
+"""Small neural networks, one per run, as rows of one array."""

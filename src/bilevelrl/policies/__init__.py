@@ -1,0 +1,1 @@
+"""Stochastic policies of a leader that acts itself."""

@@ -1,0 +1,91 @@
+"""Stage `figures` draws the problems of the grid and no others."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from bilevelrl.config import Params, read_params
+from bilevelrl.evaluation.learning_curves import LEARNING_CURVE_COLUMNS
+from bilevelrl.evaluation.reference import AGAINST_PUBLISHED_COLUMNS
+from bilevelrl.evaluation.trajectories import TRAJECTORY_COLUMNS
+from bilevelrl.figures.gallery import NAMES
+from bilevelrl.records import CorruptRecord, concatenate, write_csv, write_parquet
+from pipeline import figures
+from tests.figures import game_tables
+from tests.figures.game_tables import LQR, TOY
+
+OTHER_RETURN = ("return=discounted", "return=undiscounted")
+
+
+@pytest.fixture(scope="module")
+def params() -> Params:
+    return read_params(Path(__file__).parents[2] / "params.yaml")
+
+
+def write_project(root: Path, *problems: str) -> None:
+    """Tables of the problems, and rows of the toy under the return that it does not report."""
+    summary = concatenate(map(game_tables.summary, problems))
+    unreported = game_tables.summary(TOY)
+    unreported["setting"] = unreported["setting"].str.replace(*OTHER_RETURN)
+    write_csv(root / "results" / "summary.csv", concatenate([summary, unreported]))
+    write_csv(root / "results" / "gradients.csv", concatenate(map(game_tables.gradients, problems)))
+    write_csv(
+        root / "results" / "against_published.csv",
+        pd.DataFrame(columns=list(AGAINST_PUBLISHED_COLUMNS)),
+    )
+    evaluated = root / "data" / "evaluate"
+    curves = concatenate(map(game_tables.curves, problems))
+    write_parquet(evaluated / "learning_curves.parquet", curves, LEARNING_CURVE_COLUMNS)
+    walked = concatenate(map(game_tables.trajectories, problems))
+    write_parquet(evaluated / "trajectories.parquet", walked, TRAJECTORY_COLUMNS)
+    environments = root / "data" / "environments"
+    write_csv(environments / TOY / "landscape.csv", game_tables.toy_landscape())
+    write_csv(environments / LQR / "landscape.csv", game_tables.lqr_landscape())
+    write_csv(environments / LQR / "simulations.csv", game_tables.simulations())
+    write_csv(environments / LQR / "returns.csv", game_tables.returns())
+
+
+def stems(folder: Path) -> set[str]:
+    return {path.stem for path in folder.iterdir()}
+
+
+def test_every_name_of_every_problem_with_results_is_written(
+    params: Params, tmp_path: Path
+) -> None:
+    write_project(tmp_path, TOY, LQR)
+    figures.main(params, tmp_path)
+    expected = {*NAMES[TOY], *NAMES[LQR]}
+    assert stems(tmp_path / "figures" / "png") == stems(tmp_path / "figures" / "pdf") == expected
+    tables = ("results", "results_mean", "against_published")
+    written = {f"{problem}_{name}" for problem in (TOY, LQR) for name in tables}
+    assert stems(tmp_path / "results" / "tables") == written
+
+
+def test_a_table_shows_the_reported_return_only(params: Params, tmp_path: Path) -> None:
+    write_project(tmp_path, TOY)
+    figures.main(params, tmp_path)
+    assert stems(tmp_path / "figures" / "png") == set(NAMES[TOY])
+    lines = (tmp_path / "results" / "tables" / f"{TOY}_results.md").read_text().splitlines()
+    assert lines == [
+        "| temperature | estimator | 450 |",
+        "| --- | --- | --- |",
+        "| 0.05 | BC-HG | 0.400 [0.200, 0.800] |",
+        "| 0.05 | BC-HG, corrected | 0.400 [0.200, 0.800] |",
+        "| 0.05 | Naive-PGD (on-policy) | 0.400 [0.200, 0.800] |",
+    ]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "evaluate/trajectories.parquet",
+        "environments/discrete_toy_r1/landscape.csv",
+        "environments/bilevel_lqr/returns.csv",
+    ],
+)
+def test_a_missing_table_is_named(params: Params, tmp_path: Path, name: str) -> None:
+    write_project(tmp_path, TOY, LQR)
+    (tmp_path / "data" / name).unlink()
+    with pytest.raises(CorruptRecord, match=Path(name).name):
+        figures.main(params, tmp_path)
