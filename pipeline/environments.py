@@ -94,7 +94,7 @@ def discrete_toy(params: Params, problem_name: str, folder: Path) -> Written:
                 }
             )
         landscape = ToyLandscape(constants, params.followers, variant, search.temperatures[0])
-        tables.append(landscape.table(201).assign(variant=variant))
+        tables.append(landscape.table(201))
     write_csv(folder / "landscape.csv", pd.concat(tables, ignore_index=True))
     return entries, best_theta, [], asdict(make_game(constants))
 

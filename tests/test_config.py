@@ -14,12 +14,14 @@ from bilevelrl.config import (
     FAMILIES,
     ConfigError,
     FourRoomsSetting,
+    GameSetting,
     Params,
     Setting,
     TuningParams,
     read_params,
     read_tuning_params,
 )
+from bilevelrl.config.families import expand
 from bilevelrl.tuning import HYPERPARAMETERS, choose
 from pipeline.profile import merge
 
@@ -311,13 +313,13 @@ def test_conditions_name_what_differs_from_the_paper(read: Read, shipped: Conten
 @pytest.mark.parametrize(
     ("key", "value", "expected"),
     [
-        ("grid.four_rooms-bc_hg.critic_step_size", ..., "also needs .*critic_step_size"),
-        ("grid.four_rooms-naive.critic_step_size", [0.1], "critic_step_size"),
+        ("grid.four_rooms-bc_hg.candidates.critic_step_size", ..., "needs .*critic_step_size"),
+        ("grid.four_rooms-naive.candidates.critic_step_size", [0.1], "critic_step_size"),
         ("grid.four_rooms-naive.estimator", "niave", "niave"),
         ("grid.four_rooms-naive.problem", "maze", "maze"),
-        ("grid.four_rooms-naive.step_size", [], r"step_size = \[\]"),
-        ("budgets", {100: 3}, "not divisible by num_envs = 3"),
-        ("temperature", [0.1], r"did you mean temperatures\?"),
+        ("grid.four_rooms-naive.candidates.step_size", [], r"step_size = \[\]"),
+        ("problems.four_rooms.budgets", {100: 3}, "not divisible by num_envs = 3"),
+        ("problems.four_rooms.temperature", [0.1], r"did you mean temperatures\?"),
     ],
 )
 def test_tuning_parameters_are_checked_before_the_search_starts(
@@ -347,12 +349,12 @@ def shipped_params() -> Iterator[tuple[str, Params]]:
         yield f"profiles/{name}.yaml", Params.model_validate(content)
 
 
-def shipped_settings() -> Iterator[tuple[str, str, Setting]]:
-    """(file, estimator, setting) of everything that is trained."""
+def shipped_settings() -> Iterator[tuple[str, str, str, Setting]]:
+    """(file, problem, estimator, setting) of everything that is trained."""
     for file, params in shipped_params():
         for item in params.grid.values():
             for setting in params.settings(item.problem, item.estimator):
-                yield file, item.estimator, setting
+                yield file, item.problem, item.estimator, setting
 
 
 def test_the_shipped_parameters_are_valid(read: Read, shipped: Content) -> None:
@@ -388,7 +390,7 @@ def test_a_profile_removes_only_what_is_there(shipped: Content, name: str) -> No
 def test_reported_seeds_are_disjoint_from_those_of_tuning() -> None:
     tuning = read_tuning_params(ROOT / "tuning" / "params.yaml")
     tuned = {*range(tuning.first_seed, tuning.first_seed + tuning.num_seeds)}
-    for _, _, setting in shipped_settings():
+    for _, _, _, setting in shipped_settings():
         assert tuned.isdisjoint(setting.seeds)
     for _, params in shipped_params():
         reported = {params.environments.four_rooms.seed}
@@ -437,7 +439,30 @@ PAPER: dict[tuple[str, float, int], list[tuple[float | None, float | None]]] = {
 ALWAYS_HALF = ("naive", "sobirl")  # "baseline/sobirl η = .5 always"
 
 
-def is_from_the_paper(estimator: str, setting: Setting) -> bool:
+#: Actor and critic steps (M, C) of the released configurations, specs/markov_game.md section 5.1.
+PAPER_STEPS: dict[tuple[str, str], tuple[int, int]] = {
+    ("discrete_toy_r1", "bc_hg"): (10, 1),
+    ("discrete_toy_r1", "naive_on"): (2, 20),
+    ("discrete_toy_r1", "naive_off"): (5, 1),
+    ("discrete_toy_r1", "bi_ac_on"): (2, 10),
+    ("discrete_toy_r1", "bi_ac_off"): (5, 1),
+    ("discrete_toy_r2", "bc_hg"): (1, 1),
+    ("discrete_toy_r2", "naive_on"): (1, 20),
+    ("discrete_toy_r2", "naive_off"): (1, 10),
+    ("discrete_toy_r2", "bi_ac_on"): (1, 5),
+    ("discrete_toy_r2", "bi_ac_off"): (1, 5),
+    ("bilevel_lqr", "bc_hg"): (10, 5),
+    ("bilevel_lqr", "naive_on"): (10, 5),
+    ("bilevel_lqr", "naive_off"): (2, 5),
+}
+
+
+def is_from_the_paper(problem: str, estimator: str, setting: Setting) -> bool:
+    if isinstance(setting, GameSetting):
+        steps = (setting.actor_steps, setting.critic_steps)
+        published = setting.variant == "published"
+        return published and steps == PAPER_STEPS.get((problem, estimator))
+    assert isinstance(setting, FourRoomsSetting)
     if setting.variant != "published" or setting.oracle_steps_per_update not in (None, 10_000):
         return False
     if estimator in ALWAYS_HALF:
@@ -459,18 +484,18 @@ def hyperparameters_of(entry: Content) -> Content:
 
 
 def test_every_shipped_setting_is_the_papers_or_the_tuned_one() -> None:
-    chosen = load("tuning/chosen.yaml")["cells"]["four_rooms"]
     tuned = {
-        (estimator, *conditions_of(entry)): hyperparameters_of(entry)
-        for estimator, entries in chosen.items()
+        (problem, estimator, *conditions_of(entry)): hyperparameters_of(entry)
+        for problem, estimators in load("tuning/chosen.yaml")["cells"].items()
+        for estimator, entries in estimators.items()
         for entry in entries.values()
     }
     untraceable = set()
-    for file, estimator, setting in shipped_settings():
+    for file, problem, estimator, setting in shipped_settings():
         entry = setting.model_dump()
-        key = (estimator, *conditions_of(entry))
+        key = (problem, estimator, *conditions_of(entry))
         shipped = hyperparameters_of(entry)
-        if not is_from_the_paper(estimator, setting) and shipped != tuned.get(key):
+        if not is_from_the_paper(problem, estimator, setting) and shipped != tuned.get(key):
             untraceable.add(f"{file}: {key} has {shipped}, tuned: {tuned.get(key)}")
     assert not sorted(untraceable)
 
@@ -480,16 +505,14 @@ def test_every_shipped_entry_says_where_it_comes_from(file: str) -> None:
     content = load(file)
     params = dict(shipped_params())[file]
     lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
-    said = [found[1] for line in lines if (found := re.search(r"\} # (paper|tuned)$", line))]
+    said = [found[1] for line in lines if (found := re.search(r"\} # (paper|tuned|ablation)$", line))]
     known = []
-    for estimator, entries in content["cells"]["four_rooms"].items():
-        for entry in filter(None, entries.values()):
-            first = {key: v[0] if isinstance(v, list) else v for key, v in entry.items()}
-            shared = params.leaders.four_rooms
-            setting = FourRoomsSetting.model_validate(
-                shared.model_dump(exclude={"max_rows", "max_gradient_norm"}) | first
-            )
-            known.append("paper" if is_from_the_paper(estimator, setting) else "tuned")
+    for problem, estimators in content["cells"].items():
+        for estimator, entries in estimators.items():
+            for entry in filter(None, entries.values()):
+                setting = expand(entry, problem, estimator, params.shared(problem), "")[0]
+                paper = is_from_the_paper(problem, estimator, setting)
+                known.append("ablation" if "study" in entry else "paper" if paper else "tuned")
     assert said == known
 
 
@@ -504,5 +527,7 @@ def test_the_tuned_settings_are_the_best_rows_of_the_search(name: str) -> None:
     table = pd.read_csv(ROOT / "tuning" / "results" / f"{name}.csv")
     assert len(table) == len(tuning.settings(name))
     assert set(table["seeds"]) == {tuning.num_seeds}
-    assert chosen["cells"][cell.problem][cell.estimator] == choose(table)
-    assert chosen["candidates"][name] == len(table[[*HYPERPARAMETERS]].drop_duplicates())
+    entries = chosen["cells"][cell.problem][cell.estimator]
+    assert choose(table).items() <= entries.items()
+    swept = table[[key for key in HYPERPARAMETERS if key in table]]
+    assert chosen["candidates"][name] == len(swept.drop_duplicates())

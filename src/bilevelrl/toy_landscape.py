@@ -69,11 +69,12 @@ class ToyLandscape:
         )
 
     def table(self, points: int) -> pd.DataFrame:
-        """Columns probability, discounted, undiscounted on a regular grid of [0, 1]."""
+        """Columns variant, probability, discounted, undiscounted on a regular grid of [0, 1]."""
         grid = np.linspace(0.0, 1.0, points)
         kinds = ("discounted", "undiscounted")
         return pd.DataFrame(
-            {"probability": grid} | {kind: self.returns(grid, kind) for kind in kinds}
+            {"variant": self.variant, "probability": grid}
+            | {kind: self.returns(grid, kind) for kind in kinds}
         )
 
     def best(self, points: int, returns: str) -> tuple[float, float]:

@@ -358,7 +358,7 @@ def test_published_lqr_estimates_are_the_specification_s() -> None:
 
                 pairs = literal_draws(uniforms[run], EPISODES)
                 arguments = (run, batch, q, theta, place, response, pairs)
-                parts = list(literal_lqr(*arguments, (3, 7)))
+                parts = list(literal_lqr(*arguments, (3, 15)))
                 size = max(np.abs(part).max() for part in parts)
                 found = [estimate.direct[run], estimate.indirect[run]]
                 if place is moved:

@@ -17,6 +17,16 @@ _TITLES = ("bias / |dJ/dθ|", "standard deviation / |dJ/dθ|", "cosine with dJ/d
 #: Characters from which on four labels do not fit side by side.
 _LONG_LABEL = 34
 _EXACT_CRITIC: tuple[int, tuple[float, ...]] = (0, (4.0, 1.5))
+#: What a critic, or how BC-HG uses it, adds to a label and changes in a line; others: nothing.
+_CRITICS: dict[str, tuple[str, dict[str, Any]]] = {
+    "exact": (", exact critic", {"linestyle": _EXACT_CRITIC, "marker": "d"}),
+    "exact, singly centred": (
+        ", exact critic, singly centred", {"linestyle": _EXACT_CRITIC, "marker": "x"}
+    ),
+    "learned, singly centred": (", singly centred", {"marker": "x"}),
+    "model, singly centred": (", singly centred", {"marker": "x"}),
+    "model, sampled sensitivity": (", sampled sensitivity", {"marker": "^"}),
+}  # fmt: skip
 
 
 def gradient_quality(gradients: pd.DataFrame) -> Figure:
@@ -59,7 +69,10 @@ def _name_budgets(ax: Axes, budgets: list[int]) -> None:
 
 def _look(estimator: str, variant: str, critic: object) -> dict[str, Any]:
     look = style.line_style(estimator, variant) | {"markersize": 4.5}
-    return look | {"linestyle": _EXACT_CRITIC, "marker": "d"} if critic == "exact" else look
+    change = _CRITICS.get(str(critic), ("", {}))[1]
+    if change.get("marker") == "x":  # has no face, only edges
+        change = change | {"markeredgecolor": look["color"], "markeredgewidth": 1.0}
+    return look | change
 
 
 def _draw(
@@ -107,7 +120,7 @@ def _handles(gradients: pd.DataFrame) -> list[Artist]:
     handles: list[Artist] = []
     for estimator, variant, rows in style.groups(gradients):
         for critic in sorted(set(rows["critic"])):
-            text = style.label(estimator, variant) + (", exact critic" if critic == "exact" else "")
+            text = style.label(estimator, variant) + _CRITICS.get(str(critic), ("", {}))[0]
             handles.append(Line2D([], [], label=text, **_look(estimator, variant, critic)))
     handles.append(Line2D([], [], label="no bias found, at most this", **_BOUND))
     return handles
