@@ -505,7 +505,9 @@ def test_every_shipped_entry_says_where_it_comes_from(file: str) -> None:
     content = load(file)
     params = dict(shipped_params())[file]
     lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
-    said = [found[1] for line in lines if (found := re.search(r"\} # (paper|tuned|ablation)$", line))]
+    said = [
+        found[1] for line in lines if (found := re.search(r"\} # (paper|tuned|ablation)$", line))
+    ]
     known = []
     for problem, estimators in content["cells"].items():
         for estimator, entries in estimators.items():

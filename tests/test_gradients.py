@@ -147,12 +147,11 @@ def test_the_truth_is_the_hypergradient_of_the_studied_variant(
 
 def test_processes_change_neither_results_nor_order(params: Params) -> None:
     few = make_params()
-    own = few.gradients["four_rooms"].model_copy(
+    own = few.gradients.four_rooms.model_copy(
         update={"budgets": {100: 5}, "trajectory_updates": (0,), "warm_up_steps": 0}
     )
-    small = [
-        make_params(jobs).model_copy(update={"gradients": {"four_rooms": own}}) for jobs in (1, 2)
-    ]
+    gradients = few.gradients.model_copy(update={"four_rooms": own})
+    small = [make_params(jobs).model_copy(update={"gradients": gradients}) for jobs in (1, 2)]
     one, two = ([*replicate_all(p, "four_rooms", BEST)] for p in small)
     assert len(one) == len(two) == len(studies(small[0], "four_rooms", BEST))
     for (study, estimates, exact), (other, again, truth) in zip(one, two, strict=True):

@@ -136,7 +136,7 @@ def test_adding_seeds_computes_only_the_new_ones(
 ) -> None:
     cell_of(make_params(), cache)
     computed.clear()
-    more = make_params(leaders__num_seeds=4)
+    more = make_params(leaders__four_rooms__num_seeds=4)
     grown = files(cell_of(more, cache), tmp_path / "grown")
     assert len(computed) == NUM_SETTINGS * 2
     assert {seed for _, seed in computed} == {2, 3}
@@ -216,10 +216,10 @@ def keys(params: Params) -> list[str]:
         {"problems__four_rooms__incentive_cost": 4.0},
         {"followers__tolerance": 1e-9},
         {"followers__sweeps": 4},
-        {"leaders__num_updates": 7},
-        {"leaders__max_rows": 2},
-        {"leaders__max_gradient_norm": 2.0},
-        {"leaders__initial_spread": 0.02},
+        {"leaders__four_rooms__num_updates": 7},
+        {"leaders__four_rooms__max_rows": 2},
+        {"leaders__four_rooms__max_gradient_norm": 2.0},
+        {"leaders__four_rooms__initial_spread": 0.02},
     ],
     ids=lambda changes: next(iter(changes)),
 )
@@ -247,14 +247,14 @@ def test_keys_cover_nothing_else(changes: dict[str, Any]) -> None:
 
 def test_keys_cover_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
     before = keys(make_params())
-    digest: Callable[..., str] = lambda module, values: f"{module} edited"  # noqa: E731
-    monkeypatch.setattr(leaders, "code_digest", digest)
+    digest: Callable[[str], str] = lambda problem: f"{problem} edited"  # noqa: E731
+    monkeypatch.setattr(leaders, "family_digest", digest)
     assert set(before).isdisjoint(keys(make_params()))
 
 
 def test_chunks_hold_runs_that_can_share_arrays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leaders, "CHUNK", 3)
-    params = make_params(leaders__num_seeds=5)
+    params = make_params(leaders__four_rooms__num_seeds=5)
     runs = list_runs(params, "four_rooms", "bc_hg", params.settings("four_rooms", "bc_hg"))
     chunks = make_chunks(params, "four_rooms", "bc_hg", runs)
     assert sorted(run.key for chunk in chunks for run in chunk.runs) == sorted(
