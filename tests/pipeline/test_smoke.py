@@ -233,7 +233,7 @@ def test_a_misspelt_key_stops_the_first_stage_with_one_line(tmp_path: Path) -> N
     clone = make_clone(tmp_path / "clone")
     clone.set("cells.four_rooms.naive.published_100.stepsize", 0.1)
     output = clone.run("dvc", "repro", status=255)
-    assert output.stages == ["grid"]
+    assert len(output.stages) == 1  # whichever DVC takes first: all of them read all parameters
     assert "Traceback" not in output.text
     (line,) = output.lines_with("unknown key")
     assert line.startswith("error: params.yaml: cells.four_rooms.naive.published_100")
@@ -247,7 +247,6 @@ def test_the_first_run_computes_every_stage_once(first: tuple[Clone, Output]) ->
     assert len(clone.num_runs("four_rooms")) == 8
     assert len(clone.num_runs("discrete_toy_r1")) + len(clone.num_runs("bilevel_lqr")) > 4
     assert sorted(output.stages) == sorted(clone.stages())
-    assert output.stages[0] == "grid"
     assert output.stages[-2:] == AFTER
     summary = clone.summary()
     assert tuple(summary.columns) == SUMMARY_COLUMNS
