@@ -146,9 +146,9 @@ WRITERS: dict[str, Callable[[Params, str, Path], Written]] = {
 
 def main(problem_name: str, data: Path = Path("data/environments")) -> None:
     """Write everything about one problem."""
-    folder = data / problem_name
+    params, folder = read_params(), data / problem_name
     folder.mkdir(parents=True, exist_ok=True)
-    entries, best_theta, starts, model = WRITERS[problem_name](read_params(), problem_name, folder)
+    entries, best_theta, starts, model = WRITERS[problem_name](params, problem_name, folder)
     np.savez_compressed(folder / "model.npz", **model)
     np.savez_compressed(folder / "best_theta.npz", **best_theta)
     write_csv(folder / "starts.csv", pd.DataFrame(starts, columns=list(START_COLUMNS)))
