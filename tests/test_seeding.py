@@ -15,7 +15,7 @@ CONSUMERS: tuple[Consumer, ...] = get_args(Consumer)
     ("consumer", "number"),
     [
         ("initial_parameters", 0), ("rollout", 1), ("oracle", 2), ("critic", 3), ("follower", 4),
-        ("zero_order", 5),
+        ("zero_order", 5), ("actor", 6),
     ],
 )  # fmt: skip
 def test_consumers_keep_their_numbers(consumer: Consumer, number: int) -> None:
@@ -26,7 +26,7 @@ def test_consumers_keep_their_numbers(consumer: Consumer, number: int) -> None:
 
 def test_every_consumer_has_a_stream_of_its_own() -> None:
     draws = {stream(3, consumer).random() for consumer in CONSUMERS}
-    assert len(draws) == len(CONSUMERS) == 6
+    assert len(draws) == len(CONSUMERS) == 7
 
 
 def test_same_seed_same_numbers_other_seed_other_numbers() -> None:

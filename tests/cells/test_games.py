@@ -179,7 +179,9 @@ def test_quirks_of_the_toy(problem: str, estimator: str, variant: str) -> None:
     assert score.env_steps == 450
     if not published:
         assert isinstance(score.leader.critic, ExpectedBackup)
-        assert built.rule.decay < 1.0
+        (setting,) = shipped(problem, estimator, variant)
+        assert isinstance(setting, GameSetting)
+        assert (built.rule.decay < 1.0) == (setting.step_size_ratio < 1.0)
         return
     assert score.leader.policy_rate == 0.01
     critic = score.leader.critic
