@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from bilevelrl.ascent import Adam
 from bilevelrl.cells.protocol import Context, Training
 from bilevelrl.chunks import Chunk, Run, family, train_chunk
-from bilevelrl.config import FAMILIES, Params, Setting, read_params
+from bilevelrl.config import FAMILIES, GameSetting, Params, Setting, read_params
 from bilevelrl.critics.game_critics import ExpectedBackup, NetworkCritic
 from bilevelrl.critics.linear_network import LinearNetworkCritic
 from bilevelrl.estimators.acting_leader import ScoreFunction
