@@ -247,7 +247,8 @@ def test_the_first_run_computes_every_stage_once(first: tuple[Clone, Output]) ->
     assert len(clone.num_runs("four_rooms")) == 8
     assert len(clone.num_runs("discrete_toy_r1")) + len(clone.num_runs("bilevel_lqr")) > 4
     assert sorted(output.stages) == sorted(clone.stages())
-    assert output.stages[-2:] == AFTER
+    # A follower whose problem has no cell in this grid is nobody's input and may come last.
+    assert [stage for stage in output.stages if stage in AFTER] == AFTER
     summary = clone.summary()
     assert tuple(summary.columns) == SUMMARY_COLUMNS
     assert set(summary["estimator"]) == set(clone.num_runs())
