@@ -93,7 +93,7 @@ class GameStudy:
 
 
 def _single(estimator: ScoreFunction) -> ScoreFunction:
-    return replace(estimator, control=None, expected_sensitivity=False)
+    return replace(estimator, control=None, expectation=None)
 
 
 def _exact_critic(estimator: ScoreFunction) -> ScoreFunction:
@@ -106,7 +106,7 @@ def _pathwise_sampled(estimator: ScoreFunction) -> ScoreFunction:
     leader = estimator.leader
     assert isinstance(leader, ModelLeader)
     control = bilevel_lqr.control_variate(leader.rollout.problem)
-    return replace(estimator, control=control, expected_sensitivity=False)
+    return replace(estimator, control=control, expectation=None)
 
 
 _NETWORK = {"actor_steps": 1, "critic_steps": 5, "random_updates": 0}
@@ -192,13 +192,13 @@ def _toy(study: GameStudy, settings: Sequence[GameSetting]) -> tuple[Game, Estim
     solved = FiniteGame(game, policy, follower, exact, game.leader_discount)
     theta = np.zeros((game.num_states, game.num_leader_actions))
     theta[STATE_NAMES.index("A"), 1] = np.log(study.place[0] / (1.0 - study.place[0]))
-    return solved, _made(study, settings, solved, discrete_toy.score_function), theta.ravel()
+    return solved, _made(study, settings, solved, discrete_toy.sampled), theta.ravel()
 
 
 def _lqr(study: GameStudy, settings: Sequence[GameSetting]) -> tuple[Game, Estimator[Any], Floats]:
     params = study.params
     game = bilevel_lqr.make_game(settings, params.problems.of(study.problem), params.followers)
-    return game, _made(study, settings, game, bilevel_lqr.score_function), study.place
+    return game, _made(study, settings, game, bilevel_lqr.sampled), study.place
 
 
 def _made(

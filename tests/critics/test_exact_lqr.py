@@ -12,6 +12,7 @@ from bilevelrl.estimators.exact_lqr import lqr_leader_return
 from bilevelrl.followers.linear_gaussian import LinearGaussianResponse
 from bilevelrl.followers.max_entropy_lqr import MaxEntropyLQR
 from bilevelrl.problems.bilevel_lqr import BilevelLQR
+from tests.games import generic_lqr
 
 Floats = NDArray[np.float64]
 PUBLISHED = BilevelLQR.published()
@@ -20,25 +21,9 @@ THETA = np.array([[-9.683, -10.25], [-7.59, 0.9306], [0.4, -1.2]])
 NOISE = np.array([1e-3, 0.1, 1.0])  # a loud leader makes E over a worth taking
 
 
-def generic() -> BilevelLQR:
-    """3 states, 2 follower's actions, 1 leader's action."""
-    rng = np.random.default_rng(6)
-    return BilevelLQR.published(
-        state_matrix=0.5 * rng.standard_normal((3, 3)),
-        follower_matrix=rng.standard_normal((3, 2)),
-        leader_matrix=rng.standard_normal((3, 1)),
-        state_cost=np.diag([1.0, 2.0, 0.5]),
-        control_cost=((1.0, 0.2), (0.2, 0.5)),
-        target=(0.5, -0.3, 0.2),
-        target_scale=(0.8, 1.0, 1.2),
-        initial_state=(1.0, -1.0, 0.5),
-        leader_reward_scale=2.0,
-    )
-
-
 PROBLEMS = pytest.mark.parametrize(
     ("problem", "theta"),
-    [(PUBLISHED, THETA), (generic(), 0.5 * np.random.default_rng(2).standard_normal((3, 3)))],
+    [(PUBLISHED, THETA), (generic_lqr(), 0.5 * np.random.default_rng(2).standard_normal((3, 3)))],
     ids=["published", "generic"],
 )
 

@@ -1,4 +1,4 @@
-"""BC-HG, Naive-PGD and Bi-AC against the literal reading of spec sections 3.4 and 3.5.
+"""BC-HG, Naive-PGD and Bi-AC against the literal reading of spec section 3.4.
 
 The reference loops over drawn transitions and their subsequences and leaves the derivative to
 PyTorch. With `src` it shares the batch, the learned critic and the follower's answer.
@@ -11,25 +11,19 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from scipy import stats
 
 from bilevelrl.critics.game_critics import ExactGameCritic, NetworkCritic
-from bilevelrl.critics.linear_network import LinearNetworkCritic
 from bilevelrl.estimators.acting_leader import ScoreFunction, discounted_draws
 from bilevelrl.estimators.finite_leader import FiniteLeader
-from bilevelrl.estimators.linear_leader import NetworkLinearLeader
 from bilevelrl.estimators.replay import Replay
-from bilevelrl.followers.max_entropy_lqr import MaxEntropyLQR
 from bilevelrl.followers.protocol import BestResponse
 from bilevelrl.followers.soft_q_iteration import SoftQIteration
 from bilevelrl.policies.categorical import NetworkPolicy, TabularPolicy
-from bilevelrl.problems.bilevel_lqr import BilevelLQR
 from bilevelrl.problems.discrete_toy import discrete_toy
 from bilevelrl.problems.game_rollout import GameRollout
-from bilevelrl.problems.linear_rollout import LinearRollout
 from bilevelrl.problems.transitions import Transitions
 from bilevelrl.seeding import Streams
-from tests.games import random_game
+from tests.games import literal_draws, random_game
 
 Floats = NDArray[np.float64]
 SEEDS = [3, 4]
@@ -46,19 +40,6 @@ def rollout_batches(
     """The batches that an estimator with streams of its own for the same seeds draws."""
     streams = Streams(SEEDS)
     return [leader.sample(theta, response, streams, at_random=False) for _ in range(n)]
-
-
-def literal_draws(uniforms: Floats, episodes: int, gamma: float = 0.99) -> list[tuple[int, int]]:
-    """(episode, step) of every draw, the step in proportion to γ^t."""
-    mass = [gamma**t for t in range(HORIZON)]
-    draws = []
-    for first, second in uniforms:
-        left, step = first * sum(mass), 0
-        while step < HORIZON - 1 and left >= mass[step]:
-            left -= mass[step]
-            step += 1
-        draws.append((int(second * episodes), step))
-    return draws
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,7 +135,7 @@ def test_published_estimates_are_the_specification_s(
             uniforms = draws.uniforms("actor", (MINIBATCH, 2)).copy()
             for run in range(2):
                 literal = Literal(run, stored, values[run], response)
-                parts = literal.losses(place, literal_draws(uniforms[run], episodes))
+                parts = literal.losses(place, literal_draws(uniforms[run], episodes, HORIZON))
                 if not indirect:
                     parts = parts[0], np.zeros_like(parts[1])
                 if place is theta:
@@ -275,131 +256,3 @@ def test_the_first_updates_act_at_random() -> None:
         np.testing.assert_allclose(estimate.leader_return_sampled, rewards)
         assert (batch.leader_action == 1).all() == (update == 2)
         assert estimate.env_steps == EPISODES * HORIZON
-
-
-LQR = BilevelLQR.published(max_episode_steps=HORIZON)
-NOISE = np.array([1e-3, 0.2])
-
-
-def make_linear(samples: int) -> ScoreFunction:
-    critic = LinearNetworkCritic(LQR, 5, np.array([0.1, 0.01]), 0.01, MINIBATCH)
-    leader = NetworkLinearLeader(
-        LinearRollout(LQR, EPISODES, NOISE), critic, samples, samples, 0.01
-    )
-    return ScoreFunction(
-        leader, HORIZON, EPISODES * HORIZON, 0.99, 0.95, BETA, None, MINIBATCH, influence_now=True
-    )
-
-
-def dense(number: int) -> tuple[Floats, Floats]:
-    nodes, weights = np.polynomial.hermite_e.hermegauss(number)
-    return nodes, weights / weights.sum()
-
-
-def literal_lqr(
-    run: int, batch: Transitions, critic: Any, answered: Floats, at: Floats, response: Any,
-    draws: list[tuple[int, int]], nodes: tuple[int, int],
-) -> tuple[Floats, Floats]:  # fmt: skip
-    """Spec section 3.5 with expectations over `nodes` points; critic(x, u, a)."""
-
-    def log_f_gradient(x: Floats, a: float) -> Floats:
-        gradient: Floats = (a - at[run] @ x) * x / NOISE[run] ** 2
-        return gradient
-
-    def v_f(x: Floats, a: float) -> float:
-        push = LQR.leader_matrix[:, 0] * (a - answered[run] @ x)
-        cost = x @ response.quadratic[run] @ x + 2 * x @ response.cross[run] @ push
-        return -float(cost + push @ response.noise[run] @ push + response.offset[run])
-
-    direct, indirect = np.zeros(2), np.zeros(2)
-    for episode, step in draws:
-        n = episode * HORIZON + step
-        x, a, u = (getattr(batch, name)[run, n] for name in FIELDS[:3])
-        z, w = dense(nodes[0])
-        base = sum(
-            wi * critic(x, u, at[run] @ x + NOISE[run] * zi) for zi, wi in zip(z, w, strict=True)
-        )
-        direct += (critic(x, u, a) - base) * log_f_gradient(x, a[0]) / len(draws)
-        push = LQR.leader_matrix[:, 0] * (a[0] - answered[run] @ x)
-        mean = -(response.state_gain[run] @ x + response.noise_gain[run] @ push)[0]
-        sd = np.sqrt(response.covariance[run, 0, 0])
-        z, w = dense(nodes[1])
-        base = sum(wi * critic(x, mean + sd * zi, a) for zi, wi in zip(z, w, strict=True))
-        influence = np.zeros(2)
-        for k in range(HORIZON - step):
-            y, c = batch.state[run, n + k], batch.leader_action[run, n + k, 0]
-            influence += 0.95**k * v_f(y, c) * log_f_gradient(y, c)
-        indirect += (critic(x, u, a) - base) * influence / BETA[run] / len(draws)
-    return direct, indirect
-
-
-def test_published_lqr_estimates_are_the_specification_s() -> None:
-    # So many draws behind the means over actions that these have no noise.
-    estimator, streams, draws = make_linear(10**24), Streams(SEEDS), Streams(SEEDS)
-    theta = np.random.default_rng(2).standard_normal((2, 2))
-    response = MaxEntropyLQR(LQR, BETA, leader_noise=NOISE).respond(theta)
-    memory = estimator.start(streams)
-    critic = leader_of(estimator).critic
-    rollout = Streams(SEEDS)
-    for update in range(2):
-        estimate = estimator.estimate(theta, response, memory, streams)
-        batch = leader_of(estimator).sample(theta, response, rollout, at_random=False)
-        moved = theta + 0.1 * np.random.default_rng(update).standard_normal(theta.shape)
-        assert estimate.again is not None
-        again = estimate.again(moved)
-        for place in (theta, moved):
-            uniforms = draws.uniforms("actor", (MINIBATCH, 2)).copy()
-            draws.normals("actor", (2, MINIBATCH))  # of the two means; they have no weight here
-            for run in range(2):
-
-                def q(x: Floats, u: Any, a: Any, run: int = run) -> float:
-                    rows = [np.reshape(part, (1, 1, -1)) for part in (x, u, a)]
-                    return float(critic.values(memory["critic"][run : run + 1], *rows)[0, 0])
-
-                pairs = literal_draws(uniforms[run], EPISODES)
-                arguments = (run, batch, q, theta, place, response, pairs)
-                parts = list(literal_lqr(*arguments, (3, 15)))
-                size = max(np.abs(part).max() for part in parts)
-                found = [estimate.direct[run], estimate.indirect[run]]
-                if place is moved:
-                    found, parts = [again[run]], [parts[0] + parts[1]]
-                for mine, theirs in zip(found, parts, strict=True):
-                    np.testing.assert_allclose(mine, theirs, rtol=0.0, atol=1e-9 * size)
-
-
-def test_the_means_over_lqr_actions_are_as_noisy_as_means_of_draws() -> None:
-    # Quadrature stands for means of n draws. Its own error, in units of their standard deviation,
-    # is rarely large, and the noise on top has their variance; both for critics that have learned.
-    problem = BilevelLQR.published()
-    critic = LinearNetworkCritic(problem, 5, np.full(4, 0.1), 0.01, MINIBATCH)
-    rollout = LinearRollout(problem, 4, np.full(4, 1e-3))
-    leader = NetworkLinearLeader(rollout, critic, 32, 256, 0.01)
-    streams = Streams(range(4))
-    theta = np.random.default_rng(0).standard_normal((4, 2))
-    response = MaxEntropyLQR(problem, np.full(4, 0.1)).respond(theta)
-    memory = leader.start(streams)
-    for _ in range(5):
-        batch = leader.sample(theta, response, streams, at_random=True)
-        leader.learn(theta, response, batch, batch, memory, streams)
-    number = 2001
-    nodes = np.linspace(-6.0, 6.0, number)
-    weights = stats.norm.pdf(nodes) / stats.norm.pdf(nodes).sum()
-    errors: list[float] = []
-    spreads: list[float] = []
-    for n in range(0, 400, 27):
-        drawn = batch.take(np.full((4, number), n))
-        x, a, u = (getattr(drawn, name) for name in FIELDS[:3])
-        mean = response.mean_action(problem, theta, x, a)
-        steps = np.sqrt(response.covariance[:, 0, 0])[:, None] * nodes
-        values = critic.values(memory["critic"], x, mean + steps[:, :, None], a)
-        exact = (weights * values).sum(axis=1, keepdims=True)
-        noise = np.sqrt((weights * np.square(values - exact)).sum(axis=1) / 256)
-        found = leader.follower_side_advantage(theta, response, drawn, x[..., 0], memory, streams)
-        error = found - critic.values(memory["critic"], x, u, a) + exact
-        alive = noise > 1e-9  # with this step size all of a critic's rectifiers may be off
-        errors += list(np.abs(error.mean(axis=1))[alive] / noise[alive])
-        spreads += list(error.std(axis=1)[alive] / noise[alive])
-    assert len(errors) > 20
-    assert np.median(spreads) == pytest.approx(1.0, abs=0.05)
-    assert np.median(errors) < 0.25
-    assert np.quantile(errors, 0.9) < 1.0

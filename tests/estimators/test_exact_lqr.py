@@ -13,28 +13,11 @@ from bilevelrl.estimators.exact_lqr import lqr_hypergradient, lqr_leader_return
 from bilevelrl.followers.max_entropy_lqr import MaxEntropyLQR
 from bilevelrl.followers.protocol import NotConverged
 from bilevelrl.problems.bilevel_lqr import BilevelLQR
+from tests.games import big_lqr
 
 Floats = NDArray[np.float64]
 PUBLISHED = BilevelLQR.published()
 BETA = 0.1
-
-
-def generic() -> BilevelLQR:
-    """4 states, 2 follower's and 3 leader's actions, no symmetry, a loud leader."""
-    rng = np.random.default_rng(4)
-    return BilevelLQR.published(
-        state_matrix=0.4 * rng.standard_normal((4, 4)),
-        follower_matrix=rng.standard_normal((4, 2)),
-        leader_matrix=rng.standard_normal((4, 3)),
-        state_cost=np.diag([1.0, 2.0, 0.5, 1.0]),
-        control_cost=((1.0, 0.2), (0.2, 0.5)),
-        target=(0.5, -0.3, 0.2, 0.0),
-        target_scale=(0.8, 1.0, 1.2, 0.9),
-        initial_state=(1.0, -1.0, 0.5, 0.2),
-        leader_reward_scale=2.0,
-        follower_discount=0.9,
-        leader_noise=0.4,
-    )
 
 
 #: Starts, the notebook's leader, the ridge, its cliff (J = 3e-18 and 2e-9 at the last two).
@@ -47,7 +30,7 @@ POINTS = np.array(
 GENERIC_POINTS = 0.4 * np.random.default_rng(1).standard_normal((2, 12))
 PROBLEMS = pytest.mark.parametrize(
     ("problem", "theta"),
-    [(PUBLISHED, POINTS), (generic(), GENERIC_POINTS)],
+    [(PUBLISHED, POINTS), (big_lqr(follower_discount=0.9, leader_noise=0.4), GENERIC_POINTS)],
     ids=["published", "generic"],
 )
 
@@ -119,7 +102,11 @@ def test_the_best_known_leader_is_a_stationary_maximum(
 
 @pytest.mark.parametrize(
     ("problem", "theta"),
-    [(PUBLISHED, POINTS[3:4]), (PUBLISHED, POINTS[2:3]), (generic(), GENERIC_POINTS[:1])],
+    [
+        (PUBLISHED, POINTS[3:4]),
+        (PUBLISHED, POINTS[2:3]),
+        (big_lqr(follower_discount=0.9, leader_noise=0.4), GENERIC_POINTS[:1]),
+    ],
     ids=["ridge", "notebook", "generic"],
 )
 def test_is_the_mean_of_simulated_returns(problem: BilevelLQR, theta: Floats) -> None:
@@ -248,7 +235,7 @@ def test_automatic_differentiation_agrees(
 
 
 def test_the_leader_s_noise_may_differ_between_runs() -> None:
-    problem, noise = generic(), np.array([0.2, 1.5])
+    problem, noise = big_lqr(follower_discount=0.9, leader_noise=0.4), np.array([0.2, 1.5])
     beta = np.full(2, BETA)
     options = {"discount": 0.99, "horizon": 100}
     found = lqr_hypergradient(problem, GENERIC_POINTS, beta, leader_noise=noise, **options)  # type: ignore[arg-type]
@@ -276,8 +263,16 @@ def test_a_given_response_is_used_and_not_solved_for_again() -> None:
 
 def test_the_first_reward_is_that_of_the_initial_state() -> None:
     theta, beta = GENERIC_POINTS, np.full(2, BETA)
-    once = lqr_leader_return(generic(), theta, beta, discount=0.5, horizon=1)
-    np.testing.assert_allclose(once, generic().leader_reward(generic().initial_state), rtol=1e-14)
+    once = lqr_leader_return(
+        big_lqr(follower_discount=0.9, leader_noise=0.4), theta, beta, discount=0.5, horizon=1
+    )
+    np.testing.assert_allclose(
+        once,
+        big_lqr(follower_discount=0.9, leader_noise=0.4).leader_reward(
+            big_lqr(follower_discount=0.9, leader_noise=0.4).initial_state
+        ),
+        rtol=1e-14,
+    )
 
 
 @PROBLEMS

@@ -12,29 +12,17 @@ from bilevelrl.followers.protocol import NotConverged
 from bilevelrl.problems.bilevel_lqr import BilevelLQR
 from bilevelrl.problems.closed_loop import closed_loop
 from bilevelrl.seeding import Streams
+from tests.games import big_lqr
 
 Floats = NDArray[np.float64]
 PUBLISHED = BilevelLQR.published()
 
 
-def generic() -> BilevelLQR:
-    """4 states, 2 follower's and 3 leader's actions, no symmetry, a loud leader."""
-    rng = np.random.default_rng(4)
-    return BilevelLQR.published(
-        state_matrix=0.4 * rng.standard_normal((4, 4)),
-        follower_matrix=rng.standard_normal((4, 2)),
-        leader_matrix=rng.standard_normal((4, 3)),
-        state_cost=np.diag([1.0, 2.0, 0.5, 1.0]),
-        control_cost=((1.0, 0.2), (0.2, 0.5)),
-        target=(0.5, -0.3, 0.2, 0.0),
-        target_scale=(0.8, 1.0, 1.2, 0.9),
-        initial_state=(1.0, -1.0, 0.5, 0.2),
-        follower_discount=0.9,
-        leader_noise=0.4,
-    )
-
-
-PROBLEMS = pytest.mark.parametrize("problem", [PUBLISHED, generic()], ids=["published", "generic"])
+PROBLEMS = pytest.mark.parametrize(
+    "problem",
+    [PUBLISHED, big_lqr(follower_discount=0.9, leader_noise=0.4)],
+    ids=["published", "generic"],
+)
 
 
 def leaders(problem: BilevelLQR, num_runs: int) -> tuple[Floats, Floats]:
@@ -237,7 +225,7 @@ def test_what_cannot_be_solved_is_refused() -> None:
 
 
 def test_the_leader_s_noise_shifts_the_value_and_nothing_else() -> None:
-    problem = generic()
+    problem = big_lqr(follower_discount=0.9, leader_noise=0.4)
     theta, temperature, quiet = answer(problem, 3)
     noise = np.array([0.4, 1.0, 2.0])
     loud = MaxEntropyLQR(problem, temperature, leader_noise=noise).respond(theta)

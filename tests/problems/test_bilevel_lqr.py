@@ -3,24 +3,9 @@ import pytest
 from numpy.typing import NDArray
 
 from bilevelrl.problems.bilevel_lqr import PUBLISHED, BilevelLQR, matrix_vector
+from tests.games import big_lqr
 
 Floats = NDArray[np.float64]
-
-
-def generic() -> BilevelLQR:
-    """4 states, 2 follower's and 3 leader's actions, no symmetry."""
-    rng = np.random.default_rng(4)
-    return BilevelLQR.published(
-        state_matrix=0.4 * rng.standard_normal((4, 4)),
-        follower_matrix=rng.standard_normal((4, 2)),
-        leader_matrix=rng.standard_normal((4, 3)),
-        state_cost=np.diag([1.0, 2.0, 0.5, 1.0]),
-        control_cost=((1.0, 0.2), (0.2, 0.5)),
-        target=(0.5, -0.3, 0.2, 0.0),
-        target_scale=(0.8, 1.0, 1.2, 0.9),
-        initial_state=(1.0, -1.0, 0.5, 0.2),
-        leader_reward_scale=2.0,
-    )
 
 
 def test_the_published_game_is_that_of_the_spec() -> None:
@@ -41,7 +26,7 @@ def test_the_published_game_is_that_of_the_spec() -> None:
 
 
 def test_the_game_is_linear_quadratic_in_any_dimension() -> None:
-    problem, rng = generic(), np.random.default_rng(0)
+    problem, rng = big_lqr(), np.random.default_rng(0)
     x, a, u = rng.standard_normal(4), rng.standard_normal(3), rng.standard_normal(2)
     after = problem.state_matrix @ x + problem.leader_matrix @ a + problem.follower_matrix @ u
     np.testing.assert_allclose(problem.transition(x, a, u), after, rtol=1e-13)
@@ -51,7 +36,7 @@ def test_the_game_is_linear_quadratic_in_any_dimension() -> None:
     assert problem.leader_reward(x) == pytest.approx(2.0 * np.exp(-0.5 * distance), rel=1e-13)
 
 
-@pytest.mark.parametrize("problem", [BilevelLQR.published(), generic()], ids=["2", "4"])
+@pytest.mark.parametrize("problem", [BilevelLQR.published(), big_lqr()], ids=["2", "4"])
 def test_leading_axes_broadcast_and_change_no_bit(problem: BilevelLQR) -> None:
     rng = np.random.default_rng(1)
     n, m = problem.follower_matrix.shape
@@ -82,7 +67,7 @@ def test_matrix_vector_is_the_matrix_product() -> None:
 
 
 def test_theta_is_the_gain_row_by_row() -> None:
-    problem = generic()
+    problem = big_lqr()
     theta = np.arange(24.0).reshape(2, 12)
     assert problem.num_parameters == 12
     np.testing.assert_array_equal(problem.gain(theta)[1], theta[1].reshape(3, 4))

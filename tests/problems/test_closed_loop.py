@@ -6,25 +6,10 @@ from numpy.typing import NDArray
 
 from bilevelrl.followers.linear_gaussian import LinearGaussianResponse
 from bilevelrl.followers.max_entropy_lqr import MaxEntropyLQR
-from bilevelrl.problems.bilevel_lqr import BilevelLQR
 from bilevelrl.problems.closed_loop import closed_loop, noise_of_runs, widened_target
+from tests.games import generic_lqr
 
 Floats = NDArray[np.float64]
-
-
-def generic() -> BilevelLQR:
-    """3 states, 2 follower's actions, 1 leader's action."""
-    rng = np.random.default_rng(6)
-    return BilevelLQR.published(
-        state_matrix=0.5 * rng.standard_normal((3, 3)),
-        follower_matrix=rng.standard_normal((3, 2)),
-        leader_matrix=rng.standard_normal((3, 1)),
-        state_cost=np.diag([1.0, 2.0, 0.5]),
-        control_cost=((1.0, 0.2), (0.2, 0.5)),
-        target=(0.5, -0.3, 0.2),
-        target_scale=(0.8, 1.0, 1.2),
-        initial_state=(1.0, -1.0, 0.5),
-    )
 
 
 @pytest.mark.parametrize("answers_another", [False, True])
@@ -33,7 +18,7 @@ def test_the_next_state_has_the_moments_that_the_two_policies_give_it(
 ) -> None:
     # One step by hand: x' is linear in (x, ξ, η) with a = K x + W ξ and u = mean(x, a) + L η, so
     # its coefficients are differences of `transition` at unit vectors.
-    problem, rng = generic(), np.random.default_rng(0)
+    problem, rng = generic_lqr(), np.random.default_rng(0)
     theta, noise = rng.standard_normal((4, 3)), np.array([0.1, 0.5, 1.0, 2.0])
     expected = rng.standard_normal((4, 3)) if answers_another else theta
     response = MaxEntropyLQR(problem, np.linspace(0.1, 2.0, 4)).respond(expected)
@@ -75,7 +60,7 @@ def test_the_next_state_has_the_moments_that_the_two_policies_give_it(
 
 
 def test_the_problem_s_noise_is_the_default_and_others_are_checked() -> None:
-    problem = generic()
+    problem = generic_lqr()
     np.testing.assert_array_equal(noise_of_runs(problem, None, 3), [1e-3, 1e-3, 1e-3])
     for wrong in (np.ones(2), np.array([1.0, 0.0, 1.0]), np.array([1.0, np.nan, 1.0])):
         with pytest.raises(ValueError, match="leader_noise must be 3 positive numbers"):

@@ -14,28 +14,13 @@ from bilevelrl.problems.closed_loop import closed_loop
 from bilevelrl.problems.linear_rollout import LinearRollout
 from bilevelrl.problems.transitions import Transitions
 from bilevelrl.seeding import Streams
+from tests.games import generic_lqr
 
 Floats = NDArray[np.float64]
 NOISE = np.array([0.3, 1.0])
 HORIZON = 6
 #: Of a test's smallest p value; seeds are fixed.
 LEVEL = 1e-4
-
-
-def generic() -> BilevelLQR:
-    """3 states, 2 follower's actions, 1 leader's action."""
-    rng = np.random.default_rng(6)
-    return BilevelLQR.published(
-        state_matrix=0.5 * rng.standard_normal((3, 3)),
-        follower_matrix=rng.standard_normal((3, 2)),
-        leader_matrix=rng.standard_normal((3, 1)),
-        state_cost=np.diag([1.0, 2.0, 0.5]),
-        control_cost=((1.0, 0.2), (0.2, 0.5)),
-        target=(0.5, -0.3, 0.2),
-        target_scale=(0.8, 1.0, 1.2),
-        initial_state=(1.0, -1.0, 0.5),
-        max_episode_steps=HORIZON,
-    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +37,8 @@ class Case:
 
 @pytest.fixture(scope="module")
 def case() -> Case:
-    problem, theta = generic(), 0.5 * np.random.default_rng(0).standard_normal((2, 3))
+    problem = generic_lqr(max_episode_steps=HORIZON, leader_reward_scale=1.0)
+    theta = 0.5 * np.random.default_rng(0).standard_normal((2, 3))
     temperature = np.array([0.1, 2.0])
     follower = MaxEntropyLQR(problem, temperature, leader_noise=NOISE)
     return Case(problem, theta, follower.respond(theta))

@@ -1,20 +1,18 @@
 """The discrete toy: from settings to leader, critic, follower and estimator."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bilevelrl.ascent import Adam, geometric_decay
+from bilevelrl.cells.acting_leader import num_episodes, score_function, training
 from bilevelrl.cells.protocol import Context, Training, per_run
 from bilevelrl.config import DiscreteToyParams, FollowerParams, GameSetting
 from bilevelrl.critics.game_critics import Bootstrap, ExpectedBackup, GameCritic, NetworkCritic
 from bilevelrl.estimators.acting_leader import ScoreFunction
 from bilevelrl.estimators.control_variate import ControlVariate
-from bilevelrl.estimators.exact import Exact
 from bilevelrl.estimators.finite_leader import FiniteLeader
-from bilevelrl.estimators.replay import Replay
-from bilevelrl.estimators.zero_order import ZeroOrder
 from bilevelrl.finite_game import FiniteGame
 from bilevelrl.followers.protocol import BestResponse
 from bilevelrl.followers.soft_q_iteration import (
@@ -87,48 +85,25 @@ def build(
     # A is the one state where the leader's action matters.
     shown = {PROBABILITY: (STATE_NAMES.index("A"), 1)}
     solved = FiniteGame(game, policy, follower, exact, discount, shown)
-    steps = shared.actor_steps or 1
-    decay = geometric_decay(shared.step_size_ratio, shared.num_updates * steps)
-    rule = Adam(per_run(settings, "step_size"), decay=decay)
-    if estimator == "exact":
-        return Training(solved, Exact(solved), rule)
-    if estimator == "zero_order":
-        return Training(solved, ZeroOrder(solved, per_run(settings, "radius")), rule)
-    return Training(solved, score_function(estimator, settings, solved), rule, steps)
+    return training(estimator, settings, solved, sampled)
 
 
-def score_function(
-    estimator: str, settings: Sequence[GameSetting], solved: FiniteGame
-) -> ScoreFunction:
+def sampled(estimator: str, settings: Sequence[GameSetting], solved: FiniteGame) -> ScoreFunction:
     """BC-HG, Naive-PGD or Bi-AC with the quirks of the runs' variant."""
     game, shared = solved.game, settings[0]
-    assert shared.env_steps_per_update is not None  # checked by config
-    episodes = shared.env_steps_per_update // game.max_episode_steps
     published = shared.variant == "published"
     leader = FiniteLeader(
         solved.policy,
-        GameRollout(game, episodes),
+        GameRollout(game, num_episodes(settings, game)),
         network_critic(estimator, settings, game) if published else ExpectedBackup(game),
         baseline="sampled_follower_action" if published else "state",
         follower_samples=shared.follower_samples,
         policy_rate=shared.target_rate or 1.0,
     )
     pairs = game.num_states * game.num_leader_actions
-    capacity = episodes * (shared.num_updates if estimator.endswith("_off") else 1)
-    return ScoreFunction(
-        leader,
-        game.max_episode_steps,
-        leader.rollout.env_steps,
-        game.leader_discount,
-        game.follower_discount,
-        per_run(settings, "temperature") if estimator == "bc_hg" else None,
-        replay=Replay(game.max_episode_steps, capacity) if capacity > episodes else None,
-        minibatch=shared.minibatch,
-        influence_now=published,
-        control=ControlVariate(pairs, pairs) if shared.control_variate else None,
-        random_updates=shared.random_updates or 0,
-        return_discount=solved.return_discount,
-    )
+    control = ControlVariate(pairs, pairs) if shared.control_variate else None
+    made = score_function(leader, estimator, settings, game, solved.return_discount)
+    return replace(made, control=control)
 
 
 def network_critic(estimator: str, settings: Sequence[GameSetting], game: MarkovGame) -> GameCritic:

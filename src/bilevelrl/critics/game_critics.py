@@ -205,17 +205,20 @@ class ExpectedBackup:
         memory: Memory,
         streams: Streams,
     ) -> None:
-        """Count the batch, then evaluate the current policies."""
+        """Evaluate the current policies on what is known of the game after the batch."""
         del stored, streams
+        transition, reward = self._model(batch, memory)
+        _back_up(
+            transition, reward, leader[0], follower, self.game.leader_discount, memory["values"]
+        )
+
+    def _model(self, batch: Transitions, memory: Memory) -> tuple[Floats, Floats]:
         place = (batch.state, batch.leader_action, batch.follower_action)
         runs = np.broadcast_to(np.arange(len(batch.reward))[:, None], batch.reward.shape)
         np.add.at(memory["seen"], (runs, *place, batch.next_state), 1.0)
         np.add.at(memory["earned"], (runs, *place), batch.reward)
         times = np.maximum(memory["seen"].sum(axis=-1), 1.0)
-        _back_up(
-            memory["seen"] / times[..., None], memory["earned"] / times, leader[0], follower,
-            self.game.leader_discount, memory["values"],
-        )  # fmt: skip
+        return memory["seen"] / times[..., None], memory["earned"] / times
 
     def action_values(self, memory: Memory) -> Floats:
         """Q_L by steps already made, shape (R, T, S, A, B)."""
@@ -223,38 +226,17 @@ class ExpectedBackup:
 
 
 @dataclass(frozen=True, eq=False)
-class ExactGameCritic:
+class ExactGameCritic(ExpectedBackup):
     """The same backups on the true model, for tests and studies.
 
     Attributes:
         game: the finite game.
     """
 
-    game: MarkovGame
-
-    def start(self, streams: Streams) -> Memory:
-        """Nothing computed yet."""
-        shape = self.game.transition.shape[:3]
-        return {"values": np.zeros((len(streams.seeds), self.game.max_episode_steps, *shape))}
-
-    def learn(
-        self,
-        stored: Transitions,
-        batch: Transitions,
-        leader: tuple[Floats, Floats],
-        follower: Floats,
-        memory: Memory,
-        streams: Streams,
-    ) -> None:
-        """Evaluate the current policies."""
-        del stored, batch, streams
-        game, runs = self.game, len(follower)
-        _back_up(
+    def _model(self, batch: Transitions, memory: Memory) -> tuple[Floats, Floats]:
+        del memory
+        game, runs = self.game, len(batch.reward)
+        return (
             np.broadcast_to(game.transition, (runs, *game.transition.shape)),
             np.broadcast_to(game.leader_reward, (runs, *game.leader_reward.shape)),
-            leader[0], follower, game.leader_discount, memory["values"],
-        )  # fmt: skip
-
-    def action_values(self, memory: Memory) -> Floats:
-        """Q_L by steps already made, shape (R, T, S, A, B)."""
-        return memory["values"]
+        )

@@ -82,12 +82,6 @@ class ActingLeader(Protocol[Response_contra]):
         """ψ, in P coordinates that depend on the family, at every transition, shape (R, N, P)."""
         ...
 
-    def expected_sensitivity(
-        self, theta: Floats, response: Response_contra, batch: Transitions, memory: Memory
-    ) -> Floats:
-        """E[∇_θ Q_F | s, a, b] - E[∇_θ Q_F | s, a], if the leader can tell, shape (R, N, P)."""
-        ...
-
     def from_coordinates(self, theta: Floats, coordinates: Floats) -> Floats:
         """A sum of sensitivities (R, P) as a gradient, shape (R, D)."""
         ...
@@ -100,6 +94,16 @@ class ActingLeader(Protocol[Response_contra]):
         self, theta: Floats, state: NDArray[Any], action: NDArray[Any], weights: Floats
     ) -> Floats:
         """Σ_k w_k ∇_θ log f_θ(a_k | s_k), shape (R, D), for weights (R, n)."""
+        ...
+
+
+class SensitivityModel(Protocol[Response_contra]):
+    """A leader that can tell what its samples of the sensitivity would average to."""
+
+    def expected_sensitivity(
+        self, theta: Floats, response: Response_contra, batch: Transitions, memory: Memory
+    ) -> Floats:
+        """E[∇_θ Q_F | s, a, b] - E[∇_θ Q_F | s, a], shape (R, N, P)."""
         ...
 
 
@@ -121,8 +125,7 @@ class ScoreFunction:
         influence_now: the sensitivity starts at the same step, which only adds noise (released
             code), instead of the next one.
         control: baseline of the follower's side, see `control_variate`; None has none.
-        expected_sensitivity: the leader supplies E[∇_θ Q_F | s, a, b], centred over b, so that no
-            trace and no control variate is needed.
+        expectation: takes the place of the trace and of the control variate; None samples.
         random_updates: first updates with a leader that acts at random.
         return_discount: of `Estimate.leader_return_sampled`.
     """
@@ -137,7 +140,7 @@ class ScoreFunction:
     minibatch: int | None = None
     influence_now: bool = False
     control: ControlVariate | None = None
-    expected_sensitivity: bool = False
+    expectation: SensitivityModel[Any] | None = None
     random_updates: int = 0
     return_discount: float = 1.0
 
@@ -191,8 +194,8 @@ class ScoreFunction:
             return direct, np.zeros_like(direct)
         benefit = leader.follower_side_advantage(theta, response, drawn, time, memory, streams)
         injection = _scatter(index, weight * benefit, stored.reward.shape)
-        if self.expected_sensitivity:
-            expected = leader.expected_sensitivity(theta, response, stored, memory)
+        if self.expectation is not None:
+            expected = self.expectation.expected_sensitivity(theta, response, stored, memory)
             coordinates = (injection[:, :, None] * expected).sum(axis=1)
             indirect = leader.from_coordinates(theta, coordinates)
             return direct, indirect / self.temperature[:, None]

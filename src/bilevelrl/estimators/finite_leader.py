@@ -136,12 +136,6 @@ class FiniteLeader:
         rows: Floats = np.eye(self.rollout.game.num_states * actions)[pair]
         return rows
 
-    def expected_sensitivity(
-        self, theta: Floats, response: BestResponse, batch: Transitions, memory: Memory
-    ) -> Floats:
-        """Not known here."""
-        raise NotImplementedError("expected_sensitivity needs a model of the sensitivity")
-
     def from_coordinates(self, theta: Floats, coordinates: Floats) -> Floats:
         """A flat table of weights (R, S A) as a gradient, shape (R, D)."""
         game = self.rollout.game

@@ -157,12 +157,6 @@ class NetworkLinearLeader:
         weighted: Floats = value[:, :, None] * score
         return weighted
 
-    def expected_sensitivity(
-        self, theta: Floats, response: LinearGaussianResponse, batch: Transitions, memory: Memory
-    ) -> Floats:
-        """Not known here."""
-        raise NotImplementedError("expected_sensitivity needs a model of the sensitivity")
-
     def from_coordinates(self, theta: Floats, coordinates: Floats) -> Floats:
         """Sensitivities are gradients already."""
         del theta

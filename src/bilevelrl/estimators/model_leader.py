@@ -30,7 +30,7 @@ Form = Literal["score", "pathwise"]
 
 @dataclass(frozen=True, eq=False)
 class ModelLeader:
-    """Implements `acting_leader.ActingLeader` for a scalar leader action and whole batches.
+    """An `ActingLeader` and `SensitivityModel` for a scalar leader action and whole batches.
 
     Attributes:
         rollout: simulator; knows the problem and the leader's noise.
