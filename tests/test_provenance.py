@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 from bilevelrl import provenance
-from bilevelrl.chunks import MODULES
+from bilevelrl.cells.registry import MODULES
 from bilevelrl.provenance import PACKAGE, code_digest, imported_modules, source_closure
 
 CONFIG = {
     "config/__init__.py", "config/blocks.py", "config/families.py", "config/games.py",
     "config/params.py", "config/settings.py", "config/tuning.py", "config/validation.py",
+    "cells/registry.py",
 }  # fmt: skip
 #: What the worker runs for every problem, besides.
 SHARED = {
@@ -52,7 +53,9 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def digest(
-    *modules: str, problem: str = "four_rooms", values: tuple[str, ...] = ("config",)
+    *modules: str,
+    problem: str = "four_rooms",
+    values: tuple[str, ...] = ("config", "cells.registry"),
 ) -> str:
     chosen = modules or ("chunks", MODULES[problem])
     return code_digest.__wrapped__(*chosen, values=values)  # past its cache

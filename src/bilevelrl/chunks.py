@@ -1,20 +1,19 @@
 """What one worker computes: runs that train together, from settings to arrays.
 
 Everything here and below can change a result, and is therefore part of every run's key. What only
-one family of problems uses is part of the keys of that family alone: `MODULES` names it, and no
-other module does.
+one family of problems uses is part of the keys of that family alone: `cells.registry` names it, and
+no other module does.
 """
 
 import importlib
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bilevelrl.cells.protocol import Context, Family
+from bilevelrl.cells.registry import MODULES
 from bilevelrl.config import Setting
 from bilevelrl.provenance import code_digest
 from bilevelrl.seeding import Streams
@@ -22,15 +21,6 @@ from bilevelrl.training import train
 
 #: Prefix of the coordinates in a run's arrays.
 COORDINATE = "coordinate "
-#: Module that builds the runs of a problem, below the package.
-MODULES: Mapping[str, str] = MappingProxyType(
-    {
-        "four_rooms": "cells.four_rooms",
-        "discrete_toy_r1": "cells.discrete_toy",
-        "discrete_toy_r2": "cells.discrete_toy",
-        "bilevel_lqr": "cells.bilevel_lqr",
-    }
-)
 
 
 @dataclass(frozen=True)
@@ -60,7 +50,7 @@ def family(problem: str) -> Family:
 
 def family_digest(problem: str) -> str:
     """Digest of all code that can change a run of the problem."""
-    return code_digest("chunks", MODULES[problem], values=("config",))
+    return code_digest("chunks", MODULES[problem], values=("config", "cells.registry"))
 
 
 def train_chunk(chunk: Chunk) -> list[dict[str, NDArray[np.float64]]]:

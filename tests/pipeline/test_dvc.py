@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from bilevelrl.chunks import MODULES
+from bilevelrl.cells.registry import MODULES
 from bilevelrl.config import FAMILIES, Params
 from bilevelrl.provenance import imported_modules, source_closure
 from pipeline.profile import SOURCES

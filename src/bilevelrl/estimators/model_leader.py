@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from bilevelrl.critics.linear_model import LeaderSlopes, LinearModelCritic
 from bilevelrl.estimators.protocol import Memory
 from bilevelrl.followers.linear_gaussian import LinearGaussianResponse
-from bilevelrl.followers.max_entropy_lqr import discounted_sum
+from bilevelrl.followers.riccati import discounted_sum
 from bilevelrl.problems.bilevel_lqr import matrix_vector
 from bilevelrl.problems.linear_rollout import LinearRollout, linear_score
 from bilevelrl.problems.transitions import Transitions
