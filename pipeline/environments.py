@@ -2,7 +2,8 @@
 
 Reads:  params.yaml (problems, environments and leaders of <problem>, followers).
 Writes: data/environments/<problem>/{model.npz, best_theta.npz, starts.csv, metadata.json}; of the
-        games also landscape.csv, and of bilevel_lqr {simulations,returns}.csv.
+        games also landscape.csv, of bilevel_lqr {simulations,returns}.csv, and of thermal_control
+        {designs,random_search}.csv.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from bilevelrl.config import Params, read_params
 from bilevelrl.lqr_landscape import PAPER_GAINS, LqrLandscape
 from bilevelrl.records import START_COLUMNS, write_csv, write_json
 from bilevelrl.search import best_known, leader_return_at
+from bilevelrl.thermal_landscape import ThermalLandscape
 from bilevelrl.toy_landscape import ToyLandscape
 from pipeline.stage import run_stage
 
@@ -136,11 +138,44 @@ def bilevel_lqr(params: Params, problem_name: str, folder: Path) -> Written:
     return entries, best_theta, starts, asdict(landscape.problem)
 
 
+def thermal_control(params: Params, problem_name: str, folder: Path) -> Written:
+    """Exact ascent from many starts, named designs, and random ones."""
+    constants, search = params.problems.of(problem_name), params.environments.of(problem_name)
+    entries, best_theta, starts = [], {}, []
+    for temperature in search.temperatures:
+        landscape = ThermalLandscape(constants, params.followers, temperature)
+        first, best, highest = landscape.climb(search)
+        top = int(np.argmax(highest))
+        initial = float(landscape.returns(np.zeros_like(first[:1]))[0])
+        for variant in ("published", "corrected", "improved"):  # one problem, one follower
+            best_theta[f"{variant}_{temperature}"] = best[top]
+            entries.append(
+                {
+                    "variant": variant,
+                    "temperature": temperature,
+                    "initial_return": initial,
+                    "charge_nothing_return": None,
+                    "best_known": float(highest[top]),
+                    "best_known_start": f"random {top}",
+                    "num_starts": search.starts,
+                }
+            )
+            starts += [
+                (problem_name, variant, temperature, f"spread {search.spread:g}", f"{i}", value)
+                for i, value in enumerate(highest)
+            ]
+        if temperature == search.temperatures[0]:
+            write_csv(folder / "designs.csv", landscape.designs(best[top]))
+            write_csv(folder / "random_search.csv", landscape.random_search(search))
+    return entries, best_theta, starts, asdict(landscape.problem)
+
+
 WRITERS: dict[str, Callable[[Params, str, Path], Written]] = {
     "four_rooms": four_rooms,
     "discrete_toy_r1": discrete_toy,
     "discrete_toy_r2": discrete_toy,
     "bilevel_lqr": bilevel_lqr,
+    "thermal_control": thermal_control,
 }
 
 

@@ -3,7 +3,7 @@
 Reads:  data/grid.json, and of the cells it lists only: data/leaders, data/environments,
         data/gradients; reference; params.yaml (evaluate, problems, followers).
 Writes: results/{summary,curves,against_published,curve_agreement,published_updates,exact_ascent,
-        improvement,gradients}.csv, results/plots/, results/metrics.json,
+        improvement,gradients,directions}.csv, results/plots/, results/metrics.json,
         data/evaluate/{learning_curves,trajectories,penalty_maps}.parquet.
 """
 
@@ -41,7 +41,7 @@ def main(params: Params, root: Path = Path()) -> None:
     published = reference.read_references(root / "reference", inputs.problems_of(grid))
     scores, curves, maps, places, points = [], [], [], [], []
     for cell in inputs.read_cells(grid, data / "leaders"):
-        scores.append(run_scores(cell.curves, baselines, params.evaluate))
+        scores.append(run_scores(cell.curves, baselines, params.evaluate, cell.coordinates))
         curves.append(learning_curves(cell.curves, params.evaluate))
         places.append(main_trajectories(cell))
         points.append(
@@ -71,6 +71,7 @@ def main(params: Params, root: Path = Path()) -> None:
     write_csv(results / "exact_ascent.csv", start_table(starts, baselines, params.evaluate))
     write_csv(results / "improvement.csv", improvement_table(concatenate(scores), params.evaluate))
     write_csv(results / "gradients.csv", inputs.read_gradients(data / "gradients", grid))
+    write_csv(results / "directions.csv", inputs.read_directions(data / "gradients", grid))
     write_parquet(
         data / "evaluate" / "learning_curves.parquet", concatenate(curves), LEARNING_CURVE_COLUMNS
     )

@@ -18,6 +18,7 @@ from bilevelrl.config import Params, read_params
 from bilevelrl.convergence import best_response, convergence
 from bilevelrl.lqr_landscape import LqrLandscape
 from bilevelrl.records import concatenate, read_json, write_csv, write_json
+from bilevelrl.thermal_landscape import ThermalLandscape
 from bilevelrl.toy_landscape import ToyLandscape
 from pipeline.stage import run_stage
 
@@ -76,11 +77,31 @@ def bilevel_lqr(params: Params, problem_name: str, variant: str, temperature: fl
     return {name: getattr(answer, name)[0] for name in names}, found, curve
 
 
+def thermal_control(params: Params, problem_name: str, variant: str, temperature: float) -> Solved:
+    """Solve against θ = 0."""
+    del variant
+    constants = params.problems.of(problem_name)
+    landscape = ThermalLandscape(constants, params.followers, temperature)
+    theta = np.zeros((1, landscape.problem.num_parameters))
+    answer = landscape.follower(1).respond(theta)
+    spread = landscape.problem.initial_deviation**2 * np.trace(answer.quadratic[0])
+    found = {
+        "accuracy": float(answer.accuracy[0]),
+        "iterations": int(answer.iterations[0]),
+        "start_value": -float(spread + answer.offset[0]),  # its mean over starts
+    }
+    row = ("doubling", found["iterations"], found["accuracy"], 0.0)
+    curve = pd.DataFrame([row], columns=["solver", "iteration", "accuracy", "kl"])
+    names = ("gain", "covariance", "quadratic", "offset")
+    return {name: getattr(answer, name)[0] for name in names}, found, curve
+
+
 SOLVERS: dict[str, Callable[[Params, str, str, float], Solved]] = {
     "four_rooms": four_rooms,
     "discrete_toy_r1": discrete_toy,
     "discrete_toy_r2": discrete_toy,
     "bilevel_lqr": bilevel_lqr,
+    "thermal_control": thermal_control,
 }
 
 

@@ -2,7 +2,8 @@
 
 Reads:  params.yaml (problems, leaders and gradients of <problem>, followers); the best known θ from
         data/environments/<problem>.
-Writes: data/gradients/<problem>.parquet, columns `records.GRADIENT_COLUMNS`.
+Writes: data/gradients/<problem>/quality.parquet, columns `records.GRADIENT_COLUMNS`; of
+        thermal_control also directions.csv.
 """
 
 import argparse
@@ -18,7 +19,10 @@ from bilevelrl.evaluation.gradient_quality import gradient_row
 from bilevelrl.game_gradients import LADDERS, GameStudy
 from bilevelrl.game_gradients import replicate_all as replicate_games
 from bilevelrl.gradients import Study, replicate_all
-from bilevelrl.records import GRADIENT_COLUMNS, read_array, write_parquet
+from bilevelrl.records import GRADIENT_COLUMNS, read_array, write_csv, write_parquet
+from bilevelrl.thermal_gradients import PROBLEM as THERMAL_CONTROL
+from bilevelrl.thermal_gradients import ThermalStudy, directions
+from bilevelrl.thermal_gradients import replicate_all as replicate_thermal
 from pipeline.stage import run_stage
 
 Floats = NDArray[np.float64]
@@ -26,8 +30,11 @@ Floats = NDArray[np.float64]
 
 def replications(
     params: Params, problem_name: str, data: Path
-) -> Iterator[tuple[Study | GameStudy, Floats, Floats]]:
+) -> Iterator[tuple[Study | GameStudy | ThermalStudy, Floats, Floats]]:
     """(study, estimates, exact hypergradient) of everything that is asked of a problem."""
+    if problem_name == THERMAL_CONTROL:
+        yield from replicate_thermal(params)
+        return
     if problem_name in LADDERS:
         yield from replicate_games(params, problem_name)
         return
@@ -52,8 +59,10 @@ def main(problem_name: str, data: Path = Path("data")) -> None:
         )
         for study, estimates, exact in replications(params, problem_name, data)
     ]
-    table = pd.DataFrame(rows)
-    write_parquet(data / "gradients" / f"{problem_name}.parquet", table, GRADIENT_COLUMNS)
+    folder = data / "gradients" / problem_name
+    write_parquet(folder / "quality.parquet", pd.DataFrame(rows), GRADIENT_COLUMNS)
+    if problem_name == THERMAL_CONTROL:
+        write_csv(folder / "directions.csv", directions(params))
 
 
 if __name__ == "__main__":

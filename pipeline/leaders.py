@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bilevelrl.config import Params, read_params
 from bilevelrl.execution import ResultCache, work_folder
-from bilevelrl.leaders import train_cell
+from bilevelrl.leaders import train_cell, unstable_runs
 from bilevelrl.records import CorruptRecord, read_json
 from bilevelrl.tracking import Tracker, sync_cell
 from pipeline.attachments import attach_penalty_map
@@ -38,6 +38,8 @@ def main(problem: str, estimator: str, data: Path = Path("data")) -> None:
     check_follower(params, data / "followers" / problem / "accuracy.json")
     cell = train_cell(params, problem, estimator, ResultCache(work_folder() / "runs"))
     cell.write(data / "leaders" / problem / estimator)
+    for line in unstable_runs(cell):
+        print(line)
     sync_cell(Tracker.here(Path.cwd(), "leaders"), cell, attach_penalty_map)
 
 

@@ -1,29 +1,20 @@
-"""params.yaml: what is refused and how it is said; what is shipped and where it comes from."""
+"""params.yaml: what is refused and how it is said."""
 
 import copy
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 import yaml
 
 from bilevelrl.config import (
-    FAMILIES,
     ConfigError,
-    FourRoomsSetting,
-    GameSetting,
     Params,
-    Setting,
-    TuningParams,
     read_params,
     read_tuning_params,
 )
-from bilevelrl.config.families import expand
-from bilevelrl.tuning import HYPERPARAMETERS, choose
-from pipeline.profile import merge
 
 ROOT = Path(__file__).parents[1]
 Content = dict[str, Any]
@@ -35,7 +26,10 @@ TRUNCATED = "cells.four_rooms.bc_hg.truncated"
 ALL_ESTIMATORS = (
     r"\['bc_hg', 'exact', 'hpgd_mc', 'hpgd_oracle', 'hpgd_sa', 'naive', 'sobirl', 'zero_order'\]"
 )
-ALL_PROBLEMS = r"\['bilevel_lqr', 'discrete_toy_r1', 'discrete_toy_r2', 'four_rooms'\]"
+ALL_PROBLEMS = (
+    r"\['bilevel_lqr', 'discrete_toy_r1', 'discrete_toy_r2', 'four_rooms', 'thermal_control'\]"
+)
+THERMAL = "cells.thermal_control.bc_hg"
 NAN, INFINITY = float("nan"), float("inf")
 
 
@@ -167,6 +161,16 @@ def test_an_unknown_key_is_named_with_those_that_are_allowed(
         (f"{TRUNCATED}.start", ..., r"start = None .* follower = truncated: set it for 'trunc"),
         (f"{ENTRY}.start", "carry", r"start = carry .* follower = exact: .* only there"),
         (f"{ENTRY}.follower", "truncated", r"policy_iterations = None .* follower = truncated"),
+        (
+            "cells.bilevel_lqr.bc_hg.improved.env_steps_per_update",
+            450,
+            r"env_steps_per_update = 450 must be a multiple of .*bilevel_lqr.max_episode_steps = 1",
+        ),
+        (f"{THERMAL}.published.critic", "network", r"critic_steps = None .* critic = network"),
+        (f"{THERMAL}.published.critic", "linear", r"critic = 'linear': .*'quadratic' or 'network'"),
+        (f"{THERMAL}.improved_1000.momentum", 1.0, r"momentum = 1.0: .*less than 1"),
+        (f"{THERMAL}.improved_1000.sensitivity", ..., r"bc_hg also needs \['sensitivity'\]"),
+        (f"{THERMAL}.published.sensitivity", "expected", r"sensitivity = 'expected': unknown key"),
         # keys that an estimator needs or does not have
         (f"{ENTRY}.critic_step_size", ..., r"bc_hg also needs \['critic_step_size'\]"),
         (f"{ENTRY}.temperature", ..., r"bc_hg.published_100: temperature is missing"),
@@ -331,205 +335,3 @@ def test_tuning_parameters_are_checked_before_the_search_starts(
     with pytest.raises(ConfigError, match=expected) as caught:
         read_tuning_params(path)
     assert "\n" not in str(caught.value)
-
-
-# What is shipped.
-
-
-def profile_names() -> list[str]:
-    return sorted(path.stem for path in (ROOT / "profiles").glob("*.yaml"))
-
-
-def shipped_params() -> Iterator[tuple[str, Params]]:
-    """params.yaml, and what each profile makes of it."""
-    base = load("params.yaml")
-    yield "params.yaml", Params.model_validate(base)
-    for name in profile_names():
-        content = merge(base, load(f"profiles/{name}.yaml"))
-        yield f"profiles/{name}.yaml", Params.model_validate(content)
-
-
-def shipped_settings() -> Iterator[tuple[str, str, str, Setting]]:
-    """(file, problem, estimator, setting) of everything that is trained."""
-    for file, params in shipped_params():
-        for item in params.grid.values():
-            for setting in params.settings(item.problem, item.estimator):
-                yield file, item.problem, item.estimator, setting
-
-
-def test_the_shipped_parameters_are_valid(read: Read, shipped: Content) -> None:
-    assert read(shipped) == read_params(ROOT / "params.yaml")
-
-
-def test_the_promised_profiles_are_shipped() -> None:
-    assert {"paper", "smoke"} <= set(profile_names())
-
-
-@pytest.mark.parametrize("name", profile_names())
-def test_each_profile_is_valid_and_a_difference(read: Read, shipped: Content, name: str) -> None:
-    merged = merge(shipped, load(f"profiles/{name}.yaml"))
-    assert merged != shipped
-    params = read(merged)
-    for item in params.grid.values():
-        assert params.settings(item.problem, item.estimator)
-
-
-@pytest.mark.parametrize("name", profile_names())
-def test_a_profile_removes_only_what_is_there(shipped: Content, name: str) -> None:
-    # null removes a key; a misspelt one would remove nothing, and say nothing.
-    def removed(difference: Content, base: Content, path: str) -> Iterator[str]:
-        for key, value in difference.items():
-            if value is None and key not in base:
-                yield f"{path}{key}"
-            elif isinstance(value, dict) and isinstance(base.get(key), dict):
-                yield from removed(value, base[key], f"{path}{key}.")
-
-    assert not [*removed(load(f"profiles/{name}.yaml"), shipped, "")]
-
-
-def test_reported_seeds_are_disjoint_from_those_of_tuning() -> None:
-    tuning = read_tuning_params(ROOT / "tuning" / "params.yaml")
-    tuned = {*range(tuning.first_seed, tuning.first_seed + tuning.num_seeds)}
-    for _, _, _, setting in shipped_settings():
-        assert tuned.isdisjoint(setting.seeds)
-    for _, params in shipped_params():
-        reported = {params.environments.four_rooms.seed}
-        reported.add(params.gradients.four_rooms.trajectory_seed)
-        for problem in FAMILIES:
-            study = params.gradients.of(problem)
-            reported |= {*range(study.first_seed, study.first_seed + study.replicates)}
-        assert tuned.isdisjoint(reported)
-
-
-def test_tuning_covers_the_conditions_under_which_the_grid_runs() -> None:
-    tuning = read_tuning_params(ROOT / "tuning" / "params.yaml")
-    assert {*load("params.yaml")["grid"]} <= {*tuning.grid}
-    for name in tuning.grid:
-        assert tuning.settings(name)
-
-
-#: The authors' final checkpoints, for the published variant: (η, α) by estimator, temperature and
-#: transitions per update. Source: specs/four_rooms.md section 9.3, "Best (eta, alpha)"; at
-#: (bc_hg, .003, 400) the checkpoint and the published figure differ; (hpgd_sa, .001, 100) is the
-#: published run of section 9.4. None: not a hyper-parameter of the estimator, or "any".
-PAPER: dict[tuple[str, float, int], list[tuple[float | None, float | None]]] = {
-    ("bc_hg", 0.001, 100): [(0.1, 0.3)],
-    ("bc_hg", 0.001, 400): [(0.5, 0.5)],
-    ("bc_hg", 0.001, 1000): [(0.5, 0.7)],
-    ("bc_hg", 0.003, 100): [(0.05, 0.5)],
-    ("bc_hg", 0.003, 400): [(0.1, 1.0), (0.5, 0.5)],
-    ("bc_hg", 0.003, 1000): [(0.5, 0.7)],
-    ("hpgd_mc", 0.001, 100): [(0.1, None)],
-    ("hpgd_mc", 0.001, 400): [(0.1, None)],
-    ("hpgd_mc", 0.001, 1000): [(0.05, None)],
-    ("hpgd_mc", 0.003, 100): [(0.01, None)],
-    ("hpgd_mc", 0.003, 400): [(0.1, None)],
-    ("hpgd_mc", 0.003, 1000): [(0.05, None)],
-    ("hpgd_sa", 0.001, 100): [(0.5, 0.9)],
-    ("hpgd_sa", 0.003, 100): [(0.05, 0.9)],
-    ("hpgd_sa", 0.003, 400): [(0.5, 0.1)],
-    ("hpgd_sa", 0.003, 1000): [(None, None)],
-    ("hpgd_oracle", 0.001, 100): [(0.05, None)],
-    ("hpgd_oracle", 0.001, 400): [(0.05, None)],
-    ("hpgd_oracle", 0.001, 1000): [(0.05, None)],
-    ("hpgd_oracle", 0.003, 100): [(0.05, None)],
-    ("hpgd_oracle", 0.003, 400): [(0.05, None)],
-    ("hpgd_oracle", 0.003, 1000): [(0.05, None)],
-}
-ALWAYS_HALF = ("naive", "sobirl")  # "baseline/sobirl η = .5 always"
-
-
-#: Actor and critic steps (M, C) of the released configurations, specs/markov_game.md section 5.1.
-PAPER_STEPS: dict[tuple[str, str], tuple[int, int]] = {
-    ("discrete_toy_r1", "bc_hg"): (10, 1),
-    ("discrete_toy_r1", "naive_on"): (2, 20),
-    ("discrete_toy_r1", "naive_off"): (5, 1),
-    ("discrete_toy_r1", "bi_ac_on"): (2, 10),
-    ("discrete_toy_r1", "bi_ac_off"): (5, 1),
-    ("discrete_toy_r2", "bc_hg"): (1, 1),
-    ("discrete_toy_r2", "naive_on"): (1, 20),
-    ("discrete_toy_r2", "naive_off"): (1, 10),
-    ("discrete_toy_r2", "bi_ac_on"): (1, 5),
-    ("discrete_toy_r2", "bi_ac_off"): (1, 5),
-    ("bilevel_lqr", "bc_hg"): (10, 5),
-    ("bilevel_lqr", "naive_on"): (10, 5),
-    ("bilevel_lqr", "naive_off"): (2, 5),
-}
-
-
-def is_from_the_paper(problem: str, estimator: str, setting: Setting) -> bool:
-    if isinstance(setting, GameSetting):
-        steps = (setting.actor_steps, setting.critic_steps)
-        published = setting.variant == "published"
-        return published and steps == PAPER_STEPS.get((problem, estimator))
-    assert isinstance(setting, FourRoomsSetting)
-    if setting.variant != "published" or setting.oracle_steps_per_update not in (None, 10_000):
-        return False
-    if estimator in ALWAYS_HALF:
-        return setting.step_size == 0.5
-    own = (setting.step_size, setting.critic_step_size)
-    key = (estimator, setting.temperature, setting.env_steps_per_update or 0)
-    return any(
-        all(listed in (None, mine) for listed, mine in zip(candidate, own, strict=True))
-        for candidate in PAPER.get(key, [])
-    )
-
-
-def conditions_of(entry: Content) -> tuple[Any, ...]:
-    return tuple(entry.get(k) for k in ("variant", "temperature", "env_steps_per_update"))
-
-
-def hyperparameters_of(entry: Content) -> Content:
-    return {key: entry[key] for key in HYPERPARAMETERS if entry.get(key) is not None}
-
-
-def test_every_shipped_setting_is_the_papers_or_the_tuned_one() -> None:
-    tuned = {
-        (problem, estimator, *conditions_of(entry)): hyperparameters_of(entry)
-        for problem, estimators in load("tuning/chosen.yaml")["cells"].items()
-        for estimator, entries in estimators.items()
-        for entry in entries.values()
-    }
-    untraceable = set()
-    for file, problem, estimator, setting in shipped_settings():
-        entry = setting.model_dump()
-        key = (problem, estimator, *conditions_of(entry))
-        shipped = hyperparameters_of(entry)
-        if not is_from_the_paper(problem, estimator, setting) and shipped != tuned.get(key):
-            untraceable.add(f"{file}: {key} has {shipped}, tuned: {tuned.get(key)}")
-    assert not sorted(untraceable)
-
-
-@pytest.mark.parametrize("file", ["params.yaml", "profiles/paper.yaml"])
-def test_every_shipped_entry_says_where_it_comes_from(file: str) -> None:
-    content = load(file)
-    params = dict(shipped_params())[file]
-    lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
-    said = [
-        found[1] for line in lines if (found := re.search(r"\} # (paper|tuned|ablation)$", line))
-    ]
-    known = []
-    for problem, estimators in content["cells"].items():
-        for estimator, entries in estimators.items():
-            for entry in filter(None, entries.values()):
-                setting = expand(entry, problem, estimator, params.shared(problem), "")[0]
-                paper = is_from_the_paper(problem, estimator, setting)
-                known.append("ablation" if "study" in entry else "paper" if paper else "tuned")
-    assert said == known
-
-
-def tuning_params() -> TuningParams:
-    return read_tuning_params(ROOT / "tuning" / "params.yaml")
-
-
-@pytest.mark.parametrize("name", sorted(tuning_params().grid))
-def test_the_tuned_settings_are_the_best_rows_of_the_search(name: str) -> None:
-    tuning, chosen = tuning_params(), load("tuning/chosen.yaml")
-    cell = tuning.grid[name]
-    table = pd.read_csv(ROOT / "tuning" / "results" / f"{name}.csv")
-    assert len(table) == len(tuning.settings(name))
-    assert set(table["seeds"]) == {tuning.num_seeds}
-    entries = chosen["cells"][cell.problem][cell.estimator]
-    assert choose(table).items() <= entries.items()
-    swept = table[[key for key in HYPERPARAMETERS if key in table]]
-    assert chosen["candidates"][name] == len(swept.drop_duplicates())

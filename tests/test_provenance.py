@@ -15,8 +15,8 @@ from bilevelrl.provenance import PACKAGE, code_digest, imported_modules, source_
 
 CONFIG = {
     "config/__init__.py", "config/blocks.py", "config/families.py", "config/games.py",
-    "config/params.py", "config/settings.py", "config/tuning.py", "config/validation.py",
-    "cells/registry.py",
+    "config/params.py", "config/settings.py", "config/thermal.py", "config/tuning.py",
+    "config/validation.py", "cells/registry.py",
 }  # fmt: skip
 #: What the worker runs for every problem, besides.
 SHARED = {

@@ -149,3 +149,30 @@ def _curve(identity: RunIdentity, arrays: Arrays) -> pd.DataFrame:
     fixed = {name: getattr(identity, name) for name in names}
     measured = {name: arrays[name] for name in CURVE_COLUMNS if name not in names}
     return pd.DataFrame(measured).assign(**fixed)[list(CURVE_COLUMNS)].astype(CURVE_COLUMNS)
+
+
+def unstable_runs(cell: Cell) -> list[str]:
+    """One line per run in whose recorded updates the closed loop was unstable: where it was worst.
+
+    Such runs are kept: `evaluation.run_scores` marks them.
+    """
+    key = ["variant", "setting", "seed"]
+    places = cell.coordinates
+    radius = places[(places["coordinate"] == "spectral_radius") & (places["value"] > 1.0)]
+    worst = radius.loc[radius.groupby(key)["value"].idxmax().sort_values()]
+    lines = []
+    for _, row in worst.iterrows():
+        same = (places[[*key, "update"]] == row[[*key, "update"]]).all(axis=1)
+        own = places[same].set_index("coordinate")["value"]
+        design = ", ".join(
+            f"{name} = {value:.3f}"
+            for name, value in own.items()
+            if str(name).startswith(("alpha", "beta"))
+        )
+        times = int((radius[key] == row[key]).all(axis=1).sum())
+        lines.append(
+            f"{row['problem']} {row['estimator']} {row['variant']} {row['setting']} seed "
+            f"{row['seed']}: closed loop unstable at {times} recorded updates, spectral radius "
+            f"{row['value']:.4f} at update {row['update']} with {design}"
+        )
+    return lines

@@ -63,6 +63,19 @@ GRADIENT_COLUMNS: dict[str, str] = {
     "cosine_mean": "float64",  # mean cosine of one estimate with dJ/dθ
     "cosine_of_mean": "float64",  # cosine of the mean estimate with dJ/dθ
 }
+#: What the step rule of the released code makes of estimates at θ = 0: one row per (estimator,
+#: variant, critic, group of parameters).
+DIRECTION_COLUMNS = (
+    "estimator", "variant", "critic", "group", "env_steps_per_update", "pairs",
+    "drift",  # mean component of the normalised update along (1, ..., 1) / sqrt(n)
+    "drift_error",  # its standard error
+    "direct_sd",  # root mean square over components of one estimate's standard deviation
+    "indirect_sd",
+    "indirect_mean",  # mean over components
+    "indirect_mean_error",
+    "estimate_norm",  # median over estimates
+    "cosine_total", "cosine_direct", "cosine_indirect",  # mean cosine with the exact parts
+)  # fmt: skip
 #: One row per start of the search for the best known J; `kind` groups starts.
 START_COLUMNS = ("problem", "variant", "temperature", "kind", "start", "leader_return")
 SUMMARY_COLUMNS = (

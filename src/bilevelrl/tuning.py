@@ -12,7 +12,7 @@ from bilevelrl.records import setting_string
 
 HYPERPARAMETERS = (
     "step_size", "critic_step_size", "oracle_steps_per_update", "radius", "actor_steps",
-    "critic_steps", "step_size_ratio",
+    "critic_steps", "step_size_ratio", "momentum", "sensitivity",
 )  # fmt: skip
 CONDITIONS = ("variant", "temperature", "env_steps_per_update", "num_envs")
 COUNTS = {

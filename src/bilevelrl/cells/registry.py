@@ -13,5 +13,6 @@ MODULES: Mapping[str, str] = MappingProxyType(
         "discrete_toy_r1": "cells.discrete_toy",
         "discrete_toy_r2": "cells.discrete_toy",
         "bilevel_lqr": "cells.bilevel_lqr",
+        "thermal_control": "cells.thermal_control",
     }
 )

@@ -24,7 +24,13 @@ from bilevelrl.config.games import (
     LinearGradientParams,
 )
 from bilevelrl.config.params import GridItem, Params, read_params
-from bilevelrl.config.settings import FourRoomsSetting, GameSetting, Setting
+from bilevelrl.config.settings import FourRoomsSetting, GameSetting, Setting, ThermalSetting
+from bilevelrl.config.thermal import (
+    ThermalControlParams,
+    ThermalGradientParams,
+    ThermalLeaders,
+    ThermalSearchParams,
+)
 from bilevelrl.config.tuning import TuningCell, TuningParams, read_tuning_params
 from bilevelrl.config.validation import ConfigError, Variant
 
@@ -51,6 +57,11 @@ __all__ = [
     "Runtime",
     "SearchParams",
     "Setting",
+    "ThermalControlParams",
+    "ThermalGradientParams",
+    "ThermalLeaders",
+    "ThermalSearchParams",
+    "ThermalSetting",
     "TuningCell",
     "TuningParams",
     "Variant",

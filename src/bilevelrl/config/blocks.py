@@ -101,7 +101,7 @@ class EvaluateParams(Block):
     confidence: Annotated[float, Field(gt=0.0, lt=1.0)]
     replicates: Annotated[int, Field(ge=10)]
     thresholds: tuple[Probability, ...] = Field(strict=False)
-    return_thresholds: dict[str, Annotated[tuple[Positive, ...], Field(strict=False)]]
+    return_thresholds: dict[str, Annotated[tuple[float, ...], Field(strict=False)]]
     stuck_radius: Positive
     published_updates: tuple[Count, ...] = Field(strict=False)
     final_fraction: Annotated[float, Field(gt=0.0, le=1.0)]

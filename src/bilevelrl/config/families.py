@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from bilevelrl.config.settings import FourRoomsSetting, GameSetting, Setting
+from bilevelrl.config.settings import FourRoomsSetting, GameSetting, Setting, ThermalSetting
 from bilevelrl.config.validation import ConfigError, unknown_key, validate
 
 _ANY = frozenset(
@@ -127,6 +127,32 @@ BILEVEL_LQR = Family(
         }
     ),
 )  # fmt: skip
+_CRITIC = frozenset({"critic", "critic_steps", "critic_step_size"})
+_SCORED = Keys(frozenset({"env_steps_per_update", "max_score_norm"}), _CRITIC)
+_SCORED_ACTIONS = Keys(_SCORED.required | {"follower_samples"}, _CRITIC)
+_BATCH = frozenset({"env_steps_per_update"})
+THERMAL_CONTROL = Family(
+    ThermalSetting,
+    frozenset(
+        {
+            "variant", "temperature", "step_size", "first_seed", "num_seeds", "num_updates",
+            "study", "initial_spread", "max_gradient_norm",
+        }
+    ),
+    _table(
+        {
+            ("bc_hg", "published"): _SCORED_ACTIONS,
+            ("hpgd_td", "published"): _SCORED_ACTIONS,
+            ("hpgd_mc", "published"): _SCORED,
+            ("naive", "published"): _SCORED,
+            ("bc_hg", "corrected"): Keys(_BATCH),
+            ("bc_hg", "improved"): Keys(_BATCH | {"sensitivity"}, frozenset({"momentum"})),
+            ("zero_order", "published"): Keys(frozenset({"radius"})),
+            ("exact", "published"): Keys(frozenset()),
+            ("exact_naive", "published"): Keys(frozenset()),
+        }
+    ),
+)  # fmt: skip
 #: Every problem.
 FAMILIES: Mapping[str, Family] = MappingProxyType(
     {
@@ -134,6 +160,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
         "discrete_toy_r1": DISCRETE_TOY,
         "discrete_toy_r2": DISCRETE_TOY,
         "bilevel_lqr": BILEVEL_LQR,
+        "thermal_control": THERMAL_CONTROL,
     }
 )
 

@@ -25,7 +25,13 @@ from bilevelrl.config.games import (
     LandscapeParams,
     LinearGradientParams,
 )
-from bilevelrl.config.settings import Setting
+from bilevelrl.config.settings import FourRoomsSetting, Setting
+from bilevelrl.config.thermal import (
+    ThermalControlParams,
+    ThermalGradientParams,
+    ThermalLeaders,
+    ThermalSearchParams,
+)
 from bilevelrl.config.validation import Block, ConfigError, Variant, read_mapping, validate
 
 
@@ -44,6 +50,7 @@ class ProblemParams(PerProblem):
     discrete_toy_r1: DiscreteToyParams
     discrete_toy_r2: DiscreteToyParams
     bilevel_lqr: BilevelLQRParams
+    thermal_control: ThermalControlParams
 
 
 class EnvironmentParams(PerProblem):
@@ -53,6 +60,7 @@ class EnvironmentParams(PerProblem):
     discrete_toy_r1: LandscapeParams
     discrete_toy_r2: LandscapeParams
     bilevel_lqr: AscentParams
+    thermal_control: ThermalSearchParams
 
 
 class LeaderParams(PerProblem):
@@ -62,6 +70,7 @@ class LeaderParams(PerProblem):
     discrete_toy_r1: DiscreteToyLeaders
     discrete_toy_r2: DiscreteToyLeaders
     bilevel_lqr: BilevelLQRLeaders
+    thermal_control: ThermalLeaders
 
 
 class GradientsParams(PerProblem):
@@ -71,6 +80,7 @@ class GradientsParams(PerProblem):
     discrete_toy_r1: GameGradientParams
     discrete_toy_r2: GameGradientParams
     bilevel_lqr: LinearGradientParams
+    thermal_control: ThermalGradientParams
 
 
 class GridItem(Block):
@@ -121,6 +131,16 @@ class Params(Block):
                     self._check_temperature(where, problem, setting.temperature)
         return self
 
+    def _check_episodes(self, where: str, problem: str, setting: Setting) -> None:
+        # FourRooms cuts episodes at the end of a batch; the others sample whole ones.
+        steps = getattr(setting, "env_steps_per_update", None)
+        horizon: int = self.problems.of(problem).max_episode_steps
+        if steps is not None and not isinstance(setting, FourRoomsSetting) and steps % horizon:
+            raise ConfigError(
+                f"{where}: env_steps_per_update = {steps} must be a multiple of "
+                f"problems.{problem}.max_episode_steps = {horizon}"
+            )
+
     def _check_temperature(self, where: str, problem: str, temperature: float) -> None:
         # Without a best known J, evaluate would have nothing to compare with, hours later.
         searched = self.environments.of(problem).temperatures
@@ -147,6 +167,7 @@ class Params(Block):
         for name, entry in self.cells[problem][estimator].items():
             where = f"cells.{problem}.{estimator}.{name}"
             for setting in expand(entry, problem, estimator, self.shared(problem), where):
+                self._check_episodes(where, problem, setting)
                 conditions = setting.conditions(self.shared(problem))
                 key = (setting.variant, tuple(sorted(conditions.items())))
                 if key in settings:

@@ -159,3 +159,60 @@ class GameSetting(Setting):
         if self.study is not None:
             chosen["study"] = self.study
         return chosen | self.follower_conditions
+
+
+class ThermalSetting(Setting):
+    """Settings of building thermal control.
+
+    Attributes:
+        study: name of an ablation that the setting belongs to; None is the main comparison.
+        env_steps_per_update: transitions per update, a multiple of the episode's length.
+        initial_spread: standard deviation of θ at the start.
+        max_gradient_norm: clip of the gradient, insulation and airflow apart.
+        momentum: weight of an estimate against the next in the mean that θ follows; 0 follows the
+            newest estimate.
+        max_score_norm: the same for every score in the direct part (released code).
+        follower_samples: draws that estimate E_a[Q_L]; None takes the expectation.
+        critic: "quadratic" solves least squares, "network" is the released code's.
+        critic_steps: Adam steps of the network critic per update, each from the start.
+        critic_step_size: of these.
+        sensitivity: "sampled" along the trajectory, or "expected" under the leader's model of its
+            building.
+        radius: of the zero-order estimator.
+    """
+
+    study: Name | None = None
+    env_steps_per_update: Count | None = None
+    initial_spread: Positive
+    max_gradient_norm: Positive
+    momentum: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    max_score_norm: Positive | None = None
+    follower_samples: Count | None = None
+    critic: Literal["quadratic", "network"] = "quadratic"
+    critic_steps: Count | None = None
+    critic_step_size: UnitInterval | None = None
+    sensitivity: Literal["sampled", "expected"] = "sampled"
+    radius: Positive | None = None
+
+    @model_validator(mode="after")
+    def _critic_is_consistent(self) -> "ThermalSetting":
+        network = self.critic == "network"
+        for key in ("critic_steps", "critic_step_size"):
+            if (getattr(self, key) is not None) != network:
+                raise ValueError(
+                    f"{key} = {getattr(self, key)} does not go with critic = {self.critic}: "
+                    "set it for 'network' and only there"
+                )
+        return self
+
+    def conditions(self, shared: dict[str, Any]) -> dict[str, Any]:
+        """Temperature, budget, critic if it is a network, and the ablation if it is one."""
+        del shared
+        chosen: dict[str, Any] = {"temperature": self.temperature}
+        if self.env_steps_per_update is not None:
+            chosen["env_steps_per_update"] = self.env_steps_per_update
+        if self.critic != "quadratic":
+            chosen["critic"] = self.critic
+        if self.study is not None:
+            chosen["study"] = self.study
+        return chosen

@@ -8,7 +8,6 @@ from bilevelrl.compilation import parallel_kernel
 from bilevelrl.estimators.exact import Hypergradient
 from bilevelrl.followers.linear_gaussian import LinearGaussianResponse
 from bilevelrl.followers.max_entropy_lqr import MaxEntropyLQR
-from bilevelrl.followers.riccati import discounted_sum
 from bilevelrl.problems.bilevel_lqr import BilevelLQR
 from bilevelrl.problems.closed_loop import (
     ClosedLoop,
@@ -18,6 +17,7 @@ from bilevelrl.problems.closed_loop import (
     noise_of_runs,
     widened_target,
 )
+from bilevelrl.problems.lyapunov import discounted_sum
 
 Floats = NDArray[np.float64]
 

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from bilevelrl.critics.linear_model import LeaderSlopes, LinearModelCritic
 from bilevelrl.estimators.protocol import Memory
 from bilevelrl.followers.linear_gaussian import LinearGaussianResponse
-from bilevelrl.followers.riccati import discounted_sum
 from bilevelrl.problems.bilevel_lqr import matrix_vector
 from bilevelrl.problems.linear_rollout import LinearRollout, linear_score
+from bilevelrl.problems.lyapunov import discounted_sum
 from bilevelrl.problems.transitions import Transitions
 from bilevelrl.seeding import Streams
 

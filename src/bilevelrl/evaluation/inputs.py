@@ -7,14 +7,17 @@ from typing import Any
 import pandas as pd
 
 from bilevelrl.records import (
+    DIRECTION_COLUMNS,
     GRADIENT_COLUMNS,
     Cell,
     CorruptRecord,
     concatenate,
+    read_csv,
     read_json,
     read_parquet,
 )
 
+_WITH_DIRECTIONS = ("thermal_control",)
 #: (problem, estimator) of every cell, sorted.
 Grid = list[tuple[str, str]]
 #: Facts of a problem that results are measured against, per variant and temperature.
@@ -94,10 +97,27 @@ def read_gradients(gradients: Path, grid: Grid) -> pd.DataFrame:
         CorruptRecord: if a table is missing or unreadable.
     """
     table = concatenate(
-        read_parquet(gradients / f"{problem}.parquet", GRADIENT_COLUMNS)
+        read_parquet(gradients / problem / "quality.parquet", GRADIENT_COLUMNS)
         for problem in problems_of(grid)
     )
     floats = [name for name, kind in GRADIENT_COLUMNS.items() if kind == "float64"]
+    return table.assign(**{name: table[name].map(_six_digits) for name in floats})
+
+
+def read_directions(gradients: Path, grid: Grid) -> pd.DataFrame:
+    """What the step rule makes of estimates, of problems that have been asked; rounded likewise.
+
+    Raises:
+        CorruptRecord: if a table is missing or unreadable.
+    """
+    tables = [
+        read_csv(gradients / problem / "directions.csv", DIRECTION_COLUMNS).assign(problem=problem)
+        for problem in problems_of(grid)
+        if problem in _WITH_DIRECTIONS
+    ]
+    columns = ["problem", *DIRECTION_COLUMNS]
+    table = concatenate(tables)[columns] if tables else pd.DataFrame(columns=columns)
+    floats = table.select_dtypes("float64").columns
     return table.assign(**{name: table[name].map(_six_digits) for name in floats})
 
 

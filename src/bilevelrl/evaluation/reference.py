@@ -15,6 +15,7 @@ ESTIMATORS = {
     "BC-HG": "bc_hg",
     "HPGD (MC)": "hpgd_mc",
     "HPGD (SA)": "hpgd_sa",
+    "HPGD (TD)": "hpgd_td",
     "HPGD (oracle)": "hpgd_oracle",
     "SoBiRL": "sobirl",
     "Naive-PGD": "naive",

@@ -5,7 +5,7 @@ import pandas as pd
 from bilevelrl.config import EvaluateParams
 from bilevelrl.evaluation.conditions import GROUP, with_conditions
 from bilevelrl.evaluation.sample_efficiency import env_steps_to_threshold
-from bilevelrl.records import CorruptRecord
+from bilevelrl.records import COORDINATE_COLUMNS, CorruptRecord
 
 
 def threshold_name(fraction: float) -> str:
@@ -19,7 +19,10 @@ def return_name(threshold: float) -> str:
 
 
 def run_scores(
-    curves: pd.DataFrame, baselines: pd.DataFrame, params: EvaluateParams
+    curves: pd.DataFrame,
+    baselines: pd.DataFrame,
+    params: EvaluateParams,
+    coordinates: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Reduce learning curves to final values and sample costs.
 
@@ -27,11 +30,13 @@ def run_scores(
         curves: columns `CURVE_COLUMNS`.
         baselines: columns `BASELINE_COLUMNS`.
         params: thresholds and final_fraction are used.
+        coordinates: columns `COORDINATE_COLUMNS`; a spectral radius is looked at.
 
     Returns:
         Columns `GROUP`, seed, final (mean J over the last updates), final_optimal (the same under
-        the exact best response), final_kl, accuracy_max, best_known, charge_nothing_return, and
-        `threshold_name` and `return_name` of each threshold.
+        the exact best response), last_optimal (the same at the last recorded update), final_kl,
+        accuracy_max, best_known, charge_nothing_return, unstable (whether a recorded closed loop
+        was, NaN where there is none), and `threshold_name` and `return_name` of each threshold.
 
     Raises:
         CorruptRecord: if a setting has no baseline.
@@ -44,13 +49,20 @@ def run_scores(
         # A diverged run must show, hence no skipping of NaN.
         "final": last["leader_return_mean"].mean(skipna=False),
         "final_optimal": last["leader_return_optimal"].mean(skipna=False),
+        "last_optimal": curves.sort_values("update").groupby(key)["leader_return_optimal"].last(),
         "final_kl": last["follower_kl"].mean(skipna=False),
         "accuracy_max": curves.groupby(key)["follower_accuracy"].max(),
     }
+    if coordinates is None:
+        coordinates = pd.DataFrame(columns=list(COORDINATE_COLUMNS))
+    radius = coordinates[coordinates["coordinate"] == "spectral_radius"]
+    columns["unstable"] = radius.groupby(key)["value"].max() > 1.0
     for name in ("best_known", "charge_nothing_return"):
         columns[name] = facts[name].groupby([curves[k] for k in key]).first()
+    best = facts["best_known"]
     for fraction in params.thresholds:
-        threshold = fraction * facts["best_known"]
+        # Where J is a loss, 95 percent allow a loss that is larger by 1 / 0.95.
+        threshold = (best * fraction).where(best > 0.0, best / fraction)
         columns[threshold_name(fraction)] = env_steps_to_threshold(curves, threshold)
     for value in params.return_thresholds.get(str(curves["problem"].iloc[0]), ()):
         level = pd.Series(value, index=curves.index)

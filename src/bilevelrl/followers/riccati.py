@@ -6,25 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bilevelrl.followers.protocol import NotConverged
+from bilevelrl.problems.lyapunov import discounted_sum
 
 Floats = NDArray[np.float64]
 
 _DIVERGED = 1e16  # a cost-to-go beyond this hides the cost of a step in its rounding
 _LAST_STEP = 1e-9  # convergence is quadratic: what is left is its square
-_DOUBLINGS = 50  # discounted sums of up to 2⁵⁰ terms
-
-
-def discounted_sum(matrix: Floats, weight: Floats) -> Floats:
-    """Σ_{k≥0} (Aᵏ)ᵀ Y Aᵏ of stacks (..., n, n); not finite where A is unstable.
-
-    X ← X + Aᵀ X A and A ← A² double the number of terms.
-    """
-    total = weight
-    with np.errstate(over="ignore", invalid="ignore"):
-        for _ in range(_DOUBLINGS):
-            total = total + matrix.mT @ total @ matrix
-            matrix = matrix @ matrix
-    return total
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +103,10 @@ class Regulator:
         return self.control_cost + self.discount * reached
 
     def accuracy(self, quadratic: Floats, drift: Floats, gain: Floats) -> Floats:
-        """See the class; shape (R,) for P (R, n, n), A (R, n, n) and K of u = -K x, (R, m, n)."""
+        """See the class; shape (R,) for P (R, n, n), A (R, n, n) and K of u = -K x, (R, m, n).
+
+        A P from `policy_cost` lies above P*; the bound then holds to first order only.
+        """
         # P ≥ Q, whatever rounding does to the small eigenvalues of a huge P.
         closed = drift - self.actuator @ gain
         size, direction = np.linalg.eigh(quadratic)

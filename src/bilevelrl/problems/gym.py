@@ -8,11 +8,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from bilevelrl.problems.four_rooms import MAP, FourRooms
 from bilevelrl.problems.gym_lqr import BilevelLQREnv
+from bilevelrl.problems.gym_thermal import ThermalControlEnv
 from bilevelrl.problems.gym_toy import DiscreteToyEnv
 
 ENVIRONMENT_ID = "bilevelrl/FourRooms-v0"
 DISCRETE_TOY_ID = "bilevelrl/DiscreteToy-v0"
 BILEVEL_LQR_ID = "bilevelrl/BilevelLQR-v0"
+THERMAL_CONTROL_ID = "bilevelrl/ThermalControl-v0"
 
 _CELL_PIXELS = 24
 _LINEAR_BELOW = 1e-3  # penalties under this are shaded linearly, larger ones by their logarithm
@@ -185,3 +187,6 @@ def _stamp(tile: NDArray[np.uint8], glyph: tuple[str, ...], ink: tuple[int, int,
 gymnasium.register(id=ENVIRONMENT_ID, entry_point=f"{__name__}:FourRoomsEnv")
 gymnasium.register(id=DISCRETE_TOY_ID, entry_point=f"{DiscreteToyEnv.__module__}:DiscreteToyEnv")
 gymnasium.register(id=BILEVEL_LQR_ID, entry_point=f"{BilevelLQREnv.__module__}:BilevelLQREnv")
+gymnasium.register(
+    id=THERMAL_CONTROL_ID, entry_point=f"{ThermalControlEnv.__module__}:ThermalControlEnv"
+)

@@ -1,0 +1,190 @@
+"""Building thermal control: from settings to the estimator and critic that a name stands for."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bilevelrl.cells.protocol import Context, Training, per_run
+from bilevelrl.config import FollowerParams, ThermalControlParams, ThermalSetting
+from bilevelrl.critics.thermal import QuadraticActionCritic, QuadraticStateCritic, ThermalCritic
+from bilevelrl.critics.thermal_network import (
+    NetworkActionCritic,
+    NetworkStateCritic,
+    TDNetwork,
+    network_mean,
+)
+from bilevelrl.estimators.control_variate import ControlVariate
+from bilevelrl.estimators.exact import Exact
+from bilevelrl.estimators.exact_thermal import ExactNaive
+from bilevelrl.estimators.protocol import Estimator
+from bilevelrl.estimators.transition_hpgd import Benefit, MeanSensitivity, TransitionHPGD
+from bilevelrl.estimators.transition_score import TransitionScore
+from bilevelrl.estimators.zero_order import ZeroOrder
+from bilevelrl.followers.thermal_regulator import RegulatorResponse, ThermalRegulator
+from bilevelrl.group_ascent import GroupAscent
+from bilevelrl.problems.thermal_control import ThermalControl
+from bilevelrl.problems.thermal_rollout import ThermalRollout
+from bilevelrl.thermal_game import ThermalGame
+
+Floats = NDArray[np.float64]
+#: Insulation and airflow have optimisers of their own.
+GROUPS = 2
+
+
+def make_problem(constants: ThermalControlParams) -> ThermalControl:
+    """The problem with the constants of params.yaml."""
+    return ThermalControl.from_numbers(**constants.model_dump())
+
+
+def make_game(
+    settings: Sequence[ThermalSetting], constants: ThermalControlParams, followers: FollowerParams
+) -> ThermalGame:
+    """Problem and follower of runs with equal `group_key`."""
+    problem = make_problem(constants)
+    follower = ThermalRegulator(
+        problem, per_run(settings, "temperature"), followers.tolerance, followers.max_iterations
+    )
+    return ThermalGame(problem, follower, per_run(settings, "initial_spread"))
+
+
+def group_key(setting: ThermalSetting) -> tuple[object, ...]:
+    """Runs with equal keys can share one batch."""
+    own = {"step_size", "momentum", "temperature", "radius", "initial_spread", "first_seed",
+           "num_seeds", "study"}  # fmt: skip
+    return tuple(value for key, value in setting if key not in own)
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Runs that train together: their settings agree in everything that fixes array shapes.
+
+    Attributes:
+        settings: one per run.
+        game: the problem with the followers of the runs.
+    """
+
+    settings: Sequence[ThermalSetting]
+    game: ThermalGame
+
+    @property
+    def shared(self) -> ThermalSetting:
+        """A setting to read what all runs share from."""
+        return self.settings[0]
+
+    @property
+    def temperature(self) -> Floats:
+        """β of each run, shape (R,)."""
+        return per_run(self.settings, "temperature")
+
+    def rollout(self) -> ThermalRollout:
+        """On-policy batches."""
+        problem, steps = self.game.problem, self.shared.env_steps_per_update
+        assert steps is not None  # checked by config
+        return ThermalRollout(problem, steps // problem.max_episode_steps)
+
+    def action_critic(self) -> ThermalCritic:
+        """Of Q_L."""
+        problem, shared = self.game.problem, self.shared
+        if shared.critic == "network":
+            return NetworkActionCritic(problem, *self.network, shared.follower_samples)
+        published = shared.variant == "published"
+        return QuadraticActionCritic(
+            problem, expected=not published, samples=shared.follower_samples
+        )
+
+    def state_critic(self) -> ThermalCritic:
+        """Of V_L."""
+        if self.shared.critic == "network":
+            return NetworkStateCritic(self.game.problem, *self.network)
+        return QuadraticStateCritic(self.game.problem)
+
+    def sensitivity_critic(self) -> MeanSensitivity | None:
+        """Of ∇V_F, for HPGD; None is its own least squares."""
+        if self.shared.critic != "network":
+            return None
+        problem = self.game.problem
+        sizes = problem.num_zones, problem.num_parameters
+        network = TDNetwork(problem, *sizes, *self.network)
+        return lambda batch, own, streams: network_mean(network, batch.state, own, streams)
+
+    @property
+    def network(self) -> tuple[int, float]:
+        """Steps and step size of network critics."""
+        shared = self.shared
+        assert shared.critic_steps is not None  # checked by config, like the next
+        assert shared.critic_step_size is not None
+        return shared.critic_steps, shared.critic_step_size
+
+
+def _bc_hg(group: Group) -> TransitionScore:
+    problem, shared = group.game.problem, group.shared
+    improved, expected = shared.variant == "improved", shared.sensitivity == "expected"
+    zones = problem.num_zones
+    control = ControlVariate(1 + zones * (zones + 1) // 2, problem.num_parameters)
+    return TransitionScore(
+        problem,
+        group.rollout(),
+        group.action_critic(),
+        group.temperature,
+        form="pathwise" if improved else "score",
+        max_score_norm=shared.max_score_norm,
+        control=control if improved and not expected else None,
+        expectation=group.game.follower if expected else None,
+    )
+
+
+def _naive(group: Group) -> TransitionScore:
+    return TransitionScore(
+        group.game.problem,
+        group.rollout(),
+        group.state_critic(),
+        None,
+        max_score_norm=group.shared.max_score_norm,
+    )
+
+
+def _hpgd(benefit: Benefit) -> Callable[[Group], TransitionHPGD]:
+    def make(group: Group) -> TransitionHPGD:
+        critic = group.state_critic() if benefit == "return" else group.action_critic()
+        return TransitionHPGD(
+            group.game.problem,
+            group.rollout(),
+            critic,
+            group.temperature,
+            benefit,
+            max_score_norm=group.shared.max_score_norm,
+            mean=group.sensitivity_critic(),
+        )
+
+    return make
+
+
+ESTIMATORS: Mapping[str, Callable[[Group], Estimator[RegulatorResponse]]] = MappingProxyType(
+    {
+        "bc_hg": _bc_hg,
+        "naive": _naive,
+        "hpgd_mc": _hpgd("return"),
+        "hpgd_td": _hpgd("action_value"),
+        "zero_order": lambda group: ZeroOrder(group.game, per_run(group.settings, "radius")),
+        "exact": lambda group: Exact(group.game),
+        "exact_naive": lambda group: ExactNaive(group.game),
+    }
+)
+
+
+def build(
+    estimator: str, settings: Sequence[ThermalSetting], context: Context
+) -> Training[RegulatorResponse]:
+    """All that the training loop needs for runs with equal `group_key`."""
+    assert isinstance(context.constants, ThermalControlParams)
+    game = make_game(settings, context.constants, context.followers)
+    rule = GroupAscent(
+        per_run(settings, "step_size"),
+        settings[0].max_gradient_norm,
+        GROUPS,
+        per_run(settings, "momentum"),
+    )
+    return Training(game, ESTIMATORS[estimator](Group(settings, game)), rule)

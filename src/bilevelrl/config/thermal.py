@@ -1,0 +1,63 @@
+"""The blocks of params.yaml that building thermal control has."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from bilevelrl.config.blocks import Rows
+from bilevelrl.config.games import AscentParams, Matrix, Vector
+from bilevelrl.config.validation import Block, Count, NonNegative, Positive, Seed
+
+
+class ThermalControlParams(Block):
+    """Constants, see `problems.thermal_control.ThermalControl`, which checks them."""
+
+    base_matrix: Matrix
+    input_matrix: Matrix
+    insulation_effect: Vector
+    state_cost: Matrix
+    control_cost: Matrix
+    noise: Positive
+    state_limit: Positive
+    initial_deviation: Positive
+    max_episode_steps: Count
+    discount: Annotated[float, Field(gt=0.0, lt=1.0)]
+    stability_weight: NonNegative
+    energy_weight: NonNegative
+    insulation_weight: NonNegative
+    airflow_weight: NonNegative
+
+
+class ThermalLeaders(Block):
+    """What all cells share and an entry may override; see `ThermalSetting`."""
+
+    first_seed: Seed
+    num_seeds: Count
+    num_updates: Count
+    max_rows: Rows
+    temperature: Positive
+    env_steps_per_update: Count
+    initial_spread: Positive
+    max_gradient_norm: Positive
+    max_score_norm: Positive
+    follower_samples: Count
+
+
+class ThermalSearchParams(AscentParams):
+    """Search by exact ascent, and the paper's random search."""
+
+    samples: Count
+    sample_episodes: Count
+
+
+class ThermalGradientParams(Block):
+    """The estimator-error study: along one exact ascent from θ = 0, from how many transitions."""
+
+    temperature: Positive
+    first_seed: Seed
+    replicates: Annotated[int, Field(ge=2)]
+    updates: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1, strict=False)
+    step_size: Positive
+    budgets: tuple[Count, ...] = Field(min_length=1, strict=False)
+    drift_budget: Count
+    drift_replicates: Annotated[int, Field(ge=2)]

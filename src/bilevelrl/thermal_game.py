@@ -1,0 +1,84 @@
+"""Building thermal control with its follower, ready for the training loop."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bilevelrl.estimators.exact_thermal import (
+    ThermalHypergradient,
+    components,
+    spectral_radius,
+    thermal_hypergradient,
+    weighted,
+)
+from bilevelrl.followers.thermal_regulator import RegulatorResponse, ThermalRegulator
+from bilevelrl.problems.thermal_control import ThermalControl
+from bilevelrl.seeding import Streams
+from bilevelrl.training import GroundTruth
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class ThermalGame:
+    """Implements `training.Game`.
+
+    Attributes:
+        problem: the bi-level problem.
+        follower: the exact best response.
+        initial_spread: standard deviation of θ at the start of each run, shape (R,).
+    """
+
+    problem: ThermalControl
+    follower: ThermalRegulator
+    initial_spread: Floats
+
+    def start(self, streams: Streams) -> tuple[Floats, Floats]:
+        """First θ, shape (R, D), and the follower's memory."""
+        normals = streams.normals("initial_parameters", (self.problem.num_parameters,))
+        theta = self.problem.initial_parameters(normals, self.initial_spread)
+        return theta, self.follower_memory(len(theta), streams)
+
+    def follower_memory(self, num_runs: int, streams: Streams) -> Floats:
+        """What the follower remembers before its first answer."""
+        return self.follower.start(num_runs, streams)
+
+    def respond(self, theta: Floats, memory: Floats, streams: Streams) -> RegulatorResponse:
+        """What the follower plays against θ."""
+        return self.follower.respond(theta, memory, streams)
+
+    def leader_return(self, theta: Floats, response: RegulatorResponse) -> Floats:
+        """J over an episode, shape (R,)."""
+        horizon = self.problem.max_episode_steps
+        return weighted(self.problem, components(self.problem, theta, response, horizon))
+
+    def objective(self, theta: Floats, response: RegulatorResponse) -> Floats:
+        """The J that the leader climbs: the one that is reported."""
+        return self.leader_return(theta, response)
+
+    def hypergradient(self, theta: Floats, response: RegulatorResponse) -> ThermalHypergradient:
+        """dJ/dθ if the follower's best response is `response`."""
+        horizon = self.problem.max_episode_steps
+        return thermal_hypergradient(self.follower, theta, response, horizon)
+
+    def ground_truth(self, theta: Floats, response: RegulatorResponse) -> GroundTruth:
+        """Exact hypergradient; the follower is exact, so its errors are nil."""
+        truth = self.hypergradient(theta, response)
+        return GroundTruth(truth.total, truth.leader_return, np.zeros(len(theta)))
+
+    def coordinates(self, theta: Floats) -> dict[str, Floats]:
+        """The design, what J consists of, and the spectral radius of the closed loop.
+
+        Above a radius of 1 deviations grow, and J counts on growth without limit although samples
+        stop at the problem's state limit; the leaders stage reports such runs.
+        """
+        problem, response = self.problem, self.follower.respond(theta)
+        named = {
+            f"{name}{zone + 1}": level[:, zone]
+            for name, level in zip(("alpha", "beta"), problem.levels(theta), strict=True)
+            for zone in range(problem.num_zones)
+        }
+        radius = spectral_radius(problem, theta, response)
+        parts = components(problem, theta, response, problem.max_episode_steps)
+        return named | parts | {"spectral_radius": radius}

@@ -1,0 +1,137 @@
+"""J of building thermal control over the design: the best known one, named ones, random ones."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bilevelrl.ascent import Adam, geometric_decay
+from bilevelrl.cells.thermal_control import make_problem
+from bilevelrl.config import (
+    AscentParams,
+    FollowerParams,
+    ThermalControlParams,
+    ThermalSearchParams,
+)
+from bilevelrl.estimators.exact_thermal import (
+    components,
+    spectral_radius,
+    thermal_hypergradient,
+    weighted,
+)
+from bilevelrl.followers.thermal_regulator import ThermalRegulator
+from bilevelrl.problems.thermal_control import ThermalControl
+from bilevelrl.problems.thermal_rollout import ThermalRollout
+from bilevelrl.problems.transitions import discounted_return
+from bilevelrl.seeding import Streams
+
+Floats = NDArray[np.float64]
+#: Designs by all levels of insulation and of airflow (spec thermal.md, section 13.5).
+DESIGNS = {
+    "start": (0.5, 0.5),
+    "all 1": (1.0, 1.0),
+    "all 0": (0.0, 0.0),
+    "full insulation": (1.0, 0.5),
+    "full airflow": (0.5, 1.0),
+}
+_CHUNK = 250  # random designs that are simulated together
+
+
+@dataclass(frozen=True, eq=False)
+class ThermalLandscape:
+    """Building thermal control with its exact follower.
+
+    Attributes:
+        constants: of the problem.
+        followers: accuracy of the best response.
+        temperature: β.
+    """
+
+    constants: ThermalControlParams
+    followers: FollowerParams
+    temperature: float
+
+    @property
+    def problem(self) -> ThermalControl:
+        """With the constants of params.yaml."""
+        return make_problem(self.constants)
+
+    def follower(self, number: int) -> ThermalRegulator:
+        """The exact best response of `number` runs."""
+        temperature = np.full(number, self.temperature)
+        return ThermalRegulator(
+            self.problem, temperature, self.followers.tolerance, self.followers.max_iterations
+        )
+
+    def returns(self, theta: Floats) -> Floats:
+        """J at θ, shape (N, D); shape (N,)."""
+        return self.describe(theta)["leader_return"].to_numpy()
+
+    def describe(self, theta: Floats) -> pd.DataFrame:
+        """J, its components, the spectral radius and the design at θ, shape (N, D)."""
+        problem, response = self.problem, self.follower(len(theta)).respond(theta)
+        parts = components(problem, theta, response, problem.max_episode_steps)
+        levels = {
+            f"{name}{zone + 1}": level[:, zone]
+            for name, level in zip(("alpha", "beta"), problem.levels(theta), strict=True)
+            for zone in range(problem.num_zones)
+        }
+        radius = spectral_radius(problem, theta, response)
+        known = {"leader_return": weighted(problem, parts), "spectral_radius": radius}
+        return pd.DataFrame(known | parts | levels)
+
+    def climb(self, search: AscentParams) -> tuple[Floats, Floats, Floats]:
+        """Adam along the direction of the exact hypergradient.
+
+        Returns:
+            Starts (N, D), the θ with the highest J on the way from each (N, D), that J (N,).
+        """
+        problem, number = self.problem, search.starts
+        normals = np.random.default_rng(search.seed).standard_normal(
+            (number, problem.num_parameters)
+        )
+        starts = problem.initial_parameters(normals, np.full(number, search.spread))
+        decay = geometric_decay(1e-3, search.num_updates)
+        rule = Adam(np.full(number, search.step_size), normalise=True, decay=decay)
+        follower, slopes = self.follower(number), rule.start(starts.shape)
+        theta, best, highest = starts.copy(), starts.copy(), np.full(number, -np.inf)
+        for _ in range(search.num_updates):
+            response = follower.respond(theta)
+            truth = thermal_hypergradient(follower, theta, response, problem.max_episode_steps)
+            better = truth.leader_return > highest
+            best[better], highest[better] = theta[better], truth.leader_return[better]
+            theta = rule.step(theta, truth.total, slopes)
+        return starts, best, highest
+
+    def designs(self, best: Floats) -> pd.DataFrame:
+        """`describe` of the named designs and of the best known θ, shape (D,)."""
+        zones = self.problem.num_zones
+        levels = np.array([[a] * zones + [b] * zones for a, b in DESIGNS.values()])
+        theta = np.vstack([_logit(levels), best])
+        return self.describe(theta).assign(design=[*DESIGNS, "best known"])
+
+    def random_search(self, search: ThermalSearchParams) -> pd.DataFrame:
+        """`describe` of designs drawn uniformly, and what a few episodes of each show.
+
+        Levels, not θ, are uniform (spec section 12).
+        """
+        problem = self.problem
+        shape = (search.samples, problem.num_parameters)
+        theta = _logit(np.random.default_rng(search.seed).uniform(size=shape))
+        rollout, shown = ThermalRollout(problem, search.sample_episodes), []
+        for first in range(0, search.samples, _CHUNK):
+            some = theta[first : first + _CHUNK]
+            streams = Streams(range(search.seed + first, search.seed + first + len(some)))
+            batch = rollout.sample(some, self.follower(len(some)).respond(some), streams)
+            reward = problem.operating_reward(batch.state, batch.action)
+            reward -= problem.configuration_cost(some)[:, None]
+            shown.append(discounted_return(reward, problem.max_episode_steps, problem.discount))
+        return self.describe(theta).assign(leader_return_sampled=np.concatenate(shown))
+
+
+def _logit(levels: Floats) -> Floats:
+    """θ of levels in [0, 1]; 0 and 1 become what double precision cannot tell from them."""
+    with np.errstate(divide="ignore"):
+        theta: Floats = np.clip(np.log(levels) - np.log1p(-levels), -40.0, 40.0)
+    return theta
