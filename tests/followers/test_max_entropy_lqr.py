@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from bilevelrl.followers.linear_gaussian import LinearGaussianResponse
 from bilevelrl.followers.max_entropy_lqr import MaxEntropyLQR
-from bilevelrl.problems.lyapunov import discounted_sum
 from bilevelrl.followers.protocol import NotConverged
 from bilevelrl.problems.bilevel_lqr import BilevelLQR
 from bilevelrl.problems.closed_loop import closed_loop
+from bilevelrl.problems.lyapunov import discounted_sum
 from bilevelrl.seeding import Streams
 from tests.games import big_lqr
 

@@ -92,7 +92,7 @@ def write_project(root: Path) -> None:
         point="generic", estimator="bc_hg", variant="corrected", critic="exact",
         env_steps_per_update=100,
     )  # fmt: skip
-    gradients = root / "data" / "gradients" / "four_rooms.parquet"
+    gradients = root / "data" / "gradients" / "four_rooms" / "quality.parquet"
     write_parquet(gradients, pd.DataFrame([row]), GRADIENT_COLUMNS)
     shutil.copytree(ROOT / "reference", root / "reference")
 
@@ -274,7 +274,7 @@ def test_rows_keep_their_interval_when_another_cell_goes(params: Params, project
         "data/leaders/four_rooms/hpgd_mc/runs.json",
         "data/environments/four_rooms/metadata.json",
         "data/environments/four_rooms/starts.csv",
-        "data/gradients/four_rooms.parquet",
+        "data/gradients/four_rooms/quality.parquet",
         "reference/four_rooms_curves.csv",
     ],
 )

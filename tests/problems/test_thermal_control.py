@@ -192,7 +192,10 @@ def test_bits_depend_on_neither_the_batch_nor_the_threads() -> None:
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
-        ({"base_matrix": ((1.0, 0.0), (0.0,))}, "base_matrix must be numbers, rows all of one length"),
+        (
+            {"base_matrix": ((1.0, 0.0), (0.0,))},
+            "base_matrix must be numbers, rows all of one length",
+        ),
         ({"input_matrix": np.ones((5, 2))}, r"base_matrix must be finite, of shape \(5, 5\)"),
         ({"insulation_effect": (0.1, 0.2)}, r"insulation_effect .* shape \(4,\), got \[0.1, 0.2\]"),
         ({"insulation_effect": (0.1, 0.2, np.nan, 0.3)}, "insulation_effect must be finite"),

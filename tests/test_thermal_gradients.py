@@ -1,0 +1,99 @@
+"""The estimator-error study of building thermal control."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bilevelrl.config import Params, read_params
+from bilevelrl.estimators.exact_thermal import thermal_hypergradient
+from bilevelrl.followers.thermal_regulator import ThermalRegulator
+from bilevelrl.problems.thermal_control import ThermalControl
+from bilevelrl.records import DIRECTION_COLUMNS
+from bilevelrl.thermal_gradients import (
+    DIRECTIONS,
+    LADDER,
+    directions,
+    exact_parts,
+    points,
+    replicate_all,
+)
+
+SHIPPED = read_params(Path(__file__).parents[1] / "params.yaml")
+
+
+def make_params(jobs: int = 1, **changes: object) -> Params:
+    own = SHIPPED.gradients.thermal_control.model_copy(update=changes)
+    return SHIPPED.model_copy(
+        update={
+            "runtime": SHIPPED.runtime.model_copy(update={"jobs": jobs}),
+            "gradients": SHIPPED.gradients.model_copy(update={"thermal_control": own}),
+        }
+    )
+
+
+def test_points_lie_on_the_exact_ascent_from_zero() -> None:
+    found = points(make_params(updates=(0, 2)))
+    assert list(found) == ["exact ascent, update 0", "exact ascent, update 2"]
+    first, third = found.values()
+    np.testing.assert_array_equal(first, np.zeros(8))
+    # Two steps of length .1 in either half, along the exact hypergradient.
+    problem = ThermalControl.published()
+    follower, theta = ThermalRegulator(problem, np.array([0.1])), np.zeros((1, 8))
+    for _ in range(2):
+        gradient = thermal_hypergradient(follower, theta, follower.respond(theta), 100).total
+        halves = gradient.reshape(2, 4)
+        theta = theta + 0.1 * (halves / np.linalg.norm(halves, axis=1, keepdims=True)).ravel()
+    np.testing.assert_allclose(third, theta[0], rtol=1e-9)
+
+
+def test_each_rung_is_replicated_at_each_point_beside_the_truth() -> None:
+    params = make_params(updates=(0,), budgets=(300,), replicates=24)
+    rows = list(replicate_all(params))
+    assert len(rows) == len(LADDER)
+    direct, indirect = exact_parts(params, np.zeros(8))
+    spread = {}
+    for study, estimates, exact in rows:
+        assert estimates.shape == (24, 8)
+        assert len(np.unique(estimates[:, 0])) == 24  # every replicate has a seed of its own
+        np.testing.assert_array_equal(exact, direct + indirect)
+        key = (study.estimator, study.variant, study.critic)
+        spread[key] = np.sqrt(estimates.var(axis=0).sum())
+    assert len(spread) == len(LADDER)
+    # Each of these is quieter than the one before.
+    ladder = [
+        spread["bc_hg", "published", "quadratic"],
+        spread["bc_hg", "corrected", "quadratic, centred value"],
+        spread["bc_hg", "improved", "quadratic, doubly centred"],
+        spread["bc_hg", "improved", "quadratic"],
+    ]
+    assert ladder[0] > 10 * ladder[1] > 10 * ladder[2] > 20 * ladder[3]
+
+
+def test_numbers_of_processes_and_replicates_change_no_estimate() -> None:
+    small = {"updates": (0,), "budgets": (300,)}
+    few = list(replicate_all(make_params(1, replicates=5, **small)))
+    many = list(replicate_all(make_params(2, replicates=25, **small)))
+    for (_, first, _), (_, second, _) in zip(few, many, strict=True):
+        np.testing.assert_array_equal(first, second[:5])
+
+
+def test_directions_tell_a_signal_from_noise() -> None:
+    table = directions(make_params(drift_budget=1000, drift_replicates=40))
+    assert tuple(table.columns) == DIRECTION_COLUMNS
+    assert len(table) == 2 * len(DIRECTIONS)
+    names = table["estimator"] + ", " + table["variant"] + ", " + table["critic"]
+    rows = dict(list(table.set_index("group").groupby(names.to_numpy())))
+    improved, noisy = rows["bc_hg, improved, quadratic"], rows["bc_hg, published, exact"]
+    assert (improved["cosine_total"] > 0.6).all()
+    assert (noisy["cosine_total"].abs() < 0.05).all()
+    # Mirrored noise removes the score's own, so that a drift of .1 (published: .137, .092) would
+    # be 20 standard errors away.
+    assert (noisy["drift_error"] < 0.005).all()
+    assert (noisy["drift"].abs() < 4.0 * noisy["drift_error"] + 1e-3).all()
+    # Spec 17.2, for batches ten times as large.
+    norms = noisy["indirect_sd"] / np.sqrt(10.0)
+    assert norms.loc["insulation"] == pytest.approx(1.35e5, rel=0.35)
+    # HPGD (MC) climbs towards bad states (spec 17.3).
+    mc = rows["hpgd_mc, published, exact"]
+    assert (mc["indirect_mean"] < -2.0 * mc["indirect_mean_error"]).all()
