@@ -2,7 +2,8 @@
 
 Prints time per run and update and peak memory against the budget and against the number of runs
 (published BC-HG, as the leaders stage computes it, recording included), and the ratio of the
-released code's follower solver to ours, paired in one process; of the games, seconds per run.
+released code's follower solver to ours, paired in one process; of the games, seconds per run; of
+building thermal control, milliseconds per run and update on one core.
 """
 
 import argparse
@@ -14,7 +15,7 @@ import numpy as np
 
 from bilevelrl.cells.protocol import Context
 from bilevelrl.chunks import Chunk, Run, train_chunk
-from bilevelrl.config import FourRoomsSetting, Params, Setting, read_params
+from bilevelrl.config import FourRoomsSetting, Params, Setting, ThermalSetting, read_params
 from bilevelrl.evaluation.conditions import study_of
 from bilevelrl.execution import run_tasks
 from bilevelrl.followers.soft_policy_iteration import SoftPolicyIteration
@@ -24,15 +25,17 @@ from bilevelrl.records import setting_string
 from bilevelrl.seeding import Streams
 
 
-def chunks(params: Params, setting: Setting, num_runs: int, problem: str) -> list[Chunk]:
-    """`num_runs` BC-HG runs of a setting, split evenly over the processes."""
+def chunks(
+    params: Params, setting: Setting, num_runs: int, problem: str, estimator: str
+) -> list[Chunk]:
+    """`num_runs` runs of a setting, split evenly over the processes."""
     runs = [Run(setting, seed, "") for seed in range(num_runs)]
     leaders = params.leaders.of(problem)
     context = Context(params.problems.of(problem), params.followers, leaders)
     return [
         Chunk(
             problem,
-            "bc_hg",
+            estimator,
             tuple(runs[job :: params.runtime.jobs]),
             context,
             leaders.max_rows,
@@ -48,13 +51,19 @@ def train(chunk: Chunk) -> int:
 
 
 def cost(
-    params: Params, setting: Setting, num_runs: int, problem: str = "four_rooms"
+    params: Params,
+    setting: Setting,
+    num_runs: int,
+    problem: str = "four_rooms",
+    estimator: str = "bc_hg",
 ) -> tuple[float, int]:
     """Wall seconds and peak KiB per worker; a short run first compiles and starts the workers."""
     short = setting.model_copy(update={"num_updates": 2})
-    list(run_tasks(train, chunks(params, short, num_runs, problem), params.runtime))
+    list(run_tasks(train, chunks(params, short, num_runs, problem, estimator), params.runtime))
     started = time.perf_counter()
-    done = list(run_tasks(train, chunks(params, setting, num_runs, problem), params.runtime))
+    done = list(
+        run_tasks(train, chunks(params, setting, num_runs, problem, estimator), params.runtime)
+    )
     return time.perf_counter() - started, max(peak for _, peak in done)
 
 
@@ -92,6 +101,24 @@ def game_table(params: Params) -> None:
             )
 
 
+def thermal_table(params: Params, num_updates: int = 60) -> None:
+    """Milliseconds per update of one run of building thermal control, on one core."""
+    alone = params.model_copy(update={"runtime": params.runtime.model_copy(update={"jobs": 1})})
+    print(f"thermal_control, 10 runs together, {num_updates} updates, 1 process")
+    print(f"{'estimator':>10}{'variant':>11}{'budget':>8}{'ms per run and update':>24}{'MiB':>6}")
+    for estimator in ("bc_hg", "hpgd_mc", "hpgd_td", "naive"):
+        for setting in params.settings("thermal_control", estimator):
+            assert isinstance(setting, ThermalSetting)
+            if setting.study is not None:
+                continue
+            short = setting.model_copy(update={"num_updates": num_updates})
+            wall, peak = cost(alone, short, 10, "thermal_control", estimator)
+            print(
+                f"{estimator:>10}{setting.variant:>11}{setting.env_steps_per_update or 0:>8}"
+                f"{1e3 * wall / num_updates / 10:>24.2f}{peak / 1024:>6.0f}"
+            )
+
+
 def follower_ratio(params: Params, repetitions: int = 20) -> None:
     """The released code's 100 x 5 sweeps from zero against our warm-started solver."""
     problem = FourRooms(slip_kernels="published")
@@ -124,4 +151,5 @@ if __name__ == "__main__":
     shipped = read_params()
     per_update_table(shipped, arguments.updates)
     game_table(shipped)
+    thermal_table(shipped)
     follower_ratio(shipped)

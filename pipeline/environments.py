@@ -17,7 +17,7 @@ import pandas as pd
 
 from bilevelrl.cells.discrete_toy import make_game
 from bilevelrl.cells.four_rooms import make_four_rooms
-from bilevelrl.config import Params, read_params
+from bilevelrl.config import AscentParams, Params, read_params
 from bilevelrl.lqr_landscape import PAPER_GAINS, LqrLandscape
 from bilevelrl.records import START_COLUMNS, write_csv, write_json
 from bilevelrl.search import best_known, leader_return_at
@@ -103,50 +103,54 @@ def discrete_toy(params: Params, problem_name: str, folder: Path) -> Written:
 
 def bilevel_lqr(params: Params, problem_name: str, folder: Path) -> Written:
     """Exact ascent from many starts, a map of J, and what known gains look like."""
-    constants, search = params.problems.of(problem_name), params.environments.of(problem_name)
-    entries, best_theta, starts = [], {}, []
-    for temperature in search.temperatures:
-        landscape = LqrLandscape(
-            constants, params.followers, params.leaders.of(problem_name), temperature
-        )
-        first, best, highest = landscape.climb(search)
-        top = int(np.argmax(highest))
-        initial = float(landscape.returns(first).mean())
-        for variant in ("published", "corrected", "improved"):  # one problem, one follower
-            best_theta[f"{variant}_{temperature}"] = best[top]
-            entries.append(
-                {
-                    "variant": variant,
-                    "temperature": temperature,
-                    "initial_return": initial,
-                    "charge_nothing_return": None,
-                    "best_known": float(highest[top]),
-                    "best_known_start": f"random {top}",
-                    "num_starts": search.starts,
-                }
-            )
-            starts += [
-                (problem_name, variant, temperature, f"spread {search.spread:g}", f"{i}", value)
-                for i, value in enumerate(highest)
-            ]
-        if temperature == search.temperatures[0]:
-            gains = PAPER_GAINS | {"best known": tuple(best[top])}
-            paths, totals = landscape.simulate(gains, search.seed)
-            write_csv(folder / "landscape.csv", landscape.table())
-            write_csv(folder / "simulations.csv", paths)
-            write_csv(folder / "returns.csv", totals)
-    return entries, best_theta, starts, asdict(landscape.problem)
+    search = params.environments.of(problem_name)
+
+    def landscape(temperature: float) -> LqrLandscape:
+        constants, leaders = params.problems.of(problem_name), params.leaders.of(problem_name)
+        return LqrLandscape(constants, params.followers, leaders, temperature)
+
+    entries, best_theta, starts = _climbed(
+        problem_name, search, landscape, lambda own, first: float(own.returns(first).mean())
+    )
+    first = landscape(search.temperatures[0])
+    best = best_theta[f"published_{search.temperatures[0]}"]
+    paths, totals = first.simulate(PAPER_GAINS | {"best known": tuple(best)}, search.seed)
+    write_csv(folder / "landscape.csv", first.table())
+    write_csv(folder / "simulations.csv", paths)
+    write_csv(folder / "returns.csv", totals)
+    return entries, best_theta, starts, asdict(first.problem)
 
 
 def thermal_control(params: Params, problem_name: str, folder: Path) -> Written:
     """Exact ascent from many starts, named designs, and random ones."""
-    constants, search = params.problems.of(problem_name), params.environments.of(problem_name)
+    search = params.environments.of(problem_name)
+
+    def landscape(temperature: float) -> ThermalLandscape:
+        return ThermalLandscape(params.problems.of(problem_name), params.followers, temperature)
+
+    entries, best_theta, starts = _climbed(
+        problem_name, search, landscape,
+        lambda own, first: float(own.returns(np.zeros_like(first[:1]))[0]),
+    )  # fmt: skip
+    first = landscape(search.temperatures[0])
+    best = best_theta[f"published_{search.temperatures[0]}"]
+    write_csv(folder / "designs.csv", first.designs(best))
+    write_csv(folder / "random_search.csv", first.random_search(search))
+    return entries, best_theta, starts, asdict(first.problem)
+
+
+def _climbed(
+    problem_name: str,
+    search: AscentParams,
+    landscape: Callable[[float], Any],
+    initial_return: Callable[[Any, Any], float],
+) -> tuple[list[dict[str, Any]], dict[str, Any], list[tuple[Any, ...]]]:
     entries, best_theta, starts = [], {}, []
     for temperature in search.temperatures:
-        landscape = ThermalLandscape(constants, params.followers, temperature)
-        first, best, highest = landscape.climb(search)
+        own = landscape(temperature)
+        first, best, highest = own.climb(search)
         top = int(np.argmax(highest))
-        initial = float(landscape.returns(np.zeros_like(first[:1]))[0])
+        initial = initial_return(own, first)
         for variant in ("published", "corrected", "improved"):  # one problem, one follower
             best_theta[f"{variant}_{temperature}"] = best[top]
             entries.append(
@@ -164,10 +168,7 @@ def thermal_control(params: Params, problem_name: str, folder: Path) -> Written:
                 (problem_name, variant, temperature, f"spread {search.spread:g}", f"{i}", value)
                 for i, value in enumerate(highest)
             ]
-        if temperature == search.temperatures[0]:
-            write_csv(folder / "designs.csv", landscape.designs(best[top]))
-            write_csv(folder / "random_search.csv", landscape.random_search(search))
-    return entries, best_theta, starts, asdict(landscape.problem)
+    return entries, best_theta, starts
 
 
 WRITERS: dict[str, Callable[[Params, str, Path], Written]] = {

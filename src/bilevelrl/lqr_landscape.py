@@ -6,12 +6,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bilevelrl.ascent import Adam, geometric_decay
 from bilevelrl.cells.bilevel_lqr import make_problem
 from bilevelrl.config import AscentParams, BilevelLQRLeaders, BilevelLQRParams, FollowerParams
+from bilevelrl.estimators.exact import Hypergradient
 from bilevelrl.estimators.exact_lqr import lqr_hypergradient, lqr_leader_return
 from bilevelrl.followers.max_entropy_lqr import MaxEntropyLQR
 from bilevelrl.followers.protocol import NotConverged
+from bilevelrl.multistart import climb
 from bilevelrl.problems.bilevel_lqr import BilevelLQR
 from bilevelrl.problems.linear_rollout import LinearRollout
 from bilevelrl.problems.transitions import discounted_return
@@ -66,35 +67,20 @@ class LqrLandscape:
         )
 
     def climb(self, search: AscentParams) -> tuple[Floats, Floats, Floats]:
-        """Adam along the direction of the exact hypergradient of the reported J.
+        """Exact ascent of the reported J, see `multistart.climb`."""
+        temperature = np.full(search.starts, self.temperature)
 
-        Returns:
-            Starts (N, D), the θ with the highest J on the way from each (N, D), that J (N,).
-        """
-        problem, number = self.problem, search.starts
-        normals = np.random.default_rng(search.seed).standard_normal(
-            (number, problem.num_parameters)
-        )
-        starts = problem.initial_parameters(normals, np.full(number, search.spread))
-        decay = geometric_decay(1e-3, search.num_updates)
-        rule = Adam(np.full(number, search.step_size), normalise=True, decay=decay)
-        theta, slopes = starts.copy(), rule.start(starts.shape)
-        best, highest = starts.copy(), np.full(number, -np.inf)
-        temperature = np.full(number, self.temperature)
-        for _ in range(search.num_updates):
-            response = self.follower(number).respond(theta)
-            gradient = lqr_hypergradient(
-                problem,
+        def hypergradient(theta: Floats) -> Hypergradient:
+            return lqr_hypergradient(
+                self.problem,
                 theta,
                 temperature,
                 discount=self.discount,
                 horizon=self.constants.max_episode_steps,
-                response=response,
+                response=self.follower(search.starts).respond(theta),
             )
-            better = gradient.leader_return > highest
-            best[better], highest[better] = theta[better], gradient.leader_return[better]
-            theta = rule.step(theta, gradient.total, slopes)
-        return starts, best, highest
+
+        return climb(hypergradient, self.problem.num_parameters, search)
 
     def table(self) -> pd.DataFrame:
         """Columns k1, k2, leader_return on a grid; empty where no follower can answer."""

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bilevelrl.ascent import Adam, geometric_decay
 from bilevelrl.cells.thermal_control import make_problem
 from bilevelrl.config import (
     AscentParams,
@@ -14,6 +13,7 @@ from bilevelrl.config import (
     ThermalControlParams,
     ThermalSearchParams,
 )
+from bilevelrl.estimators.exact import Hypergradient
 from bilevelrl.estimators.exact_thermal import (
     components,
     spectral_radius,
@@ -21,6 +21,7 @@ from bilevelrl.estimators.exact_thermal import (
     weighted,
 )
 from bilevelrl.followers.thermal_regulator import ThermalRegulator
+from bilevelrl.multistart import climb
 from bilevelrl.problems.thermal_control import ThermalControl
 from bilevelrl.problems.thermal_rollout import ThermalRollout
 from bilevelrl.problems.transitions import discounted_return
@@ -82,27 +83,13 @@ class ThermalLandscape:
         return pd.DataFrame(known | parts | levels)
 
     def climb(self, search: AscentParams) -> tuple[Floats, Floats, Floats]:
-        """Adam along the direction of the exact hypergradient.
+        """Exact ascent, see `multistart.climb`."""
+        follower, horizon = self.follower(search.starts), self.constants.max_episode_steps
 
-        Returns:
-            Starts (N, D), the θ with the highest J on the way from each (N, D), that J (N,).
-        """
-        problem, number = self.problem, search.starts
-        normals = np.random.default_rng(search.seed).standard_normal(
-            (number, problem.num_parameters)
-        )
-        starts = problem.initial_parameters(normals, np.full(number, search.spread))
-        decay = geometric_decay(1e-3, search.num_updates)
-        rule = Adam(np.full(number, search.step_size), normalise=True, decay=decay)
-        follower, slopes = self.follower(number), rule.start(starts.shape)
-        theta, best, highest = starts.copy(), starts.copy(), np.full(number, -np.inf)
-        for _ in range(search.num_updates):
-            response = follower.respond(theta)
-            truth = thermal_hypergradient(follower, theta, response, problem.max_episode_steps)
-            better = truth.leader_return > highest
-            best[better], highest[better] = theta[better], truth.leader_return[better]
-            theta = rule.step(theta, truth.total, slopes)
-        return starts, best, highest
+        def hypergradient(theta: Floats) -> Hypergradient:
+            return thermal_hypergradient(follower, theta, follower.respond(theta), horizon)
+
+        return climb(hypergradient, self.problem.num_parameters, search)
 
     def designs(self, best: Floats) -> pd.DataFrame:
         """`describe` of the named designs and of the best known θ, shape (D,)."""
