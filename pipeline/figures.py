@@ -1,8 +1,9 @@
 """DVC stage `figures`: draw what `evaluate` computed.
 
 Reads:  data/evaluate, results/{summary,gradients,against_published}.csv, reference; of games with
-        results also data/environments/<problem>/{landscape,simulations,returns}.csv; params.yaml
-        (environments, leaders, problems).
+        results also data/environments/<problem>/{landscape,simulations,returns,designs,
+        random_search}.csv and results/directions.csv; params.yaml (environments, evaluate,
+        leaders, problems).
 Writes: figures/png/<name>.png and figures/pdf/<name>.pdf of every name that
         `figures.gallery.NAMES` lists for a problem with results, and the same with a suffix for
         further temperatures and budgets; results/tables/*.md and *.tex.
@@ -24,6 +25,7 @@ from bilevelrl.figures import game_tables, style, tables
 from bilevelrl.figures.four_rooms_gallery import FourRoomsTables, four_rooms_gallery
 from bilevelrl.figures.gallery import Results, at
 from bilevelrl.figures.game_gallery import GameTables, LQRTables, lqr_gallery, toy_gallery
+from bilevelrl.figures.thermal_gallery import ThermalTables, thermal_gallery
 from bilevelrl.penalty_maps import MAP_COLUMNS
 from bilevelrl.problems.four_rooms import MAP
 from bilevelrl.records import read_csv, read_parquet, setting_dict, write_atomically
@@ -109,15 +111,36 @@ def _lqr(params: Params, root: Path, results: Results) -> Figures:
     return lqr_gallery(results, _game_tables(params, root, results, columns), further)
 
 
+def _thermal(params: Params, root: Path, results: Results) -> Figures:
+    folder, reference = root / "data" / "environments" / results.problem, root / "reference"
+    drift, histogram = (
+        reference / f"{results.problem}_{name}.csv" for name in ("drift", "histogram")
+    )
+    further = ThermalTables(
+        designs=read_csv(folder / "designs.csv", game_tables.DESIGN_COLUMNS),
+        random_search=read_csv(folder / "random_search.csv", game_tables.RANDOM_DESIGN_COLUMNS),
+        trajectories=_trajectories(params, root, results),
+        directions=at(pd.read_csv(root / "results" / "directions.csv"), problem=results.problem),
+        drift=read_csv(drift, game_tables.DRIFT_COLUMNS),
+        histogram=read_csv(histogram, game_tables.HISTOGRAM_COLUMNS),
+        thresholds=params.evaluate.return_thresholds.get(results.problem, ()),
+    )
+    return thermal_gallery(results, further)
+
+
+def _trajectories(params: Params, root: Path, results: Results) -> pd.DataFrame:
+    path = root / "data" / "evaluate" / "trajectories.parquet"
+    own = at(read_parquet(path, TRAJECTORY_COLUMNS), problem=results.problem)
+    return with_conditions(_reported(own, params))
+
+
 def _game_tables(
     params: Params, root: Path, results: Results, columns: tuple[str, ...]
 ) -> GameTables:
     data, problem = root / "data", results.problem
-    trajectories = read_parquet(data / "evaluate" / "trajectories.parquet", TRAJECTORY_COLUMNS)
-    own = _reported(at(trajectories, problem=problem), params)
     return GameTables(
         landscape=read_csv(data / "environments" / problem / "landscape.csv", columns),
-        trajectories=with_conditions(own),
+        trajectories=_trajectories(params, root, results),
         returns=params.leaders.of(problem).returns,
     )
 
@@ -129,6 +152,7 @@ _GALLERIES: Mapping[str, Callable[[Params, Path, Results], Figures]] = MappingPr
         "discrete_toy_r1": _toy,
         "discrete_toy_r2": _toy,
         "bilevel_lqr": _lqr,
+        "thermal_control": _thermal,
     }
 )
 

@@ -15,17 +15,16 @@ _FOUR_ROOMS = (
     "truncated_follower",
     "initial_spread",
 )
-_GAME = (
+_CURVES = (
     "learning_curves",
     "learning_curves_env_steps",
     "against_published",
-    "landscape",
     "gradient_quality",
 )
 
 
 def _game(problem: str, *further: str) -> tuple[str, ...]:
-    return tuple(f"{problem}_{name}" for name in (*_GAME, *further))
+    return tuple(f"{problem}_{name}" for name in (*_CURVES, *further))
 
 
 #: Figures of a problem, written whatever else is in the grid; further temperatures and budgets add
@@ -33,9 +32,19 @@ def _game(problem: str, *further: str) -> tuple[str, ...]:
 NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "four_rooms": _FOUR_ROOMS,
-        "discrete_toy_r1": _game("discrete_toy_r1", "truncated_follower"),
-        "discrete_toy_r2": _game("discrete_toy_r2"),
-        "bilevel_lqr": _game("bilevel_lqr", "ablation", "trajectories", "returns"),
+        "discrete_toy_r1": _game("discrete_toy_r1", "landscape", "truncated_follower"),
+        "discrete_toy_r2": _game("discrete_toy_r2", "landscape"),
+        "bilevel_lqr": _game("bilevel_lqr", "landscape", "ablation", "trajectories", "returns"),
+        "thermal_control": _game(
+            "thermal_control",
+            "sample_efficiency",
+            "designs",
+            "components",
+            "directions",
+            "ladder",
+            "random_search",
+            "buildings",
+        ),
     }
 )
 

@@ -50,7 +50,7 @@ class LQRTables:
 def toy_gallery(results: Results, tables: GameTables) -> Iterator[tuple[str, Figure]]:
     """Names and figures, one at a time because each takes memory."""
     problem, temperature = results.problem, results.temperatures[0]
-    yield from _game_figures(results, tables.returns, "linear")
+    yield from game_figures(results, _objective(tables.returns), "linear")
     landscape = tables.landscape.rename(columns={tables.returns: "leader_return"})
     trajectories = at(tables.trajectories, temperature=temperature)
     yield f"{problem}_landscape", toy_landscape(landscape, trajectories, _objective(tables.returns))
@@ -66,7 +66,7 @@ def lqr_gallery(
     """Names and figures, one at a time because each takes memory."""
     problem, temperature = results.problem, results.temperatures[0]
     objective = _objective(tables.returns)
-    yield from _game_figures(results, tables.returns, "log")
+    yield from game_figures(results, objective, "log")
     trajectories = at(tables.trajectories, temperature=temperature)
     yield f"{problem}_landscape", lqr_landscape(tables.landscape, trajectories, objective)
     summary = at(results.summary, temperature=temperature)
@@ -80,8 +80,9 @@ def _objective(returns: str) -> str:
     return f"{returns} leader return J(θ)"
 
 
-def _game_figures(results: Results, returns: str, scale: Scale) -> Iterator[tuple[str, Figure]]:
-    problem, objective = results.problem, _objective(returns)
+def game_figures(results: Results, objective: str, scale: Scale) -> Iterator[tuple[str, Figure]]:
+    """What every problem but FourRooms shows: curves, the published ones, gradient quality."""
+    problem = results.problem
     for temperature in results.temperatures:
         first = temperature == results.temperatures[0]
         suffix = "" if first else f"_temperature_{temperature:g}"

@@ -41,6 +41,7 @@ ESTIMATORS: dict[str, EstimatorStyle] = {
     "bc_hg": EstimatorStyle("BC-HG", "#D55E00", "-", "o"),
     "hpgd_mc": EstimatorStyle("HPGD (MC)", "#0072B2", "-", "s"),
     "hpgd_sa": EstimatorStyle("HPGD (SA)", "#56B4E9", "-", "D"),
+    "hpgd_td": EstimatorStyle("HPGD (TD)", "#56B4E9", "-", "D"),
     "hpgd_oracle": EstimatorStyle("HPGD (oracle)", "#009E73", "-", "^"),
     "sobirl": EstimatorStyle("SoBiRL", "#CC79A7", "-", "v"),
     "naive": EstimatorStyle("Naive-PGD", "#7F7F7F", (0, (3.0, 3.0)), "P"),
@@ -50,6 +51,7 @@ ESTIMATORS: dict[str, EstimatorStyle] = {
     "bi_ac_off": EstimatorStyle("Bi-AC (off-policy)", "#CC79A7", (0, (4.0, 1.5)), "v"),
     "zero_order": EstimatorStyle("Zero order", "#E69F00", (0, (6.0, 2.0)), "X"),
     "exact": EstimatorStyle("Exact", "#000000", (0, (6.0, 1.5, 1.0, 1.5)), "h"),
+    "exact_naive": EstimatorStyle("Exact, direct part only", "#CC79A7", (0, (4.0, 1.5)), "v"),
 }
 #: Suffix of the label, how much of a marker is filled, and dashes of lines ("": the estimator's
 #: own). `published` is the default and says nothing.

@@ -1,0 +1,132 @@
+"""What estimates in building thermal control are worth: their noise, and where their steps go."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from bilevelrl.figures import style
+
+#: Rungs of the ladder: (variant, critic) and what each is called.
+RUNGS = {
+    ("published", "quadratic"): "published: score",
+    ("corrected", "quadratic"): "corrected: score",
+    ("corrected", "quadratic, centred value"): "… V_F(s′) − V_F(E s′)",
+    ("corrected", "quadratic, centred value, doubly centred"): "… doubly centred",
+    ("improved", "quadratic, singly centred"): "pathwise",
+    ("improved", "quadratic, doubly centred"): "… doubly centred",
+    ("improved", "quadratic"): "… expected sensitivity",
+}
+_POINT_COLOURS = ("#000000", "#0072B2", "#009E73", "#CC79A7", "#E69F00")
+_PARTS = {
+    "cosine_total": ("with dJ/dθ", "#000000"),
+    "cosine_direct": ("with its direct part", "#E69F00"),
+    "cosine_indirect": ("with its indirect part", "#56B4E9"),
+}
+
+
+def variance_ladder(gradients: pd.DataFrame) -> Figure:
+    """Standard deviation of one BC-HG estimate in units of |dJ/dθ|, from rung to rung.
+
+    Args:
+        gradients: columns of results/gradients.csv of one problem.
+
+    Returns:
+        One panel, a line per design, at the largest budget; a placeholder without rows.
+    """
+    rows = gradients[gradients["estimator"] == "bc_hg"]
+    rows = rows[rows["env_steps_per_update"] == rows["env_steps_per_update"].max()]
+    keys = list(zip(rows["variant"], rows["critic"], strict=True))
+    rows = rows.assign(rung=[list(RUNGS).index(key) if key in RUNGS else -1 for key in keys])
+    rows = rows[rows["rung"] >= 0]
+    if rows.empty:
+        return style.placeholder("Variance ladder")
+    with style.theme():
+        figure, ((ax,),) = style.new_figure(7.6, 3.9)
+        for place, (point, own) in enumerate(rows.groupby("point", sort=False)):
+            ordered = own.sort_values("rung")
+            ratio = ordered["standard_deviation"] / ordered["exact_norm"]
+            colour = _POINT_COLOURS[place % len(_POINT_COLOURS)]
+            look: dict[str, Any] = {"color": colour, "marker": "o", "linewidth": 1.0}
+            ax.plot(ratio, ordered["rung"], label=str(point), **look)
+        ax.axvline(1.0, color=style.BEST_KNOWN_COLOUR, linewidth=0.9, linestyle=(0, (8.0, 2.0)))
+        ax.set_xscale("log")
+        ax.set_yticks(range(len(RUNGS)), list(RUNGS.values()))
+        ax.invert_yaxis()
+        budget = int(rows["env_steps_per_update"].iloc[0])
+        ax.set_xlabel(
+            f"standard deviation of one estimate from {budget:,} transitions, over |dJ/dθ|"
+        )
+        figure.legend(loc="outside upper center", ncols=2, frameon=False)
+    return figure
+
+
+def directions(table: pd.DataFrame, published: pd.DataFrame) -> Figure:
+    """Where normalised estimates point at θ = 0: cosines with the exact parts, and the drift.
+
+    Args:
+        table: columns of results/directions.csv of one problem.
+        published: columns estimator, group, drift.
+
+    Returns:
+        A row per group of parameters; a placeholder without rows.
+    """
+    groups = list(dict.fromkeys(table["group"]))
+    if not groups:
+        return style.placeholder("Directions")
+    with style.theme():
+        labels = _labels(table[table["group"] == groups[0]])
+        figure, axes = style.new_figure(
+            8.4, (0.3 * len(labels) + 0.8) * len(groups) + 0.8, len(groups), 2, sharey=True,
+            sharex="col",
+        )  # fmt: skip
+        for (left, right), group in zip(axes, groups, strict=True):
+            own = table[table["group"] == group].reset_index(drop=True)
+            place = np.arange(len(own))
+            for shift, (column, (text, colour)) in zip(
+                (-0.25, 0.0, 0.25), _PARTS.items(), strict=True
+            ):
+                left.barh(place + shift, own[column], height=0.24, color=colour, label=text)
+            _drift(right, own, published[published["group"] == group])
+            left.set_yticks(place, labels)
+            left.set_ylabel(group)
+            for ax in (left, right):
+                ax.axvline(0.0, color="0.4", linewidth=0.8)
+        axes[0][0].invert_yaxis()
+        axes[-1][0].set_xlabel("mean cosine of one estimate")
+        axes[-1][1].set_xlabel("drift: mean component of a unit step along (1, 1, 1, 1)/2")
+        handles = axes[0][0].get_legend_handles_labels()[0]
+        handles += [
+            Line2D([], [], color="0.2", marker="o", linestyle="none", label="drift ± 2 SE, ours"),
+            Line2D([], [], color="#D55E00", marker="X", linestyle="none", label="drift, published"),
+        ]
+        style.legend_below(figure, handles, columns=5)
+    return figure
+
+
+def _labels(rows: pd.DataFrame) -> list[str]:
+    return [
+        f"{style.label(str(row.estimator), str(row.variant))}, {row.critic} critic"
+        for row in rows.itertuples()
+    ]
+
+
+def _drift(ax: Axes, own: pd.DataFrame, published: pd.DataFrame) -> None:
+    place = np.arange(len(own))
+    ax.errorbar(
+        own["drift"], place, xerr=2.0 * own["drift_error"], color="0.2", marker="o", markersize=4.0,
+        linestyle="none", capsize=2.0,
+    )  # fmt: skip
+    known = dict(zip(published["estimator"], published["drift"], strict=True))
+    shown = [
+        (known[str(row.estimator)], number)
+        for number, row in enumerate(own.itertuples())
+        if row.variant == "published" and str(row.estimator) in known
+    ]
+    if shown:
+        ax.plot(*zip(*shown, strict=True), color="#D55E00", marker="X", linestyle="none")
+    low = own.loc[own["variant"] == "published", "drift"].min() if len(own) else 0.0
+    ax.set_xlim(min(-0.06, low - 0.02), 0.17)

@@ -1,0 +1,183 @@
+"""Figures of building thermal control show what their tables say, whatever the grid holds."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from bilevelrl.figures import style
+from bilevelrl.figures.gallery import NAMES, Results
+from bilevelrl.figures.thermal_curves import cost_components, designs, sample_efficiency
+from bilevelrl.figures.thermal_designs import buildings, random_designs
+from bilevelrl.figures.thermal_gallery import ThermalTables, thermal_gallery
+from bilevelrl.figures.thermal_study import RUNGS, directions, variance_ladder
+from bilevelrl.records import DIRECTION_COLUMNS, GRADIENT_COLUMNS, SUMMARY_COLUMNS
+from bilevelrl.thermal_gradients import LADDER
+
+ROOT = Path(__file__).parents[2]
+LEVELS = [f"{name}{zone}" for name in ("alpha", "beta") for zone in range(1, 5)]
+PARTS = ["stability", "energy", "insulation", "airflow"]
+DESIGNS = pd.DataFrame(
+    [
+        {"design": name, "leader_return": value, "spectral_radius": 0.9}
+        | dict.fromkeys([*LEVELS, *PARTS], level)
+        for name, value, level in (
+            ("start", -262.0, 0.5), ("all 1", -197.0, 1.0), ("best known", -162.5, 0.25),
+        )
+    ]
+)  # fmt: skip
+RNG = np.random.default_rng(0)
+RANDOM = pd.DataFrame(
+    {"leader_return": RNG.normal(-270, 40, 500), "leader_return_sampled": RNG.normal(-270, 60, 500)}
+)
+HISTOGRAM = pd.read_csv(ROOT / "reference" / "thermal_control_histogram.csv")
+DRIFT = pd.read_csv(ROOT / "reference" / "thermal_control_drift.csv")
+
+
+def trajectories(estimators: dict[str, str], budget: int = 1000) -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {"estimator": estimator, "variant": variant, "budget": budget, "temperature": 0.1,
+             "seed": seed, "update": update, "coordinate": name, "value": 0.1 * seed + update / 10}
+            for estimator, variant in estimators.items()
+            for seed in range(3)
+            for update in range(4)
+            for name in [*LEVELS, *PARTS]
+        ]
+    )  # fmt: skip
+
+
+def curves(budgets: tuple[int, ...], estimator: str = "bc_hg") -> pd.DataFrame:
+    rows = [
+        {"estimator": estimator, "variant": "improved", "budget": budget, "temperature": 0.1,
+         "update": update, "env_steps": budget * update, "iqm": -200.0 + update, "low": -210.0,
+         "high": -190.0, "mean": -200.0, "standard_error": 1.0}
+        for budget in budgets
+        for update in (0, 5, 10)
+    ]  # fmt: skip
+    columns = ["estimator", "variant", "budget", "temperature", "update", "env_steps", "iqm",
+               "low", "high", "mean", "standard_error"]  # fmt: skip
+    return pd.DataFrame(rows, columns=columns)
+
+
+def gradients() -> pd.DataFrame:
+    rows = [
+        dict.fromkeys(GRADIENT_COLUMNS, 1.0)
+        | {"problem": "thermal_control", "point": point, "estimator": rung.estimator,
+           "variant": rung.variant, "critic": rung.critic, "env_steps_per_update": budget,
+           "standard_deviation": 10.0 ** (6 - place), "exact_norm": 2.0, "replicates": 9}
+        for point in ("update 0", "update 60")
+        for budget in (300, 1000)
+        for place, rung in enumerate(LADDER)
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def direction_rows() -> pd.DataFrame:
+    rows = [
+        dict.fromkeys(DIRECTION_COLUMNS, 0.01)
+        | {"estimator": estimator, "variant": "published", "critic": critic, "group": group}
+        for estimator in ("bc_hg", "naive")
+        for critic in ("quadratic", "exact")
+        for group in ("insulation", "airflow")
+    ]
+    return pd.DataFrame(rows, columns=list(DIRECTION_COLUMNS))
+
+
+def lines_of(figure: Figure) -> list[tuple[list[float], list[float]]]:
+    return [
+        (list(map(float, line.get_xdata())), list(map(float, line.get_ydata())))  # type: ignore[arg-type]
+        for ax in figure.axes
+        for line in ax.lines
+    ]
+
+
+def test_designs_are_means_over_seeds_in_a_panel_each() -> None:
+    table = trajectories({"bc_hg": "published", "exact": "published"})
+    figure = designs(table, LEVELS)
+    assert len(figure.axes) == 8
+    assert [ax.get_title() for ax in figure.axes][4] == "airflow β$_1$, zones 1 and 2"
+    for ax in figure.axes:
+        first, _ = ax.lines
+        np.testing.assert_allclose(first.get_ydata(), [0.1, 0.2, 0.3, 0.4])  # type: ignore[arg-type]
+    assert len(cost_components(table).axes) == 4
+
+
+def test_samples_are_on_the_axis_of_every_batch_size() -> None:
+    figure = sample_efficiency(curves((100, 1000)), -162.5, -197.2, (-180.0,))
+    drawn = lines_of(figure)
+    assert ([500.0, 1000.0], [-195.0, -190.0]) in drawn
+    assert ([5000.0, 10000.0], [-195.0, -190.0]) in drawn
+    heights = {y[0] for _, y in drawn if len(set(y)) == 1}
+    assert {-162.5, -197.2, -180.0} <= heights
+
+
+def test_the_ladder_shows_every_bc_hg_rung_at_the_largest_budget() -> None:
+    figure = variance_ladder(gradients())
+    learned = {
+        (rung.variant, rung.critic)
+        for rung in LADDER
+        if rung.estimator == "bc_hg" and rung.critic != "exact"
+    }
+    assert learned == set(RUNGS)
+    drawn = [line for line in lines_of(figure) if len(line[0]) == len(RUNGS)]
+    assert len(drawn) == 2  # one per design
+    assert drawn[0][1] == [float(number) for number in range(len(RUNGS))]
+    assert "1,000 transitions" in figure.axes[0].get_xlabel()
+
+
+def test_directions_have_the_published_drift_beside_ours() -> None:
+    figure = directions(direction_rows(), DRIFT)
+    assert len(figure.axes) == 4
+    published = [line for line in lines_of(figure) if 0.137 in line[0]]
+    assert published == [([0.137, 0.137, 0.033, 0.033], [0.0, 1.0, 2.0, 3.0])]
+
+
+def test_random_designs_share_bins_that_hold_all_of_them() -> None:
+    figure = random_designs(RANDOM, HISTOGRAM, -162.5)
+    (ax,) = figure.axes
+    sampled, exact = ax.containers
+    for bars in (sampled, exact):
+        assert sum(bar.get_height() for bar in bars) == 500  # type: ignore[attr-defined]
+    widths = {round(bar.get_width(), 6) for bars in (sampled, exact) for bar in bars}  # type: ignore[attr-defined]
+    assert len(widths) == 1
+
+
+def test_walls_and_doors_are_as_large_as_the_levels() -> None:
+    figure = buildings(DESIGNS, {"start": "a", "all 1": "b", "missing": "c"})
+    assert len(figure.axes) == 2
+    thick = [
+        min(patch.get_width(), patch.get_height())  # type: ignore[attr-defined]
+        for ax in figure.axes
+        for patch in ax.patches
+        if patch.get_facecolor()[:3] == pytest.approx((0x8C / 255, 0x51 / 255, 0x0A / 255))
+    ]
+    assert thick == pytest.approx([0.1] * 8 + [0.18] * 8)
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    assert "zone 1\nα = 0.50" in texts
+    assert texts.count("β = 0.50") == 4
+
+
+def make_results(learning: pd.DataFrame) -> Results:
+    summary = pd.DataFrame(columns=[*SUMMARY_COLUMNS, "temperature", "budget", "study"])
+    published = pd.DataFrame(
+        columns=["estimator", "temperature", "budget", "update", "leader_return", "standard_error"]
+    )
+    return Results("thermal_control", summary, learning, gradients(), published, (0.1,))
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_the_gallery_draws_all_names_from_whatever_is_there(complete: bool, tmp_path: Path) -> None:
+    estimators = {"bc_hg": "improved", "naive": "published"} if complete else {"bc_hg": "published"}
+    tables = ThermalTables(
+        DESIGNS, RANDOM, trajectories(estimators),
+        direction_rows() if complete else direction_rows().iloc[:0], DRIFT, HISTOGRAM, (-180.0,),
+    )  # fmt: skip
+    learning = curves((100, 1000)) if complete else curves((), "naive")
+    drawn = dict(thermal_gallery(make_results(learning), tables))
+    assert set(drawn) == set(NAMES["thermal_control"])
+    for name, figure in drawn.items():
+        style.save(figure, tmp_path, name)
+        assert (tmp_path / "png" / f"{name}.png").stat().st_size > 1000
