@@ -97,7 +97,7 @@ def directions(table: pd.DataFrame, published: pd.DataFrame) -> Figure:
                 ax.axvline(0.0, color="0.4", linewidth=0.8)
         axes[0][0].invert_yaxis()
         axes[-1][0].set_xlabel("mean cosine of one estimate")
-        axes[-1][1].set_xlabel("drift: mean component of a unit step along (1, 1, 1, 1)/2")
+        axes[-1][1].set_xlabel("drift of a unit step along (1, 1, 1, 1)/2")
         handles = axes[0][0].get_legend_handles_labels()[0]
         handles += [
             Line2D([], [], color="0.2", marker="o", linestyle="none", label="drift ± 2 SE, ours"),
