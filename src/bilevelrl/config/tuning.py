@@ -33,12 +33,17 @@ class TuningProblem(Block):
 
 
 class TuningCell(Block):
-    """The candidates of one cell: every combination of the lists."""
+    """The candidates of one cell: every combination of the lists.
+
+    Attributes:
+        num_seeds: more than the others' where outcomes are so unequal that few seeds mislead.
+    """
 
     problem: str
     estimator: str
     variants: tuple[Variant, ...] = Field(min_length=1, strict=False)
     candidates: dict[str, list[Any]]
+    num_seeds: Count | None = None
 
 
 class TuningParams(Block):
@@ -58,6 +63,10 @@ class TuningParams(Block):
             self.settings(name)
         return self
 
+    def seeds_of(self, name: str) -> int:
+        """How many seeds every candidate of a cell has."""
+        return self.grid[name].num_seeds or self.num_seeds
+
     def settings(self, name: str) -> tuple[Setting, ...]:
         """All candidates of a cell under all conditions.
 
@@ -67,7 +76,7 @@ class TuningParams(Block):
         """
         cell = self.grid[name]
         problem = self.problems[cell.problem]
-        seeds = {"first_seed": self.first_seed, "num_seeds": self.num_seeds}
+        seeds = {"first_seed": self.first_seed, "num_seeds": self.seeds_of(name)}
         budgets: list[dict[str, Any]] = [{}]
         keys = keys_of(cell.problem, cell.estimator, cell.variants[0], f"grid.{name}")
         if problem.budgets is not None and keys.required >= ROLLOUT_KEYS:
