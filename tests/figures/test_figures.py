@@ -181,6 +181,21 @@ def test_variants_that_share_the_best_known_return_share_its_line() -> None:
     assert lines(BEST.assign(best_known=0.61)) == 1
 
 
+def test_a_best_known_return_has_the_dashes_of_the_legend_in_every_panel() -> None:
+    both = curve_table()
+    alone = (both["budget"] != 100) | (both["variant"] == "corrected")
+    figure = learning_curves(
+        both[alone], PUBLISHED.iloc[:0], BEST.assign(best_known=0.61), "env_steps"
+    )
+    lines = [line for ax in figure.axes for line in ax.lines]
+    looks = {
+        line.get_linestyle() + str(line._dash_pattern)  # type: ignore[attr-defined]
+        for line in lines
+        if line.get_color() == style.BEST_KNOWN_COLOUR
+    }
+    assert len(looks) == 1
+
+
 def test_no_spread_is_not_drawn_on_a_logarithmic_axis() -> None:
     table = gradient_table()
     none = table["estimator"] == "exact"

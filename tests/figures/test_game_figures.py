@@ -142,6 +142,23 @@ def test_published_curves_stand_beside_the_mean() -> None:
     assert lowest > 0.0  # mean - SE is negative, which a logarithmic axis cannot show
 
 
+def test_the_last_panel_of_every_column_names_its_updates() -> None:
+    theirs = game_tables.published(TOY)
+    ours, known = (
+        game_tables.curves(TOY),
+        ("bc_hg", "naive_on", "naive_off", "bi_ac_on", "bi_ac_off"),
+    )
+    ours = ours[ours["estimator"] == "bc_hg"]
+    five, published = (
+        pd.concat([rows.assign(estimator=name) for name in known]) for rows in (ours, theirs)
+    )
+    figure = against_published(five, published, J, "linear")
+    named = [bool(ax.get_xlabel()) for ax in figure.axes if ax.axison]
+    assert named == [False, False, True, True, True]
+    for ax in figure.axes[2:5]:
+        assert ax.xaxis.get_tick_params()["labelbottom"]
+
+
 def test_every_episode_is_counted_in_the_histogram() -> None:
     (ax,) = FIGURES["returns"]().axes
     shares = [patch.get_height() for patch in ax.patches if hasattr(patch, "get_height")]

@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.patches import Polygon
+from matplotlib.text import Text
 
 from bilevelrl.figures import style
 from bilevelrl.figures.gallery import NAMES, Results
@@ -110,8 +112,19 @@ def test_samples_are_on_the_axis_of_every_batch_size() -> None:
     drawn = lines_of(figure)
     assert ([500.0, 1000.0], [-195.0, -190.0]) in drawn
     assert ([5000.0, 10000.0], [-195.0, -190.0]) in drawn
-    heights = {y[0] for _, y in drawn if len(set(y)) == 1}
-    assert {-162.5, -197.2, -180.0} <= heights
+    left, right = (
+        {float(line.get_ydata()[0]) for line in ax.lines if len(set(line.get_ydata())) == 1}  # type: ignore[index, arg-type]
+        for ax in figure.axes
+    )
+    assert left == {-162.5, -197.2}
+    assert sorted(right) == pytest.approx([180.0 - 162.5, 197.2 - 162.5])
+    assert [text.get_text() for text in figure.axes[1].texts] == ["J = −180.0"]
+
+
+def test_what_is_missing_of_the_best_return_has_an_axis_of_its_own() -> None:
+    _, right = sample_efficiency(curves((100,)), -162.5, -197.2, ()).axes
+    assert right.get_yscale() == "log"
+    np.testing.assert_allclose(right.lines[0].get_ydata(), [195.0 - 162.5, 190.0 - 162.5])  # type: ignore[arg-type]
 
 
 def test_the_ladder_shows_every_bc_hg_rung_at_the_largest_budget() -> None:
@@ -135,14 +148,55 @@ def test_directions_have_the_published_drift_beside_ours() -> None:
     assert published == [([0.137, 0.137, 0.033, 0.033], [0.0, 1.0, 2.0, 3.0])]
 
 
-def test_random_designs_share_bins_that_hold_all_of_them() -> None:
-    figure = random_designs(RANDOM, HISTOGRAM, -162.5)
-    (ax,) = figure.axes
-    sampled, exact = ax.containers
-    for bars in (sampled, exact):
-        assert sum(bar.get_height() for bar in bars) == 500  # type: ignore[attr-defined]
-    widths = {round(bar.get_width(), 6) for bars in (sampled, exact) for bar in bars}  # type: ignore[attr-defined]
-    assert len(widths) == 1
+def test_no_direction_is_cut_off_by_its_axis() -> None:
+    table = direction_rows()
+    table.loc[0, ["drift", "cosine_total"]] = [0.9, -0.15]
+    for ax in directions(table, DRIFT).axes:
+        low, high = ax.get_xlim()
+        for line in ax.lines:
+            inside = np.asarray(line.get_xdata(), dtype=float)
+            assert ((low <= inside) & (inside <= high)).all()
+
+
+def test_batch_sizes_without_a_published_variant_are_left_to_the_samples_figure() -> None:
+    both = pd.concat([curves((100, 1000)), curves((1000,), "naive").assign(variant="published")])
+    tables = ThermalTables(
+        DESIGNS, RANDOM, trajectories({"bc_hg": "published"}), direction_rows(), DRIFT, HISTOGRAM,
+        (),
+    )  # fmt: skip
+    drawn = dict(thermal_gallery(make_results(both), tables))
+    titles = [ax.get_title() for ax in drawn["thermal_control_learning_curves"].axes]
+    assert titles == ["1000 transitions per update"]
+    assert "100 transitions per update" in texts(drawn["thermal_control_sample_efficiency"])
+
+
+def texts(figure: Figure) -> list[str]:
+    return [text.get_text() for text in figure.findobj(Text)]  # type: ignore[attr-defined]
+
+
+def histogram(published: pd.DataFrame) -> tuple[list[float], list[float], list[float]]:
+    """Counts of sampled and of exact returns, and the left edges that they share."""
+    (ax,) = random_designs(RANDOM, published, -162.5).axes
+    (bars,) = ax.containers
+    (outline,) = (patch for patch in ax.patches if isinstance(patch, Polygon))
+    steps = outline.get_xy()
+    edges = [bar.get_x() for bar in bars]  # type: ignore[attr-defined]
+    assert steps[1:-1:2, 0] == pytest.approx(edges)
+    return [bar.get_height() for bar in bars], steps[1:-1:2, 1].tolist(), edges  # type: ignore[attr-defined]
+
+
+def test_random_designs_are_counted_in_the_published_bins() -> None:
+    sampled, exact, edges = histogram(HISTOGRAM)
+    assert sum(sampled) == sum(exact) == 500
+    near = [min(abs(edge - low) for edge in edges) for low in HISTOGRAM["low"]]
+    assert max(near) < 0.01  # the digits that are published
+
+
+def test_without_a_published_histogram_there_are_thirty_bins_over_ours() -> None:
+    sampled, exact, edges = histogram(HISTOGRAM.iloc[:0])
+    assert sum(sampled) == sum(exact) == 500
+    assert len(edges) == 30
+    assert edges[0] == RANDOM.min().min()
 
 
 def test_walls_and_doors_are_as_large_as_the_levels() -> None:
@@ -155,6 +209,13 @@ def test_walls_and_doors_are_as_large_as_the_levels() -> None:
         if patch.get_facecolor()[:3] == pytest.approx((0x8C / 255, 0x51 / 255, 0x0A / 255))
     ]
     assert thick == pytest.approx([0.1] * 8 + [0.18] * 8)
+    wide = [
+        max(patch.get_width(), patch.get_height())  # type: ignore[attr-defined]
+        for ax in figure.axes
+        for patch in ax.patches
+        if patch.get_facecolor()[:3] == pytest.approx((0x56 / 255, 0xB4 / 255, 0xE9 / 255))
+    ]
+    assert wide == pytest.approx([0.35] * 4 + [0.7] * 4)
     texts = [text.get_text() for text in figure.axes[0].texts]
     assert "zone 1\nα = 0.50" in texts
     assert texts.count("β = 0.50") == 4
@@ -181,3 +242,4 @@ def test_the_gallery_draws_all_names_from_whatever_is_there(complete: bool, tmp_
     for name, figure in drawn.items():
         style.save(figure, tmp_path, name)
         assert (tmp_path / "png" / f"{name}.png").stat().st_size > 1000
+        assert min(t.get_fontsize() for t in figure.findobj(Text) if t.get_text()) >= 8.0  # type: ignore[attr-defined]

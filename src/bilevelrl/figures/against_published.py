@@ -39,7 +39,7 @@ def against_published(
     ]
     if not pairs:
         return style.placeholder("Comparison with published curves")
-    num_columns = min(_COLUMNS, len(pairs))
+    num_columns = 2 if len(pairs) == 4 else min(_COLUMNS, len(pairs))
     num_rows = -(-len(pairs) // num_columns)
     with style.theme():
         figure, axes = style.new_figure(
@@ -60,8 +60,9 @@ def against_published(
             if scale == "log":
                 plain_log_ticks(row[0])
             row[0].set_ylabel(f"{objective}\nmean ± SE over seeds")
-        for ax in axes[-1]:
+        for ax in panels[max(len(pairs) - num_columns, 0) : len(pairs)]:
             ax.set_xlabel("leader updates")
+            ax.tick_params(labelbottom=True)
         handles = [
             Line2D([], [], color="0.4", linewidth=1.6, label="ours, in the estimator's colour"),
             Line2D([], [], label="published", **_PUBLISHED),

@@ -58,7 +58,7 @@ def learning_curves(
         for ax, budget in zip(panels, budgets, strict=False):
             shown = curves[curves["budget"].isin([budget, 0] if x == "update" else [budget])]
             _panel(ax, shown, published[published["budget"] == budget], budget, x)
-            _best_known(ax, best_known[best_known["variant"].isin(shown["variant"])])
+            _best_known(ax, best_known[best_known["variant"].isin(curves["variant"])], shown)
         for ax in panels[len(budgets) :]:
             ax.set_axis_off()
         for row in axes:
@@ -97,9 +97,12 @@ def _panel(ax: Axes, curves: pd.DataFrame, published: pd.DataFrame, budget: int,
 _PUBLISHED: dict[str, Any] = {"linestyle": (0, (1.0, 1.0)), "linewidth": 0.9, "alpha": 0.85}
 
 
-def _best_known(ax: Axes, best_known: pd.DataFrame) -> None:
+def _best_known(ax: Axes, best_known: pd.DataFrame, shown: pd.DataFrame) -> None:
+    """Lines of what is shown here, dashed as in the legend, which speaks for all panels."""
+    here = set(best_known[best_known["variant"].isin(shown["variant"])]["best_known"])
     for variant, value in _distinct(best_known):
-        ax.axhline(value, **best_known_style(variant))
+        if value in here:
+            ax.axhline(value, **best_known_style(variant))
 
 
 def _distinct(best_known: pd.DataFrame) -> list[tuple[str, float]]:

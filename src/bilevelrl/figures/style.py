@@ -41,7 +41,7 @@ ESTIMATORS: dict[str, EstimatorStyle] = {
     "bc_hg": EstimatorStyle("BC-HG", "#D55E00", "-", "o"),
     "hpgd_mc": EstimatorStyle("HPGD (MC)", "#0072B2", "-", "s"),
     "hpgd_sa": EstimatorStyle("HPGD (SA)", "#56B4E9", "-", "D"),
-    "hpgd_td": EstimatorStyle("HPGD (TD)", "#56B4E9", "-", "D"),
+    "hpgd_td": EstimatorStyle("HPGD (TD)", "#56B4E9", (0, (4.0, 1.5)), "D"),
     "hpgd_oracle": EstimatorStyle("HPGD (oracle)", "#009E73", "-", "^"),
     "sobirl": EstimatorStyle("SoBiRL", "#CC79A7", "-", "v"),
     "naive": EstimatorStyle("Naive-PGD", "#7F7F7F", (0, (3.0, 3.0)), "P"),
@@ -103,6 +103,11 @@ def groups(table: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
 def label(estimator: str, variant: str = "published") -> str:
     """Name of an estimator, with its variant, for people."""
     return ESTIMATORS[estimator].label + VARIANTS[variant][0]
+
+
+def number(value: float, decimals: int) -> str:
+    """A number in a label, with the minus sign of the axes."""
+    return f"{value:.{decimals}f}".replace("-", "−")
 
 
 def line_style(estimator: str, variant: str = "published") -> dict[str, Any]:

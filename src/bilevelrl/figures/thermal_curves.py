@@ -9,15 +9,20 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
 from bilevelrl.figures import style
+from bilevelrl.figures.ticks import plain_log_ticks
 
 #: What a coordinate of a trajectory is called on an axis.
 COMPONENTS = {
-    "stability": "−Σ γᵗ Var(s)  (°²)",
-    "energy": "Σ γᵗ |a|²",
-    "insulation": "Σ γᵗ |α|²",
-    "airflow": "Σ γᵗ |β|²",
+    "stability": "stability: −Σ γᵗ Var(s), °²",
+    "energy": "energy: Σ γᵗ |a|²",
+    "insulation": "insulation: Σ γᵗ |α|²",
+    "airflow": "airflow: Σ γᵗ |β|²",
 }
-_SHADES = ("#F6B48F", "#EE7B3B", "#D55E00", "#7A3500")
+_SHADES = ("#F2A27B", "#E57A3A", "#B84E00", "#5E2900")
+_MARKERS = ("o", "s", "^", "D")
+_BEST: dict[str, Any] = {
+    "color": style.BEST_KNOWN_COLOUR, "linewidth": 0.9, "linestyle": (0, (8.0, 2.0)),
+}  # fmt: skip
 _NAIVE_END: dict[str, Any] = {
     "color": style.ESTIMATORS["naive"].colour, "linewidth": 0.9, "linestyle": (0, (3.0, 3.0)),
 }  # fmt: skip
@@ -94,40 +99,58 @@ def sample_efficiency(
         curves: columns budget, env_steps, iqm, low, high of one estimator and variant.
         best_known: J of the best known design.
         naive_end: J where a perfect naive leader ends.
-        thresholds: marked on the vertical axis.
+        thresholds: named on the right-hand panel, below `best_known`.
 
     Returns:
-        One panel; a placeholder if there is nothing to draw.
+        Two panels: J, and how much of it is missing; a placeholder if there is nothing to draw.
     """
     budgets = sorted(set(curves["budget"]))
     if not budgets:
         return style.placeholder("Samples to the optimum")
     with style.theme():
-        figure, ((ax,),) = style.new_figure(7.2, 4.0)
+        figure, ((left, right),) = style.new_figure(8.6, 4.2, 1, 2)
         for place, budget in enumerate(budgets):
             rows = curves[(curves["budget"] == budget) & (curves["env_steps"] > 0)]
             colour = _SHADES[min(place, len(_SHADES) - 1)]
-            band: dict[str, Any] = {"color": colour, "alpha": style.BAND_ALPHA, "linewidth": 0}
-            ax.fill_between(rows["env_steps"], rows["low"], rows["high"], **band)
-            text = f"{budget:,} transitions per update"
-            ax.plot(rows["env_steps"], rows["iqm"], color=colour, label=text)
-        _levels(ax, best_known, naive_end, thresholds)
-        ax.set_xscale("log")
-        ax.xaxis.set_major_formatter(EngFormatter(sep=""))
-        ax.set_xlabel("transitions sampled by the leader")
-        ax.set_ylabel("leader return J(θ)\nIQM over seeds")
-        handles = [*ax.get_legend_handles_labels()[0], style.band_handle("bootstrap interval")]
-        style.legend_below(figure, handles, columns=2)
+            look: dict[str, Any] = {
+                "color": colour,
+                "marker": _MARKERS[place % len(_MARKERS)],
+                "markevery": (place, 12),
+                "label": f"{budget:,} transitions per update",
+            }
+            _line(left, rows["env_steps"], rows[["iqm", "low", "high"]], look)
+            _line(right, rows["env_steps"], best_known - rows[["iqm", "low", "high"]], look)
+        left.axhline(best_known, label=f"best known J ({style.number(best_known, 1)})", **_BEST)
+        text = f"all levels 1, a perfect Naive-PGD ({style.number(naive_end, 1)})"
+        left.axhline(naive_end, label=text, **_NAIVE_END)
+        right.axhline(best_known - naive_end, **_NAIVE_END)
+        left.set_ylabel("leader return J(θ)\nIQM over seeds")
+        right.set_ylabel("best known J − J(θ)  (log scale)")
+        _missing(right, best_known, thresholds)
+        for ax in (left, right):
+            ax.set_xscale("log")
+            ax.xaxis.set_major_formatter(EngFormatter(sep=""))
+            ax.set_xlabel("transitions sampled by the leader")
+        handles = left.get_legend_handles_labels()[0]
+        style.legend_below(figure, [*handles, style.band_handle("bootstrap interval")], columns=2)
     return figure
 
 
-def _levels(ax: Axes, best_known: float, naive_end: float, thresholds: Sequence[float]) -> None:
-    best: dict[str, Any] = {
-        "color": style.BEST_KNOWN_COLOUR,
-        "linewidth": 0.9,
-        "linestyle": (0, (8.0, 2.0)),
-    }
-    ax.axhline(best_known, label=f"best known J ({best_known:.1f})", **best)
-    ax.axhline(naive_end, label=f"all levels 1: perfect Naive-PGD ({naive_end:.1f})", **_NAIVE_END)
+def _line(ax: Axes, env_steps: pd.Series, values: pd.DataFrame, look: dict[str, Any]) -> None:
+    ax.plot(env_steps, values["iqm"], markersize=4.0, **look)
+    band: dict[str, Any] = {"color": look["color"], "alpha": style.BAND_ALPHA, "linewidth": 0}
+    ax.fill_between(env_steps, values["low"], values["high"], **band)
+
+
+def _missing(ax: Axes, best_known: float, thresholds: Sequence[float]) -> None:
+    """A logarithmic axis of what J lacks, with the thresholds named on its right."""
+    ax.set_yscale("log", nonpositive="clip")
+    plain_log_ticks(ax)
+    ax.yaxis.grid(visible=False)
     for threshold in thresholds:
-        ax.axhline(threshold, color="0.85", linewidth=0.8, zorder=0)
+        if threshold < best_known:
+            ax.axhline(best_known - threshold, color="0.85", linewidth=0.8, zorder=0)
+            ax.annotate(
+                f"J = {style.number(threshold, 1)}", (1.02, best_known - threshold),
+                xycoords=("axes fraction", "data"), va="center", fontsize=8.5,
+            )  # fmt: skip

@@ -4,14 +4,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
+from matplotlib.patches import Patch, Rectangle
 
 from bilevelrl.figures import style
 
 _NUM_BINS = 30
 _EXACT, _SAMPLED = "#0072B2", "#E69F00"
+_OUTLINE: dict[str, Any] = {"histtype": "step"}
 #: Lower left corners of the zones' rooms, around the ring.
 _CORNERS = ((0.0, 1.0), (1.0, 1.0), (1.0, 0.0), (0.0, 0.0))
 _WALL, _AIR = "#8C510A", "#56B4E9"
@@ -32,43 +34,46 @@ def random_designs(designs: pd.DataFrame, published: pd.DataFrame, best_known: f
         return style.placeholder("Random designs")
     with style.theme():
         figure, ((ax,),) = style.new_figure(7.2, 3.8)
-        bins = _common_bins(designs["leader_return_sampled"], designs["leader_return"])
-        for column, text, colour in (
-            ("leader_return_sampled", "mean of 50 episodes", _SAMPLED),
-            ("leader_return", "exact J", _EXACT),
-        ):
-            values = designs[column]
-            label = (
-                f"{text}: mean {values.mean():.1f}, SD {values.std():.1f}, max {values.max():.1f}"
-            )
-            ax.hist(values, bins, color=colour, alpha=0.45, label=label)
+        bins = _common_bins(designs[["leader_return_sampled", "leader_return"]], published)
+        looks: tuple[tuple[str, str, dict[str, Any]], ...] = (
+            ("leader_return_sampled", "mean of a few episodes", {"color": _SAMPLED, "alpha": 0.6}),
+            ("leader_return", "exact J", _OUTLINE | {"color": _EXACT, "linewidth": 1.8}),
+        )
+        for column, text, look in looks:
+            ax.hist(designs[column], bins, label=f"{text}: {_moments(designs[column])}", **look)
         if len(published):
             share = len(designs) / published["count"].sum()
             edges = [*published["low"], published["high"].iloc[-1]]
-            look: dict[str, Any] = {
-                "color": "black",
-                "linewidth": 1.0,
-                "label": "published (50 episodes)",
-            }
-            ax.stairs(published["count"] * share, edges, **look)
+            ax.stairs(published["count"] * share, edges, color="black", label="published, sampled")
         ax.axvline(
             best_known, color=style.BEST_KNOWN_COLOUR, linestyle=(0, (8.0, 2.0)), linewidth=1.0,
-            label=f"best known J ({best_known:.1f})",
+            label=f"best known J ({style.number(best_known, 1)})",
         )  # fmt: skip
         ax.set_xlabel("leader return")
-        ax.set_ylabel(f"designs of {len(designs):,} per bin")
+        ax.set_ylabel(f"designs of {len(designs):,}\nper bin of width {bins[1] - bins[0]:.1f}")
         ax.legend(loc="upper left", frameon=False)
     return figure
 
 
-def _common_bins(sampled: pd.Series, exact: pd.Series) -> list[float]:
-    """30 equal bins over the sampled returns (spec section 12), and more where J needs them."""
-    width = (sampled.max() - sampled.min()) / _NUM_BINS
-    before = int(np.ceil(max(0.0, sampled.min() - exact.min()) / width))
-    after = int(np.ceil(max(0.0, exact.max() - sampled.max()) / width))
-    edges: list[float] = (
-        sampled.min() + width * np.arange(-before, _NUM_BINS + after + 1)
-    ).tolist()
+def _moments(values: pd.Series) -> str:
+    mean, largest = style.number(values.mean(), 1), style.number(values.max(), 1)
+    return f"mean {mean}, SD {values.std():.1f}, max {largest}"
+
+
+def _common_bins(returns: pd.DataFrame, published: pd.DataFrame) -> list[float]:
+    """The published bins, and more of their width where our returns need them.
+
+    Bins of another place or width hold other counts of the same returns. Without published ones,
+    there are 30 over ours.
+    """
+    lowest, highest = float(returns.min().min()), float(returns.max().max())
+    low, high, number = lowest, highest, _NUM_BINS
+    if len(published):
+        low, high, number = published["low"].min(), published["high"].max(), len(published)
+    width = (high - low) / number
+    before = int(np.ceil(max(0.0, low - lowest) / width))
+    after = int(np.ceil(max(0.0, highest - high) / width))
+    edges: list[float] = (low + width * np.arange(-before, number + after + 1)).tolist()
     return edges
 
 
@@ -86,7 +91,7 @@ def buildings(designs: pd.DataFrame, names: dict[str, str]) -> Figure:
     if shown.empty:
         return style.placeholder("Buildings")
     with style.theme():
-        figure, axes = style.new_figure(2.9 * len(shown) + 0.2, 3.6, 1, len(shown))
+        figure, axes = style.new_figure(2.9 * len(shown) + 0.2, 4.1, 1, len(shown))
         for ax, name in zip(axes[0], [name for name in names if name in shown.index], strict=True):
             row: dict[Any, Any] = shown.loc[name].to_dict()
             _building(
@@ -94,11 +99,12 @@ def buildings(designs: pd.DataFrame, names: dict[str, str]) -> Figure:
                 [row[f"alpha{zone}"] for zone in range(1, 5)],
                 [row[f"beta{zone}"] for zone in range(1, 5)],
             )
-            ax.set_title(f"{names[name]}\nJ = {row['leader_return']:.1f}")
-        figure.text(
-            0.5, 0.01, "brown: insulation α of a zone    blue: airflow β between neighbours",
-            ha="center", va="bottom", fontsize=8.5,
-        )  # fmt: skip
+            ax.set_title(f"{names[name]}\nJ = {style.number(row['leader_return'], 1)}")
+        handles = [
+            Patch(facecolor=_WALL, label="outer wall: as thick as the insulation α of its zone"),
+            Patch(facecolor=_AIR, label="opening: as wide as the airflow β between two zones"),
+        ]
+        style.legend_below(figure, list[Artist](handles), columns=2)
     return figure
 
 
@@ -113,18 +119,18 @@ def _building(ax: Axes, insulation: list[float], airflow: list[float]) -> None:
             ((min(x, outer_x), outer_y), 1.0 + thick, thick),
         ):
             ax.add_patch(Rectangle(corner, width, height, facecolor=_WALL, edgecolor="none"))
-        centre = (x + (0.42 if x == 0.0 else 0.58), y + (0.42 if y == 0.0 else 0.58))
+        centre = (x + (0.42 if x == 0.0 else 0.6), y + (0.4 if y == 0.0 else 0.58))
         ax.text(*centre, f"zone {zone}\nα = {level:.2f}", ha="center", va="center", fontsize=8.5)
     doors = (((1.0, 1.5), False), ((1.5, 1.0), True), ((1.0, 0.5), False), ((0.5, 1.0), True))
     for ((x, y), flat), level in zip(doors, airflow, strict=True):
-        width = 0.02 + 0.68 * level
+        width = 0.7 * level
         size = (width, 0.07) if flat else (0.07, width)
         corner = (x - 0.5 * size[0], y - 0.5 * size[1])
         ax.add_patch(Rectangle(corner, *size, facecolor=_AIR, edgecolor="none", zorder=3))
+        beside = (x, y - 0.11) if flat else (x + 0.11, y)
         ax.text(
-            x, y, f"β = {level:.2f}", ha="center", va="center", fontsize=7.5, zorder=4,
+            *beside, f"β = {level:.2f}", ha="center", va="center", fontsize=8.5,
             rotation=0 if flat else 90,
-            bbox={"facecolor": "white", "alpha": 0.6, "linewidth": 0.0, "pad": 0.8},
         )  # fmt: skip
     ax.set_xlim(-0.25, 2.25)
     ax.set_ylim(-0.25, 2.25)

@@ -48,7 +48,7 @@ def thermal_gallery(results: Results, tables: ThermalTables) -> Iterator[tuple[s
     problem, temperature = results.problem, results.temperatures[0]
     # The ladder shows every rung; this figure those that differ in more than how BC-HG is averaged.
     apart = results.gradients[results.gradients["critic"].isin(["quadratic", "exact"])]
-    own = replace(results, gradients=apart)
+    own = replace(results, gradients=apart, curves=_beside_published(results.curves))
     yield from game_figures(own, "leader return J(θ)", "linear")
     named = tables.designs.set_index("design")["leader_return"]
     curves = at(results.curves, temperature=temperature, estimator="bc_hg", variant="improved")
@@ -63,6 +63,14 @@ def thermal_gallery(results: Results, tables: ThermalTables) -> Iterator[tuple[s
     figure = random_designs(tables.random_search, tables.histogram, best)
     yield f"{problem}_random_search", figure
     yield f"{problem}_buildings", buildings(tables.designs, _BUILDINGS)
+
+
+def _beside_published(curves: pd.DataFrame) -> pd.DataFrame:
+    """Rows at batch sizes of published variants; `sample_efficiency` shows the other ones."""
+    budgets = set(at(curves, variant="published")["budget"]) | {0}
+    if budgets == {0}:
+        return curves
+    return curves[curves["budget"].isin(budgets)]
 
 
 def _followed(trajectories: pd.DataFrame) -> pd.DataFrame:

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -14,18 +15,27 @@ from bilevelrl.figures import style
 RUNGS = {
     ("published", "quadratic"): "published: score",
     ("corrected", "quadratic"): "corrected: score",
-    ("corrected", "quadratic, centred value"): "… V_F(s′) − V_F(E s′)",
+    ("corrected", "quadratic, centred value"): "… V$_F$(s′) − V$_F$(E s′)",
     ("corrected", "quadratic, centred value, doubly centred"): "… doubly centred",
     ("improved", "quadratic, singly centred"): "pathwise",
     ("improved", "quadratic, doubly centred"): "… doubly centred",
     ("improved", "quadratic"): "… expected sensitivity",
 }
 _POINT_COLOURS = ("#000000", "#0072B2", "#009E73", "#CC79A7", "#E69F00")
-_PARTS = {
-    "cosine_total": ("with dJ/dθ", "#000000"),
-    "cosine_direct": ("with its direct part", "#E69F00"),
-    "cosine_indirect": ("with its indirect part", "#56B4E9"),
+_PARTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "cosine_total": ("dJ/dθ", {"color": "#000000", "marker": "o"}),
+    "cosine_direct": ("its direct part", {"color": "#E69F00", "marker": "s"}),
+    "cosine_indirect": ("its indirect part", {"color": "#0072B2", "marker": "D"}),
 }
+_POINT: dict[str, Any] = {"linestyle": "none", "markersize": 4.5}
+_DRIFT: dict[str, Any] = {"linestyle": "none", "color": "0.35", "marker": "o", "markersize": 4.5}
+_CROSS: dict[str, Any] = {
+    "linestyle": "none", "marker": "x", "color": "#D55E00", "markersize": 6.5,
+    "markeredgewidth": 1.6, "zorder": 5,
+}  # fmt: skip
+#: Cosines and drifts that are smaller are drawn on a linear scale.
+_LINEAR = 0.01
+_SCALE = f"(linear within ±{_LINEAR:g}, logarithmic outside)"
 
 
 def variance_ladder(gradients: pd.DataFrame) -> Figure:
@@ -52,7 +62,10 @@ def variance_ladder(gradients: pd.DataFrame) -> Figure:
             colour = _POINT_COLOURS[place % len(_POINT_COLOURS)]
             look: dict[str, Any] = {"color": colour, "marker": "o", "linewidth": 1.0}
             ax.plot(ratio, ordered["rung"], label=str(point), **look)
-        ax.axvline(1.0, color=style.BEST_KNOWN_COLOUR, linewidth=0.9, linestyle=(0, (8.0, 2.0)))
+        ax.axvline(
+            1.0, color=style.BEST_KNOWN_COLOUR, linewidth=0.9, linestyle=(0, (8.0, 2.0)),
+            label="as large as the hypergradient",
+        )  # fmt: skip
         ax.set_xscale("log")
         ax.set_yticks(range(len(RUNGS)), list(RUNGS.values()))
         ax.invert_yaxis()
@@ -60,7 +73,7 @@ def variance_ladder(gradients: pd.DataFrame) -> Figure:
         ax.set_xlabel(
             f"standard deviation of one estimate from {budget:,} transitions, over |dJ/dθ|"
         )
-        figure.legend(loc="outside upper center", ncols=2, frameon=False)
+        style.legend_below(figure, ax.get_legend_handles_labels()[0], columns=3)
     return figure
 
 
@@ -80,31 +93,40 @@ def directions(table: pd.DataFrame, published: pd.DataFrame) -> Figure:
     with style.theme():
         labels = _labels(table[table["group"] == groups[0]])
         figure, axes = style.new_figure(
-            8.4, (0.3 * len(labels) + 0.8) * len(groups) + 0.8, len(groups), 2, sharey=True,
-            sharex="col",
-        )  # fmt: skip
+            8.4, (0.3 * len(labels) + 0.5) * len(groups) + 1.0, len(groups), 2, sharey=True
+        )
         for (left, right), group in zip(axes, groups, strict=True):
             own = table[table["group"] == group].reset_index(drop=True)
             place = np.arange(len(own))
-            for shift, (column, (text, colour)) in zip(
-                (-0.25, 0.0, 0.25), _PARTS.items(), strict=True
-            ):
-                left.barh(place + shift, own[column], height=0.24, color=colour, label=text)
+            for shift, (column, (_, look)) in zip((-0.2, 0.0, 0.2), _PARTS.items(), strict=True):
+                left.plot(own[column], place + shift, **_POINT, **look)
             _drift(right, own, published[published["group"] == group])
             left.set_yticks(place, labels)
             left.set_ylabel(group)
             for ax in (left, right):
-                ax.axvline(0.0, color="0.4", linewidth=0.8)
+                ax.axvline(0.0, color="0.4", linewidth=0.8, zorder=1)
+                _signed_log(ax)
         axes[0][0].invert_yaxis()
-        axes[-1][0].set_xlabel("mean cosine of one estimate")
-        axes[-1][1].set_xlabel("drift of a unit step along (1, 1, 1, 1)/2")
-        handles = axes[0][0].get_legend_handles_labels()[0]
-        handles += [
-            Line2D([], [], color="0.2", marker="o", linestyle="none", label="drift ± 2 SE, ours"),
-            Line2D([], [], color="#D55E00", marker="X", linestyle="none", label="drift, published"),
-        ]
-        style.legend_below(figure, handles, columns=5)
+        axes[-1][0].set_xlabel(f"mean cosine of one estimate with\n{_SCALE}")
+        axes[-1][1].set_xlabel(f"drift of a unit step along (1, 1, 1, 1)/2\n{_SCALE}")
+        style.legend_below(figure, _direction_handles(), columns=5)
     return figure
+
+
+def _signed_log(ax: Axes) -> None:
+    """The same scale in all panels: what is noise and what is not differ a hundredfold."""
+    ax.set_xscale("symlog", linthresh=_LINEAR, linscale=1.0)
+    ticks = (-1.0, -0.1, -0.01, 0.0, 0.01, 0.1, 1.0)
+    ax.set_xticks(ticks, [f"{tick:g}".replace("-", "−") for tick in ticks])
+    ax.set_xlim(-0.2, 1.3)
+    ax.minorticks_off()
+
+
+def _direction_handles() -> list[Artist]:
+    handles = [Line2D([], [], label=text, **_POINT, **look) for text, look in _PARTS.values()]
+    handles.append(Line2D([], [], label="drift ± 2 SE, ours", **_DRIFT))
+    handles.append(Line2D([], [], label="drift, published", **_CROSS))
+    return list[Artist](handles)
 
 
 def _labels(rows: pd.DataFrame) -> list[str]:
@@ -115,11 +137,8 @@ def _labels(rows: pd.DataFrame) -> list[str]:
 
 
 def _drift(ax: Axes, own: pd.DataFrame, published: pd.DataFrame) -> None:
-    place = np.arange(len(own))
-    ax.errorbar(
-        own["drift"], place, xerr=2.0 * own["drift_error"], color="0.2", marker="o", markersize=4.0,
-        linestyle="none", capsize=2.0,
-    )  # fmt: skip
+    place, error = np.arange(len(own)), 2.0 * own["drift_error"]
+    ax.errorbar(own["drift"], place, xerr=error, capsize=2.0, **_DRIFT)
     known = dict(zip(published["estimator"], published["drift"], strict=True))
     shown = [
         (known[str(row.estimator)], number)
@@ -127,6 +146,4 @@ def _drift(ax: Axes, own: pd.DataFrame, published: pd.DataFrame) -> None:
         if row.variant == "published" and str(row.estimator) in known
     ]
     if shown:
-        ax.plot(*zip(*shown, strict=True), color="#D55E00", marker="X", linestyle="none")
-    low = own.loc[own["variant"] == "published", "drift"].min() if len(own) else 0.0
-    ax.set_xlim(min(-0.06, low - 0.02), 0.17)
+        ax.plot(*zip(*shown, strict=True), **_CROSS)
