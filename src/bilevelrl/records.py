@@ -74,7 +74,9 @@ DIRECTION_COLUMNS = (
     "indirect_mean",  # mean over components
     "indirect_mean_error",
     "estimate_norm",  # median over estimates
-    "cosine_total", "cosine_direct", "cosine_indirect",  # mean cosine with the exact parts
+    "cosine_total", "cosine_total_error",  # mean cosine of one estimate with the exact dJ/dθ
+    "cosine_direct", "cosine_direct_error",
+    "cosine_indirect", "cosine_indirect_error",
 )  # fmt: skip
 #: One row per start of the search for the best known J; `kind` groups starts.
 START_COLUMNS = ("problem", "variant", "temperature", "kind", "start", "leader_return")

@@ -273,11 +273,12 @@ def _direction(
     drift = 0.5 * (units[0] + units[1]).sum(axis=1) / np.sqrt(size)
     indirect = 0.5 * (parts[0][1] + parts[1][1]).mean(axis=1)
     root = np.sqrt(len(drift))
-
-    def cosine(direction: Floats) -> float:
-        length = np.linalg.norm(direction)
-        return float(np.mean([(unit @ direction).mean() for unit in units]) / length)
-
+    truth = {"total": np.add(*exact)[own], "direct": exact[0][own], "indirect": exact[1][own]}
+    cosines: dict[str, float] = {}
+    for name, direction in truth.items():
+        each = 0.5 * (units[0] + units[1]) @ direction / np.linalg.norm(direction)
+        cosines[f"cosine_{name}"] = float(each.mean())
+        cosines[f"cosine_{name}_error"] = float(each.std(ddof=1) / root)
     return {
         "drift": float(drift.mean()),
         "drift_error": float(drift.std(ddof=1) / root),
@@ -286,10 +287,7 @@ def _direction(
         "indirect_mean": float(indirect.mean()),
         "indirect_mean_error": float(indirect.std(ddof=1) / root),
         "estimate_norm": float(np.median(np.linalg.norm(totals[0], axis=1))),
-        "cosine_total": cosine(np.add(*exact)[own]),
-        "cosine_direct": cosine(exact[0][own]),
-        "cosine_indirect": cosine(exact[1][own]),
-    }
+    } | cosines
 
 
 def _spread(estimates: Floats) -> float:

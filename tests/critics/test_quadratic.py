@@ -65,6 +65,9 @@ def test_a_quadratic_is_evaluated_row_by_row() -> None:
     z, function = rows(2, 5), costs(2)
     expected = np.einsum("rni,rkij,rnj->rnk", z, function.matrix, z) + function.offset[:, None]
     np.testing.assert_allclose(function(z), expected, rtol=1e-12)
+    weights = np.random.default_rng(3).normal(size=z.shape[:2])
+    summed = np.einsum("rn,rnk->rk", weights, expected)
+    np.testing.assert_allclose(function.weighted_sum(weights, z), summed, rtol=1e-10)
 
 
 def test_a_deterministic_system_is_learned_exactly() -> None:
@@ -153,11 +156,12 @@ def test_bits_depend_on_neither_the_other_runs_nor_the_threads() -> None:
     z, following = trajectories(5, 20)
     reward, added, at = costs(5)(z), system(5)[1], rows(5, 30)
 
-    def learn(part: slice) -> tuple[Floats, Floats, Floats]:
+    def learn(part: slice) -> tuple[Floats, Floats, Floats, Floats]:
         found = least_squares_td(
             z[part], following[part], reward[part], HORIZON, GAMMA, added[part]
         )
-        return found.matrix, found.offset, found(at[part])
+        summed = found.weighted_sum(at[part, :, 0], at[part])
+        return found.matrix, found.offset, found(at[part]), summed
 
     numba.set_num_threads(min(2, numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
     together = learn(slice(None))

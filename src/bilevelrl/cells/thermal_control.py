@@ -10,12 +10,6 @@ from numpy.typing import NDArray
 from bilevelrl.cells.protocol import Context, Training, per_run
 from bilevelrl.config import FollowerParams, ThermalControlParams, ThermalSetting
 from bilevelrl.critics.thermal import QuadraticActionCritic, QuadraticStateCritic, ThermalCritic
-from bilevelrl.critics.thermal_network import (
-    NetworkActionCritic,
-    NetworkStateCritic,
-    TDNetwork,
-    network_mean,
-)
 from bilevelrl.estimators.control_variate import ControlVariate
 from bilevelrl.estimators.exact import Exact
 from bilevelrl.estimators.exact_thermal import ExactNaive
@@ -61,6 +55,8 @@ def group_key(setting: ThermalSetting) -> tuple[object, ...]:
 class Group:
     """Runs that train together: their settings agree in everything that fixes array shapes.
 
+    Network critics are imported where they are asked for, because importing torch takes seconds.
+
     Attributes:
         settings: one per run.
         game: the problem with the followers of the runs.
@@ -89,6 +85,8 @@ class Group:
         """Of Q_L."""
         problem, shared = self.game.problem, self.shared
         if shared.critic == "network":
+            from bilevelrl.critics.thermal_network import NetworkActionCritic
+
             return NetworkActionCritic(problem, *self.network, shared.follower_samples)
         published = shared.variant == "published"
         return QuadraticActionCritic(
@@ -98,6 +96,8 @@ class Group:
     def state_critic(self) -> ThermalCritic:
         """Of V_L."""
         if self.shared.critic == "network":
+            from bilevelrl.critics.thermal_network import NetworkStateCritic
+
             return NetworkStateCritic(self.game.problem, *self.network)
         return QuadraticStateCritic(self.game.problem)
 
@@ -105,6 +105,8 @@ class Group:
         """Of ∇V_F, for HPGD; None is its own least squares."""
         if self.shared.critic != "network":
             return None
+        from bilevelrl.critics.thermal_network import TDNetwork, network_mean
+
         problem = self.game.problem
         sizes = problem.num_zones, problem.num_parameters
         network = TDNetwork(problem, *sizes, *self.network)

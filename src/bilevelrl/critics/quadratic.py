@@ -33,6 +33,15 @@ class Quadratic:
         _evaluate(inputs, self.matrix, self.offset, result)
         return result
 
+    def weighted_sum(self, weights: Floats, inputs: Floats) -> Floats:
+        """Σ_n w_n f(z_n), shape (R, K), for w (R, N) and z (R, N, p), without the values."""
+        size = inputs.shape[2]
+        moment = np.zeros((len(inputs), size, size))
+        _weighted_moment(weights, inputs, moment)
+        total: Floats = (self.matrix * moment[:, None]).sum(axis=(2, 3))
+        total += self.offset * weights.sum(axis=1)[:, None]
+        return total
+
 
 @parallel_kernel
 def _evaluate(inputs, matrix, offset, result):  # type: ignore[no-untyped-def]
@@ -48,6 +57,16 @@ def _evaluate(inputs, matrix, offset, result):  # type: ignore[no-untyped-def]
                         inner += matrix[r, k, i, j] * z[j]
                     total += z[i] * inner
                 result[r, n, k] = total
+
+
+@parallel_kernel
+def _weighted_moment(weights, inputs, moment):  # type: ignore[no-untyped-def]
+    num_runs, num_steps, size = inputs.shape
+    for r in numba.prange(num_runs):
+        for n in range(num_steps):
+            for i in range(size):
+                for j in range(size):
+                    moment[r, i, j] += weights[r, n] * inputs[r, n, i] * inputs[r, n, j]
 
 
 @kernel

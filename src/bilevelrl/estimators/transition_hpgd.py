@@ -74,11 +74,6 @@ class TransitionHPGD:
         horizon, discount = self.problem.max_episode_steps, self.problem.discount
         own = sensitivity(self, theta, response, drawn)
         batch = drawn.batch
-        if self.mean is None:
-            learned = least_squares_td(batch.state, batch.next_state, own, horizon, discount)
-            mean = learned(batch.state)
-        else:
-            mean = self.mean(batch, own, streams)
         if self.benefit == "return":
             later = sensitivity_to_come(drawn.reward[:, :, None], horizon, discount)
             factor = drawn.reward + later[:, :, 0]
@@ -87,5 +82,10 @@ class TransitionHPGD:
             factor = drawn.values.action_value
         injection = drawn.weight * factor
         trace = forward_trace(injection, horizon, discount, include_current=True)
-        total = weighted_sum(trace, own) - weighted_sum(injection, mean)
+        total = weighted_sum(trace, own)
+        if self.mean is None:
+            learned = least_squares_td(batch.state, batch.next_state, own, horizon, discount)
+            total -= learned.weighted_sum(injection, batch.state)
+        else:
+            total -= weighted_sum(injection, self.mean(batch, own, streams))
         return finish(self, theta, drawn, total / self.temperature[:, None])

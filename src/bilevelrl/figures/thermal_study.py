@@ -23,9 +23,9 @@ RUNGS = {
 }
 _POINT_COLOURS = ("#000000", "#0072B2", "#009E73", "#CC79A7", "#E69F00")
 _PARTS: dict[str, tuple[str, dict[str, Any]]] = {
-    "cosine_total": ("dJ/dθ", {"color": "#000000", "marker": "o"}),
-    "cosine_direct": ("its direct part", {"color": "#E69F00", "marker": "s"}),
-    "cosine_indirect": ("its indirect part", {"color": "#0072B2", "marker": "D"}),
+    "cosine_total": ("with dJ/dθ", {"color": "#000000", "marker": "o"}),
+    "cosine_direct": ("with its direct part", {"color": "#E69F00", "marker": "s"}),
+    "cosine_indirect": ("with its indirect part", {"color": "#0072B2", "marker": "D"}),
 }
 _POINT: dict[str, Any] = {"linestyle": "none", "markersize": 4.5}
 _DRIFT: dict[str, Any] = {"linestyle": "none", "color": "0.35", "marker": "o", "markersize": 4.5}
@@ -99,7 +99,8 @@ def directions(table: pd.DataFrame, published: pd.DataFrame) -> Figure:
             own = table[table["group"] == group].reset_index(drop=True)
             place = np.arange(len(own))
             for shift, (column, (_, look)) in zip((-0.2, 0.0, 0.2), _PARTS.items(), strict=True):
-                left.plot(own[column], place + shift, **_POINT, **look)
+                error = 2.0 * own[f"{column}_error"]
+                left.errorbar(own[column], place + shift, xerr=error, capsize=2.0, **_POINT, **look)
             _drift(right, own, published[published["group"] == group])
             left.set_yticks(place, labels)
             left.set_ylabel(group)
@@ -107,7 +108,7 @@ def directions(table: pd.DataFrame, published: pd.DataFrame) -> Figure:
                 ax.axvline(0.0, color="0.4", linewidth=0.8, zorder=1)
                 _signed_log(ax)
         axes[0][0].invert_yaxis()
-        axes[-1][0].set_xlabel(f"mean cosine of one estimate with\n{_SCALE}")
+        axes[-1][0].set_xlabel(f"mean cosine of one estimate ± 2 SE\n{_SCALE}")
         axes[-1][1].set_xlabel(f"drift of a unit step along (1, 1, 1, 1)/2\n{_SCALE}")
         style.legend_below(figure, _direction_handles(), columns=5)
     return figure
