@@ -1,7 +1,7 @@
 """A finite game with its follower, ready for the training loop."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,9 @@ from bilevelrl.estimators.exact_game import game_hypergradient
 from bilevelrl.followers.protocol import BestResponse, policy_kl
 from bilevelrl.followers.soft_q_iteration import SoftQFollower, SoftQIteration
 from bilevelrl.policies.categorical import CategoricalPolicy
+from bilevelrl.problems.game_rollout import GameRollout
 from bilevelrl.problems.markov_game import MarkovGame, leader_return
+from bilevelrl.problems.observations import Information, Observations
 from bilevelrl.seeding import Streams
 from bilevelrl.training import GroundTruth
 
@@ -100,3 +102,31 @@ class FiniteGame:
             self.leader_return(theta, optimal),
             policy_kl(response.policy.reshape(pairs), optimal.policy.reshape(pairs)),
         )
+
+
+@dataclass(frozen=True, eq=False)
+class FiniteWorld:
+    """Implements `watching.World`.
+
+    Attributes:
+        policy: f_θ(a | s).
+        rollout: simulator.
+        information: what the leader sees; "rewards" adds the follower's.
+    """
+
+    policy: CategoricalPolicy
+    rollout: GameRollout
+    information: Information
+
+    def observe(
+        self, theta: Floats, response: BestResponse, streams: Streams, *, at_random: bool
+    ) -> Observations:
+        """Whole episodes; `at_random` draws the leader's actions uniformly."""
+        leader, game = self.policy.probabilities(theta), self.rollout.game
+        if at_random:
+            leader = np.full_like(leader, 1.0 / game.num_leader_actions)
+        seen = self.rollout.sample(leader, response.policy, streams)
+        if self.information == "actions":
+            return seen
+        paid = game.follower_reward[seen.state, seen.leader_action, seen.follower_action]
+        return replace(seen, follower_reward=paid)

@@ -25,6 +25,7 @@ from bilevelrl.finite_game import FiniteGame
 from bilevelrl.linear_game import LinearGame
 from bilevelrl.policies.categorical import TabularPolicy
 from bilevelrl.problems.discrete_toy import STATE_NAMES
+from bilevelrl.problems.game_rollout import GameRollout
 from bilevelrl.seeding import Streams
 
 Floats = NDArray[np.float64]
@@ -99,6 +100,7 @@ def _single(estimator: ScoreFunction) -> ScoreFunction:
 def _exact_critic(estimator: ScoreFunction) -> ScoreFunction:
     leader = estimator.leader
     assert isinstance(leader, FiniteLeader)
+    assert isinstance(leader.rollout, GameRollout)
     return replace(estimator, leader=replace(leader, critic=ExactGameCritic(leader.rollout.game)))
 
 
@@ -202,7 +204,7 @@ def _lqr(study: GameStudy, settings: Sequence[GameSetting]) -> tuple[Game, Estim
 
 
 def _made(
-    study: GameStudy, settings: Sequence[GameSetting], game: Any, make: Callable[..., ScoreFunction]
+    study: GameStudy, settings: Sequence[GameSetting], game: Any, make: Callable[..., Any]
 ) -> Estimator[Any]:
     if study.estimator == "zero_order":
         return ZeroOrder(game, np.full(len(settings), settings[0].radius))

@@ -1,6 +1,6 @@
 """BilevelLQR with its follower, ready for the training loop."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,8 @@ from bilevelrl.estimators.exact_lqr import lqr_hypergradient, lqr_leader_return
 from bilevelrl.followers.linear_gaussian import LinearGaussianResponse
 from bilevelrl.followers.max_entropy_lqr import MaxEntropyLQR
 from bilevelrl.problems.bilevel_lqr import BilevelLQR
+from bilevelrl.problems.linear_rollout import LinearRollout
+from bilevelrl.problems.observations import Information, Observations
 from bilevelrl.seeding import Streams
 from bilevelrl.training import GroundTruth
 
@@ -88,3 +90,26 @@ class LinearGame:
     def coordinates(self, theta: Floats) -> dict[str, Floats]:
         """The leader's gain."""
         return {f"K{i + 1}": theta[:, i] for i in range(theta.shape[1])}
+
+
+@dataclass(frozen=True, eq=False)
+class LinearWorld:
+    """Implements `watching.World`.
+
+    Attributes:
+        rollout: simulator.
+        information: what the leader sees; "rewards" adds the follower's.
+    """
+
+    rollout: LinearRollout
+    information: Information
+
+    def observe(
+        self, theta: Floats, response: LinearGaussianResponse, streams: Streams, *, at_random: bool
+    ) -> Observations:
+        """Whole episodes; `at_random` draws the leader's actions from N(0, 1)."""
+        seen = self.rollout.sample(theta, response, streams, at_random=at_random)
+        if self.information == "actions":
+            return seen
+        paid = self.rollout.problem.follower_reward(seen.state, seen.follower_action)
+        return replace(seen, follower_reward=paid)

@@ -15,7 +15,7 @@ from bilevelrl.followers.protocol import NotConverged
 from bilevelrl.multistart import climb
 from bilevelrl.problems.bilevel_lqr import BilevelLQR
 from bilevelrl.problems.linear_rollout import LinearRollout
-from bilevelrl.problems.transitions import discounted_return
+from bilevelrl.problems.observations import discounted_return
 from bilevelrl.seeding import Streams
 
 Floats = NDArray[np.float64]
@@ -121,7 +121,7 @@ class LqrLandscape:
             rollout = LinearRollout(problem, 1, np.full(1000, problem.leader_noise))
             streams = Streams([seed + episode for episode in range(1000)])
             batch = rollout.sample(theta, response, streams, at_random=False)
-            total = discounted_return(batch.reward, steps, problem.leader_discount)
+            total = discounted_return(batch.leader_reward, steps, problem.leader_discount)
             totals.append(pd.DataFrame({"gain": label, "leader_return": total}))
             for episode in range(5):
                 state = batch.state[episode]

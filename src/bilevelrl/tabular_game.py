@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 from bilevelrl.estimators.exact import Hypergradient, exact_hypergradient, leader_return
 from bilevelrl.followers.protocol import BestResponse, Follower, policy_kl
 from bilevelrl.followers.soft_policy_iteration import SoftPolicyIteration
+from bilevelrl.problems.observations import Information
 from bilevelrl.problems.protocol import TabularProblem
+from bilevelrl.problems.rollout import Rollout, TabularObservations
 from bilevelrl.seeding import Streams
 from bilevelrl.training import GroundTruth
 
@@ -74,3 +76,31 @@ class TabularGame:
         return GroundTruth(
             truth.total, truth.leader_return, policy_kl(response.policy, optimal.policy)
         )
+
+
+@dataclass(frozen=True, eq=False)
+class TabularWorld:
+    """Implements `watching.World`.
+
+    Attributes:
+        problem: the bi-level problem.
+        rollout: simulator.
+        information: what the leader sees; "rewards" adds the follower's.
+    """
+
+    problem: TabularProblem
+    rollout: Rollout
+    information: Information
+
+    def observe(
+        self, theta: Floats, response: BestResponse, streams: Streams, *, at_random: bool
+    ) -> TabularObservations:
+        """A batch of the rollout; there is no leader that could act at random."""
+        del at_random
+        batch = self.rollout.sample(response.policy, streams)
+        place = (np.arange(len(theta))[:, None, None], batch.state, batch.action)
+        paid = self.problem.leader_reward(theta)[place]
+        if self.information == "actions":
+            return TabularObservations(**vars(batch), leader_reward=paid)
+        follower = self.problem.follower_reward(theta)[place]
+        return TabularObservations(**vars(batch), leader_reward=paid, follower_reward=follower)

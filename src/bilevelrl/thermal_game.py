@@ -1,6 +1,6 @@
 """Building thermal control with its follower, ready for the training loop."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,9 @@ from bilevelrl.estimators.exact_thermal import (
     weighted,
 )
 from bilevelrl.followers.thermal_regulator import RegulatorResponse, ThermalRegulator
+from bilevelrl.problems.observations import Information, Observations
 from bilevelrl.problems.thermal_control import ThermalControl
+from bilevelrl.problems.thermal_rollout import ThermalRollout
 from bilevelrl.seeding import Streams
 from bilevelrl.training import GroundTruth
 
@@ -82,3 +84,32 @@ class ThermalGame:
         radius = spectral_radius(problem, theta, response)
         parts = components(problem, theta, response, problem.max_episode_steps)
         return named | parts | {"spectral_radius": radius}
+
+
+@dataclass(frozen=True, eq=False)
+class ThermalWorld:
+    """Implements `watching.World`.
+
+    Attributes:
+        rollout: simulator.
+        information: what the leader sees; "rewards" adds the follower's.
+    """
+
+    rollout: ThermalRollout
+    information: Information
+
+    def observe(
+        self, theta: Floats, response: RegulatorResponse, streams: Streams, *, at_random: bool
+    ) -> Observations:
+        """Whole episodes; the leader has no actions besides its design."""
+        del at_random
+        problem = self.rollout.problem
+        batch = self.rollout.sample(theta, response, streams)
+        paid = problem.operating_reward(batch.state, batch.action)
+        paid -= problem.configuration_cost(theta)[:, None]
+        none = np.empty((*paid.shape, 0))
+        seen = Observations(batch.state, none, batch.action, batch.next_state, paid)
+        if self.information == "actions":
+            return seen
+        follower = problem.follower_reward(batch.state, batch.action)
+        return replace(seen, follower_reward=follower)

@@ -22,6 +22,7 @@ from bilevelrl.estimators.transition_hpgd import TransitionHPGD
 from bilevelrl.estimators.transition_score import TransitionScore
 from bilevelrl.execution import run_tasks
 from bilevelrl.group_ascent import GroupAscent
+from bilevelrl.problems.thermal_control import ThermalControl
 from bilevelrl.records import DIRECTION_COLUMNS
 from bilevelrl.seeding import Streams
 from bilevelrl.training import ascend
@@ -56,6 +57,7 @@ class Rung:
 
 def _exact_critic(estimator: Sampled) -> Sampled:
     samples = getattr(estimator.critic, "samples", None)
+    assert isinstance(estimator.problem, ThermalControl)
     return replace(estimator, critic=ExactThermalCritic(estimator.problem, samples))
 
 
@@ -182,6 +184,7 @@ def replicate(study: ThermalStudy) -> tuple[Floats, Floats]:
     made = ESTIMATORS[rung.estimator](group)
     assert isinstance(made, TransitionScore | TransitionHPGD)
     estimator = rung.change(made)
+    assert estimator.rollout is not None
     estimator = replace(estimator, rollout=replace(estimator.rollout, mirrored=study.mirrored))
     streams = Streams(list(study.seeds))
     theta = np.tile(study.theta, (len(study.seeds), 1))

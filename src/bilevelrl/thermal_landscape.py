@@ -22,9 +22,9 @@ from bilevelrl.estimators.exact_thermal import (
 )
 from bilevelrl.followers.thermal_regulator import ThermalRegulator
 from bilevelrl.multistart import climb
+from bilevelrl.problems.observations import discounted_return
 from bilevelrl.problems.thermal_control import ThermalControl
 from bilevelrl.problems.thermal_rollout import ThermalRollout
-from bilevelrl.problems.transitions import discounted_return
 from bilevelrl.seeding import Streams
 
 Floats = NDArray[np.float64]

@@ -17,7 +17,7 @@ from bilevelrl.critics.game_critics import (
 from bilevelrl.problems.discrete_toy import discrete_toy
 from bilevelrl.problems.game_rollout import GameRollout
 from bilevelrl.problems.markov_game import MarkovGame, leader_action_values
-from bilevelrl.problems.transitions import Transitions
+from bilevelrl.problems.observations import Observations
 from bilevelrl.seeding import Streams
 from tests.games import random_game, random_policies
 
@@ -40,7 +40,7 @@ class Policies:
         self.follower[:, ::2, 1:] = 0.5
 
 
-def make_batches() -> list[Transitions]:
+def make_batches() -> list[Observations]:
     rollout, streams = GameRollout(GAME, 2), Streams(SEEDS)
     return [
         rollout.sample(each.leader, each.follower, streams)
@@ -116,17 +116,17 @@ class TorchCritic:
         return table.swapaxes(1, 2)
 
 
-def rows_of(batch: Transitions, run: int) -> list[tuple[Any, ...]]:
+def rows_of(batch: Observations, run: int) -> list[tuple[Any, ...]]:
     fields = (batch.state, batch.leader_action, batch.follower_action, batch.next_state)
     return [
-        (*(int(field[run, n]) for field in fields), float(batch.reward[run, n]))
-        for n in range(batch.reward.shape[1])
+        (*(int(field[run, n]) for field in fields), float(batch.leader_reward[run, n]))
+        for n in range(batch.leader_reward.shape[1])
     ]
 
 
-def joined(batches: list[Transitions]) -> Transitions:
-    names = ("state", "leader_action", "follower_action", "next_state", "reward")
-    return Transitions(*(np.concatenate([getattr(b, n) for b in batches], axis=1) for n in names))
+def joined(batches: list[Observations]) -> Observations:
+    names = ("state", "leader_action", "follower_action", "next_state", "leader_reward")
+    return Observations(*(np.concatenate([getattr(b, n) for b in batches], axis=1) for n in names))
 
 
 def make_network_critic(bootstrap: Bootstrap = "modes") -> NetworkCritic:
@@ -170,7 +170,7 @@ def test_the_slow_copy_moves_once_per_update() -> None:
         assert (memory["critic"] != before).any(axis=1).all()
 
 
-def learned(game: MarkovGame, critic: Any, batches: list[Transitions], at: int) -> Floats:
+def learned(game: MarkovGame, critic: Any, batches: list[Observations], at: int) -> Floats:
     """Q_L (R, T, S, A, B) after all batches, under the policies number `at`."""
     streams = Streams(SEEDS)
     memory: Memory = critic.start(streams)
@@ -247,8 +247,10 @@ def test_bits_do_not_depend_on_the_batch(make: Any) -> None:
         streams = Streams(SEEDS[part])
         memory: Memory = critic.start(streams)
         for batch in batches:
-            index = np.tile(np.arange(batch.reward.shape[1]), (3, 1))
-            own = Transitions(*(a[part] for a in vars(batch.take(index)).values()))
+            index = np.tile(np.arange(batch.leader_reward.shape[1]), (3, 1))
+            own = Observations(
+                *(a[part] for a in vars(batch.take(index)).values() if a is not None)
+            )
             leader = policies.leader[part], policies.slow[part]
             critic.learn(own, own, leader, policies.follower[part], memory, streams)
         return memory, critic.action_values(memory)

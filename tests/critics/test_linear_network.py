@@ -10,7 +10,7 @@ from bilevelrl.followers.linear_gaussian import LinearGaussianResponse
 from bilevelrl.followers.max_entropy_lqr import MaxEntropyLQR
 from bilevelrl.problems.bilevel_lqr import BilevelLQR
 from bilevelrl.problems.linear_rollout import LinearRollout
-from bilevelrl.problems.transitions import Transitions
+from bilevelrl.problems.observations import Observations
 from bilevelrl.seeding import Streams
 
 Floats = NDArray[np.float64]
@@ -52,10 +52,10 @@ class TorchCritic:
         self.slow = {k: v.detach().clone() for k, v in self.network.named_parameters()}
         self.optimiser = torch.optim.Adam(self.network.parameters(), lr=step_size)
 
-    def learn(self, stored: Transitions, run: int, update: Update) -> None:
+    def learn(self, stored: Observations, run: int, update: Update) -> None:
         response, theta = update.response, update.theta[run]
         gain, noise_gain = response.state_gain[run], response.noise_gain[run]
-        size = stored.reward.shape[1]
+        size = stored.leader_reward.shape[1]
         for _ in range(STEPS):
             uniforms = self.draws.uniforms("critic", (MINIBATCH,))[0]
             loss = torch.zeros((), dtype=torch.float64)
@@ -68,7 +68,7 @@ class TorchCritic:
                 after = torch.tensor(np.concatenate([following, answer, mode]))
                 with torch.no_grad():
                     value = torch.func.functional_call(self.network, self.slow, (after,))[0]
-                target = stored.reward[run, n] + PROBLEM.leader_discount * value
+                target = stored.leader_reward[run, n] + PROBLEM.leader_discount * value
                 loss = loss + (self.q(stored, run, n) - target) ** 2 / MINIBATCH
             self.optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
@@ -76,7 +76,7 @@ class TorchCritic:
         for name, parameter in self.network.named_parameters():
             self.slow[name] = (1 - RATE) * self.slow[name] + RATE * parameter.detach()
 
-    def q(self, stored: Transitions, run: int, n: int) -> torch.Tensor:
+    def q(self, stored: Observations, run: int, n: int) -> torch.Tensor:
         parts = (stored.state, stored.follower_action, stored.leader_action)
         row = torch.tensor(np.concatenate([part[run, n] for part in parts]))
         value: torch.Tensor = self.network(row)[0]
@@ -130,7 +130,7 @@ def test_bits_do_not_depend_on_the_batch(run: int) -> None:
     memory, own = together.start(both), single.start(alone)
     update = Update(1)
     follower = MaxEntropyLQR(PROBLEM, np.array([0.1, 0.5])[part])
-    batch = Transitions(*(array[part] for array in vars(update.batch).values()))
+    batch = Observations(*(a[part] for a in vars(update.batch).values() if a is not None))
     for _ in range(2):
         together.learn(update.batch, update.theta, update.slow, update.response, memory, both)
         response = follower.respond(update.theta[part])

@@ -21,7 +21,7 @@ from bilevelrl.followers.soft_q_iteration import SoftQIteration
 from bilevelrl.policies.categorical import NetworkPolicy, TabularPolicy
 from bilevelrl.problems.discrete_toy import discrete_toy
 from bilevelrl.problems.game_rollout import GameRollout
-from bilevelrl.problems.transitions import Transitions
+from bilevelrl.problems.observations import Observations
 from bilevelrl.seeding import Streams
 from tests.games import literal_draws, random_game
 
@@ -31,12 +31,12 @@ BETA = np.array([0.05, 0.2])
 HORIZON, EPISODES, MINIBATCH = 20, 3, 64
 GAME = discrete_toy(1.0, max_episode_steps=HORIZON)
 POLICY = NetworkPolicy(3, 2)
-FIELDS = ("state", "leader_action", "follower_action", "next_state", "reward")
+FIELDS = ("state", "leader_action", "follower_action", "next_state", "leader_reward")
 
 
 def rollout_batches(
     leader: FiniteLeader, theta: Floats, response: Any, n: int
-) -> list[Transitions]:
+) -> list[Observations]:
     """The batches that an estimator with streams of its own for the same seeds draws."""
     streams = Streams(SEEDS)
     return [leader.sample(theta, response, streams, at_random=False) for _ in range(n)]
@@ -47,7 +47,7 @@ class Literal:
     """One run of spec section 3.4."""
 
     run: int
-    batches: list[Transitions]
+    batches: list[Observations]
     q: Floats  # (S, A, B)
     response: BestResponse
 
@@ -252,7 +252,7 @@ def test_the_first_updates_act_at_random() -> None:
         estimate = estimator.estimate(theta, response, memory, streams)
         leader = uniform if update < 2 else POLICY.probabilities(theta)
         batch = leader_of(estimator).rollout.sample(leader, response.policy, again)
-        rewards = batch.reward.reshape(2, EPISODES, HORIZON).sum(axis=2).mean(axis=1)
+        rewards = batch.leader_reward.reshape(2, EPISODES, HORIZON).sum(axis=2).mean(axis=1)
         np.testing.assert_allclose(estimate.leader_return_sampled, rewards)
         assert (batch.leader_action == 1).all() == (update == 2)
         assert estimate.env_steps == EPISODES * HORIZON

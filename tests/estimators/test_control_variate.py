@@ -185,7 +185,9 @@ def estimates() -> tuple[list[Floats], list[Floats], list[Floats]]:
         # Σ_t γ_L^t A_L(t) b(s_t, a_t) of the same batch with what earlier ones taught.
         batch = leader.sample(theta, response, streams[2], at_random=False)
         control.refresh(seen)
-        time = np.broadcast_to(np.arange(batch.reward.shape[1]) % horizon, batch.reward.shape)
+        time = np.broadcast_to(
+            np.arange(batch.leader_reward.shape[1]) % horizon, batch.leader_reward.shape
+        )
         arguments = (theta, response, batch, time, memories[0], streams[2])
         weights = 0.95**time * leader.follower_side_advantage(*arguments) / 5
         table = control.mean(leader.features(batch), weights, seen)

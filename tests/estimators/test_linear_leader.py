@@ -16,7 +16,7 @@ from bilevelrl.estimators.linear_leader import NetworkLinearLeader
 from bilevelrl.followers.max_entropy_lqr import MaxEntropyLQR
 from bilevelrl.problems.bilevel_lqr import BilevelLQR
 from bilevelrl.problems.linear_rollout import LinearRollout
-from bilevelrl.problems.transitions import Transitions
+from bilevelrl.problems.observations import Observations
 from bilevelrl.seeding import Streams
 from tests.games import literal_draws
 
@@ -45,7 +45,7 @@ def dense(number: int) -> tuple[Floats, Floats]:
 
 
 def literal_lqr(
-    run: int, batch: Transitions, critic: Any, answered: Floats, at: Floats, response: Any,
+    run: int, batch: Observations, critic: Any, answered: Floats, at: Floats, response: Any,
     draws: list[tuple[int, int]], nodes: tuple[int, int],
 ) -> tuple[Floats, Floats]:  # fmt: skip
     """Spec section 3.5 with expectations over `nodes` points; critic(x, u, a)."""

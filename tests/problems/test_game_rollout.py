@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from bilevelrl.problems.game_rollout import GameRollout
-from bilevelrl.problems.transitions import Transitions, discounted_return
+from bilevelrl.problems.observations import Observations, discounted_return
 from bilevelrl.seeding import Streams
 from tests.games import random_game, random_policies
 
@@ -20,7 +20,7 @@ EPISODES = 40
 LEVEL = 1e-4
 
 
-def make_batch(seeds: list[int], episodes: int = EPISODES) -> tuple[Transitions, Floats, Floats]:
+def make_batch(seeds: list[int], episodes: int = EPISODES) -> tuple[Observations, Floats, Floats]:
     """With other policies for every run; equal seeds get equal policies."""
     leader = np.concatenate([random_policies(1, 4, 3, seed=seed) for seed in seeds])
     follower = np.concatenate([random_policies(1, 4, 3, 2, seed=seed + 50) for seed in seeds])
@@ -28,14 +28,18 @@ def make_batch(seeds: list[int], episodes: int = EPISODES) -> tuple[Transitions,
     return batch, leader, follower
 
 
-def arrays(batch: Transitions) -> list[NDArray[Any]]:
+def arrays(batch: Observations) -> list[NDArray[Any]]:
     return [
-        batch.state, batch.leader_action, batch.follower_action, batch.next_state, batch.reward
-    ]  # fmt: skip
+        batch.state,
+        batch.leader_action,
+        batch.follower_action,
+        batch.next_state,
+        batch.leader_reward,
+    ]
 
 
 @pytest.fixture(scope="module")
-def large() -> tuple[Transitions, Floats, Floats]:
+def large() -> tuple[Observations, Floats, Floats]:
     """80,000 transitions of either run."""
     return make_batch([0, 1], episodes=4000)
 
@@ -50,7 +54,7 @@ def p_value(counts: Floats, probabilities: Floats) -> float:
 
 
 @pytest.mark.parametrize("run", [0, 1])
-def test_frequencies_match_all_tables(large: tuple[Transitions, Floats, Floats], run: int) -> None:
+def test_frequencies_match_all_tables(large: tuple[Observations, Floats, Floats], run: int) -> None:
     batch, leader, follower = large
     counts = np.zeros((4, 3, 2, 4))
     np.add.at(counts, tuple(array[run] for array in arrays(batch)[:4]), 1.0)
@@ -66,7 +70,7 @@ def test_frequencies_match_all_tables(large: tuple[Transitions, Floats, Floats],
 
 
 def test_states_at_a_time_have_the_chain_s_distribution(
-    large: tuple[Transitions, Floats, Floats],
+    large: tuple[Observations, Floats, Floats],
 ) -> None:
     batch, leader, follower = large
     for run in range(2):
@@ -94,9 +98,9 @@ def test_episodes_lie_one_after_the_other() -> None:
 def test_rewards_belong_to_the_state_before_the_transition() -> None:
     batch, _, _ = make_batch([2, 3])
     for r in range(2):
-        for n in range(len(batch.reward[r])):
+        for n in range(len(batch.leader_reward[r])):
             s, a, b = (int(array[r, n]) for array in arrays(batch)[:3])
-            assert batch.reward[r, n] == GAME.leader_reward[s, a, b]
+            assert batch.leader_reward[r, n] == GAME.leader_reward[s, a, b]
 
 
 def test_bits_depend_on_neither_the_batch_nor_the_threads() -> None:
@@ -133,10 +137,10 @@ def test_returns_are_discounted_within_each_episode() -> None:
     batch, _, _ = make_batch([2, 3])
     horizon = GAME.max_episode_steps
     for discount in (0.9, 1.0, 0.0):
-        found = discounted_return(batch.reward, horizon, discount)
+        found = discounted_return(batch.leader_reward, horizon, discount)
         for r in range(2):
             total = 0.0
-            for n, reward in enumerate(batch.reward[r]):
+            for n, reward in enumerate(batch.leader_reward[r]):
                 total += discount ** (n % horizon) * reward
             assert found[r] == pytest.approx(total / EPISODES, rel=1e-12)
 

@@ -12,7 +12,7 @@ from bilevelrl.followers.max_entropy_lqr import MaxEntropyLQR
 from bilevelrl.problems.bilevel_lqr import BilevelLQR
 from bilevelrl.problems.closed_loop import closed_loop
 from bilevelrl.problems.linear_rollout import LinearRollout
-from bilevelrl.problems.transitions import Transitions
+from bilevelrl.problems.observations import Observations
 from bilevelrl.seeding import Streams
 from tests.games import generic_lqr
 
@@ -29,7 +29,7 @@ class Case:
     theta: Floats
     response: LinearGaussianResponse
 
-    def sample(self, episodes: int, seeds: list[int], *, at_random: bool = False) -> Transitions:
+    def sample(self, episodes: int, seeds: list[int], *, at_random: bool = False) -> Observations:
         rollout = LinearRollout(self.problem, episodes, NOISE[: len(seeds)])
         assert rollout.env_steps == episodes * HORIZON
         return rollout.sample(self.theta, self.response, Streams(seeds), at_random=at_random)
@@ -114,7 +114,7 @@ def test_a_random_leader_ignores_the_state_and_the_follower_answers_all_the_same
 @pytest.mark.parametrize("at_random", [False, True])
 def test_episodes_lie_one_after_the_other(case: Case, at_random: bool) -> None:
     batch, problem = case.sample(5, [3, 4], at_random=at_random), case.problem
-    assert batch.reward.shape == (2, 5 * HORIZON)
+    assert batch.leader_reward.shape == (2, 5 * HORIZON)
     sizes = [array.shape[2] for array in (batch.state, batch.leader_action, batch.follower_action)]
     assert sizes == [3, 1, 2]
     for run in range(2):
@@ -130,12 +130,14 @@ def test_episodes_lie_one_after_the_other(case: Case, at_random: bool) -> None:
             np.testing.assert_allclose(batch.next_state[run, n], expected, rtol=1e-12, atol=1e-14)
             # The reward of the state before the transition.
             distance = ((x - problem.target) / problem.target_scale) ** 2
-            assert batch.reward[run, n] == pytest.approx(np.exp(-0.5 * distance.sum()), rel=1e-12)
+            assert batch.leader_reward[run, n] == pytest.approx(
+                np.exp(-0.5 * distance.sum()), rel=1e-12
+            )
 
 
 def test_runs_do_not_depend_on_each_other(case: Case) -> None:
     together = case.sample(7, [3, 4])
-    names = ("state", "leader_action", "follower_action", "next_state", "reward")
+    names = ("state", "leader_action", "follower_action", "next_state", "leader_reward")
     response = replace(
         case.response,
         **{

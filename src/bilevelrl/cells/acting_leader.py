@@ -8,6 +8,7 @@ from bilevelrl.cells.protocol import Training, per_run
 from bilevelrl.config import GameSetting
 from bilevelrl.estimators.acting_leader import ActingLeader, ScoreFunction
 from bilevelrl.estimators.exact import Exact
+from bilevelrl.estimators.protocol import Estimator
 from bilevelrl.estimators.replay import Replay
 from bilevelrl.estimators.zero_order import ZeroOrder
 
@@ -35,7 +36,7 @@ def training(
     estimator: str,
     settings: Sequence[GameSetting],
     game: Any,
-    sampled: Callable[[str, Sequence[GameSetting], Any], ScoreFunction],
+    sampled: Callable[[str, Sequence[GameSetting], Any], Estimator[Any]],
 ) -> Training[Any]:
     """Estimator and ascent rule of runs that train together.
 

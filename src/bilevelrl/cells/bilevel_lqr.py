@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from bilevelrl.beliefs.linear import LinearBelief, blinded
 from bilevelrl.cells.acting_leader import num_episodes, score_function, training
 from bilevelrl.cells.protocol import Context, Training, per_run
 from bilevelrl.config import BilevelLQRLeaders, BilevelLQRParams, FollowerParams, GameSetting
@@ -12,11 +13,13 @@ from bilevelrl.estimators.acting_leader import ScoreFunction
 from bilevelrl.estimators.control_variate import ControlVariate
 from bilevelrl.estimators.linear_leader import NetworkLinearLeader
 from bilevelrl.estimators.model_leader import ModelLeader
+from bilevelrl.estimators.watching import Watching
 from bilevelrl.followers.linear_gaussian import LinearGaussianResponse
 from bilevelrl.followers.max_entropy_lqr import MaxEntropyLQR
-from bilevelrl.linear_game import LinearGame
+from bilevelrl.linear_game import LinearGame, LinearWorld
 from bilevelrl.problems.bilevel_lqr import BilevelLQR
 from bilevelrl.problems.linear_rollout import LinearRollout
+from bilevelrl.problems.observations import Observations
 
 
 def make_problem(constants: BilevelLQRParams, leader_noise: float) -> BilevelLQR:
@@ -55,12 +58,28 @@ def build(
     return training(estimator, settings, game, sampled)
 
 
-def sampled(estimator: str, settings: Sequence[GameSetting], game: LinearGame) -> ScoreFunction:
+def sampled(
+    estimator: str, settings: Sequence[GameSetting], game: LinearGame
+) -> ScoreFunction | Watching[Observations]:
     """BC-HG or Naive-PGD of the runs' variant."""
-    problem, shared = game.problem, settings[0]
+    problem, information = game.problem, settings[0].information
     noise = per_run(settings, "leader_noise")
     rollout = LinearRollout(problem, num_episodes(settings, problem), noise)
-    discount = game.return_discount
+    if information == "full":
+        return learner(estimator, settings, rollout, game.return_discount)
+    unseen = replace(rollout, problem=blinded(problem))
+    return Watching(
+        LinearWorld(rollout, information),
+        LinearBelief(unseen.problem, per_run(settings, "temperature"), noise),
+        learner(estimator, settings, unseen, game.return_discount),
+    )
+
+
+def learner(
+    estimator: str, settings: Sequence[GameSetting], rollout: LinearRollout, discount: float
+) -> ScoreFunction:
+    """The estimator; of the problem it knows what the rollout knows."""
+    problem, shared, noise = rollout.problem, settings[0], rollout.leader_noise
     if shared.variant == "published":
         network = network_leader(settings, rollout)
         return score_function(network, estimator, settings, problem, discount)

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from bilevelrl.beliefs.finite import FiniteBelief
 from bilevelrl.cells.acting_leader import num_episodes, score_function, training
 from bilevelrl.cells.protocol import Context, Training, per_run
 from bilevelrl.config import DiscreteToyParams, FollowerParams, GameSetting
@@ -13,7 +14,8 @@ from bilevelrl.critics.game_critics import Bootstrap, ExpectedBackup, GameCritic
 from bilevelrl.estimators.acting_leader import ScoreFunction
 from bilevelrl.estimators.control_variate import ControlVariate
 from bilevelrl.estimators.finite_leader import FiniteLeader
-from bilevelrl.finite_game import FiniteGame
+from bilevelrl.estimators.watching import Watching
+from bilevelrl.finite_game import FiniteGame, FiniteWorld
 from bilevelrl.followers.protocol import BestResponse
 from bilevelrl.followers.soft_q_iteration import (
     Order,
@@ -25,7 +27,8 @@ from bilevelrl.followers.uniform_first import UniformFirst
 from bilevelrl.policies.categorical import NetworkPolicy
 from bilevelrl.problems.discrete_toy import STATE_NAMES, discrete_toy
 from bilevelrl.problems.game_rollout import GameRollout
-from bilevelrl.problems.markov_game import MarkovGame
+from bilevelrl.problems.markov_game import GameSizes, MarkovGame
+from bilevelrl.problems.observations import Observations
 
 Floats = NDArray[np.float64]
 #: The number that J depends on: how often the leader sends the follower home.
@@ -88,13 +91,34 @@ def build(
     return training(estimator, settings, solved, sampled)
 
 
-def sampled(estimator: str, settings: Sequence[GameSetting], solved: FiniteGame) -> ScoreFunction:
+def sampled(
+    estimator: str, settings: Sequence[GameSetting], solved: FiniteGame
+) -> ScoreFunction | Watching[Observations]:
     """BC-HG, Naive-PGD or Bi-AC with the quirks of the runs' variant."""
     game, shared = solved.game, settings[0]
+    rollout = GameRollout(game, num_episodes(settings, game))
+    if shared.information == "full":
+        return learner(estimator, settings, solved, rollout)
+    temperature = per_run(settings, "temperature")
+    return Watching(
+        FiniteWorld(solved.policy, rollout, shared.information),
+        FiniteBelief(game.sizes, solved.policy, temperature, shared.forgetting, shared.smoothing),
+        learner(estimator, settings, solved, game.sizes),
+    )
+
+
+def learner(
+    estimator: str,
+    settings: Sequence[GameSetting],
+    solved: FiniteGame,
+    rollout: GameRollout | GameSizes,
+) -> ScoreFunction:
+    """The estimator, with a simulator or without."""
+    game, shared = solved.game.sizes, settings[0]
     published = shared.variant == "published"
     leader = FiniteLeader(
         solved.policy,
-        GameRollout(game, num_episodes(settings, game)),
+        rollout,
         network_critic(estimator, settings, game) if published else ExpectedBackup(game),
         baseline="sampled_follower_action" if published else "state",
         follower_samples=shared.follower_samples,
@@ -106,7 +130,7 @@ def sampled(estimator: str, settings: Sequence[GameSetting], solved: FiniteGame)
     return replace(made, control=control)
 
 
-def network_critic(estimator: str, settings: Sequence[GameSetting], game: MarkovGame) -> GameCritic:
+def network_critic(estimator: str, settings: Sequence[GameSetting], game: GameSizes) -> GameCritic:
     """The released code's critic."""
     shared = settings[0]
     assert shared.critic_steps is not None  # checked by config, like the next two

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bilevelrl.ascent import GradientAscent
+from bilevelrl.beliefs.tabular import TabularBelief
 from bilevelrl.cells.protocol import Context, Training, per_run
 from bilevelrl.config import FollowerParams, FourRoomsLeaders, FourRoomsParams, FourRoomsSetting
 from bilevelrl.critics.sarsa import Sarsa
@@ -19,13 +20,15 @@ from bilevelrl.estimators.naive import Averaging, Naive
 from bilevelrl.estimators.protocol import Estimator
 from bilevelrl.estimators.sobirl import SoBiRL
 from bilevelrl.estimators.trace import Normalisation
+from bilevelrl.estimators.watched_covariance import WatchedCovariance
+from bilevelrl.estimators.watching import Watching
 from bilevelrl.estimators.zero_order import ZeroOrder
 from bilevelrl.followers.protocol import BestResponse
 from bilevelrl.followers.soft_policy_iteration import SoftPolicyIteration
 from bilevelrl.followers.truncated import Truncated
 from bilevelrl.problems.four_rooms import FourRooms
 from bilevelrl.problems.rollout import Rollout
-from bilevelrl.tabular_game import TabularGame
+from bilevelrl.tabular_game import TabularGame, TabularWorld
 
 Floats = NDArray[np.float64]
 
@@ -105,6 +108,14 @@ class Group:
 
 
 def _bc_hg(g: Group) -> Estimator[BestResponse]:
+    information = g.shared.information
+    if information != "full":
+        problem, shape = g.problem, (g.problem.planner.num_states, g.problem.planner.num_actions)
+        return Watching(
+            TabularWorld(problem, g.rollout(), information),
+            TabularBelief(shape, g.shared.forgetting, g.shared.smoothing),
+            WatchedCovariance(problem.influence, shape, g.sarsa(), g.temperature, problem.discount),
+        )
     return BoltzmannCovariance(
         g.problem, g.rollout(), g.sarsa(), g.temperature, g.problem.discount, **g.quirks
     )
@@ -174,6 +185,9 @@ def group_key(setting: FourRoomsSetting) -> tuple[object, ...]:
         setting.oracle_steps_per_update,
         setting.follower,
         setting.start,
+        setting.information,
+        setting.forgetting,
+        setting.smoothing,
     )
 
 

@@ -7,6 +7,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from bilevelrl.beliefs.regulator import RegulatorBelief
 from bilevelrl.cells.protocol import Context, Training, per_run
 from bilevelrl.config import FollowerParams, ThermalControlParams, ThermalSetting
 from bilevelrl.critics.thermal import QuadraticActionCritic, QuadraticStateCritic, ThermalCritic
@@ -16,12 +17,14 @@ from bilevelrl.estimators.exact_thermal import ExactNaive
 from bilevelrl.estimators.protocol import Estimator
 from bilevelrl.estimators.transition_hpgd import Benefit, MeanSensitivity, TransitionHPGD
 from bilevelrl.estimators.transition_score import TransitionScore
+from bilevelrl.estimators.watching import Watching
 from bilevelrl.estimators.zero_order import ZeroOrder
 from bilevelrl.followers.thermal_regulator import RegulatorResponse, ThermalRegulator
 from bilevelrl.group_ascent import GroupAscent
+from bilevelrl.problems.observations import Observations
 from bilevelrl.problems.thermal_control import ThermalControl
 from bilevelrl.problems.thermal_rollout import ThermalRollout
-from bilevelrl.thermal_game import ThermalGame
+from bilevelrl.thermal_game import ThermalGame, ThermalWorld
 
 Floats = NDArray[np.float64]
 #: Insulation and airflow have optimisers of their own.
@@ -121,8 +124,21 @@ class Group:
         return shared.critic_steps, shared.critic_step_size
 
 
-def _bc_hg(group: Group) -> TransitionScore:
+def _watching(group: Group) -> Watching[Observations]:
+    design, zones = group.game.problem.design, group.game.problem.num_zones
+    critic = QuadraticActionCritic(design)
+    control = ControlVariate(1 + zones * (zones + 1) // 2, design.num_parameters)
+    return Watching(
+        ThermalWorld(group.rollout(), group.shared.information),
+        RegulatorBelief(group.temperature, design.discount, design.max_episode_steps),
+        TransitionScore(design, None, critic, group.temperature, form="pathwise", control=control),
+    )
+
+
+def _bc_hg(group: Group) -> Estimator[RegulatorResponse]:
     problem, shared = group.game.problem, group.shared
+    if shared.information != "full":
+        return _watching(group)
     improved, expected = shared.variant == "improved", shared.sensitivity == "expected"
     zones = problem.num_zones
     control = ControlVariate(1 + zones * (zones + 1) // 2, problem.num_parameters)

@@ -54,6 +54,8 @@ def _table(keys: dict[tuple[str, str], Keys]) -> Mapping[tuple[str, str], Keys]:
     return MappingProxyType(keys)
 
 
+#: Of estimators that do without what a leader cannot see.
+WATCHING_KEYS = frozenset({"information", "forgetting", "smoothing"})
 #: Of estimators that draw batches.
 ROLLOUT_KEYS = frozenset({"env_steps_per_update", "num_envs"})
 _FOUR_ROOMS = {
@@ -75,6 +77,7 @@ FOUR_ROOMS = Family(
             for estimator, keys in _FOUR_ROOMS.items()
             for variant in ("published", "corrected")
         }
+        | {("bc_hg", "corrected"): Keys(_FOUR_ROOMS["bc_hg"], WATCHING_KEYS)}
     ),
 )
 _SAMPLED = frozenset({"env_steps_per_update", "random_updates", "actor_steps"})
@@ -84,6 +87,7 @@ _CLIP = frozenset({"max_gradient_norm"})
 _PUBLISHED = Keys(_SAMPLED | _NETWORK)
 _PUBLISHED_COVARIANCE = Keys(_SAMPLED | _NETWORK | {"follower_samples"})
 _CORRECTED = Keys(_SAMPLED, frozenset({"step_size_ratio", "control_variate"}))
+_CORRECTED_TOY = Keys(_SAMPLED, _CORRECTED.optional | WATCHING_KEYS)
 _MODEL_BASED = {
     ("zero_order", "published"): Keys(frozenset({"radius"})),
     ("zero_order", "corrected"): Keys(frozenset({"radius"})),
@@ -96,7 +100,7 @@ DISCRETE_TOY = Family(
     _table(
         {
             ("bc_hg", "published"): _PUBLISHED_COVARIANCE,
-            ("bc_hg", "corrected"): _CORRECTED,
+            ("bc_hg", "corrected"): _CORRECTED_TOY,
             ("naive_on", "published"): _PUBLISHED,
             ("naive_off", "published"): _PUBLISHED,
             ("bi_ac_on", "published"): _PUBLISHED,
@@ -120,7 +124,7 @@ BILEVEL_LQR = Family(
             ("naive_on", "published"): Keys(_LINEAR, _CLIP),
             ("naive_off", "published"): Keys(_LINEAR, _CLIP),
             ("bc_hg", "corrected"): _CORRECTED,
-            ("bc_hg", "improved"): Keys(_SAMPLED, _DECAY),
+            ("bc_hg", "improved"): Keys(_SAMPLED, _DECAY | {"information"}),
             ("zero_order", "published"): Keys(frozenset({"radius"})),
             ("exact", "published"): Keys(frozenset(), _DECAY),
             ("exact", "improved"): Keys(frozenset(), _DECAY),
@@ -146,7 +150,9 @@ THERMAL_CONTROL = Family(
             ("hpgd_mc", "published"): _SCORED,
             ("naive", "published"): _SCORED,
             ("bc_hg", "corrected"): Keys(_BATCH),
-            ("bc_hg", "improved"): Keys(_BATCH | {"sensitivity"}, frozenset({"momentum"})),
+            ("bc_hg", "improved"): Keys(
+                _BATCH | {"sensitivity"}, frozenset({"momentum", "information"})
+            ),
             ("zero_order", "published"): Keys(frozenset({"radius"})),
             ("exact", "published"): Keys(frozenset()),
             ("exact_naive", "published"): Keys(frozenset()),

@@ -24,6 +24,10 @@ class Setting(Block):
         follower: "exact" or "truncated".
         policy_iterations: of the truncated follower.
         start: "carry" or "reset", of the truncated follower.
+        information: what the leader sees of its follower, see `problems.observations`.
+        forgetting: weight of all earlier batches against the newest in what a leader believes that
+            only watches.
+        smoothing: share of uniform actions in the policy that it believes in.
     """
 
     variant: Variant
@@ -35,6 +39,19 @@ class Setting(Block):
     follower: Literal["exact", "truncated"] = "exact"
     policy_iterations: Count | None = None
     start: Literal["carry", "reset"] | None = None
+    information: Literal["full", "rewards", "actions"] = "full"
+    forgetting: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+
+    @model_validator(mode="after")
+    def _information_is_consistent(self) -> "Setting":
+        for key in ("forgetting", "smoothing"):
+            if getattr(self, key) > 0.0 and self.information == "full":
+                raise ValueError(
+                    f"{key} = {getattr(self, key)} does not go with information = full: a leader "
+                    "that reads its follower estimates no policy"
+                )
+        return self
 
     @model_validator(mode="after")
     def _follower_is_consistent(self) -> "Setting":
@@ -47,6 +64,13 @@ class Setting(Block):
                 )
         return self
 
+    def _refuse_actions(self) -> None:
+        if self.information == "actions":
+            raise ValueError(
+                "information = actions: V_F, which the estimator needs here, cannot be told from "
+                "the follower's actions alone; allowed are 'full' and 'rewards'"
+            )
+
     @property
     def seeds(self) -> range:
         """One run each."""
@@ -54,10 +78,12 @@ class Setting(Block):
 
     @property
     def follower_conditions(self) -> dict[str, Any]:
-        """Conditions of a follower that is not the exact one."""
-        if self.follower == "exact":
-            return {}
-        keys = ("follower", "policy_iterations", "start")
+        """Conditions of a follower that is not the exact one, or that the leader cannot read."""
+        keys: tuple[str, ...] = ()
+        if self.follower != "exact":
+            keys += ("follower", "policy_iterations", "start")
+        if self.information != "full":
+            keys += ("information",)
         return {key: getattr(self, key) for key in keys}
 
     @abstractmethod
@@ -150,6 +176,11 @@ class GameSetting(Setting):
     initial_spread: Positive | None = None
     radius: Positive | None = None
 
+    @model_validator(mode="after")
+    def _information_is_enough(self) -> "GameSetting":
+        self._refuse_actions()
+        return self
+
     def conditions(self, shared: dict[str, Any]) -> dict[str, Any]:
         """Kind of return, temperature, budget, and the ablation if it is one."""
         del shared
@@ -195,6 +226,16 @@ class ThermalSetting(Setting):
     radius: Positive | None = None
 
     @model_validator(mode="after")
+    def _information_is_enough(self) -> "ThermalSetting":
+        self._refuse_actions()
+        if self.information != "full" and self.sensitivity == "expected":
+            raise ValueError(
+                f"sensitivity = expected does not go with information = {self.information}: it is "
+                "an expectation under the follower's own solution; allowed is 'sampled'"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _critic_is_consistent(self) -> "ThermalSetting":
         network = self.critic == "network"
         for key in ("critic_steps", "critic_step_size"):
@@ -215,4 +256,4 @@ class ThermalSetting(Setting):
             chosen["critic"] = self.critic
         if self.study is not None:
             chosen["study"] = self.study
-        return chosen
+        return chosen | self.follower_conditions

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from bilevelrl.ascent import Adam
 from bilevelrl.compilation import parallel_kernel
 from bilevelrl.networks.mlp import Mlp
-from bilevelrl.problems.markov_game import MarkovGame
-from bilevelrl.problems.transitions import Transitions
+from bilevelrl.problems.markov_game import GameSizes, MarkovGame
+from bilevelrl.problems.observations import Observations
 from bilevelrl.seeding import Streams
 
 Floats = NDArray[np.float64]
@@ -28,8 +28,8 @@ class GameCritic(Protocol):
 
     def learn(
         self,
-        stored: Transitions,
-        batch: Transitions,
+        stored: Observations,
+        batch: Observations,
         leader: tuple[Floats, Floats],
         follower: Floats,
         memory: Memory,
@@ -68,7 +68,7 @@ class NetworkCritic:
             (Bi-AC) the leader action with the highest value against the follower's mode.
     """
 
-    game: MarkovGame
+    game: GameSizes | MarkovGame
     steps: int
     step_size: Floats
     target_rate: float
@@ -105,8 +105,8 @@ class NetworkCritic:
 
     def learn(
         self,
-        stored: Transitions,
-        batch: Transitions,
+        stored: Observations,
+        batch: Observations,
         leader: tuple[Floats, Floats],
         follower: Floats,
         memory: Memory,
@@ -117,14 +117,14 @@ class NetworkCritic:
         parameters, slow = memory["critic"], memory["slow_critic"]
         slow += self.target_rate * (parameters - slow)
         following = self.game.leader_discount * self._bootstrap(slow, leader[1], follower)
-        game, rule, size = self.game, Adam(self.step_size), stored.reward.shape[1]
+        game, rule, size = self.game, Adam(self.step_size), stored.leader_reward.shape[1]
         shape = (game.num_states, game.num_follower_actions, game.num_leader_actions)
         runs = np.arange(len(parameters))[:, None]
         cells = int(np.prod(shape))
         for _ in range(self.steps):
             index = (streams.uniforms("critic", (self.minibatch,)) * size).astype(np.int64)
             drawn = stored.take(index)
-            target = drawn.reward + following[runs, drawn.next_state]
+            target = drawn.leader_reward + following[runs, drawn.next_state]
             place = (drawn.state, drawn.follower_action, drawn.leader_action)
             error = target - self._table(parameters)[runs, place[0], place[2], place[1]]
             flat = runs * cells + np.ravel_multi_index(place, shape)
@@ -181,25 +181,26 @@ class ExpectedBackup:
     nowhere.
 
     Attributes:
-        game: its sizes, discount and horizon are used, not its tables.
+        game: sizes, discount and horizon.
     """
 
-    game: MarkovGame
+    game: GameSizes | MarkovGame
 
     def start(self, streams: Streams) -> Memory:
         """Nothing seen."""
-        shape, num_runs = self.game.transition.shape, len(streams.seeds)
-        steps = (num_runs, self.game.max_episode_steps, *shape[:3])
+        game, num_runs = self.game, len(streams.seeds)
+        shape = (game.num_states, game.num_leader_actions, game.num_follower_actions)
+        steps = (num_runs, game.max_episode_steps, *shape)
         return {
-            "seen": np.zeros((num_runs, *shape)),
-            "earned": np.zeros((num_runs, *shape[:3])),
+            "seen": np.zeros((num_runs, *shape, game.num_states)),
+            "earned": np.zeros((num_runs, *shape)),
             "values": np.zeros(steps),
         }
 
     def learn(
         self,
-        stored: Transitions,
-        batch: Transitions,
+        stored: Observations,
+        batch: Observations,
         leader: tuple[Floats, Floats],
         follower: Floats,
         memory: Memory,
@@ -212,11 +213,13 @@ class ExpectedBackup:
             transition, reward, leader[0], follower, self.game.leader_discount, memory["values"]
         )
 
-    def _model(self, batch: Transitions, memory: Memory) -> tuple[Floats, Floats]:
+    def _model(self, batch: Observations, memory: Memory) -> tuple[Floats, Floats]:
         place = (batch.state, batch.leader_action, batch.follower_action)
-        runs = np.broadcast_to(np.arange(len(batch.reward))[:, None], batch.reward.shape)
+        runs = np.broadcast_to(
+            np.arange(len(batch.leader_reward))[:, None], batch.leader_reward.shape
+        )
         np.add.at(memory["seen"], (runs, *place, batch.next_state), 1.0)
-        np.add.at(memory["earned"], (runs, *place), batch.reward)
+        np.add.at(memory["earned"], (runs, *place), batch.leader_reward)
         times = np.maximum(memory["seen"].sum(axis=-1), 1.0)
         return memory["seen"] / times[..., None], memory["earned"] / times
 
@@ -233,9 +236,11 @@ class ExactGameCritic(ExpectedBackup):
         game: the finite game.
     """
 
-    def _model(self, batch: Transitions, memory: Memory) -> tuple[Floats, Floats]:
+    game: MarkovGame
+
+    def _model(self, batch: Observations, memory: Memory) -> tuple[Floats, Floats]:
         del memory
-        game, runs = self.game, len(batch.reward)
+        game, runs = self.game, len(batch.leader_reward)
         return (
             np.broadcast_to(game.transition, (runs, *game.transition.shape)),
             np.broadcast_to(game.leader_reward, (runs, *game.leader_reward.shape)),

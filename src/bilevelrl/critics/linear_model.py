@@ -20,7 +20,7 @@ from bilevelrl.problems.closed_loop import (
     add_sandwich,
     widened_target,
 )
-from bilevelrl.problems.transitions import Transitions
+from bilevelrl.problems.observations import Observations
 
 Floats = NDArray[np.float64]
 Memory = dict[str, NDArray[Any]]
@@ -114,7 +114,7 @@ class LinearModelCritic:
             "model_moment": np.zeros((num_runs, size, states)),
         }
 
-    def learn(self, batch: Transitions, memory: Memory) -> None:
+    def learn(self, batch: Observations, memory: Memory) -> None:
         """Add a batch to the normal equations."""
         arrays = (batch.state, batch.follower_action, batch.leader_action)
         inputs = np.concatenate(arrays, axis=-1)
@@ -139,7 +139,7 @@ class LinearModelCritic:
         self,
         theta: Floats,
         response: LinearGaussianPolicy,
-        batch: Transitions,
+        batch: Observations,
         memory: Memory,
     ) -> LeaderSlopes:
         """Closed-form advantages and slopes under the estimated dynamics.
@@ -172,7 +172,7 @@ class LinearModelCritic:
         matrix = own + leader @ gain - actuator @ response.state_gain
         return ClosedLoop(matrix, passed, shock, shock + noise * (passed @ passed.mT))
 
-    def expected_state(self, theta: Floats, loop: ClosedLoop, batch: Transitions) -> Floats:
+    def expected_state(self, theta: Floats, loop: ClosedLoop, batch: Observations) -> Floats:
         """E[x' | x, a], shape (R, N, n)."""
         gain = self.problem.gain(theta)[:, None]
         surprise = batch.leader_action - matrix_vector(gain, batch.state)

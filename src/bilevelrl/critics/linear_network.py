@@ -10,7 +10,7 @@ from bilevelrl.ascent import Adam
 from bilevelrl.networks.mlp import Mlp
 from bilevelrl.problems.bilevel_lqr import BilevelLQR, matrix_vector
 from bilevelrl.problems.linear_rollout import FollowerPolicy
-from bilevelrl.problems.transitions import Transitions
+from bilevelrl.problems.observations import Observations
 from bilevelrl.seeding import Streams
 
 Floats = NDArray[np.float64]
@@ -58,7 +58,7 @@ class LinearNetworkCritic:
 
     def learn(
         self,
-        stored: Transitions,
+        stored: Observations,
         theta: Floats,
         slow_theta: Floats,
         follower: FollowerPolicy,
@@ -77,7 +77,7 @@ class LinearNetworkCritic:
         """
         parameters, slow = memory["critic"], memory["slow_critic"]
         slow += self.target_rate * (parameters - slow)
-        rule, size = Adam(self.step_size), stored.reward.shape[1]
+        rule, size = Adam(self.step_size), stored.leader_reward.shape[1]
         gain = self.problem.gain(slow_theta)[:, None]
         for _ in range(self.steps):
             index = (streams.uniforms("critic", (self.minibatch,)) * size).astype(np.int64)
@@ -85,7 +85,7 @@ class LinearNetworkCritic:
             mode = matrix_vector(gain, drawn.next_state)
             answer = follower.mean_action(self.problem, theta, drawn.next_state, mode)
             following = self.values(slow, drawn.next_state, answer, mode)
-            target = drawn.reward + self.problem.leader_discount * following
+            target = drawn.leader_reward + self.problem.leader_discount * following
             inputs = np.concatenate(
                 [drawn.state, drawn.follower_action, drawn.leader_action], axis=-1
             )

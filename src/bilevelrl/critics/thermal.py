@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from bilevelrl.critics.quadratic import Quadratic, least_squares_td
 from bilevelrl.problems.lyapunov import discounted_sum
 from bilevelrl.problems.thermal_control import ThermalControl
+from bilevelrl.problems.thermal_design import ThermalDesign
 from bilevelrl.problems.thermal_loop import disturbance, leader_cost
 from bilevelrl.problems.thermal_rollout import LinearPolicy, ThermalBatch
 from bilevelrl.seeding import Streams
@@ -59,7 +60,7 @@ class QuadraticStateCritic:
         problem: its discount and horizon are used.
     """
 
-    problem: ThermalControl
+    problem: ThermalControl | ThermalDesign
 
     def evaluate(
         self,
@@ -92,7 +93,7 @@ class QuadraticActionCritic:
             draws is replaced by its normal limit.
     """
 
-    problem: ThermalControl
+    problem: ThermalControl | ThermalDesign
     expected: bool = True
     samples: int | None = None
 

@@ -20,7 +20,7 @@ from bilevelrl.estimators.control_variate import ControlVariate
 from bilevelrl.estimators.protocol import Estimate, Memory, Response_contra
 from bilevelrl.estimators.replay import Replay
 from bilevelrl.estimators.trace import forward_trace, powers, sensitivity_to_come
-from bilevelrl.problems.transitions import Transitions, discounted_return
+from bilevelrl.problems.observations import Observations, discounted_return
 from bilevelrl.seeding import Streams
 
 Floats = NDArray[np.float64]
@@ -36,7 +36,7 @@ class ActingLeader(Protocol[Response_contra]):
 
     def sample(
         self, theta: Floats, response: Response_contra, streams: Streams, *, at_random: bool
-    ) -> Transitions:
+    ) -> Observations:
         """Whole episodes; `at_random` replaces the leader's policy by one that ignores θ."""
         ...
 
@@ -44,8 +44,8 @@ class ActingLeader(Protocol[Response_contra]):
         self,
         theta: Floats,
         response: Response_contra,
-        stored: Transitions,
-        batch: Transitions,
+        stored: Observations,
+        batch: Observations,
         memory: Memory,
         streams: Streams,
     ) -> None:
@@ -56,7 +56,7 @@ class ActingLeader(Protocol[Response_contra]):
         self,
         theta: Floats,
         response: Response_contra,
-        drawn: Transitions,
+        drawn: Observations,
         time: Index,
         memory: Memory,
         streams: Streams,
@@ -68,7 +68,7 @@ class ActingLeader(Protocol[Response_contra]):
         self,
         theta: Floats,
         response: Response_contra,
-        drawn: Transitions,
+        drawn: Observations,
         time: Index,
         memory: Memory,
         streams: Streams,
@@ -77,7 +77,7 @@ class ActingLeader(Protocol[Response_contra]):
         ...
 
     def sensitivity(
-        self, theta: Floats, response: Response_contra, batch: Transitions, memory: Memory
+        self, theta: Floats, response: Response_contra, batch: Observations, memory: Memory
     ) -> Floats:
         """ψ, in P coordinates that depend on the family, at every transition, shape (R, N, P)."""
         ...
@@ -86,7 +86,7 @@ class ActingLeader(Protocol[Response_contra]):
         """A sum of sensitivities (R, P) as a gradient, shape (R, D)."""
         ...
 
-    def features(self, batch: Transitions) -> Floats:
+    def features(self, batch: Observations) -> Floats:
         """What E[∇_θ Q_F | s, a] is regressed on, shape (R, N, F)."""
         ...
 
@@ -101,7 +101,7 @@ class SensitivityModel(Protocol[Response_contra]):
     """A leader that can tell what its samples of the sensitivity would average to."""
 
     def expected_sensitivity(
-        self, theta: Floats, response: Response_contra, batch: Transitions, memory: Memory
+        self, theta: Floats, response: Response_contra, batch: Observations, memory: Memory
     ) -> Floats:
         """E[∇_θ Q_F | s, a, b] - E[∇_θ Q_F | s, a], shape (R, N, P)."""
         ...
@@ -158,9 +158,24 @@ class ScoreFunction:
 
     def estimate(self, theta: Floats, response: Any, memory: Memory, streams: Streams) -> Estimate:
         """Draw a batch, let the critic learn, and estimate both terms."""
-        at_random = bool(memory["updates"][0] < self.random_updates)
-        memory["updates"] += 1.0
+        at_random = self.acts_at_random(memory)
         batch = self.leader.sample(theta, response, streams, at_random=at_random)
+        return self.learn(theta, response, batch, memory, streams)
+
+    def acts_at_random(self, memory: Memory) -> bool:
+        """Whether the leader's next actions ignore θ."""
+        return bool(memory["updates"][0] < self.random_updates)
+
+    def learn(
+        self,
+        theta: Floats,
+        response: Any,
+        batch: Observations,
+        memory: Memory,
+        streams: Streams,
+    ) -> Estimate:
+        """Let the critic learn from a batch under θ, and estimate both terms."""
+        memory["updates"] += 1.0
         stored = batch if self.replay is None else self.replay.add(batch, memory)
         self.leader.learn(theta, response, stored, batch, memory, streams)
 
@@ -177,13 +192,13 @@ class ScoreFunction:
         return Estimate(
             direct,
             indirect,
-            discounted_return(batch.reward, self.horizon, self.return_discount),
+            discounted_return(batch.leader_reward, self.horizon, self.return_discount),
             env_steps=self.env_steps,
             again=lambda at: np.add(*terms(at)),
         )
 
     def _terms(
-        self, theta: Floats, response: Any, stored: Transitions, memory: Memory, streams: Streams
+        self, theta: Floats, response: Any, stored: Observations, memory: Memory, streams: Streams
     ) -> tuple[Floats, Floats]:
         leader = self.leader
         index, weight = self._draw(stored, streams)
@@ -193,7 +208,7 @@ class ScoreFunction:
         if self.temperature is None:
             return direct, np.zeros_like(direct)
         benefit = leader.follower_side_advantage(theta, response, drawn, time, memory, streams)
-        injection = _scatter(index, weight * benefit, stored.reward.shape)
+        injection = _scatter(index, weight * benefit, stored.leader_reward.shape)
         if self.expectation is not None:
             expected = self.expectation.expected_sensitivity(theta, response, stored, memory)
             coordinates = (injection[:, :, None] * expected).sum(axis=1)
@@ -209,8 +224,8 @@ class ScoreFunction:
         indirect = leader.from_coordinates(theta, coordinates)
         return direct, indirect / self.temperature[:, None]
 
-    def _draw(self, stored: Transitions, streams: Streams) -> tuple[Index, Floats]:
-        num_runs, size = stored.reward.shape
+    def _draw(self, stored: Observations, streams: Streams) -> tuple[Index, Floats]:
+        num_runs, size = stored.leader_reward.shape
         if self.minibatch is None:
             index = np.broadcast_to(np.arange(size), (num_runs, size))
             weight = powers(self.leader_discount, self.horizon) * self.horizon / size

@@ -24,7 +24,7 @@ from bilevelrl.estimators.trace import (
     traced_weights,
 )
 from bilevelrl.followers.protocol import BestResponse
-from bilevelrl.problems.protocol import TabularProblem
+from bilevelrl.problems.protocol import RewardInfluence, TabularProblem
 from bilevelrl.problems.rollout import Batch, Rollout
 from bilevelrl.seeding import Streams
 
@@ -32,7 +32,7 @@ Floats = NDArray[np.float64]
 
 
 def covariance_term(
-    problem: TabularProblem,
+    problem: RewardInfluence,
     theta: Floats,
     batch: Batch,
     advantage: Floats,

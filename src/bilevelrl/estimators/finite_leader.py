@@ -11,7 +11,8 @@ from bilevelrl.estimators.protocol import Memory
 from bilevelrl.followers.protocol import BestResponse
 from bilevelrl.policies.categorical import CategoricalPolicy
 from bilevelrl.problems.game_rollout import GameRollout
-from bilevelrl.problems.transitions import Transitions
+from bilevelrl.problems.markov_game import GameSizes
+from bilevelrl.problems.observations import Observations
 from bilevelrl.seeding import Streams
 
 Floats = NDArray[np.float64]
@@ -28,7 +29,7 @@ class FiniteLeader:
 
     Attributes:
         policy: f_θ(a | s).
-        rollout: simulator.
+        rollout: simulator, or the sizes of a game whose transitions are handed over.
         critic: of Q_L.
         baseline: of the direct term.
         follower_samples: draws behind E_b[Q_L] in A_L; None takes the exact expectation. The mean
@@ -38,11 +39,16 @@ class FiniteLeader:
     """
 
     policy: CategoricalPolicy
-    rollout: GameRollout
+    rollout: GameRollout | GameSizes
     critic: GameCritic
     baseline: Baseline = "state"
     follower_samples: int | None = None
     policy_rate: float = 1.0
+
+    @property
+    def sizes(self) -> GameSizes:
+        """Of the game."""
+        return self.rollout.game.sizes if isinstance(self.rollout, GameRollout) else self.rollout
 
     def start(self, streams: Streams) -> Memory:
         """The critic; the slow copy of θ is taken at the first update."""
@@ -50,19 +56,20 @@ class FiniteLeader:
 
     def sample(
         self, theta: Floats, response: BestResponse, streams: Streams, *, at_random: bool
-    ) -> Transitions:
+    ) -> Observations:
         """Whole episodes; `at_random` draws the leader's actions uniformly."""
         leader = self.policy.probabilities(theta)
         if at_random:
             leader = np.full_like(leader, 1.0 / leader.shape[2])
+        assert isinstance(self.rollout, GameRollout)  # whoever hands transitions over does not ask
         return self.rollout.sample(leader, response.policy, streams)
 
     def learn(
         self,
         theta: Floats,
         response: BestResponse,
-        stored: Transitions,
-        batch: Transitions,
+        stored: Observations,
+        batch: Observations,
         memory: Memory,
         streams: Streams,
     ) -> None:
@@ -76,7 +83,7 @@ class FiniteLeader:
         self,
         theta: Floats,
         response: BestResponse,
-        drawn: Transitions,
+        drawn: Observations,
         time: Index,
         memory: Memory,
         streams: Streams,
@@ -96,7 +103,7 @@ class FiniteLeader:
         self,
         theta: Floats,
         response: BestResponse,
-        drawn: Transitions,
+        drawn: Observations,
         time: Index,
         memory: Memory,
         streams: Streams,
@@ -115,7 +122,7 @@ class FiniteLeader:
         return noisy
 
     def sensitivity(
-        self, theta: Floats, response: BestResponse, batch: Transitions, memory: Memory
+        self, theta: Floats, response: BestResponse, batch: Observations, memory: Memory
     ) -> Floats:
         """A_F(s, a) at the place of (s, a) in a flat table, shape (R, N, S A).
 
@@ -130,26 +137,26 @@ class FiniteLeader:
         one_hot: Floats = self._one_hot(batch) * here[:, :, None]
         return one_hot
 
-    def _one_hot(self, batch: Transitions) -> Floats:
-        actions = self.rollout.game.num_leader_actions
+    def _one_hot(self, batch: Observations) -> Floats:
+        actions = self.sizes.num_leader_actions
         pair = batch.state.astype(np.int64) * actions + batch.leader_action
-        rows: Floats = np.eye(self.rollout.game.num_states * actions)[pair]
+        rows: Floats = np.eye(self.sizes.num_states * actions)[pair]
         return rows
 
     def from_coordinates(self, theta: Floats, coordinates: Floats) -> Floats:
         """A flat table of weights (R, S A) as a gradient, shape (R, D)."""
-        game = self.rollout.game
+        game = self.sizes
         shape = (len(theta), game.num_states, game.num_leader_actions)
         return self.policy.pull_back(theta, coordinates.reshape(shape))
 
-    def features(self, batch: Transitions) -> Floats:
+    def features(self, batch: Observations) -> Floats:
         """One-hot (s, a) times the discounted number of steps to go, shape (R, N, S A)."""
-        game = self.rollout.game
+        game = self.sizes
         horizon = game.max_episode_steps
         left = np.arange(horizon - 1, -1, -1, dtype=np.float64)
         gamma = game.follower_discount
         to_go = gamma * (1.0 - gamma**left) / (1.0 - gamma)
-        repeats = batch.reward.shape[1] // horizon
+        repeats = batch.leader_reward.shape[1] // horizon
         rows: Floats = self._one_hot(batch) * np.tile(to_go, repeats)[:, None]
         return rows
 
@@ -157,7 +164,7 @@ class FiniteLeader:
         self, theta: Floats, state: NDArray[Any], action: NDArray[Any], weights: Floats
     ) -> Floats:
         """Σ_k w_k ∇_θ log f_θ(a_k | s_k), shape (R, D)."""
-        game = self.rollout.game
+        game = self.sizes
         shape = (len(theta), game.num_states, game.num_leader_actions)
         runs = np.broadcast_to(np.arange(len(theta))[:, None], state.shape)
         flat = np.ravel_multi_index((runs, state, action), shape)
@@ -167,7 +174,7 @@ class FiniteLeader:
         return self.policy.pull_back(theta, table.reshape(shape))
 
 
-def _at(values: Floats, drawn: Transitions, time: Index) -> Floats:
+def _at(values: Floats, drawn: Observations, time: Index) -> Floats:
     """values(t, s, a, b) of the drawn transitions; a single time stands for all."""
     runs = np.arange(len(values))[:, None]
     step = time if values.shape[1] > 1 else np.zeros_like(time)

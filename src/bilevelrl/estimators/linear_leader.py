@@ -11,7 +11,7 @@ from bilevelrl.estimators.protocol import Memory
 from bilevelrl.followers.linear_gaussian import LinearGaussianResponse
 from bilevelrl.problems.bilevel_lqr import matrix_vector
 from bilevelrl.problems.linear_rollout import LinearRollout, linear_score
-from bilevelrl.problems.transitions import Transitions
+from bilevelrl.problems.observations import Observations
 from bilevelrl.seeding import Streams
 
 Floats = NDArray[np.float64]
@@ -58,7 +58,7 @@ class NetworkLinearLeader:
         streams: Streams,
         *,
         at_random: bool,
-    ) -> Transitions:
+    ) -> Observations:
         """Whole episodes; `at_random` draws the leader's actions from N(0, 1)."""
         return self.rollout.sample(theta, response, streams, at_random=at_random)
 
@@ -66,8 +66,8 @@ class NetworkLinearLeader:
         self,
         theta: Floats,
         response: LinearGaussianResponse,
-        stored: Transitions,
-        batch: Transitions,
+        stored: Observations,
+        batch: Observations,
         memory: Memory,
         streams: Streams,
     ) -> None:
@@ -81,7 +81,7 @@ class NetworkLinearLeader:
         self,
         theta: Floats,
         response: LinearGaussianResponse,
-        drawn: Transitions,
+        drawn: Observations,
         time: Index,
         memory: Memory,
         streams: Streams,
@@ -104,7 +104,7 @@ class NetworkLinearLeader:
         self,
         theta: Floats,
         response: LinearGaussianResponse,
-        drawn: Transitions,
+        drawn: Observations,
         time: Index,
         memory: Memory,
         streams: Streams,
@@ -129,7 +129,7 @@ class NetworkLinearLeader:
         self,
         values: Floats,
         weights: Floats,
-        drawn: Transitions,
+        drawn: Observations,
         memory: Memory,
         streams: Streams,
         samples: int,
@@ -147,7 +147,7 @@ class NetworkLinearLeader:
         self,
         theta: Floats,
         response: LinearGaussianResponse,
-        batch: Transitions,
+        batch: Observations,
         memory: Memory,
     ) -> Floats:
         """V_F(x, a) ∇ log f_θ(a | x), V_F without a baseline (released code), shape (R, N, D)."""
@@ -162,9 +162,9 @@ class NetworkLinearLeader:
         del theta
         return coordinates
 
-    def features(self, batch: Transitions) -> Floats:
+    def features(self, batch: Observations) -> Floats:
         """A constant, shape (R, N, 1)."""
-        return np.ones((*batch.reward.shape, 1))
+        return np.ones((*batch.leader_reward.shape, 1))
 
     def pull_back(
         self, theta: Floats, state: NDArray[Any], action: NDArray[Any], weights: Floats

@@ -20,7 +20,7 @@ from bilevelrl.followers.linear_gaussian import LinearGaussianResponse
 from bilevelrl.problems.bilevel_lqr import matrix_vector
 from bilevelrl.problems.linear_rollout import LinearRollout, linear_score
 from bilevelrl.problems.lyapunov import discounted_sum
-from bilevelrl.problems.transitions import Transitions
+from bilevelrl.problems.observations import Observations
 from bilevelrl.seeding import Streams
 
 Floats = NDArray[np.float64]
@@ -53,7 +53,7 @@ class ModelLeader:
         streams: Streams,
         *,
         at_random: bool,
-    ) -> Transitions:
+    ) -> Observations:
         """Whole episodes; `at_random` draws the leader's actions from N(0, 1)."""
         return self.rollout.sample(theta, response, streams, at_random=at_random)
 
@@ -61,8 +61,8 @@ class ModelLeader:
         self,
         theta: Floats,
         response: LinearGaussianResponse,
-        stored: Transitions,
-        batch: Transitions,
+        stored: Observations,
+        batch: Observations,
         memory: Memory,
         streams: Streams,
     ) -> None:
@@ -79,7 +79,7 @@ class ModelLeader:
         self,
         theta: Floats,
         response: LinearGaussianResponse,
-        drawn: Transitions,
+        drawn: Observations,
         time: Index,
         memory: Memory,
         streams: Streams,
@@ -94,7 +94,7 @@ class ModelLeader:
         self,
         theta: Floats,
         response: LinearGaussianResponse,
-        drawn: Transitions,
+        drawn: Observations,
         time: Index,
         memory: Memory,
         streams: Streams,
@@ -108,7 +108,7 @@ class ModelLeader:
         self,
         theta: Floats,
         response: LinearGaussianResponse,
-        batch: Transitions,
+        batch: Observations,
         memory: Memory,
     ) -> Floats:
         """A_F ∇ log f, or ∂V_F(x, a)/∂a · ∂a/∂K, shape (R, N, D)."""
@@ -129,7 +129,7 @@ class ModelLeader:
         )
         slope = -2.0 * matrix_vector(problem.leader_matrix.T, inner)
         product: Floats = slope[:, :, :, None] * batch.state[:, :, None, :]
-        return product.reshape(*batch.reward.shape, -1)
+        return product.reshape(*batch.leader_reward.shape, -1)
 
     def _mean_value(self, response: LinearGaussianResponse, theta: Floats, state: Floats) -> Floats:
         # V_F is quadratic in the leader's surprise, whose covariance is W² I.
@@ -144,7 +144,7 @@ class ModelLeader:
         self,
         theta: Floats,
         response: LinearGaussianResponse,
-        batch: Transitions,
+        batch: Observations,
         memory: Memory,
     ) -> Floats:
         """E[∇_θ Q_F | x, a, u] - E[∇_θ Q_F | x, a] under the critic's dynamics, shape (R, N, D).
@@ -170,11 +170,11 @@ class ModelLeader:
         del theta
         return coordinates
 
-    def features(self, batch: Transitions) -> Floats:
+    def features(self, batch: Observations) -> Floats:
         """1 and all products x_i x_j, i <= j, shape (R, N, F); E[∇_θ Q_F | x, a] is quadratic."""
         rows, columns = np.triu_indices(batch.state.shape[2])
         products = batch.state[:, :, rows] * batch.state[:, :, columns]
-        return np.concatenate([np.ones((*batch.reward.shape, 1)), products], axis=-1)
+        return np.concatenate([np.ones((*batch.leader_reward.shape, 1)), products], axis=-1)
 
     def pull_back(
         self, theta: Floats, state: NDArray[Any], action: NDArray[Any], weights: Floats

@@ -53,15 +53,24 @@ def direct_term(
             batch, np.repeat(injection[:, :, None], shape[2], axis=2), discount
         )
     else:
-        first_step = (np.arange(batch.state.shape[2]) == 0).astype(np.float64)
-        weights = traced_weights(
-            batch,
-            np.ones(shape),
-            discount,
-            by_time=first_step,
-            visit_weight=per_time,
-        )
+        weights = discounted_visits(batch, shape, discount, per_time)
     return problem.pull_back_leader_reward(theta, weights)
+
+
+def discounted_visits(
+    batch: Batch, shape: tuple[int, ...], discount: float, per_time: Floats
+) -> Floats:
+    """Σ_k γ^k 1[(s_k, a_k) = (s, a)], averaged over episodes, shape (R, S, A).
+
+    Args:
+        batch: transitions.
+        shape: (R, S, A).
+        discount: γ.
+        per_time: see `episode_weight`.
+    """
+    first_step = (np.arange(batch.state.shape[2]) == 0).astype(np.float64)
+    ones = np.ones(shape)
+    return traced_weights(batch, ones, discount, by_time=first_step, visit_weight=per_time)
 
 
 class Sampled(Protocol):

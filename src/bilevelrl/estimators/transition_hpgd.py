@@ -70,7 +70,7 @@ class TransitionHPGD:
     ) -> Estimate:
         """Draw a batch and estimate both parts from it."""
         del memory
-        drawn = draw(self, theta, response, streams)
+        drawn = draw(self, self.rollout, theta, response, streams)
         horizon, discount = self.problem.max_episode_steps, self.problem.discount
         own = sensitivity(self, theta, response, drawn)
         batch = drawn.batch

@@ -25,9 +25,10 @@ from bilevelrl.estimators.control_variate import ControlVariate
 from bilevelrl.estimators.protocol import Estimate, Memory
 from bilevelrl.estimators.trace import forward_trace, powers, sensitivity_to_come
 from bilevelrl.followers.thermal_regulator import RegulatorResponse, ThermalRegulator
+from bilevelrl.problems.observations import Observations, discounted_return
 from bilevelrl.problems.thermal_control import ThermalControl
+from bilevelrl.problems.thermal_design import ThermalDesign
 from bilevelrl.problems.thermal_rollout import ThermalBatch, ThermalRollout
-from bilevelrl.problems.transitions import discounted_return
 from bilevelrl.seeding import Streams
 
 Floats = NDArray[np.float64]
@@ -35,13 +36,10 @@ Form = Literal["score", "centred", "pathwise"]
 
 
 class Sampler(Protocol):
-    """What every estimator that draws batches knows; read-only."""
+    """What every estimator of this family knows; read-only."""
 
     @property
-    def problem(self) -> ThermalControl: ...  # noqa: D102
-
-    @property
-    def rollout(self) -> ThermalRollout: ...  # noqa: D102
+    def problem(self) -> ThermalControl | ThermalDesign: ...  # noqa: D102
 
     @property
     def critic(self) -> ThermalCritic: ...  # noqa: D102
@@ -72,21 +70,42 @@ class Drawn:
     goes_on: Floats
 
 
-def draw(sampler: Sampler, theta: Floats, response: RegulatorResponse, streams: Streams) -> Drawn:
+def draw(
+    sampler: Sampler,
+    rollout: ThermalRollout,
+    theta: Floats,
+    response: RegulatorResponse,
+    streams: Streams,
+) -> Drawn:
     """Sample whole episodes and let the critic learn from them."""
-    problem, rollout = sampler.problem, sampler.rollout
+    problem = rollout.problem
     batch = rollout.sample(theta, response, streams)
     reward = problem.operating_reward(batch.state, batch.action)
     reward -= problem.configuration_cost(theta)[:, None]
+    return weigh(sampler, theta, response, batch, reward, streams)
+
+
+def weigh(
+    sampler: Sampler,
+    theta: Floats,
+    response: RegulatorResponse,
+    batch: ThermalBatch,
+    reward: Floats,
+    streams: Streams,
+) -> Drawn:
+    """Let the critic learn from whole episodes with rewards r_L (R, N)."""
+    problem = sampler.problem
     values = sampler.critic.evaluate(theta, response, batch, reward, streams)
-    horizon, episodes = problem.max_episode_steps, rollout.num_episodes
+    horizon = problem.max_episode_steps
+    episodes = reward.shape[1] // horizon
     weight = np.tile(powers(problem.discount, horizon) / episodes, episodes)
     goes_on = np.tile((np.arange(horizon) < horizon - 1).astype(np.float64), episodes)
     return Drawn(batch, reward, values, weight, goes_on)
 
 
-def score(problem: ThermalControl, theta: Floats, batch: ThermalBatch) -> Floats:
+def score(problem: ThermalControl | ThermalDesign, theta: Floats, batch: ThermalBatch) -> Floats:
     """∇_θ log p(s' | s, a; θ), 0 for a component whose mean was clipped, shape (R, N, D)."""
+    assert isinstance(problem, ThermalControl)  # a design alone does not tell the noise
     return problem.pushed(theta, batch.state, batch.surprise / problem.noise**2)
 
 
@@ -206,7 +225,7 @@ def finish(sampler: Sampler, theta: Floats, drawn: Drawn, indirect: Floats) -> E
         direct_term(sampler, theta, drawn) - steps * problem.configuration_cost_slope(theta),
         indirect,
         discounted_return(drawn.reward, horizon, problem.discount),
-        env_steps=sampler.rollout.env_steps,
+        env_steps=drawn.reward.shape[1],
     )
 
 
@@ -222,8 +241,9 @@ class TransitionScore:
     """BC-HG, and Naive-PGD without a temperature.
 
     Attributes:
-        problem: the bi-level problem.
-        rollout: how batches are drawn.
+        problem: the bi-level problem, or what the leader knows of it, which is enough for the
+            pathwise form.
+        rollout: how batches are drawn; None where they are handed over.
         critic: of Q_L and V_L; V_L is enough for Naive-PGD.
         temperature: β of each run, shape (R,); None leaves the indirect part out.
         form: "score", "centred" or "pathwise", of both parts.
@@ -234,8 +254,8 @@ class TransitionScore:
             the sensitivity average to, see `expected_sensitivity`; None samples.
     """
 
-    problem: ThermalControl
-    rollout: ThermalRollout
+    problem: ThermalControl | ThermalDesign
+    rollout: ThermalRollout | None
     critic: ThermalCritic
     temperature: Floats | None
     form: Form = "score"
@@ -251,7 +271,35 @@ class TransitionScore:
         self, theta: Floats, response: RegulatorResponse, memory: Memory, streams: Streams
     ) -> Estimate:
         """Draw a batch and estimate both parts from it."""
-        drawn = draw(self, theta, response, streams)
+        assert self.rollout is not None  # whoever hands batches over does not ask
+        drawn = draw(self, self.rollout, theta, response, streams)
+        return self._from(drawn, theta, response, memory)
+
+    def acts_at_random(self, memory: Memory) -> bool:
+        """The leader does not act."""
+        del memory
+        return False
+
+    def learn(
+        self,
+        theta: Floats,
+        response: RegulatorResponse,
+        batch: Observations,
+        memory: Memory,
+        streams: Streams,
+    ) -> Estimate:
+        """Estimate both parts from a batch that was handed over.
+
+        Whether the mean of a transition was clipped cannot be seen, and is taken not to happen.
+        """
+        unknown = np.full(batch.next_state.shape, np.nan)
+        seen = ThermalBatch(batch.state, batch.follower_action, batch.next_state, unknown)
+        drawn = weigh(self, theta, response, seen, batch.leader_reward, streams)
+        return self._from(drawn, theta, response, memory)
+
+    def _from(
+        self, drawn: Drawn, theta: Floats, response: RegulatorResponse, memory: Memory
+    ) -> Estimate:
         if self.temperature is None:
             return finish(self, theta, drawn, np.zeros_like(theta))
         assert drawn.values.action_value is not None  # the critic is chosen by the cell

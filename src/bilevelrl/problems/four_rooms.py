@@ -157,15 +157,42 @@ class FourRooms:
 
     def pull_back_follower_reward(self, theta: Floats, weights: Floats) -> Floats:
         """Σ_sa w(s, a) ∇_θ r_F(s, a; θ), shape (R, D), for weights (R, S, A)."""
+        return self.influence.pull_back_follower_reward(theta, weights)
+
+    def pull_back_leader_reward(self, theta: Floats, weights: Floats) -> Floats:
+        """Σ_sa w(s, a) ∇_θ r_L(s, a; θ), shape (R, D), for weights (R, S, A)."""
+        return self.influence.pull_back_leader_reward(theta, weights)
+
+    @cached_property
+    def influence(self) -> "Incentive":
+        """What θ does to the rewards."""
+        return Incentive(self.incentive_scale, self.incentive_cost, self.goal)
+
+
+@dataclass(frozen=True)
+class Incentive:
+    """Implements `protocol.RewardInfluence`: the penalties that the leader spreads over the map.
+
+    Attributes:
+        scale: of all penalties together.
+        cost: of a unit of them, to the leader.
+        goal: the state whose penalty is never paid.
+    """
+
+    scale: float
+    cost: float
+    goal: int
+
+    def pull_back_follower_reward(self, theta: Floats, weights: Floats) -> Floats:
+        """Σ_sa w(s, a) ∇_θ r_F(s, a; θ), shape (R, D), for weights (R, S, A)."""
         gradient = np.empty_like(theta)
-        _pull_back_follower(theta, weights, self.incentive_scale, self.goal, gradient)
+        _pull_back_follower(theta, weights, self.scale, self.goal, gradient)
         return gradient
 
     def pull_back_leader_reward(self, theta: Floats, weights: Floats) -> Floats:
         """Σ_sa w(s, a) ∇_θ r_L(s, a; θ), shape (R, D), for weights (R, S, A)."""
         gradient = np.empty_like(theta)
-        price = self.incentive_cost * self.incentive_scale
-        _pull_back_leader(theta, weights, price, self.goal, gradient)
+        _pull_back_leader(theta, weights, self.cost * self.scale, self.goal, gradient)
         return gradient
 
 

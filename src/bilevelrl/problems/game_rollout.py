@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from bilevelrl.compilation import kernel, parallel_kernel
 from bilevelrl.problems.markov_game import MarkovGame
-from bilevelrl.problems.transitions import Transitions
+from bilevelrl.problems.observations import Observations
 from bilevelrl.seeding import Streams
 
 Floats = NDArray[np.float64]
@@ -59,7 +59,7 @@ class GameRollout:
         """Transitions per batch and run."""
         return self.num_episodes * self.game.max_episode_steps
 
-    def sample(self, leader: Floats, follower: Floats, streams: Streams) -> Transitions:
+    def sample(self, leader: Floats, follower: Floats, streams: Streams) -> Observations:
         """A batch under f(a | s), shape (R, S, A), and π(b | s, a), shape (R, S, A, B)."""
         game = self.game
         shape = (self.num_episodes, game.max_episode_steps, 4)
@@ -68,4 +68,4 @@ class GameRollout:
         _simulate(game.transition, game.initial, leader, follower, uniforms, *arrays)
         state, leader_action, follower_action, after = arrays
         reward = game.leader_reward[state, leader_action, follower_action]
-        return Transitions(state, leader_action, follower_action, after, reward)
+        return Observations(state, leader_action, follower_action, after, reward)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bilevelrl.problems.bilevel_lqr import BilevelLQR, matrix_vector
-from bilevelrl.problems.transitions import Transitions
+from bilevelrl.problems.observations import Observations
 from bilevelrl.seeding import Streams
 
 Floats = NDArray[np.float64]
@@ -49,7 +49,7 @@ class LinearRollout:
 
     def sample(
         self, theta: Floats, follower: FollowerPolicy, streams: Streams, *, at_random: bool
-    ) -> Transitions:
+    ) -> Observations:
         """A batch under a = K x + W ξ, or under a = ξ if `at_random`, and the follower's answer."""
         problem, runs, horizon = self.problem, len(theta), self.problem.max_episode_steps
         states, actions = problem.leader_matrix.shape
@@ -73,7 +73,7 @@ class LinearRollout:
             after[:, :, t] = x
         flat = (runs, self.num_episodes * horizon, -1)
         reward = problem.leader_reward(state).reshape(runs, -1)
-        return Transitions(
+        return Observations(
             state.reshape(flat), leader.reshape(flat), played.reshape(flat), after.reshape(flat),
             reward,
         )  # fmt: skip

@@ -10,6 +10,27 @@ from bilevelrl.problems.game_kernels import evaluate_all, look_ahead_all
 Floats = NDArray[np.float64]
 
 
+@dataclass(frozen=True)
+class GameSizes:
+    """What a leader that only watches knows of a game: how many states and actions, how long.
+
+    Attributes:
+        num_states: S.
+        num_leader_actions: A.
+        num_follower_actions: B.
+        leader_discount: γ_L in [0, 1].
+        follower_discount: γ_F in [0, 1).
+        max_episode_steps: H.
+    """
+
+    num_states: int
+    num_leader_actions: int
+    num_follower_actions: int
+    leader_discount: float
+    follower_discount: float
+    max_episode_steps: int
+
+
 @dataclass(frozen=True, eq=False)
 class MarkovGame:
     """One game: in state s the leader draws a ~ f(a | s), the follower sees a and draws b.
@@ -80,6 +101,18 @@ class MarkovGame:
     def num_follower_actions(self) -> int:
         """B."""
         return len(self.transition[0, 0])
+
+    @property
+    def sizes(self) -> GameSizes:
+        """What does not tell how the game is played."""
+        return GameSizes(
+            self.num_states,
+            self.num_leader_actions,
+            self.num_follower_actions,
+            self.leader_discount,
+            self.follower_discount,
+            self.max_episode_steps,
+        )
 
     def checked_leader_policy(self, policy: Floats) -> Floats:
         """The same f(a | s), shape (R, S, A), contiguous.

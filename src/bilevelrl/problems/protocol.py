@@ -10,12 +10,26 @@ from bilevelrl.problems.tabular import TabularModel
 Floats = NDArray[np.float64]
 
 
-class TabularProblem(Protocol):
+class RewardInfluence(Protocol):
+    """What θ does to the rewards: all that a leader has to know of what it designs.
+
+    The members are transposed Jacobian products: Σ_sa w(s, a) ∇_θ r(s, a; θ) for given weights w,
+    which is all that an estimator needs to turn coefficients into a gradient.
+    """
+
+    def pull_back_follower_reward(self, theta: Floats, weights: Floats) -> Floats:
+        """Σ_sa w(s, a) ∇_θ r_F(s, a; θ), shape (R, D), for weights (R, S, A)."""
+        ...
+
+    def pull_back_leader_reward(self, theta: Floats, weights: Floats) -> Floats:
+        """Σ_sa w(s, a) ∇_θ r_L(s, a; θ), shape (R, D), for weights (R, S, A)."""
+        ...
+
+
+class TabularProblem(RewardInfluence, Protocol):
     """max_θ J(θ) = E[Σ_t γ^t r_L(s_t, a_t; θ)], a_t ~ π*_θ, the follower's soft-optimal policy.
 
-    θ acts through the two reward tables only. R runs are stacked along the first axis. The
-    `pull_back` members are transposed Jacobian products: Σ_sa w(s, a) ∇_θ r(s, a; θ) for given
-    weights w, which is all that an estimator needs to turn coefficients into a gradient.
+    θ acts through the two reward tables only. R runs are stacked along the first axis.
     """
 
     @property
@@ -48,12 +62,4 @@ class TabularProblem(Protocol):
 
     def leader_reward(self, theta: Floats) -> Floats:
         """r_L(s, a; θ), shape (R, S, A)."""
-        ...
-
-    def pull_back_follower_reward(self, theta: Floats, weights: Floats) -> Floats:
-        """Σ_sa w(s, a) ∇_θ r_F(s, a; θ), shape (R, D), for weights (R, S, A)."""
-        ...
-
-    def pull_back_leader_reward(self, theta: Floats, weights: Floats) -> Floats:
-        """Σ_sa w(s, a) ∇_θ r_L(s, a; θ), shape (R, D), for weights (R, S, A)."""
         ...

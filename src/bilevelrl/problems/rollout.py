@@ -36,6 +36,20 @@ class Batch:
     truncated: NDArray[np.bool_]
 
 
+@dataclass(frozen=True, eq=False)
+class TabularObservations(Batch):
+    """A batch as a leader sees it; see `problems.observations` for what it may see.
+
+    Attributes:
+        leader_reward: r_L of every transition, shape (R, E, T).
+        follower_reward: r_F of every transition without the bonus for entropy, shape (R, E, T);
+            None where the leader does not see it.
+    """
+
+    leader_reward: Floats
+    follower_reward: Floats | None = None
+
+
 @parallel_kernel
 def _simulate(  # type: ignore[no-untyped-def]
     successor, discount, slip, policy, uniforms, starts, limit,

@@ -6,14 +6,14 @@ those of the authors' config.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from bilevelrl.compilation import parallel_kernel
+from bilevelrl.problems.thermal_design import ThermalDesign
 
 Floats = NDArray[np.float64]
 
@@ -169,12 +169,21 @@ class ThermalControl:
         Raises:
             ValueError: if θ has another shape.
         """
-        if theta.ndim != 2 or theta.shape[1] != self.num_parameters:
-            raise ValueError(
-                f"theta must be of shape (R, {self.num_parameters}), got {theta.shape}"
-            )
-        level: Floats = 0.5 * (1.0 + np.tanh(0.5 * theta))
-        return level[:, : self.num_zones], level[:, self.num_zones :]
+        return self.design.levels(theta)
+
+    @cached_property
+    def design(self) -> ThermalDesign:
+        """What the leader knows of what it designs."""
+        _, _, inwards, outwards = self._ring
+        return ThermalDesign(
+            self.insulation_effect,
+            inwards,
+            outwards,
+            self.insulation_weight,
+            self.airflow_weight,
+            self.discount,
+            self.max_episode_steps,
+        )
 
     @property
     def _ring(self) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats, Floats]:
@@ -198,7 +207,7 @@ class ThermalControl:
     def dynamics_slopes(self, theta: Floats) -> Floats:
         """∂A/∂θ, shape (R, D, n, n)."""
         zones = self.num_zones
-        factors = self._factors(theta)
+        factors = self.design.factors(theta)
         here, following, _, _ = self._ring
         slopes = np.zeros((len(theta), 2 * zones, zones, zones))
         slopes[:, here, here, here] = factors[:, 0]
@@ -209,34 +218,9 @@ class ThermalControl:
         edges[:, here, following, following] = -factors[:, 2]
         return slopes
 
-    def _factors(self, theta: Floats) -> Floats:
-        # -η_i dα_i, A⁰_ij dβ_i and A⁰_ji dβ_i, shape (R, 3, n): all that ∂A/∂θ consists of.
-        insulation, airflow = self.levels(theta)
-        _, _, inwards, outwards = self._ring
-        steepness = airflow * (1.0 - airflow)
-        return np.stack(
-            [
-                -self.insulation_effect * insulation * (1.0 - insulation),
-                inwards * steepness,
-                outwards * steepness,
-            ],
-            axis=1,
-        )
-
     def pushed(self, theta: Floats, state: Floats, push: Floats) -> Floats:
-        """xᵀ (∂A/∂θ) s for every transition, shape (R, N, D).
-
-        With x = (s' - E s') / σ² this is ∇_θ log p(s' | s, a; θ), with x = ∇ f(s') it is ∇_θ f(s')
-        at fixed noise.
-
-        Args:
-            theta: shape (R, D).
-            state: s, shape (R, N, n).
-            push: x, shape (R, N, n).
-        """
-        result = np.empty((*state.shape[:2], self.num_parameters))
-        _pushed(self._factors(theta), state, push, result)
-        return result
+        """xᵀ (∂A/∂θ) s for every transition, see `ThermalDesign.pushed`."""
+        return self.design.pushed(theta, state, push)
 
     def pull_back_dynamics(self, theta: Floats, weights: Floats) -> Floats:
         """Σ_ij w_ij ∂A_ij/∂θ, shape (R, D), for weights (R, n, n)."""
@@ -260,21 +244,11 @@ class ThermalControl:
 
     def configuration_cost(self, theta: Floats) -> Floats:
         """k_I |α|² + k_A |β|², charged in every step, shape (R,)."""
-        insulation, airflow = self.levels(theta)
-        cost: Floats = self.insulation_weight * np.square(insulation).sum(axis=1)
-        cost += self.airflow_weight * np.square(airflow).sum(axis=1)
-        return cost
+        return self.design.configuration_cost(theta)
 
     def configuration_cost_slope(self, theta: Floats) -> Floats:
         """Its gradient, shape (R, D)."""
-        weights = (self.insulation_weight, self.airflow_weight)
-        return np.concatenate(
-            [
-                2.0 * weight * np.square(level) * (1.0 - level)
-                for weight, level in zip(weights, self.levels(theta), strict=True)
-            ],
-            axis=1,
-        )
+        return self.design.configuration_cost_slope(theta)
 
 
 def _array(name: str, numbers: Any) -> Any:
@@ -287,16 +261,3 @@ def _array(name: str, numbers: Any) -> Any:
         raise ValueError(
             f"{name} must be numbers, rows all of one length, got {numbers!r}"
         ) from error
-
-
-@parallel_kernel
-def _pushed(factors, state, push, result):  # type: ignore[no-untyped-def]
-    num_runs, num_steps, zones = state.shape
-    for r in numba.prange(num_runs):
-        for k in range(num_steps):
-            for i in range(zones):
-                j = (i + 1) % zones
-                flow = state[r, k, j] - state[r, k, i]
-                result[r, k, i] = factors[r, 0, i] * state[r, k, i] * push[r, k, i]
-                inwards = factors[r, 1, i] * push[r, k, i]
-                result[r, k, zones + i] = flow * (inwards - factors[r, 2, i] * push[r, k, j])

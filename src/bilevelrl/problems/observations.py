@@ -1,17 +1,27 @@
-"""Batches of a game in which both players act: equally long episodes, one after the other."""
+"""What a leader sees of a game: states, both players' actions and its own reward.
+
+How much more it may use is the level of information at which an estimator works:
+
+* "full" reads the follower's own value function and policy, as the released code does,
+* "rewards" sees what the follower was paid,
+* "actions" sees neither.
+
+At the last two everything about the follower has to be learned from `Observations`.
+"""
 
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Index = NDArray[np.int64]
+Information = Literal["full", "rewards", "actions"]
 
 
 @dataclass(frozen=True, eq=False)
-class Transitions:
+class Observations:
     """N transitions of each of R runs.
 
     States and actions are numbers in a finite game, shape (R, N), and vectors otherwise, shape (R,
@@ -22,37 +32,41 @@ class Transitions:
         leader_action: a.
         follower_action: b.
         next_state: s'.
-        reward: the leader's, r_L, shape (R, N).
+        leader_reward: r_L, shape (R, N).
+        follower_reward: r_F without the bonus for entropy, shape (R, N); None where the leader
+            does not see it.
     """
 
     state: NDArray[Any]
     leader_action: NDArray[Any]
     follower_action: NDArray[Any]
     next_state: NDArray[Any]
-    reward: Floats
+    leader_reward: Floats
+    follower_reward: Floats | None = None
 
-    def take(self, index: Index) -> "Transitions":
+    def take(self, index: Index) -> "Observations":
         """Those at `index`, shape (R, n)."""
         run = np.arange(len(index))[:, None]
-        return Transitions(**{name: array[run, index] for name, array in self._arrays().items()})
+        return Observations(**{name: array[run, index] for name, array in self._arrays().items()})
 
-    def first(self, number: int) -> "Transitions":
+    def first(self, number: int) -> "Observations":
         """The first `number`, without copying."""
-        return Transitions(**{name: array[:, :number] for name, array in self._arrays().items()})
+        return Observations(**{name: array[:, :number] for name, array in self._arrays().items()})
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        known = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: array for name, array in known.items() if array is not None}
 
-    def storage(self, capacity: int) -> "Transitions":
+    def storage(self, capacity: int) -> "Observations":
         """Room for `capacity` transitions per run, like these."""
-        return Transitions(
+        return Observations(
             **{
                 name: np.zeros((len(array), capacity, *array.shape[2:]), array.dtype)
                 for name, array in self._arrays().items()
             }
         )
 
-    def write(self, batch: "Transitions", start: int) -> None:
+    def write(self, batch: "Observations", start: int) -> None:
         """Overwrite the transitions from `start` on with `batch`."""
         new = batch._arrays()
         for name, array in self._arrays().items():

@@ -1,0 +1,1 @@
+"""What a leader that only watches believes about its follower, learned from observations."""

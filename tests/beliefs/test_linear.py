@@ -1,0 +1,78 @@
+"""What a watching leader believes about the follower of BilevelLQR."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from bilevelrl.beliefs.linear import LinearBelief, blinded, least_squares, quadratic_form
+from bilevelrl.followers.linear_gaussian import LinearGaussianResponse
+from bilevelrl.followers.max_entropy_lqr import MaxEntropyLQR
+from bilevelrl.linear_game import LinearWorld
+from bilevelrl.problems.linear_rollout import LinearRollout
+from bilevelrl.problems.observations import Observations
+from bilevelrl.seeding import Streams
+from tests.games import generic_lqr
+
+Floats = NDArray[np.float64]
+RUNS = 10
+PROBLEM = generic_lqr()
+BETA, NOISE = np.full(RUNS, 0.1), np.full(RUNS, 1e-3)
+THETA = np.repeat(
+    0.2 * np.random.default_rng(1).standard_normal((1, PROBLEM.num_parameters)), RUNS, axis=0
+)
+RESPONSE = MaxEntropyLQR(PROBLEM, BETA, leader_noise=NOISE).respond(THETA)
+
+
+def watched(episodes: int) -> tuple[LinearGaussianResponse, Observations]:
+    world = LinearWorld(LinearRollout(PROBLEM, episodes, NOISE), "rewards")
+    seen = world.observe(THETA, RESPONSE, Streams(range(RUNS)), at_random=False)
+    return LinearBelief(blinded(PROBLEM), BETA, NOISE).learn(THETA, seen, {}), seen
+
+
+def errors(episodes: int) -> tuple[float, float]:
+    """Root mean square error of the mean action, and of V_F(x, a), where the leader surprises."""
+    found, seen = watched(episodes)
+    at, blind = seen.first(20), blinded(PROBLEM)
+    push = at.leader_action + 0.3 * np.random.default_rng(2).standard_normal(at.leader_action.shape)
+    gaps = [
+        getattr(found, name)(blind, THETA, at.state, push)
+        - getattr(RESPONSE, name)(PROBLEM, THETA, at.state, push)
+        for name in ("mean_action", "value")
+    ]
+    first, second = (float(np.sqrt(np.square(gap).mean())) for gap in gaps)
+    return first, second
+
+
+def test_errors_fall_with_the_root_of_the_samples() -> None:
+    sizes = [4, 16, 64]
+    by_size = np.array([errors(size) for size in sizes])
+    for column in range(2):
+        assert np.polyfit(np.log(sizes), np.log(by_size[:, column]), 1)[0] < -0.4
+    assert (by_size[-1] < 0.05).all()
+
+
+def test_bits_do_not_depend_on_the_other_runs() -> None:
+    found, seen = watched(3)
+    alone = LinearBelief(blinded(PROBLEM), BETA[4:5], NOISE[4:5]).learn(
+        THETA[4:5],
+        Observations(*(array[4:5] for array in vars(seen).values())),
+        {},
+    )
+    for name in ("state_gain", "noise_gain", "covariance", "quadratic", "cross", "noise", "offset"):
+        np.testing.assert_array_equal(getattr(alone, name)[0], getattr(found, name)[4])
+
+
+def test_regressions_without_noise_are_exact() -> None:
+    rng = np.random.default_rng(0)
+    inputs, matrix = rng.standard_normal((50, 3)) * [1.0, 1e-2, 10.0], rng.standard_normal((3, 2))
+    np.testing.assert_allclose(least_squares(inputs, inputs @ matrix), matrix, rtol=1e-8)
+    form = matrix @ matrix.T
+    outputs = np.einsum("ni,ij,nj->n", inputs, form, inputs)
+    np.testing.assert_allclose(quadratic_form(inputs, outputs), form, rtol=1e-6)
+
+
+def test_rewards_that_are_not_seen_are_asked_for() -> None:
+    world = LinearWorld(LinearRollout(PROBLEM, 1, NOISE), "actions")
+    seen = world.observe(THETA, RESPONSE, Streams(range(RUNS)), at_random=False)
+    with pytest.raises(ValueError, match="rewards"):
+        LinearBelief(blinded(PROBLEM), BETA, NOISE).learn(THETA, seen, {})

@@ -1,0 +1,113 @@
+"""Cells whose leader only watches its follower."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from bilevelrl.cells.protocol import Context
+from bilevelrl.chunks import Chunk, Run, family, train_chunk
+from bilevelrl.config import ConfigError, Params, Setting, read_params
+from bilevelrl.config.families import expand
+from bilevelrl.estimators.watching import Watching
+
+Floats = NDArray[np.float64]
+PARAMS: Params = read_params(Path(__file__).parents[2] / "params.yaml")
+#: How BC-HG without quirks is set on each problem.
+ENTRIES: dict[str, dict[str, Any]] = {
+    "four_rooms": {
+        "variant": "corrected", "temperature": 0.003, "env_steps_per_update": 100, "num_envs": 1,
+        "step_size": 0.1, "critic_step_size": 0.3,
+    },
+    "discrete_toy_r1": {
+        "variant": "corrected", "actor_steps": 1, "random_updates": 0, "step_size": 5e-4,
+        "step_size_ratio": 0.1, "control_variate": True,
+    },
+    "bilevel_lqr": {
+        "variant": "improved", "actor_steps": 1, "random_updates": 0, "step_size_ratio": 0.1,
+    },
+    "thermal_control": {
+        "variant": "improved", "env_steps_per_update": 300, "step_size": 0.1,
+        "sensitivity": "sampled",
+    },
+}  # fmt: skip
+WATCHED = [(problem, "rewards") for problem in ENTRIES] + [("four_rooms", "actions")]
+
+
+def setting_of(problem: str, estimator: str = "bc_hg", **changes: Any) -> Setting:
+    entry = {**ENTRIES[problem], "num_seeds": 1, **changes}
+    (setting,) = expand(entry, problem, estimator, PARAMS.shared(problem), "cells")
+    return setting
+
+
+def train_runs(problem: str, setting: Setting, seeds: list[int]) -> list[dict[str, Floats]]:
+    context = Context(PARAMS.problems.of(problem), PARAMS.followers, PARAMS.leaders.of(problem))
+    runs = tuple(Run(setting, seed, str(seed)) for seed in seeds)
+    return train_chunk(Chunk(problem, "bc_hg", runs, context, 500))
+
+
+@pytest.mark.parametrize(("problem", "information"), WATCHED)
+def test_every_problem_trains_a_leader_that_watches(problem: str, information: str) -> None:
+    setting = setting_of(problem, information=information, num_updates=3)
+    context = Context(PARAMS.problems.of(problem), PARAMS.followers, PARAMS.leaders.of(problem))
+    built = family(problem).build("bc_hg", [setting], context)
+    assert isinstance(built.estimator, Watching)
+    (found,) = train_runs(problem, setting, [3])
+    for name, values in found.items():
+        assert np.isfinite(values).all(), name
+    steps = setting.env_steps_per_update  # type: ignore[attr-defined]
+    np.testing.assert_array_equal(found["env_steps"], np.arange(3.0) * steps)
+    assert setting.conditions(PARAMS.shared(problem))["information"] == information
+
+
+@pytest.mark.parametrize(("problem", "information"), WATCHED)
+def test_bits_do_not_depend_on_the_other_runs(problem: str, information: str) -> None:
+    setting = setting_of(problem, information=information, num_updates=3)
+    together = train_runs(problem, setting, [3, 4, 5])
+    (alone,) = train_runs(problem, setting, [4])
+    for name, values in alone.items():
+        np.testing.assert_array_equal(values, together[1][name], err_msg=name)
+
+
+def test_watching_costs_the_leader_of_the_toy_next_to_nothing() -> None:
+    final = {
+        information: np.median(
+            [
+                run["leader_return"][-1]
+                for run in train_runs(
+                    "discrete_toy_r1",
+                    setting_of("discrete_toy_r1", information=information),
+                    list(range(6)),
+                )
+            ]
+        )
+        for information in ("full", "rewards")
+    }
+    assert final["rewards"] > 0.95 * final["full"]
+    assert final["full"] > 27.0
+
+
+@pytest.mark.parametrize(
+    ("problem", "changes", "message"),
+    [
+        ("discrete_toy_r1", {"information": "actions"}, "allowed are 'full' and 'rewards'"),
+        ("bilevel_lqr", {"information": "actions"}, "allowed are 'full' and 'rewards'"),
+        ("thermal_control", {"information": "actions"}, "allowed are 'full' and 'rewards'"),
+        (
+            "thermal_control",
+            {"information": "rewards", "sensitivity": "expected"},
+            "sensitivity = expected does not go with information = rewards",
+        ),
+        ("four_rooms", {"forgetting": 0.5}, "forgetting = 0.5 does not go with information = full"),
+        ("four_rooms", {"smoothing": 0.5}, "smoothing = 0.5 does not go with information = full"),
+        ("four_rooms", {"information": "gossip"}, "gossip"),
+        ("four_rooms", {"variant": "published", "information": "rewards"}, "information"),
+    ],
+)
+def test_what_cannot_be_watched_is_refused(
+    problem: str, changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        setting_of(problem, **changes)
