@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bilevelrl.problems.four_rooms import MAP, FourRooms
+from bilevelrl.problems.gym_cartpole import GuidedCartPoleEnv
 from bilevelrl.problems.gym_lqr import BilevelLQREnv
 from bilevelrl.problems.gym_thermal import ThermalControlEnv
 from bilevelrl.problems.gym_toy import DiscreteToyEnv
@@ -15,6 +16,7 @@ ENVIRONMENT_ID = "bilevelrl/FourRooms-v0"
 DISCRETE_TOY_ID = "bilevelrl/DiscreteToy-v0"
 BILEVEL_LQR_ID = "bilevelrl/BilevelLQR-v0"
 THERMAL_CONTROL_ID = "bilevelrl/ThermalControl-v0"
+GUIDED_CARTPOLE_ID = "bilevelrl/GuidedCartPole-v0"
 
 _CELL_PIXELS = 24
 _LINEAR_BELOW = 1e-3  # penalties under this are shaded linearly, larger ones by their logarithm
@@ -189,4 +191,7 @@ gymnasium.register(id=DISCRETE_TOY_ID, entry_point=f"{DiscreteToyEnv.__module__}
 gymnasium.register(id=BILEVEL_LQR_ID, entry_point=f"{BilevelLQREnv.__module__}:BilevelLQREnv")
 gymnasium.register(
     id=THERMAL_CONTROL_ID, entry_point=f"{ThermalControlEnv.__module__}:ThermalControlEnv"
+)
+gymnasium.register(
+    id=GUIDED_CARTPOLE_ID, entry_point=f"{GuidedCartPoleEnv.__module__}:GuidedCartPoleEnv"
 )
