@@ -117,7 +117,7 @@ def test_runs_tell_their_conditions_and_all_their_hyperparameters(cache: ResultC
     assert reset.hyperparameters == {
         "temperature": 0.003, "env_steps_per_update": 100, "num_envs": 1, "step_size": 0.05,
         "critic_step_size": 0.5, "follower": "truncated", "policy_iterations": 2, "start": "reset",
-        "num_updates": NUM_UPDATES, "initial_spread": 0.01,
+        "information": "full", "num_updates": NUM_UPDATES, "initial_spread": 0.01,
     }  # fmt: skip
 
 

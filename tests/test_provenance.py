@@ -26,12 +26,15 @@ SHARED = {
 #: What FourRooms needs on top.
 NEEDED = {
     "cells/four_rooms.py", "tabular_game.py", "compilation.py",
+    "beliefs/frequencies.py", "beliefs/tabular.py",
     "critics/sarsa.py", "critics/monte_carlo.py", "critics/protocol.py",
     "estimators/boltzmann_covariance.py", "estimators/exact.py", "estimators/hpgd.py",
     "estimators/naive.py", "estimators/sobirl.py", "estimators/trace.py",
+    "estimators/watched_covariance.py", "estimators/watching.py",
     "estimators/zero_order.py", "followers/soft_policy_iteration.py",
     "followers/truncated.py", "problems/elimination.py", "problems/four_rooms.py",
-    "problems/protocol.py", "problems/rollout.py", "problems/tabular.py",
+    "problems/observations.py", "problems/protocol.py", "problems/rollout.py",
+    "problems/tabular.py",
 }  # fmt: skip
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from bilevelrl.beliefs.finite import FiniteBelief, frequencies
+from bilevelrl.beliefs.finite import FiniteBelief
+from bilevelrl.beliefs.frequencies import frequencies
 from bilevelrl.beliefs.tabular import TabularBelief
 from bilevelrl.followers.soft_q_iteration import SoftQIteration
 from bilevelrl.policies.categorical import TabularPolicy

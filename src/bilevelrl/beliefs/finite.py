@@ -16,6 +16,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from bilevelrl.beliefs.frequencies import frequencies
 from bilevelrl.compilation import parallel_kernel
 from bilevelrl.followers.protocol import BestResponse
 from bilevelrl.policies.categorical import CategoricalPolicy
@@ -130,16 +131,3 @@ class FiniteBelief:
         )  # fmt: skip
         unknown = np.full(len(leader), np.nan)
         return BestResponse(played_now, value, unknown, np.zeros(len(leader), dtype=np.int64))
-
-
-def frequencies(counts: Floats, smoothing: float) -> Floats:
-    """Shares along the last axis, mixed with a share `smoothing` of uniform ones.
-
-    Uniform where all counts are zero. The mixture does not fade with the number of counts: an
-    action too rare to be seen keeps its weight.
-    """
-    total = counts.sum(axis=-1, keepdims=True)
-    uniform = 1.0 / counts.shape[-1]
-    share = np.where(total > 0.0, counts / np.where(total > 0.0, total, 1.0), uniform)
-    mixed: Floats = (1.0 - smoothing) * share + smoothing * uniform
-    return mixed

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bilevelrl.beliefs.finite import frequencies
+from bilevelrl.beliefs.frequencies import frequencies
 from bilevelrl.followers.protocol import BestResponse
 from bilevelrl.problems.rollout import TabularObservations
 from bilevelrl.seeding import Streams
@@ -21,7 +21,7 @@ class TabularBelief:
     Attributes:
         shape: (S, A).
         forgetting: weight of all earlier batches against the newest.
-        smoothing: share of uniform actions, see `finite.frequencies`.
+        smoothing: share of uniform actions, see `frequencies`.
     """
 
     shape: tuple[int, int]

@@ -99,10 +99,15 @@ def sampled(
     rollout = GameRollout(game, num_episodes(settings, game))
     if shared.information == "full":
         return learner(estimator, settings, solved, rollout)
-    temperature = per_run(settings, "temperature")
     return Watching(
         FiniteWorld(solved.policy, rollout, shared.information),
-        FiniteBelief(game.sizes, solved.policy, temperature, shared.forgetting, shared.smoothing),
+        FiniteBelief(
+            game.sizes,
+            solved.policy,
+            per_run(settings, "temperature"),
+            shared.forgetting or 0.0,
+            shared.smoothing or 0.0,
+        ),
         learner(estimator, settings, solved, game.sizes),
     )
 

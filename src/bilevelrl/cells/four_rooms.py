@@ -113,7 +113,7 @@ def _bc_hg(g: Group) -> Estimator[BestResponse]:
         problem, shape = g.problem, (g.problem.planner.num_states, g.problem.planner.num_actions)
         return Watching(
             TabularWorld(problem, g.rollout(), information),
-            TabularBelief(shape, g.shared.forgetting, g.shared.smoothing),
+            TabularBelief(shape, g.shared.forgetting or 0.0, g.shared.smoothing or 0.0),
             WatchedCovariance(problem.influence, shape, g.sarsa(), g.temperature, problem.discount),
         )
     return BoltzmannCovariance(

@@ -9,6 +9,7 @@ from bilevelrl.config.validation import Block, Count, Positive, Seed, Variant
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 UnitInterval = Annotated[float, Field(gt=0.0, le=1.0)]
+Share = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
 class Setting(Block):
@@ -27,6 +28,7 @@ class Setting(Block):
         information: what the leader sees of its follower, see `problems.observations`.
         forgetting: weight of all earlier batches against the newest in what a leader believes that
             only watches.
+            None is 0, as of the next.
         smoothing: share of uniform actions in the policy that it believes in.
     """
 
@@ -40,13 +42,13 @@ class Setting(Block):
     policy_iterations: Count | None = None
     start: Literal["carry", "reset"] | None = None
     information: Literal["full", "rewards", "actions"] = "full"
-    forgetting: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
-    smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    forgetting: Share | None = None
+    smoothing: Share | None = None
 
     @model_validator(mode="after")
     def _information_is_consistent(self) -> "Setting":
         for key in ("forgetting", "smoothing"):
-            if getattr(self, key) > 0.0 and self.information == "full":
+            if getattr(self, key) is not None and self.information == "full":
                 raise ValueError(
                     f"{key} = {getattr(self, key)} does not go with information = full: a leader "
                     "that reads its follower estimates no policy"
