@@ -1,15 +1,17 @@
 """Buildings of thermal control for tests, and the numbers that the spec prints about them."""
 
-from dataclasses import fields
-from typing import Any
+from dataclasses import fields, replace
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bilevelrl.followers.thermal_regulator import RegulatorResponse, ThermalRegulator
 from bilevelrl.problems.thermal_control import ThermalControl
+from bilevelrl.problems.thermal_rollout import ThermalBatch
 
 Floats = NDArray[np.float64]
+Several = TypeVar("Several", RegulatorResponse, ThermalBatch)
 
 PUBLISHED = ThermalControl.published()
 BETA = 0.1
@@ -80,10 +82,11 @@ def follower_of(problem: ThermalControl, num_runs: int) -> ThermalRegulator:
     return ThermalRegulator(problem, np.full(num_runs, BETA))
 
 
-def one_run(response: RegulatorResponse, run: int) -> RegulatorResponse:
-    """The answer to one of many θ."""
-    parts = {f.name: getattr(response, f.name)[run : run + 1] for f in fields(response)}
-    return RegulatorResponse(**parts)
+def one_run(of: Several, run: int) -> Several:
+    """What an answer or a batch says of one of many runs."""
+    every = {f.name: getattr(of, f.name) for f in fields(of)}
+    known = {name: array[run : run + 1] for name, array in every.items() if array is not None}
+    return replace(of, **known)
 
 
 def literal_dynamics(problem: ThermalControl, theta: Floats) -> Floats:

@@ -30,7 +30,7 @@ NEEDED = {
     "critics/sarsa.py", "critics/monte_carlo.py", "critics/protocol.py",
     "estimators/boltzmann_covariance.py", "estimators/exact.py", "estimators/hpgd.py",
     "estimators/naive.py", "estimators/sobirl.py", "estimators/trace.py",
-    "estimators/watched_covariance.py", "estimators/watching.py",
+    "estimators/watched_covariance.py", "estimators/sampled.py",
     "estimators/zero_order.py", "followers/soft_policy_iteration.py",
     "followers/truncated.py", "problems/elimination.py", "problems/four_rooms.py",
     "problems/observations.py", "problems/protocol.py", "problems/rollout.py",

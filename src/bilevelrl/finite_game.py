@@ -106,7 +106,7 @@ class FiniteGame:
 
 @dataclass(frozen=True, eq=False)
 class FiniteWorld:
-    """Implements `watching.World`.
+    """Implements `sampled.World`.
 
     Attributes:
         policy: f_θ(a | s).
@@ -126,7 +126,7 @@ class FiniteWorld:
         if at_random:
             leader = np.full_like(leader, 1.0 / game.num_leader_actions)
         seen = self.rollout.sample(leader, response.policy, streams)
-        if self.information == "actions":
+        if self.information != "rewards":
             return seen
         paid = game.follower_reward[seen.state, seen.leader_action, seen.follower_action]
         return replace(seen, follower_reward=paid)

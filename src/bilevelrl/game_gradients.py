@@ -17,15 +17,15 @@ from bilevelrl.config.families import expand
 from bilevelrl.critics.game_critics import ExactGameCritic
 from bilevelrl.estimators.acting_leader import ScoreFunction
 from bilevelrl.estimators.finite_leader import FiniteLeader
-from bilevelrl.estimators.model_leader import ModelLeader
 from bilevelrl.estimators.protocol import Estimator
+from bilevelrl.estimators.sampled import Sampled
 from bilevelrl.estimators.zero_order import ZeroOrder
 from bilevelrl.execution import run_tasks
 from bilevelrl.finite_game import FiniteGame
 from bilevelrl.linear_game import LinearGame
 from bilevelrl.policies.categorical import TabularPolicy
 from bilevelrl.problems.discrete_toy import STATE_NAMES
-from bilevelrl.problems.game_rollout import GameRollout
+from bilevelrl.problems.observations import Observations
 from bilevelrl.seeding import Streams
 
 Floats = NDArray[np.float64]
@@ -40,7 +40,7 @@ class Rung:
         estimator: name in params.yaml.
         variant: as there.
         critic: what `records.GRADIENT_COLUMNS` calls critic: the critic, and how BC-HG uses it.
-        change: turns the variant's estimator into this one.
+        change: turns the variant's learner into this one.
         entry: hyper-parameters that are not shared by the problem's cells.
         warm_up: batches that a learned critic or a regression sees before the estimate counts.
     """
@@ -49,7 +49,7 @@ class Rung:
     variant: str
     critic: str
     entry: Mapping[str, Any]
-    change: Callable[[ScoreFunction], ScoreFunction] = lambda estimator: estimator
+    change: Callable[[ScoreFunction, Game], ScoreFunction] = lambda learner, game: learner
     warm_up: int = 0
 
 
@@ -93,22 +93,21 @@ class GameStudy:
         return self._rung.critic
 
 
-def _single(estimator: ScoreFunction) -> ScoreFunction:
-    return replace(estimator, control=None, expectation=None)
+def _single(learner: ScoreFunction, game: Game) -> ScoreFunction:
+    del game
+    return replace(learner, control=None, expectation=None)
 
 
-def _exact_critic(estimator: ScoreFunction) -> ScoreFunction:
-    leader = estimator.leader
+def _exact_critic(learner: ScoreFunction, game: Game) -> ScoreFunction:
+    leader = learner.leader
     assert isinstance(leader, FiniteLeader)
-    assert isinstance(leader.rollout, GameRollout)
-    return replace(estimator, leader=replace(leader, critic=ExactGameCritic(leader.rollout.game)))
+    assert isinstance(game, FiniteGame)
+    return replace(learner, leader=replace(leader, critic=ExactGameCritic(game.game)))
 
 
-def _pathwise_sampled(estimator: ScoreFunction) -> ScoreFunction:
-    leader = estimator.leader
-    assert isinstance(leader, ModelLeader)
-    control = bilevel_lqr.control_variate(leader.rollout.problem)
-    return replace(estimator, control=control, expectation=None)
+def _pathwise_sampled(learner: ScoreFunction, game: Game) -> ScoreFunction:
+    assert isinstance(game, LinearGame)
+    return replace(learner, control=bilevel_lqr.control_variate(game.problem), expectation=None)
 
 
 _NETWORK = {"actor_steps": 1, "critic_steps": 5, "random_updates": 0}
@@ -208,7 +207,9 @@ def _made(
 ) -> Estimator[Any]:
     if study.estimator == "zero_order":
         return ZeroOrder(game, np.full(len(settings), settings[0].radius))
-    return study._rung.change(make(study.estimator, settings, game))
+    made: Sampled[Observations] = make(study.estimator, settings, game)
+    assert isinstance(made.learner, ScoreFunction)
+    return replace(made, learner=study._rung.change(made.learner, game))
 
 
 def replicate(study: GameStudy) -> tuple[Floats, Floats]:
@@ -226,7 +227,8 @@ def replicate(study: GameStudy) -> tuple[Floats, Floats]:
     memory = estimator.start(streams)
     for _ in range(study._rung.warm_up + 1):
         estimate = estimator.estimate(theta, answer, memory, streams)
-    scale = estimator.scale if isinstance(estimator, ScoreFunction) else 1.0
+    learner = estimator.learner if isinstance(estimator, Sampled) else None
+    scale = learner.scale if isinstance(learner, ScoreFunction) else 1.0
     return scale * estimate.gradient, game.hypergradient(theta, answer).total[0]
 
 

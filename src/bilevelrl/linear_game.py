@@ -94,7 +94,7 @@ class LinearGame:
 
 @dataclass(frozen=True, eq=False)
 class LinearWorld:
-    """Implements `watching.World`.
+    """Implements `sampled.World`.
 
     Attributes:
         rollout: simulator.
@@ -109,7 +109,7 @@ class LinearWorld:
     ) -> Observations:
         """Whole episodes; `at_random` draws the leader's actions from N(0, 1)."""
         seen = self.rollout.sample(theta, response, streams, at_random=at_random)
-        if self.information == "actions":
+        if self.information != "rewards":
             return seen
         paid = self.rollout.problem.follower_reward(seen.state, seen.follower_action)
         return replace(seen, follower_reward=paid)

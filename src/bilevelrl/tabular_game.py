@@ -80,7 +80,7 @@ class TabularGame:
 
 @dataclass(frozen=True, eq=False)
 class TabularWorld:
-    """Implements `watching.World`.
+    """Implements `sampled.World`.
 
     Attributes:
         problem: the bi-level problem.
@@ -100,7 +100,7 @@ class TabularWorld:
         batch = self.rollout.sample(response.policy, streams)
         place = (np.arange(len(theta))[:, None, None], batch.state, batch.action)
         paid = self.problem.leader_reward(theta)[place]
-        if self.information == "actions":
+        if self.information != "rewards":
             return TabularObservations(**vars(batch), leader_reward=paid)
         follower = self.problem.follower_reward(theta)[place]
         return TabularObservations(**vars(batch), leader_reward=paid, follower_reward=follower)

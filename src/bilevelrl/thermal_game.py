@@ -13,9 +13,9 @@ from bilevelrl.estimators.exact_thermal import (
     weighted,
 )
 from bilevelrl.followers.thermal_regulator import RegulatorResponse, ThermalRegulator
-from bilevelrl.problems.observations import Information, Observations
+from bilevelrl.problems.observations import Information
 from bilevelrl.problems.thermal_control import ThermalControl
-from bilevelrl.problems.thermal_rollout import ThermalRollout
+from bilevelrl.problems.thermal_rollout import ThermalBatch, ThermalRollout
 from bilevelrl.seeding import Streams
 from bilevelrl.training import GroundTruth
 
@@ -88,11 +88,12 @@ class ThermalGame:
 
 @dataclass(frozen=True, eq=False)
 class ThermalWorld:
-    """Implements `watching.World`.
+    """Implements `sampled.World`.
 
     Attributes:
         rollout: simulator.
-        information: what the leader sees; "rewards" adds the follower's.
+        information: what the leader sees; "rewards" adds the follower's, and only "full" tells how
+            the building's noise fell.
     """
 
     rollout: ThermalRollout
@@ -100,16 +101,16 @@ class ThermalWorld:
 
     def observe(
         self, theta: Floats, response: RegulatorResponse, streams: Streams, *, at_random: bool
-    ) -> Observations:
+    ) -> ThermalBatch:
         """Whole episodes; the leader has no actions besides its design."""
         del at_random
-        problem = self.rollout.problem
         batch = self.rollout.sample(theta, response, streams)
-        paid = problem.operating_reward(batch.state, batch.action)
-        paid -= problem.configuration_cost(theta)[:, None]
-        none = np.empty((*paid.shape, 0))
-        seen = Observations(batch.state, none, batch.action, batch.next_state, paid)
-        if self.information == "actions":
+        if self.information == "full":
+            return batch
+        seen = replace(batch, surprise=None)
+        if self.information != "rewards":
             return seen
-        follower = problem.follower_reward(batch.state, batch.action)
-        return replace(seen, follower_reward=follower)
+        problem = self.rollout.problem
+        return replace(
+            seen, follower_reward=problem.follower_reward(batch.state, batch.follower_action)
+        )

@@ -18,6 +18,7 @@ from bilevelrl.config.families import expand
 from bilevelrl.critics.thermal import ExactThermalCritic
 from bilevelrl.estimators.control_variate import ControlVariate
 from bilevelrl.estimators.protocol import Estimate
+from bilevelrl.estimators.sampled import Sampled
 from bilevelrl.estimators.transition_hpgd import TransitionHPGD
 from bilevelrl.estimators.transition_score import TransitionScore
 from bilevelrl.execution import run_tasks
@@ -25,10 +26,11 @@ from bilevelrl.group_ascent import GroupAscent
 from bilevelrl.problems.thermal_control import ThermalControl
 from bilevelrl.records import DIRECTION_COLUMNS
 from bilevelrl.seeding import Streams
+from bilevelrl.thermal_game import ThermalWorld
 from bilevelrl.training import ascend
 
 Floats = NDArray[np.float64]
-Sampled = TransitionScore | TransitionHPGD
+Learners = TransitionScore | TransitionHPGD
 PROBLEM = "thermal_control"
 _TOGETHER = 20  # replicates of a worker's batch; a row of it takes some 100 MB
 _GROUP_NAMES = ("insulation", "airflow")
@@ -42,7 +44,7 @@ class Rung:
         estimator: name in params.yaml.
         variant: as there.
         critic: what `records.GRADIENT_COLUMNS` calls critic: the critic, and how BC-HG uses it.
-        change: turns the variant's estimator into this one.
+        change: turns the variant's learner into this one.
         entry: hyper-parameters that are not shared by the problem's cells.
         warm_up: batches that a regression sees before the estimate counts.
     """
@@ -50,30 +52,32 @@ class Rung:
     estimator: str
     variant: str
     critic: str
-    change: Callable[[Sampled], Sampled] = lambda estimator: estimator
+    change: Callable[[Learners, ThermalControl], Learners] = lambda learner, problem: learner
     entry: Mapping[str, Any] | None = None
     warm_up: int = 0
 
 
-def _exact_critic(estimator: Sampled) -> Sampled:
-    samples = getattr(estimator.critic, "samples", None)
-    assert isinstance(estimator.problem, ThermalControl)
-    return replace(estimator, critic=ExactThermalCritic(estimator.problem, samples))
+def _exact_critic(learner: Learners, problem: ThermalControl) -> Learners:
+    samples = getattr(learner.critic, "samples", None)
+    return replace(learner, critic=ExactThermalCritic(problem, samples))
 
 
-def _centred(estimator: Sampled) -> Sampled:
-    return replace(estimator, form="centred")
+def _centred(learner: Learners, problem: ThermalControl) -> Learners:
+    del problem
+    return replace(learner, form="centred")
 
 
-def _control(estimator: Sampled) -> Sampled:
-    zones, size = estimator.problem.num_zones, estimator.problem.num_parameters
-    assert isinstance(estimator, TransitionScore)
-    return replace(estimator, control=ControlVariate(1 + zones * (zones + 1) // 2, size))
+def _centred_with_control(learner: Learners, problem: ThermalControl) -> Learners:
+    zones, size = problem.num_zones, problem.num_parameters
+    assert isinstance(learner, TransitionScore)
+    control = ControlVariate(1 + zones * (zones + 1) // 2, size)
+    return replace(learner, form="centred", control=control)
 
 
-def _no_control(estimator: Sampled) -> Sampled:
-    assert isinstance(estimator, TransitionScore)
-    return replace(estimator, control=None)
+def _no_control(learner: Learners, problem: ThermalControl) -> Learners:
+    del problem
+    assert isinstance(learner, TransitionScore)
+    return replace(learner, control=None)
 
 
 _SAMPLED, _EXPECTED = {"sensitivity": "sampled"}, {"sensitivity": "expected"}
@@ -83,7 +87,7 @@ LADDER = (
     Rung("bc_hg", "corrected", "quadratic"),
     Rung("bc_hg", "corrected", "quadratic, centred value", _centred),
     Rung("bc_hg", "corrected", "quadratic, centred value, doubly centred",
-         lambda made: _control(_centred(made)), warm_up=5),
+         _centred_with_control, warm_up=5),
     Rung("bc_hg", "improved", "quadratic, singly centred", _no_control, _SAMPLED),
     Rung("bc_hg", "improved", "quadratic, doubly centred", entry=_SAMPLED, warm_up=5),
     Rung("bc_hg", "improved", "quadratic", entry=_EXPECTED),
@@ -181,11 +185,15 @@ def replicate(study: ThermalStudy) -> tuple[Floats, Floats]:
         **(rung.entry or {}),
     }
     group = _group(study.params, rung.estimator, entry)
-    made = ESTIMATORS[rung.estimator](group)
-    assert isinstance(made, TransitionScore | TransitionHPGD)
-    estimator = rung.change(made)
-    assert estimator.rollout is not None
-    estimator = replace(estimator, rollout=replace(estimator.rollout, mirrored=study.mirrored))
+    made: Any = ESTIMATORS[rung.estimator](group)
+    assert isinstance(made, Sampled)
+    assert isinstance(made.learner, TransitionScore | TransitionHPGD)
+    rollout = replace(group.rollout(), mirrored=study.mirrored)
+    estimator = replace(
+        made,
+        world=ThermalWorld(rollout, group.shared.information),
+        learner=rung.change(made.learner, group.game.problem),
+    )
     streams = Streams(list(study.seeds))
     theta = np.tile(study.theta, (len(study.seeds), 1))
     answer = group.game.follower.respond(theta)

@@ -111,9 +111,9 @@ class ThermalLandscape:
             some = theta[first : first + _CHUNK]
             streams = Streams(range(search.seed + first, search.seed + first + len(some)))
             batch = rollout.sample(some, self.follower(len(some)).respond(some), streams)
-            reward = problem.operating_reward(batch.state, batch.action)
-            reward -= problem.configuration_cost(some)[:, None]
-            shown.append(discounted_return(reward, problem.max_episode_steps, problem.discount))
+            shown.append(
+                discounted_return(batch.leader_reward, problem.max_episode_steps, problem.discount)
+            )
         return self.describe(theta).assign(leader_return_sampled=np.concatenate(shown))
 
 

@@ -21,6 +21,7 @@ from bilevelrl.estimators.exact import Exact
 from bilevelrl.estimators.finite_leader import FiniteLeader
 from bilevelrl.estimators.linear_leader import NetworkLinearLeader
 from bilevelrl.estimators.model_leader import ModelLeader
+from bilevelrl.estimators.sampled import Sampled
 from bilevelrl.estimators.zero_order import ZeroOrder
 from bilevelrl.finite_game import FiniteGame
 from bilevelrl.followers.soft_q_iteration import SoftQIteration, TruncatedSoftQ
@@ -147,6 +148,20 @@ def test_same_seed_same_bits(problem: str) -> None:
 TOY = [case for case in CASES if case[0] != "bilevel_lqr"]
 
 
+def learner_of(built: Training[Any]) -> ScoreFunction:
+    """What is behind the simulator, with nothing between them."""
+    assert isinstance(built.estimator, Sampled)
+    assert built.estimator.belief is None
+    assert isinstance(built.estimator.learner, ScoreFunction)
+    return built.estimator.learner
+
+
+def env_steps(built: Training[Any]) -> int:
+    estimator: Any = built.estimator
+    steps: int = estimator.world.rollout.env_steps
+    return steps
+
+
 @pytest.mark.parametrize(("problem", "estimator", "variant"), TOY)
 def test_quirks_of_the_toy(problem: str, estimator: str, variant: str) -> None:
     built, published = build(problem, estimator, variant), variant == "published"
@@ -163,8 +178,7 @@ def test_quirks_of_the_toy(problem: str, estimator: str, variant: str) -> None:
         assert isinstance(built.estimator, Exact if estimator == "exact" else ZeroOrder)
         assert game.follower is game.exact
         return
-    score = built.estimator
-    assert isinstance(score, ScoreFunction)
+    score = learner_of(built)
     assert isinstance(score.leader, FiniteLeader)
     assert isinstance(game.follower, UniformFirst) == published
     assert (score.temperature is not None) == (estimator == "bc_hg")
@@ -176,7 +190,7 @@ def test_quirks_of_the_toy(problem: str, estimator: str, variant: str) -> None:
     samples = 256 if published and estimator == "bc_hg" else None
     assert score.leader.follower_samples == samples
     assert score.horizon == 150
-    assert score.env_steps == 450
+    assert env_steps(built) == 450
     if not published:
         assert isinstance(score.leader.critic, ExpectedBackup)
         (setting,) = shipped(problem, estimator, variant)
@@ -211,14 +225,12 @@ STEPS = {
 @pytest.mark.parametrize(("problem", "estimator"), STEPS)
 def test_plotted_curves_have_the_specification_s_steps(problem: str, estimator: str) -> None:
     built = build(problem, estimator, "published", num_updates=500)
-    assert isinstance(built.estimator, ScoreFunction)
-    leader: Any = built.estimator.leader
+    score = learner_of(built)
+    leader: Any = score.leader
     assert (built.actor_steps, leader.critic.steps) == STEPS[problem, estimator]
     if estimator.endswith("_off"):  # nothing is ever thrown away
-        assert built.estimator.replay is not None
-        assert built.estimator.replay.capacity * built.estimator.horizon >= (
-            500 * built.estimator.env_steps
-        )
+        assert score.replay is not None
+        assert score.replay.capacity * score.horizon >= 500 * env_steps(built)
 
 
 @pytest.mark.parametrize("estimator", ["bc_hg", "naive_on", "naive_off"])
@@ -229,12 +241,11 @@ def test_quirks_of_the_lqr(estimator: str) -> None:
     assert isinstance(built.rule, Adam)
     assert built.rule.max_norm == (1.0 if estimator == "bc_hg" else None)
     np.testing.assert_array_equal(built.rule.step_size, 0.1)
-    score = built.estimator
-    assert isinstance(score, ScoreFunction)
+    score = learner_of(built)
     assert (score.temperature is not None) == (estimator == "bc_hg")
     assert (score.leader_discount, score.follower_discount) == (0.99, 0.95)
     assert (score.random_updates, score.minibatch, score.influence_now) == (11, 64, True)
-    assert (score.horizon, score.env_steps) == (100, 400)
+    assert (score.horizon, env_steps(built)) == (100, 400)
     assert score.control is None
     leader = score.leader
     assert isinstance(leader, NetworkLinearLeader)
@@ -243,7 +254,7 @@ def test_quirks_of_the_lqr(estimator: str) -> None:
     if estimator == "bc_hg":
         assert leader.follower_samples == 256
     np.testing.assert_array_equal(leader.critic.step_size, 0.1)
-    np.testing.assert_array_equal(leader.rollout.leader_noise, 1e-3)
+    np.testing.assert_array_equal(leader.noise, 1e-3)
 
 
 @pytest.mark.parametrize("variant", ["corrected", "improved"])
@@ -251,8 +262,7 @@ def test_variants_of_the_lqr_without_quirks(variant: str) -> None:
     built = build("bilevel_lqr", "bc_hg", variant)
     assert isinstance(built.rule, Adam)
     assert built.rule.normalise == (variant == "improved")
-    score = built.estimator
-    assert isinstance(score, ScoreFunction)
+    score = learner_of(built)
     assert isinstance(score.leader, ModelLeader)
     assert score.leader.form == ("pathwise" if variant == "improved" else "score")
     assert (score.minibatch, score.influence_now, score.replay) == (None, False, None)
@@ -273,8 +283,7 @@ def test_ablations_of_the_lqr_change_one_thing(
     built = family("bilevel_lqr").build(estimator, [setting], context("bilevel_lqr"))
     assert isinstance(built.rule, Adam)
     assert built.rule.max_norm == norm
-    assert isinstance(built.estimator, ScoreFunction)
-    assert built.estimator.random_updates == random
+    assert learner_of(built).random_updates == random
 
 
 def test_the_first_answer_is_uniform_and_its_indirect_part_nothing() -> None:

@@ -73,17 +73,21 @@ def test_improved_bc_hg_gets_there_from_one_episode_per_update() -> None:
 
 
 def test_published_estimators_have_the_released_quirks() -> None:
-    covariance, direct, td, mc = (
+    made: list[Any] = [
         build(name, [setting(name)], CONTEXT).estimator
         for name in ("bc_hg", "naive", "hpgd_td", "hpgd_mc")
-    )
+    ]
+    covariance, direct, td, mc = (each.learner for each in made)
     assert isinstance(covariance, TransitionScore)
     assert isinstance(direct, TransitionScore)
     assert isinstance(td, TransitionHPGD)
     assert isinstance(mc, TransitionHPGD)
     for estimator in (covariance, direct, td, mc):
         assert (estimator.form, estimator.max_score_norm) == ("score", 1.0)
-        assert estimator.rollout.env_steps == 10_000
+        assert estimator.noise == made[0].world.rollout.problem.noise
+    for each in made:
+        assert each.world.rollout.env_steps == 10_000
+        assert each.belief is None
     for estimator in (covariance, td):
         assert isinstance(estimator.critic, QuadraticActionCritic)
         assert (estimator.critic.expected, estimator.critic.samples) == (False, 256)
@@ -96,23 +100,24 @@ def test_published_estimators_have_the_released_quirks() -> None:
 
 
 def test_corrected_and_improved_have_none() -> None:
-    corrected, improved, sampled = (
+    made: list[Any] = [
         build("bc_hg", [chosen], CONTEXT).estimator
         for chosen in (
             setting("bc_hg", "corrected"),
             setting("bc_hg", "improved"),
             setting("bc_hg", "improved", sensitivity="sampled"),
         )
-    )
+    ]
+    corrected, improved, sampled = (each.learner for each in made)
     for estimator in (corrected, improved, sampled):
         assert isinstance(estimator, TransitionScore)
         assert estimator.max_score_norm is None
         assert isinstance(estimator.critic, QuadraticActionCritic)
         assert (estimator.critic.expected, estimator.critic.samples) == (True, None)
-    assert corrected.form == "score"  # type: ignore[attr-defined]
-    assert improved.expectation is not None  # type: ignore[attr-defined]
-    assert improved.control is None  # type: ignore[attr-defined]
-    assert sampled.expectation is None  # type: ignore[attr-defined]
+    assert corrected.form == "score"
+    assert improved.expectation is not None
+    assert improved.control is None
+    assert sampled.expectation is None
     assert sampled.control is not None  # type: ignore[attr-defined]
     assert (improved.form, sampled.form) == ("pathwise", "pathwise")  # type: ignore[attr-defined]
 
@@ -125,7 +130,7 @@ NETWORK: dict[str, Any] = {
 @pytest.mark.parametrize("estimator", ["bc_hg", "hpgd_mc", "hpgd_td", "naive"])
 def test_network_critics_are_built_by_name_and_run(estimator: str) -> None:
     chosen = setting(estimator, **NETWORK)
-    critic = build(estimator, [chosen], CONTEXT).estimator.critic  # type: ignore[attr-defined]
+    critic = build(estimator, [chosen], CONTEXT).estimator.learner.critic  # type: ignore[attr-defined]
     assert isinstance(critic, NetworkActionCritic | NetworkStateCritic)
     assert (critic.steps, critic.step_size) == (2, 1e-4)
     trained = run(estimator, chosen, range(1), 2)

@@ -11,7 +11,7 @@ from bilevelrl.cells.protocol import Context
 from bilevelrl.chunks import Chunk, Run, family, train_chunk
 from bilevelrl.config import ConfigError, Params, Setting, read_params
 from bilevelrl.config.families import expand
-from bilevelrl.estimators.watching import Watching
+from bilevelrl.estimators.sampled import Sampled
 
 Floats = NDArray[np.float64]
 PARAMS: Params = read_params(Path(__file__).parents[2] / "params.yaml")
@@ -53,7 +53,8 @@ def test_every_problem_trains_a_leader_that_watches(problem: str, information: s
     setting = setting_of(problem, information=information, num_updates=3)
     context = Context(PARAMS.problems.of(problem), PARAMS.followers, PARAMS.leaders.of(problem))
     built = family(problem).build("bc_hg", [setting], context)
-    assert isinstance(built.estimator, Watching)
+    assert isinstance(built.estimator, Sampled)
+    assert built.estimator.belief is not None
     (found,) = train_runs(problem, setting, [3])
     for name, values in found.items():
         assert np.isfinite(values).all(), name

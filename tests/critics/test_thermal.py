@@ -55,7 +55,7 @@ class Case:
 
     @property
     def reward(self) -> Floats:
-        reward = self.problem.operating_reward(self.batch.state, self.batch.action)
+        reward = self.problem.operating_reward(self.batch.state, self.batch.follower_action)
         return reward - self.problem.configuration_cost(self.theta)[:, None]
 
     def ask(self, critic: ThermalCritic, seeds: list[int] | None = None) -> LeaderValues:
@@ -73,7 +73,8 @@ def make(problem: ThermalControl, theta: Floats, episodes: int, first_seed: int 
 def at(problem: ThermalControl, theta: Floats, state: Floats, action: Floats) -> Case:
     """Rows s (R, N, n) and a (R, N, m) of no episode."""
     response = follower_of(problem, len(theta)).respond(theta)
-    batch = ThermalBatch(state, action, np.empty_like(state), np.empty_like(state))
+    unused, none = np.empty_like(state), np.empty((*state.shape[:2], 0))
+    batch = ThermalBatch(state, none, action, unused, unused[:, :, 0], surprise=unused)
     return Case(problem, theta, response, batch)
 
 
@@ -93,7 +94,7 @@ def test_the_benefit_has_the_spec_s_form() -> None:
     curvature = np.array([[1.0014775, -0.010162], [-0.010162, 0.9948508]])
     case = make(PUBLISHED, THETA_H[None], 3)
     found, s = case.ask(ExactThermalCritic(PUBLISHED)), case.batch.state[0]
-    e = case.batch.action[0] + s @ case.response.gain[0].T
+    e = case.batch.follower_action[0] + s @ case.response.gain[0].T
     expected = 2.0 * np.einsum("ni,ij,nj->n", e, tilt, s)
     expected += np.einsum("ni,ij,nj->n", e, curvature, e)
     expected -= np.trace(curvature @ case.response.covariance[0])
@@ -124,7 +125,7 @@ def simulated(case: Case, num_episodes: int, num_steps: int) -> tuple[Floats, Fl
     for t in range(num_steps):
         a = rng.standard_normal((*s.shape[:2], len(root))) @ root.T - s @ case.response.gain[0].T
         if t == 0:
-            a[0] = case.batch.action[0, 0]
+            a[0] = case.batch.follower_action[0, 0]
         earned += problem.discount**t * (problem.operating_reward(s, a) - cost)
         s = s @ drift.T + a @ problem.input_matrix.T
         s = s + problem.noise * rng.standard_normal(s.shape)
@@ -167,7 +168,7 @@ def test_learning_from_expectations_is_exact(problem: ThermalControl) -> None:
 def test_critics_learn_from_what_they_say_they_learn_from() -> None:
     case = make(SMALL, designs(SMALL, 2), 60)
     batch, horizon = case.batch, SMALL.max_episode_steps
-    pairs = np.concatenate([batch.state, batch.action], axis=2)
+    pairs = np.concatenate([batch.state, batch.follower_action], axis=2)
     following = np.concatenate([pairs[:, 1:], np.full_like(pairs[:, :1], np.nan)], axis=1)
     following[:, horizon - 1 :: horizon] = np.nan
     reward = case.reward[:, :, None]
@@ -252,7 +253,7 @@ def quadrature(case: Case) -> tuple[Floats, Floats]:
 def test_a_few_draws_behind_a_value_add_noise_of_their_variance(problem: ThermalControl) -> None:
     runs, samples, part = 2000, 9, slice(0, 12)
     one = make(problem, designs(problem, 1), 1)
-    rows = one.theta, one.batch.state[:, part], one.batch.action[:, part]
+    rows = one.theta, one.batch.state[:, part], one.batch.follower_action[:, part]
     single = at(problem, *rows)
     case = at(problem, *(np.repeat(array, runs, axis=0) for array in rows))
     found = case.ask(ExactThermalCritic(problem, samples)).value
@@ -288,8 +289,8 @@ def test_bits_depend_on_neither_the_other_runs_nor_the_threads(critic: ThermalCr
     numba.set_num_threads(1)
     for run in range(4):
         part = slice(run, run + 1)
-        rows = {f.name: getattr(case.batch, f.name)[part] for f in fields(ThermalBatch)}
-        alone = Case(PUBLISHED, case.theta[part], one_run(case.response, run), ThermalBatch(**rows))
+        batch = one_run(case.batch, run)
+        alone = Case(PUBLISHED, case.theta[part], one_run(case.response, run), batch)
         found = alone.ask(critic, seeds[part])
         for field in fields(LeaderValues):
             mine, theirs = getattr(found, field.name), getattr(together, field.name)

@@ -1,7 +1,7 @@
 """The released critics of building thermal control, step by step against PyTorch's own tools."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numba
@@ -48,21 +48,20 @@ class Case:
     def of(cls, problem: ThermalControl, theta: Floats, episodes: int, seeds: list[int]) -> "Case":
         response = ThermalRegulator(problem, np.full(len(theta), 0.1)).respond(theta)
         batch = ThermalRollout(problem, episodes).sample(theta, response, Streams(seeds))
-        reward = problem.operating_reward(batch.state, batch.action)
+        reward = problem.operating_reward(batch.state, batch.follower_action)
         reward -= problem.configuration_cost(theta)[:, None]
         return cls(problem, theta, response, batch, reward)
 
     @property
     def pairs(self) -> Floats:
-        return np.concatenate([self.batch.state, self.batch.action], axis=2)
+        return np.concatenate([self.batch.state, self.batch.follower_action], axis=2)
 
     def ask(self, critic: ThermalCritic, streams: Streams) -> LeaderValues:
         return critic.evaluate(self.theta, self.response, self.batch, self.reward, streams)
 
     def alone(self, run: int) -> "Case":
         part = slice(run, run + 1)
-        arrays = {f.name: getattr(self.batch, f.name)[part] for f in fields(self.batch)}
-        batch, response = ThermalBatch(**arrays), one_run(self.response, run)
+        batch, response = one_run(self.batch, run), one_run(self.response, run)
         return Case(self.problem, self.theta[part], response, batch, self.reward[part])
 
 

@@ -16,6 +16,8 @@ from bilevelrl.critics.game_critics import ExactGameCritic, NetworkCritic
 from bilevelrl.estimators.acting_leader import ScoreFunction, discounted_draws
 from bilevelrl.estimators.finite_leader import FiniteLeader
 from bilevelrl.estimators.replay import Replay
+from bilevelrl.estimators.sampled import Sampled
+from bilevelrl.finite_game import FiniteWorld
 from bilevelrl.followers.protocol import BestResponse
 from bilevelrl.followers.soft_q_iteration import SoftQIteration
 from bilevelrl.policies.categorical import NetworkPolicy, TabularPolicy
@@ -35,11 +37,11 @@ FIELDS = ("state", "leader_action", "follower_action", "next_state", "leader_rew
 
 
 def rollout_batches(
-    leader: FiniteLeader, theta: Floats, response: Any, n: int
+    estimator: Sampled[Observations], theta: Floats, response: Any, n: int
 ) -> list[Observations]:
     """The batches that an estimator with streams of its own for the same seeds draws."""
-    streams = Streams(SEEDS)
-    return [leader.sample(theta, response, streams, at_random=False) for _ in range(n)]
+    streams, world = Streams(SEEDS), estimator.world
+    return [world.observe(theta, response, streams, at_random=False) for _ in range(n)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,20 +89,24 @@ class Literal:
 
 def make_published(
     indirect: bool = True, capacity: int | None = None, samples: int | None = None, **critic: Any
-) -> ScoreFunction:
+) -> Sampled[Observations]:
     network = NetworkCritic(GAME, 3, np.array([1e-3, 1e-2]), 0.01, MINIBATCH, **critic)
-    leader = FiniteLeader(
-        POLICY, GameRollout(GAME, EPISODES), network, "sampled_follower_action", samples, 0.01
-    )
+    leader = FiniteLeader(POLICY, GAME.sizes, network, "sampled_follower_action", samples, 0.01)
     replay = None if capacity is None else Replay(HORIZON, capacity)
-    return ScoreFunction(
-        leader, HORIZON, EPISODES * HORIZON, 0.99, 0.99, BETA if indirect else None, replay,
-        MINIBATCH, influence_now=True,
+    learner = ScoreFunction(
+        leader, HORIZON, 0.99, 0.99, BETA if indirect else None, replay, MINIBATCH,
+        influence_now=True,
     )  # fmt: skip
+    return Sampled(FiniteWorld(POLICY, GameRollout(GAME, EPISODES), "full"), learner)
 
 
-def leader_of(estimator: ScoreFunction) -> Any:
-    return estimator.leader
+def score_function(estimator: Sampled[Observations]) -> ScoreFunction:
+    assert isinstance(estimator.learner, ScoreFunction)
+    return estimator.learner
+
+
+def leader_of(estimator: Sampled[Observations]) -> Any:
+    return score_function(estimator).leader
 
 
 def solve(order: Any = "published", seed: int = 8) -> tuple[Floats, BestResponse]:
@@ -120,7 +126,7 @@ def test_published_estimates_are_the_specification_s(
     (theta, response), streams = solve(), Streams(SEEDS)
     memory = estimator.start(streams)
     draws = Streams(SEEDS)
-    batches = rollout_batches(leader_of(estimator), theta, response, 3)
+    batches = rollout_batches(estimator, theta, response, 3)
     for update in range(3):
         estimate = estimator.estimate(theta, response, memory, streams)
         # Six episodes are kept: the third batch has replaced the first.
@@ -151,7 +157,7 @@ def test_the_noise_of_sampled_follower_actions_has_the_right_moments() -> None:
     estimator, number = make_published(samples=16), 40_000
     (theta, response), streams = solve(), Streams(SEEDS)
     memory = estimator.start(streams)
-    batch = leader_of(estimator).sample(theta, response, streams, at_random=False)
+    batch = estimator.world.observe(theta, response, streams, at_random=False)
     policy = np.random.default_rng(1).dirichlet(np.ones(3), (2, 3, 2))
     response = replace(response, policy=policy)
     values = leader_of(estimator).critic.action_values(memory)[:, 0]
@@ -183,13 +189,15 @@ def test_corrected_estimates_are_double_sums_over_whole_episodes() -> None:
     follower = SoftQIteration(game, BETA, 1e-10, 100)
     f = policy.probabilities(theta)
     response = follower.respond(f, follower.start(2))
-    leader = FiniteLeader(policy, GameRollout(game, EPISODES), ExactGameCritic(game))
-    estimator = ScoreFunction(leader, horizon, EPISODES * horizon, 0.95, 0.9, BETA)
-    assert estimator.scale == 1.0
+    leader = FiniteLeader(policy, game.sizes, ExactGameCritic(game))
+    learner = ScoreFunction(leader, horizon, 0.95, 0.9, BETA)
+    assert learner.scale == 1.0
+    world = FiniteWorld(policy, GameRollout(game, EPISODES), "full")
+    estimator = Sampled(world, learner)
     streams = Streams(SEEDS)
     memory = estimator.start(streams)
     estimate = estimator.estimate(theta, response, memory, streams)
-    batch = leader.sample(theta, response, Streams(SEEDS), at_random=False)
+    batch = world.observe(theta, response, Streams(SEEDS), at_random=False)
     q, v, pi = memory["values"], response.value, response.policy
     for r in range(2):
         score = [np.eye(12)[n] - f[r, n // 3] @ np.eye(12)[n // 3 * 3 :][:3] for n in range(12)]
@@ -223,13 +231,14 @@ def test_draws_are_likely_in_proportion_to_the_discount() -> None:
         assert len(counts) == episodes * HORIZON
         z = (counts - expected) / np.sqrt(expected)
         assert np.square(z).sum() < 79 + 4.0 * np.sqrt(2 * 79)
-    assert make_published().scale == pytest.approx(sum(0.99**t for t in range(HORIZON)))
+    assert score_function(make_published()).scale == pytest.approx(
+        sum(0.99**t for t in range(HORIZON))
+    )
 
 
 def test_what_is_stored_is_the_newest_and_batches_must_fit() -> None:
     theta, response = solve()
-    leader = leader_of(make_published())
-    batches = rollout_batches(leader, theta, response, 5)
+    batches = rollout_batches(make_published(), theta, response, 5)
     memory: dict[str, Any] = {}
     replay = Replay(HORIZON, 9)
     for update, batch in enumerate(batches):
@@ -243,7 +252,9 @@ def test_what_is_stored_is_the_newest_and_batches_must_fit() -> None:
 
 
 def test_the_first_updates_act_at_random() -> None:
-    estimator = replace(make_published(), random_updates=2)
+    made = make_published()
+    estimator = replace(made, learner=replace(score_function(made), random_updates=2))
+    rollout = GameRollout(GAME, EPISODES)
     theta, response = solve()
     theta[:, -2:] = -40.0, 40.0  # a leader that would always play 1
     memory, streams, again = estimator.start(Streams(SEEDS)), Streams(SEEDS), Streams(SEEDS)
@@ -251,7 +262,7 @@ def test_the_first_updates_act_at_random() -> None:
     for update in range(3):
         estimate = estimator.estimate(theta, response, memory, streams)
         leader = uniform if update < 2 else POLICY.probabilities(theta)
-        batch = leader_of(estimator).rollout.sample(leader, response.policy, again)
+        batch = rollout.sample(leader, response.policy, again)
         rewards = batch.leader_reward.reshape(2, EPISODES, HORIZON).sum(axis=2).mean(axis=1)
         np.testing.assert_allclose(estimate.leader_return_sampled, rewards)
         assert (batch.leader_action == 1).all() == (update == 2)

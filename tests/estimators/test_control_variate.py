@@ -9,7 +9,9 @@ from bilevelrl.critics.game_critics import ExactGameCritic
 from bilevelrl.estimators.acting_leader import ScoreFunction
 from bilevelrl.estimators.control_variate import ControlVariate
 from bilevelrl.estimators.finite_leader import FiniteLeader
+from bilevelrl.estimators.sampled import Sampled
 from bilevelrl.estimators.trace import forward_trace, sensitivity_to_come
+from bilevelrl.finite_game import FiniteWorld
 from bilevelrl.followers.soft_q_iteration import SoftQIteration
 from bilevelrl.policies.categorical import TabularPolicy
 from bilevelrl.problems.game_rollout import GameRollout
@@ -162,20 +164,21 @@ def estimates() -> tuple[list[Floats], list[Floats], list[Floats]]:
     f = policy.probabilities(theta)
     follower = SoftQIteration(game, beta, 1e-10, 100)
     response = follower.respond(f, follower.start(2))
-    leader = FiniteLeader(policy, GameRollout(game, 5), ExactGameCritic(game))
+    leader = FiniteLeader(policy, game.sizes, ExactGameCritic(game))
+    world = FiniteWorld(policy, GameRollout(game, 5), "full")
     control = ControlVariate(12, 12)
     plain, centred, literal = [], [], []
-    score_functions = [
-        ScoreFunction(leader, horizon, 5 * horizon, 0.95, 0.9, beta, control=each)
+    estimators = [
+        Sampled(world, ScoreFunction(leader, horizon, 0.95, 0.9, beta, control=each))
         for each in (None, control)
     ]
     streams = [Streams(seeds) for _ in range(3)]
-    memories = [each.start(own) for each, own in zip(score_functions, streams, strict=False)]
+    memories = [each.start(own) for each, own in zip(estimators, streams, strict=False)]
     seen = control.start(streams[2])
     for _ in range(3):
         found = [
             each.estimate(theta, response, memory, own)
-            for each, memory, own in zip(score_functions, memories, streams, strict=False)
+            for each, memory, own in zip(estimators, memories, streams, strict=False)
         ]
         plain.append(found[0].indirect)
         centred.append(found[1].indirect)
@@ -183,7 +186,7 @@ def estimates() -> tuple[list[Floats], list[Floats], list[Floats]]:
         assert again is not None  # the batch that has just been seen does not enter
         np.testing.assert_allclose(again(theta), found[1].gradient, rtol=1e-12, atol=1e-12)
         # Σ_t γ_L^t A_L(t) b(s_t, a_t) of the same batch with what earlier ones taught.
-        batch = leader.sample(theta, response, streams[2], at_random=False)
+        batch = world.observe(theta, response, streams[2], at_random=False)
         control.refresh(seen)
         time = np.broadcast_to(
             np.arange(batch.leader_reward.shape[1]) % horizon, batch.leader_reward.shape
@@ -212,9 +215,9 @@ def test_the_baseline_comes_from_earlier_batches_and_is_subtracted_along_a_l(
 
 def test_the_features_of_a_finite_game_fall_with_the_steps_to_go() -> None:
     game = random_game()
-    leader = FiniteLeader(TabularPolicy(4, 3), GameRollout(game, 2), ExactGameCritic(game))
+    leader = FiniteLeader(TabularPolicy(4, 3), game.sizes, ExactGameCritic(game))
     policy = np.full((1, 4, 3), 1.0 / 3.0), np.full((1, 4, 3, 2), 0.5)
-    batch = leader.rollout.sample(*policy, Streams([0]))
+    batch = GameRollout(game, 2).sample(*policy, Streams([0]))
     features = leader.features(batch)
     for n in range(2 * game.max_episode_steps):
         left = game.max_episode_steps - 1 - n % game.max_episode_steps

@@ -194,8 +194,8 @@ def test_j_is_the_mean_of_simulated_returns(problem: ThermalControl, theta: Floa
     earned: list[Floats] = []
     for _ in range(100_000 // chunk):
         batch = rollout.sample(theta[None], response, streams)
-        variance, energy = batch.state.var(axis=2), np.square(batch.action).sum(axis=2)
-        rewards = [-variance, energy, problem.operating_reward(batch.state, batch.action)]
+        variance, energy = batch.state.var(axis=2), np.square(batch.follower_action).sum(axis=2)
+        rewards = [-variance, energy, problem.operating_reward(batch.state, batch.follower_action)]
         earned.append(np.stack([r.reshape(-1, horizon) @ weight for r in rewards]))
     returns = np.concatenate(earned, axis=1)
     returns[2] -= weight.sum() * problem.configuration_cost(theta[None])

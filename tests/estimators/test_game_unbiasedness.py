@@ -20,6 +20,8 @@ from bilevelrl.estimators.control_variate import ControlVariate
 from bilevelrl.estimators.exact_game import game_hypergradient
 from bilevelrl.estimators.finite_leader import Baseline, FiniteLeader
 from bilevelrl.estimators.protocol import Estimate
+from bilevelrl.estimators.sampled import Sampled
+from bilevelrl.finite_game import FiniteWorld
 from bilevelrl.followers.protocol import BestResponse
 from bilevelrl.followers.soft_q_iteration import SoftQIteration
 from bilevelrl.policies.categorical import TabularPolicy
@@ -95,18 +97,18 @@ def replicate(point: Point, kind: Kind, *, runs: int, episodes: int) -> Estimate
     """Independent estimates at one θ, each from its own seed, in units of dJ/dθ."""
     game, horizon = point.game, point.game.max_episode_steps
     pairs = game.num_states * game.num_leader_actions
-    leader = FiniteLeader(
-        point.policy, GameRollout(game, episodes), ExactGameCritic(game), kind.baseline
-    )
+    leader = FiniteLeader(point.policy, game.sizes, ExactGameCritic(game), kind.baseline)
+    world = FiniteWorld(point.policy, GameRollout(game, episodes), "full")
     parts = []
     chunk = 500
     for first in range(0, runs, chunk):
-        estimator = ScoreFunction(
-            leader, horizon, episodes * horizon, game.leader_discount, game.follower_discount,
+        learner = ScoreFunction(
+            leader, horizon, game.leader_discount, game.follower_discount,
             np.full(chunk, point.temperature) if kind.indirect else None,
             minibatch=kind.minibatch, influence_now=kind.influence_now,
             control=ControlVariate(pairs, pairs) if kind.control else None,
         )  # fmt: skip
+        estimator = Sampled(world, learner)
         response = replace(
             point.response,
             policy=np.repeat(point.response.policy, chunk, axis=0),
@@ -118,7 +120,7 @@ def replicate(point: Point, kind: Kind, *, runs: int, episodes: int) -> Estimate
         if kind.control:  # the first batch only teaches the baseline
             estimate = estimator.estimate(theta, response, memory, streams)
         parts.append(estimate)
-    scale = estimator.scale
+    scale = learner.scale
     return Estimate(
         scale * np.concatenate([part.direct for part in parts]),
         scale * np.concatenate([part.indirect for part in parts]),
@@ -195,11 +197,11 @@ def test_a_baseline_at_the_sampled_follower_action_is_found_out() -> None:
 def test_a_control_variate_fitted_on_its_own_batch_is_found_out(own_batch: bool) -> None:
     # Streams that start anew repeat the batch that the baseline has just been fitted on.
     point, runs, horizon = POINTS[0], 5000, 20
-    leader = FiniteLeader(point.policy, GameRollout(point.game, 1), ExactGameCritic(point.game))
-    estimator = ScoreFunction(
-        leader, horizon, horizon, 0.95, 0.9, np.full(runs, point.temperature),
-        control=ControlVariate(12, 12),
-    )  # fmt: skip
+    leader = FiniteLeader(point.policy, point.game.sizes, ExactGameCritic(point.game))
+    learner = ScoreFunction(
+        leader, horizon, 0.95, 0.9, np.full(runs, point.temperature), control=ControlVariate(12, 12)
+    )
+    estimator = Sampled(FiniteWorld(point.policy, GameRollout(point.game, 1), "full"), learner)
     response = replace(
         point.response,
         policy=np.repeat(point.response.policy, runs, axis=0),

@@ -13,7 +13,9 @@ from scipy import stats
 from bilevelrl.critics.linear_network import LinearNetworkCritic
 from bilevelrl.estimators.acting_leader import ScoreFunction
 from bilevelrl.estimators.linear_leader import NetworkLinearLeader
+from bilevelrl.estimators.sampled import Sampled
 from bilevelrl.followers.max_entropy_lqr import MaxEntropyLQR
+from bilevelrl.linear_game import LinearWorld
 from bilevelrl.problems.bilevel_lqr import BilevelLQR
 from bilevelrl.problems.linear_rollout import LinearRollout
 from bilevelrl.problems.observations import Observations
@@ -29,14 +31,11 @@ LQR = BilevelLQR.published(max_episode_steps=HORIZON)
 NOISE = np.array([1e-3, 0.2])
 
 
-def make_linear(samples: int) -> ScoreFunction:
+def make_linear(samples: int) -> Sampled[Observations]:
     critic = LinearNetworkCritic(LQR, 5, np.array([0.1, 0.01]), 0.01, MINIBATCH)
-    leader = NetworkLinearLeader(
-        LinearRollout(LQR, EPISODES, NOISE), critic, samples, samples, 0.01
-    )
-    return ScoreFunction(
-        leader, HORIZON, EPISODES * HORIZON, 0.99, 0.95, BETA, None, MINIBATCH, influence_now=True
-    )
+    leader = NetworkLinearLeader(LQR, NOISE, critic, samples, samples, 0.01)
+    learner = ScoreFunction(leader, HORIZON, 0.99, 0.95, BETA, None, MINIBATCH, influence_now=True)
+    return Sampled(LinearWorld(LinearRollout(LQR, EPISODES, NOISE), "full"), learner)
 
 
 def dense(number: int) -> tuple[Floats, Floats]:
@@ -87,12 +86,12 @@ def test_published_lqr_estimates_are_the_specification_s() -> None:
     theta = np.random.default_rng(2).standard_normal((2, 2))
     response = MaxEntropyLQR(LQR, BETA, leader_noise=NOISE).respond(theta)
     memory = estimator.start(streams)
-    leader: Any = estimator.leader
-    critic = leader.critic
+    learner: Any = estimator.learner
+    critic = learner.leader.critic
     rollout = Streams(SEEDS)
     for update in range(2):
         estimate = estimator.estimate(theta, response, memory, streams)
-        batch = leader.sample(theta, response, rollout, at_random=False)
+        batch = estimator.world.observe(theta, response, rollout, at_random=False)
         moved = theta + 0.1 * np.random.default_rng(update).standard_normal(theta.shape)
         assert estimate.again is not None
         again = estimate.again(moved)
@@ -122,13 +121,13 @@ def test_the_means_over_lqr_actions_are_as_noisy_as_means_of_draws() -> None:
     problem = BilevelLQR.published()
     critic = LinearNetworkCritic(problem, 5, np.full(4, 0.1), 0.01, MINIBATCH)
     rollout = LinearRollout(problem, 4, np.full(4, 1e-3))
-    leader = NetworkLinearLeader(rollout, critic, 32, 256, 0.01)
+    leader = NetworkLinearLeader(problem, rollout.leader_noise, critic, 32, 256, 0.01)
     streams = Streams(range(4))
     theta = np.random.default_rng(0).standard_normal((4, 2))
     response = MaxEntropyLQR(problem, np.full(4, 0.1)).respond(theta)
     memory = leader.start(streams)
     for _ in range(5):
-        batch = leader.sample(theta, response, streams, at_random=True)
+        batch = rollout.sample(theta, response, streams, at_random=True)
         leader.learn(theta, response, batch, batch, memory, streams)
     number = 2001
     nodes = np.linspace(-6.0, 6.0, number)

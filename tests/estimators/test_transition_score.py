@@ -21,16 +21,17 @@ from bilevelrl.critics.thermal import (
 )
 from bilevelrl.estimators.control_variate import ControlVariate
 from bilevelrl.estimators.exact_thermal import thermal_hypergradient
+from bilevelrl.estimators.sampled import Sampled
 from bilevelrl.estimators.transition_hpgd import TransitionHPGD
 from bilevelrl.estimators.transition_score import TransitionScore, score
 from bilevelrl.followers.thermal_regulator import RegulatorResponse, ThermalRegulator
 from bilevelrl.problems.thermal_control import ThermalControl
 from bilevelrl.problems.thermal_rollout import ThermalBatch, ThermalRollout
 from bilevelrl.seeding import Streams
+from bilevelrl.thermal_game import ThermalWorld
 from tests.buildings import building
 
 Floats = NDArray[np.float64]
-Sampled = TransitionScore | TransitionHPGD
 HORIZON, EPISODES = 12, 3
 BETA = np.array([0.1, 0.4])
 THETA = np.random.default_rng(3).standard_normal((2, 8))
@@ -60,7 +61,7 @@ def literal(
     alpha, beta = levels[:4], levels[4:]
     eta, base = p.insulation_effect, p.base_matrix
     drift = p.dynamics(THETA[run : run + 1])[0]
-    s, a, after = (getattr(batch, name)[run] for name in ("state", "action", "next_state"))
+    s, a, after = (getattr(batch, name)[run] for name in ("state", "follower_action", "next_state"))
 
     def g(n: int) -> Floats:
         m = drift @ s[n] + p.input_matrix @ a[n]
@@ -115,14 +116,15 @@ def literal(
 def test_published_estimates_are_the_specification_s(kind: str) -> None:
     critic = QuadraticStateCritic(PROBLEM) if kind in ("naive", "return") else None
     heard = Heard(critic or QuadraticActionCritic(PROBLEM, expected=False, samples=256))
-    rollout, clip = ThermalRollout(PROBLEM, EPISODES), 0.7
-    estimator: Any
+    clip, known = 0.7, {"noise": PROBLEM.noise, "max_score_norm": 0.7}
+    learner: Any
     if kind in ("naive", "bc_hg"):
         beta = None if kind == "naive" else BETA
-        estimator = TransitionScore(PROBLEM, rollout, heard, beta, max_score_norm=clip)
+        learner = TransitionScore(PROBLEM.design, heard, beta, **known)
     else:
         benefit: Any = kind
-        estimator = TransitionHPGD(PROBLEM, rollout, heard, BETA, benefit, max_score_norm=clip)
+        learner = TransitionHPGD(PROBLEM.design, heard, BETA, benefit, **known)
+    estimator = sampled(PROBLEM, EPISODES, learner)
     response = ThermalRegulator(PROBLEM, BETA).respond(THETA)
     streams = Streams([3, 4])
     estimate = estimator.estimate(THETA, response, estimator.start(streams), streams)
@@ -142,7 +144,10 @@ def test_published_estimates_are_the_specification_s(kind: str) -> None:
 def followers_mean(batch: ThermalBatch, response: RegulatorResponse) -> Floats:
     """D̂ of every row: the least-squares critic with γ h as its reward."""
     last = (np.arange(batch.state.shape[1]) + 1) % HORIZON == 0
-    h = score(PROBLEM, THETA, batch) * response.value(batch.next_state)[:, :, None]
+    h = (
+        score(PROBLEM.design, PROBLEM.noise, THETA, batch)
+        * response.value(batch.next_state)[:, :, None]
+    )
     earned = PROBLEM.discount * np.where(last[:, None], 0.0, h)
     arguments = (batch.state, batch.next_state, earned, HORIZON, PROBLEM.discount)
     return least_squares_td(*arguments)(batch.state)
@@ -181,6 +186,10 @@ class Kind(NamedTuple):
     expected: bool = False
 
 
+def sampled(problem: ThermalControl, episodes: int, learner: Any) -> Sampled[ThermalBatch]:
+    return Sampled(ThermalWorld(ThermalRollout(problem, episodes), "full"), learner)
+
+
 def control_variate(problem: ThermalControl) -> ControlVariate:
     zones = problem.num_zones
     return ControlVariate(1 + zones * (zones + 1) // 2, 2 * zones)
@@ -192,12 +201,12 @@ def samples(point: Point, kind: Kind, runs: int, episodes: int) -> tuple[Floats,
     for first in range(0, runs, chunk):
         beta = np.full(chunk, point.temperature)
         follower, theta = ThermalRegulator(problem, beta), np.tile(point.theta, (chunk, 1))
-        estimator = TransitionScore(
-            problem, ThermalRollout(problem, episodes), ExactThermalCritic(problem), beta,
-            kind.form,
+        learner = TransitionScore(
+            problem.design, ExactThermalCritic(problem), beta, kind.form, problem.noise,
             control=control_variate(problem) if kind.control else None,
             expectation=follower if kind.expected else None,
         )  # fmt: skip
+        estimator = sampled(problem, episodes, learner)
         response, streams = follower.respond(theta), Streams(range(first, first + chunk))
         memory = estimator.start(streams)
         for _ in range(2 if kind.control else 1):  # the first batch only teaches the baseline
@@ -259,16 +268,18 @@ def test_half_an_indirect_part_is_found_out() -> None:
 
 def test_clipped_scores_are_biased() -> None:
     point = POINTS["loud"]
-    estimator: Any = TransitionScore(
-        point.problem, ThermalRollout(point.problem, 10), ExactThermalCritic(point.problem), None,
+    learner = TransitionScore(
+        point.problem.design, ExactThermalCritic(point.problem), None, noise=point.problem.noise,
         max_score_norm=0.05,
     )  # fmt: skip
+    estimator = sampled(point.problem, 10, learner)
     theta, streams = np.tile(point.theta, (1000, 1)), Streams(range(1000))
     response = ThermalRegulator(point.problem, np.full(1000, point.temperature)).respond(theta)
     found = estimator.estimate(theta, response, {}, streams)
     assert (found.indirect == 0.0).all()
     assert p_value(found.direct, exact(point)[0]) < 1e-12
-    plain = replace(estimator, max_score_norm=None).estimate(theta, response, {}, streams)
+    unclipped = sampled(point.problem, 10, replace(learner, max_score_norm=None))
+    plain = unclipped.estimate(theta, response, {}, streams)
     assert p_value(plain.direct, exact(point)[0]) > 1e-4
 
 
@@ -279,12 +290,12 @@ def test_bits_do_not_depend_on_the_batch(kind: Kind) -> None:
 
     def run(rows: list[int]) -> Floats:
         follower = ThermalRegulator(PROBLEM, beta[rows])
-        estimator = TransitionScore(
-            PROBLEM, ThermalRollout(PROBLEM, 4), QuadraticActionCritic(PROBLEM), beta[rows],
-            kind.form,
+        learner = TransitionScore(
+            PROBLEM.design, QuadraticActionCritic(PROBLEM), beta[rows], kind.form, PROBLEM.noise,
             control=control_variate(PROBLEM) if kind.control else None,
             expectation=follower if kind.expected else None,
         )  # fmt: skip
+        estimator = sampled(PROBLEM, 4, learner)
         streams, response = Streams(rows), follower.respond(theta[rows])
         memory = estimator.start(streams)
         for _ in range(3):

@@ -21,8 +21,8 @@ from bilevelrl.estimators.acting_leader import ScoreFunction
 from bilevelrl.estimators.exact import exact_hypergradient
 from bilevelrl.estimators.exact_game import game_hypergradient
 from bilevelrl.estimators.finite_leader import FiniteLeader
+from bilevelrl.estimators.sampled import Sampled
 from bilevelrl.estimators.watched_covariance import WatchedCovariance
-from bilevelrl.estimators.watching import Watching
 from bilevelrl.finite_game import FiniteWorld
 from bilevelrl.followers.protocol import BestResponse
 from bilevelrl.followers.soft_policy_iteration import SoftPolicyIteration
@@ -74,7 +74,6 @@ def learner(sizes: Any, runs: int, critic: Any) -> ScoreFunction:
     return ScoreFunction(
         FiniteLeader(TabularPolicy(4, 3), sizes, critic),
         GAME.max_episode_steps,
-        0,
         GAME.leader_discount,
         GAME.follower_discount,
         np.full(runs, BETA),
@@ -83,12 +82,12 @@ def learner(sizes: Any, runs: int, critic: Any) -> ScoreFunction:
 
 def watching(
     episodes: int, runs: int = RUNS, information: Information = "rewards", critic: Any = None
-) -> Watching[Observations]:
+) -> Sampled[Observations]:
     policy, sizes = TabularPolicy(4, 3), GAME.sizes
-    return Watching(
+    return Sampled(
         FiniteWorld(policy, GameRollout(GAME, episodes), information),
-        FiniteBelief(sizes, policy, np.full(runs, BETA)),
         learner(sizes, runs, critic or ExpectedBackup(sizes)),
+        FiniteBelief(sizes, policy, np.full(runs, BETA)),
     )
 
 
@@ -120,9 +119,8 @@ def test_the_error_falls_with_the_root_of_the_samples_in_four_rooms() -> None:
     budgets, errors = [10, 40, 160, 640], []
     for envs in budgets:
         shape = (104, 4)
-        estimator = Watching(
+        estimator = Sampled(
             TabularWorld(problem, Rollout(problem.simulator, envs, 100, 200), "actions"),
-            TabularBelief(shape),
             WatchedCovariance(
                 problem.influence,
                 shape,
@@ -130,6 +128,7 @@ def test_the_error_falls_with_the_root_of_the_samples_in_four_rooms() -> None:
                 np.full(RUNS, 0.003),
                 problem.discount,
             ),
+            TabularBelief(shape),
         )
         streams = Streams(range(RUNS))
         found = estimator.estimate(theta, response, estimator.start(streams), streams)
@@ -142,7 +141,7 @@ def test_nothing_in_a_game_is_reached_but_its_sizes() -> None:
     response, _ = answer(GAME, theta)
     seen = watching(5, runs=2).world.observe(theta, response, Streams([0, 1]), at_random=False)
     sizes: Any = Locked(GAME.sizes, set(GameSizes.__dataclass_fields__))
-    watched: Any = Locked(seen, set(Observations.__dataclass_fields__) | {"take"})
+    watched: Any = Locked(seen, set(Observations.__dataclass_fields__) | {"take", "paid"})
     belief = FiniteBelief(sizes, TabularPolicy(4, 3), np.full(2, BETA))
     estimator, streams = learner(sizes, 2, ExpectedBackup(sizes)), Streams([0, 1])
     believed = belief.learn(theta, watched, belief.start(streams))

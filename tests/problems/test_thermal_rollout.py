@@ -56,10 +56,15 @@ def by_time(array: Floats, run: int) -> Floats:
     return episodes
 
 
+def surprise(batch: ThermalBatch) -> Floats:
+    assert batch.surprise is not None
+    return batch.surprise
+
+
 def means(problem: ThermalControl, batch: ThermalBatch, run: int) -> Floats:
     """A s + B a of every row, not clipped, shape (N, n)."""
     drift = literal_dynamics(problem, designs(problem, len(batch.state))[run])
-    mean: Floats = batch.state[run] @ drift.T + batch.action[run] @ problem.input_matrix.T
+    mean: Floats = batch.state[run] @ drift.T + batch.follower_action[run] @ problem.input_matrix.T
     return mean
 
 
@@ -90,7 +95,7 @@ def test_states_and_actions_have_the_closed_loop_s_moments(problem: ThermalContr
         moment = problem.initial_deviation**2 * np.eye(len(loop))
         for t in range(HORIZON):
             assert_moments(by_time(batch.state, run)[:, t], moment)
-            assert_moments(by_time(batch.action, run)[:, t], gain @ moment @ gain.T + wide)
+            assert_moments(by_time(batch.follower_action, run)[:, t], gain @ moment @ gain.T + wide)
             moment = loop @ moment @ loop.T + added
             assert_moments(by_time(batch.next_state, run)[:, t], moment)
 
@@ -100,11 +105,12 @@ def test_noises_are_independent_of_what_was_seen_and_of_each_other(problem: Ther
     batch, policy = sample(problem, 2000, [0, 1]), policies(problem, 2)
     for run in range(2):
         chosen = whitened(
-            batch.action[run] + batch.state[run] @ policy.gain[run].T, policy.covariance[run]
+            batch.follower_action[run] + batch.state[run] @ policy.gain[run].T,
+            policy.covariance[run],
         )
-        before = np.roll(batch.surprise[run], 1, axis=0)  # of the step, or episode, before
+        before = np.roll(surprise(batch)[run], 1, axis=0)  # of the step, or episode, before
         seen = np.column_stack(
-            [batch.surprise[run] / problem.noise, chosen, batch.state[run], before]
+            [surprise(batch)[run] / problem.noise, chosen, batch.state[run], before]
         )
         noises = problem.num_zones + chosen.shape[1]
         correlation = np.corrcoef(seen.T)[:noises]
@@ -118,17 +124,22 @@ def test_noises_are_independent_of_what_was_seen_and_of_each_other(problem: Ther
 def test_rows_are_transitions_and_episodes_lie_one_after_the_other(problem: ThermalControl) -> None:
     batch = sample(problem, 5, [3, 4])
     zones, units = problem.input_matrix.shape
-    shapes = [getattr(batch, field.name).shape for field in fields(batch)]
+    arrays = (batch.state, batch.follower_action, batch.next_state, surprise(batch))
+    shapes = [array.shape for array in arrays]
     assert shapes == [(2, 5 * HORIZON, size) for size in (zones, units, zones, zones)]
+    theta = designs(problem, 2)
+    paid = problem.operating_reward(batch.state, batch.follower_action)
+    paid -= problem.configuration_cost(theta)[:, None]
+    np.testing.assert_array_equal(batch.leader_reward, paid)
     for run in range(2):
         states, after = by_time(batch.state, run), by_time(batch.next_state, run)
         np.testing.assert_array_equal(states[:, 1:], after[:, :-1])
         mean = means(problem, batch, run)
         np.testing.assert_allclose(
-            batch.surprise[run], batch.next_state[run] - mean, rtol=1e-9, atol=1e-12
+            surprise(batch)[run], batch.next_state[run] - mean, rtol=1e-9, atol=1e-12
         )
         # Every episode starts, and its steps are disturbed, with numbers of its own.
-        numbers = np.concatenate([states[:, 0].ravel(), batch.surprise[run].ravel()])
+        numbers = np.concatenate([states[:, 0].ravel(), surprise(batch)[run].ravel()])
         assert len(np.unique(numbers)) == len(numbers)
 
 
@@ -141,9 +152,9 @@ def test_the_mean_is_clipped_before_the_noise_and_only_there_nothing_surprises()
         noise = batch.next_state[run] - np.clip(mean, -1.5, 1.5)
         assert_moments(noise, 0.09 * np.eye(4))
         np.testing.assert_allclose(
-            batch.surprise[run], np.where(inside, noise, 0.0), rtol=1e-9, atol=1e-12
+            surprise(batch)[run], np.where(inside, noise, 0.0), rtol=1e-9, atol=1e-12
         )
-        assert (batch.surprise[run][~inside] == 0.0).all()
+        assert (surprise(batch)[run][~inside] == 0.0).all()
         # One zone may be clipped and its neighbour not, on both sides; the noise goes beyond.
         assert 0.1 < inside.mean() < 0.9
         assert (inside.any(axis=1) & ~inside.all(axis=1)).mean() > 0.1
@@ -159,12 +170,12 @@ def test_an_action_far_out_of_the_declared_box_is_played() -> None:
     policy = Policy(np.full((1, 2, 4), 10.0), 0.01 * np.eye(2)[None])
     batch = ThermalRollout(problem, 50).sample(np.zeros((1, 8)), policy, Streams([0]))
     expected = -10.0 * batch.state[0].sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(batch.action[0], np.tile(expected, 2), atol=0.5)
-    assert np.abs(batch.action).max() > 100.0
+    np.testing.assert_allclose(batch.follower_action[0], np.tile(expected, 2), atol=0.5)
+    assert np.abs(batch.follower_action).max() > 100.0
 
 
 def test_bits_depend_on_neither_the_other_runs_nor_the_threads() -> None:
-    problem, names = PROBLEMS[2], [field.name for field in fields(ThermalBatch)]
+    problem = PROBLEMS[2]
     theta, policy = designs(problem, 3), policies(problem, 3)
     rollout = ThermalRollout(problem, 7)
     together = rollout.sample(theta, policy, Streams([3, 4, 3]))
@@ -174,6 +185,7 @@ def test_bits_depend_on_neither_the_other_runs_nor_the_threads() -> None:
     part = slice(1, 2)
     own = Policy(policy.gain[part], policy.covariance[part])
     alone = rollout.sample(theta[part], own, Streams([4]))
+    names = [field.name for field in fields(ThermalBatch) if field.name != "follower_reward"]
     for name in names:
         np.testing.assert_array_equal(getattr(on_two, name), getattr(together, name))
         np.testing.assert_array_equal(getattr(alone, name)[0], getattr(together, name)[1])
@@ -186,13 +198,13 @@ def test_bits_depend_on_neither_the_other_runs_nor_the_threads() -> None:
 def test_mirrored_episodes_differ_in_the_sign_of_the_noise_alone(problem: ThermalControl) -> None:
     plain = sample(problem, 5, [3, 4])
     mirrored, gain = sample(problem, 5, [3, 4], mirrored=True), policies(problem, 2).gain
-    np.testing.assert_allclose(mirrored.surprise, -plain.surprise, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(surprise(mirrored), -surprise(plain), rtol=1e-9, atol=1e-12)
     np.testing.assert_array_equal(mirrored.state[:, ::HORIZON], plain.state[:, ::HORIZON])
-    own, other = (batch.action + batch.state @ gain.mT for batch in (mirrored, plain))
+    own, other = (batch.follower_action + batch.state @ gain.mT for batch in (mirrored, plain))
     np.testing.assert_allclose(own, other, rtol=1e-9, atol=1e-11)
     for run in range(2):
         np.testing.assert_allclose(
-            mirrored.surprise[run],
+            surprise(mirrored)[run],
             mirrored.next_state[run] - means(problem, mirrored, run),
             rtol=1e-9,
             atol=1e-12,

@@ -111,17 +111,13 @@ class FiniteBelief:
         Raises:
             ValueError: if the follower's rewards were not seen.
         """
-        if seen.follower_reward is None:
-            raise ValueError(
-                "FiniteBelief needs follower_reward: the level of information 'rewards'"
-            )
         leader = self.policy.probabilities(theta)
         place = (seen.state, seen.leader_action, seen.follower_action)
         runs = np.broadcast_to(np.arange(len(leader))[:, None], seen.state.shape)
         played, moved = memory["belief_played"], memory["belief_moved"]
         played *= self.forgetting
         np.add.at(played, (runs, *place), 1.0)
-        np.add.at(memory["belief_paid"], (runs, *place), seen.follower_reward)
+        np.add.at(memory["belief_paid"], (runs, *place), seen.paid())
         np.add.at(moved, (runs, *place, seen.next_state), 1.0)
         played_now = frequencies(played, self.smoothing)
         value = np.empty(leader.shape)

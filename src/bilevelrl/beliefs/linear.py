@@ -73,11 +73,10 @@ class LinearBelief:
             ValueError: if the follower's rewards were not seen.
         """
         del memory
-        if seen.follower_reward is None:
-            raise ValueError("LinearBelief needs follower_reward: information = 'rewards'")
+        rewards = seen.paid()
         # Run by run: the same bits in any batch.
         gains = self.problem.gain(theta)
-        answers = [self._one(run, gain, seen) for run, gain in enumerate(gains)]
+        answers = [self._one(run, gain, seen, rewards[run]) for run, gain in enumerate(gains)]
         parts = (np.stack(part) for part in zip(*answers, strict=True))
         return LinearGaussianResponse(
             **dict(zip(_LEARNED, parts, strict=True)),
@@ -85,14 +84,15 @@ class LinearBelief:
             iterations=np.zeros(len(theta), dtype=np.int64),
         )
 
-    def _one(self, run: int, gain: Floats, seen: Observations) -> tuple[Floats, ...]:
-        assert seen.follower_reward is not None
+    def _one(
+        self, run: int, gain: Floats, seen: Observations, reward: Floats
+    ) -> tuple[Floats, ...]:
         x, u, a = seen.state[run], seen.follower_action[run], seen.leader_action[run]
         states, controls = x.shape[1], u.shape[1]
         known = least_squares(np.hstack([x, u, a]), seen.next_state[run])
         own, actuator = known[:states].T, known[states : states + controls].T
         leader = known[states + controls :].T
-        cost = quadratic_form(np.hstack([x, u]), -seen.follower_reward[run])
+        cost = quadratic_form(np.hstack([x, u]), -reward)
         of_state, of_both, of_control = (
             cost[:states, :states], cost[:states, states:], cost[states:, states:],
         )  # fmt: skip

@@ -45,8 +45,7 @@ class RegulatorBelief:
             ValueError: if the follower's rewards were not seen.
         """
         del memory
-        if seen.follower_reward is None:
-            raise ValueError("RegulatorBelief needs follower_reward: information = 'rewards'")
+        paid = seen.paid()
         gain, covariance = linear_policy(seen.state, seen.follower_action)
         size = covariance.shape[1]
         entropy = 0.5 * (size * np.log(2.0 * np.pi * np.e) + np.linalg.slogdet(covariance)[1])
@@ -54,7 +53,7 @@ class RegulatorBelief:
         value = least_squares_td(
             seen.state,
             seen.next_state,
-            (seen.follower_reward + bonus)[:, :, None],
+            (paid + bonus)[:, :, None],
             self.horizon,
             self.discount,
         )

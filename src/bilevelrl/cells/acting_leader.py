@@ -78,19 +78,17 @@ def score_function(
     """BC-HG, or Naive-PGD and Bi-AC, which have no indirect term, with the quirks of the variant.
 
     Args:
-        leader: policy, simulator and critic.
+        leader: policy and critic.
         estimator: name in params.yaml; those that end in "_off" keep every batch.
         settings: of the runs.
         problem: episode length and discounts.
         return_discount: of the sampled leader return.
     """
     shared, horizon = settings[0], problem.max_episode_steps
-    episodes = num_episodes(settings, problem)
-    everything = Replay(horizon, episodes * shared.num_updates)
+    everything = Replay(horizon, num_episodes(settings, problem) * shared.num_updates)
     return ScoreFunction(
         leader,
         horizon,
-        episodes * horizon,
         problem.leader_discount,
         problem.follower_discount,
         per_run(settings, "temperature") if estimator == "bc_hg" else None,

@@ -13,7 +13,7 @@ from bilevelrl.estimators.acting_leader import ScoreFunction
 from bilevelrl.estimators.control_variate import ControlVariate
 from bilevelrl.estimators.linear_leader import NetworkLinearLeader
 from bilevelrl.estimators.model_leader import ModelLeader
-from bilevelrl.estimators.watching import Watching
+from bilevelrl.estimators.sampled import Sampled
 from bilevelrl.followers.linear_gaussian import LinearGaussianResponse
 from bilevelrl.followers.max_entropy_lqr import MaxEntropyLQR
 from bilevelrl.linear_game import LinearGame, LinearWorld
@@ -60,32 +60,30 @@ def build(
 
 def sampled(
     estimator: str, settings: Sequence[GameSetting], game: LinearGame
-) -> ScoreFunction | Watching[Observations]:
+) -> Sampled[Observations]:
     """BC-HG or Naive-PGD of the runs' variant."""
     problem, information = game.problem, settings[0].information
     noise = per_run(settings, "leader_noise")
     rollout = LinearRollout(problem, num_episodes(settings, problem), noise)
-    if information == "full":
-        return learner(estimator, settings, rollout, game.return_discount)
-    unseen = replace(rollout, problem=blinded(problem))
-    return Watching(
-        LinearWorld(rollout, information),
-        LinearBelief(unseen.problem, per_run(settings, "temperature"), noise),
-        learner(estimator, settings, unseen, game.return_discount),
-    )
+    known, belief = problem, None
+    if information != "full":
+        known = blinded(problem)
+        belief = LinearBelief(known, per_run(settings, "temperature"), noise)
+    behind = learner(estimator, settings, known, game.return_discount)
+    return Sampled(LinearWorld(rollout, information), behind, belief)
 
 
 def learner(
-    estimator: str, settings: Sequence[GameSetting], rollout: LinearRollout, discount: float
+    estimator: str, settings: Sequence[GameSetting], problem: BilevelLQR, discount: float
 ) -> ScoreFunction:
-    """The estimator; of the problem it knows what the rollout knows."""
-    problem, shared, noise = rollout.problem, settings[0], rollout.leader_noise
+    """The estimator behind the simulator; of the problem it knows what `problem` tells."""
+    shared, noise = settings[0], per_run(settings, "leader_noise")
     if shared.variant == "published":
-        network = network_leader(settings, rollout)
+        network = network_leader(settings, problem)
         return score_function(network, estimator, settings, problem, discount)
     pathwise = shared.variant == "improved"
     leader = ModelLeader(
-        rollout, LinearModelCritic(problem, noise), "pathwise" if pathwise else "score"
+        problem, noise, LinearModelCritic(problem, noise), "pathwise" if pathwise else "score"
     )
     return replace(
         score_function(leader, estimator, settings, problem, discount),
@@ -100,7 +98,7 @@ def control_variate(problem: BilevelLQR) -> ControlVariate:
     return ControlVariate(1 + states * (states + 1) // 2, problem.num_parameters)
 
 
-def network_leader(settings: Sequence[GameSetting], rollout: LinearRollout) -> NetworkLinearLeader:
+def network_leader(settings: Sequence[GameSetting], problem: BilevelLQR) -> NetworkLinearLeader:
     """The released code's leader and critic."""
     shared = settings[0]
     assert shared.critic_steps is not None  # checked by config, like all that follow
@@ -108,12 +106,17 @@ def network_leader(settings: Sequence[GameSetting], rollout: LinearRollout) -> N
     assert shared.minibatch is not None
     assert shared.leader_samples is not None
     critic = LinearNetworkCritic(
-        rollout.problem,
+        problem,
         shared.critic_steps,
         per_run(settings, "critic_step_size"),
         shared.target_rate,
         shared.minibatch,
     )
     return NetworkLinearLeader(
-        rollout, critic, shared.leader_samples, shared.follower_samples or 1, shared.target_rate
+        problem,
+        per_run(settings, "leader_noise"),
+        critic,
+        shared.leader_samples,
+        shared.follower_samples or 1,
+        shared.target_rate,
     )

@@ -14,7 +14,7 @@ from bilevelrl.critics.game_critics import Bootstrap, ExpectedBackup, GameCritic
 from bilevelrl.estimators.acting_leader import ScoreFunction
 from bilevelrl.estimators.control_variate import ControlVariate
 from bilevelrl.estimators.finite_leader import FiniteLeader
-from bilevelrl.estimators.watching import Watching
+from bilevelrl.estimators.sampled import Sampled
 from bilevelrl.finite_game import FiniteGame, FiniteWorld
 from bilevelrl.followers.protocol import BestResponse
 from bilevelrl.followers.soft_q_iteration import (
@@ -93,37 +93,26 @@ def build(
 
 def sampled(
     estimator: str, settings: Sequence[GameSetting], solved: FiniteGame
-) -> ScoreFunction | Watching[Observations]:
+) -> Sampled[Observations]:
     """BC-HG, Naive-PGD or Bi-AC with the quirks of the runs' variant."""
-    game, shared = solved.game, settings[0]
+    game, policy, shared = solved.game, solved.policy, settings[0]
     rollout = GameRollout(game, num_episodes(settings, game))
-    if shared.information == "full":
-        return learner(estimator, settings, solved, rollout)
-    return Watching(
-        FiniteWorld(solved.policy, rollout, shared.information),
-        FiniteBelief(
-            game.sizes,
-            solved.policy,
-            per_run(settings, "temperature"),
-            shared.forgetting or 0.0,
-            shared.smoothing or 0.0,
-        ),
-        learner(estimator, settings, solved, game.sizes),
-    )
+    belief = None
+    if shared.information != "full":
+        forgetting, smoothing = shared.forgetting or 0.0, shared.smoothing or 0.0
+        temperature = per_run(settings, "temperature")
+        belief = FiniteBelief(game.sizes, policy, temperature, forgetting, smoothing)
+    world = FiniteWorld(policy, rollout, shared.information)
+    return Sampled(world, learner(estimator, settings, solved), belief)
 
 
-def learner(
-    estimator: str,
-    settings: Sequence[GameSetting],
-    solved: FiniteGame,
-    rollout: GameRollout | GameSizes,
-) -> ScoreFunction:
-    """The estimator, with a simulator or without."""
+def learner(estimator: str, settings: Sequence[GameSetting], solved: FiniteGame) -> ScoreFunction:
+    """The estimator behind the simulator; of the game it knows the sizes."""
     game, shared = solved.game.sizes, settings[0]
     published = shared.variant == "published"
     leader = FiniteLeader(
         solved.policy,
-        rollout,
+        game,
         network_critic(estimator, settings, game) if published else ExpectedBackup(game),
         baseline="sampled_follower_action" if published else "state",
         follower_samples=shared.follower_samples,

@@ -18,10 +18,10 @@ from bilevelrl.estimators.exact import Exact
 from bilevelrl.estimators.hpgd import HPGD
 from bilevelrl.estimators.naive import Averaging, Naive
 from bilevelrl.estimators.protocol import Estimator
+from bilevelrl.estimators.sampled import Sampled
 from bilevelrl.estimators.sobirl import SoBiRL
 from bilevelrl.estimators.trace import Normalisation
 from bilevelrl.estimators.watched_covariance import WatchedCovariance
-from bilevelrl.estimators.watching import Watching
 from bilevelrl.estimators.zero_order import ZeroOrder
 from bilevelrl.followers.protocol import BestResponse
 from bilevelrl.followers.soft_policy_iteration import SoftPolicyIteration
@@ -111,10 +111,10 @@ def _bc_hg(g: Group) -> Estimator[BestResponse]:
     information = g.shared.information
     if information != "full":
         problem, shape = g.problem, (g.problem.planner.num_states, g.problem.planner.num_actions)
-        return Watching(
+        return Sampled(
             TabularWorld(problem, g.rollout(), information),
-            TabularBelief(shape, g.shared.forgetting or 0.0, g.shared.smoothing or 0.0),
             WatchedCovariance(problem.influence, shape, g.sarsa(), g.temperature, problem.discount),
+            TabularBelief(shape, g.shared.forgetting or 0.0, g.shared.smoothing or 0.0),
         )
     return BoltzmannCovariance(
         g.problem, g.rollout(), g.sarsa(), g.temperature, g.problem.discount, **g.quirks

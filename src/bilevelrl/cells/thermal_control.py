@@ -15,15 +15,14 @@ from bilevelrl.estimators.control_variate import ControlVariate
 from bilevelrl.estimators.exact import Exact
 from bilevelrl.estimators.exact_thermal import ExactNaive
 from bilevelrl.estimators.protocol import Estimator
+from bilevelrl.estimators.sampled import Learner, Sampled
 from bilevelrl.estimators.transition_hpgd import Benefit, MeanSensitivity, TransitionHPGD
 from bilevelrl.estimators.transition_score import TransitionScore
-from bilevelrl.estimators.watching import Watching
 from bilevelrl.estimators.zero_order import ZeroOrder
 from bilevelrl.followers.thermal_regulator import RegulatorResponse, ThermalRegulator
 from bilevelrl.group_ascent import GroupAscent
-from bilevelrl.problems.observations import Observations
 from bilevelrl.problems.thermal_control import ThermalControl
-from bilevelrl.problems.thermal_rollout import ThermalRollout
+from bilevelrl.problems.thermal_rollout import ThermalBatch, ThermalRollout
 from bilevelrl.thermal_game import ThermalGame, ThermalWorld
 
 Floats = NDArray[np.float64]
@@ -124,30 +123,17 @@ class Group:
         return shared.critic_steps, shared.critic_step_size
 
 
-def _watching(group: Group) -> Watching[Observations]:
-    design, zones = group.game.problem.design, group.game.problem.num_zones
-    critic = QuadraticActionCritic(design)
-    control = ControlVariate(1 + zones * (zones + 1) // 2, design.num_parameters)
-    return Watching(
-        ThermalWorld(group.rollout(), group.shared.information),
-        RegulatorBelief(group.temperature, design.discount, design.max_episode_steps),
-        TransitionScore(design, None, critic, group.temperature, form="pathwise", control=control),
-    )
-
-
-def _bc_hg(group: Group) -> Estimator[RegulatorResponse]:
-    problem, shared = group.game.problem, group.shared
-    if shared.information != "full":
-        return _watching(group)
+def _bc_hg(group: Group) -> TransitionScore:
+    design, shared = group.game.problem.design, group.shared
     improved, expected = shared.variant == "improved", shared.sensitivity == "expected"
-    zones = problem.num_zones
-    control = ControlVariate(1 + zones * (zones + 1) // 2, problem.num_parameters)
+    zones = design.num_zones
+    control = ControlVariate(1 + zones * (zones + 1) // 2, design.num_parameters)
     return TransitionScore(
-        problem,
-        group.rollout(),
+        design,
         group.action_critic(),
         group.temperature,
         form="pathwise" if improved else "score",
+        noise=None if improved else group.game.problem.noise,
         max_score_norm=shared.max_score_norm,
         control=control if improved and not expected else None,
         expectation=group.game.follower if expected else None,
@@ -156,10 +142,10 @@ def _bc_hg(group: Group) -> Estimator[RegulatorResponse]:
 
 def _naive(group: Group) -> TransitionScore:
     return TransitionScore(
-        group.game.problem,
-        group.rollout(),
+        group.game.problem.design,
         group.state_critic(),
         None,
+        noise=group.game.problem.noise,
         max_score_norm=group.shared.max_score_norm,
     )
 
@@ -168,11 +154,11 @@ def _hpgd(benefit: Benefit) -> Callable[[Group], TransitionHPGD]:
     def make(group: Group) -> TransitionHPGD:
         critic = group.state_critic() if benefit == "return" else group.action_critic()
         return TransitionHPGD(
-            group.game.problem,
-            group.rollout(),
+            group.game.problem.design,
             critic,
             group.temperature,
             benefit,
+            noise=group.game.problem.noise,
             max_score_norm=group.shared.max_score_norm,
             mean=group.sensitivity_critic(),
         )
@@ -180,12 +166,25 @@ def _hpgd(benefit: Benefit) -> Callable[[Group], TransitionHPGD]:
     return make
 
 
+def _sampled(
+    learner: Callable[[Group], Learner[ThermalBatch]],
+) -> Callable[[Group], Sampled[ThermalBatch]]:
+    def make(group: Group) -> Sampled[ThermalBatch]:
+        design, information = group.game.problem.design, group.shared.information
+        belief = None
+        if information != "full":
+            belief = RegulatorBelief(group.temperature, design.discount, design.max_episode_steps)
+        return Sampled(ThermalWorld(group.rollout(), information), learner(group), belief)
+
+    return make
+
+
 ESTIMATORS: Mapping[str, Callable[[Group], Estimator[RegulatorResponse]]] = MappingProxyType(
     {
-        "bc_hg": _bc_hg,
-        "naive": _naive,
-        "hpgd_mc": _hpgd("return"),
-        "hpgd_td": _hpgd("action_value"),
+        "bc_hg": _sampled(_bc_hg),
+        "naive": _sampled(_naive),
+        "hpgd_mc": _sampled(_hpgd("return")),
+        "hpgd_td": _sampled(_hpgd("action_value")),
         "zero_order": lambda group: ZeroOrder(group.game, per_run(group.settings, "radius")),
         "exact": lambda group: Exact(group.game),
         "exact_naive": lambda group: ExactNaive(group.game),

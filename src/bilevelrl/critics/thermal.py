@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from bilevelrl.critics.quadratic import Quadratic, least_squares_td
 from bilevelrl.problems.lyapunov import discounted_sum
 from bilevelrl.problems.thermal_control import ThermalControl
-from bilevelrl.problems.thermal_design import ThermalDesign
 from bilevelrl.problems.thermal_loop import disturbance, leader_cost
 from bilevelrl.problems.thermal_rollout import LinearPolicy, ThermalBatch
 from bilevelrl.seeding import Streams
@@ -37,6 +36,20 @@ class LeaderValues:
     slope: Floats | None = None
 
 
+class Episodic(Protocol):
+    """What least squares need to know; read-only."""
+
+    @property
+    def discount(self) -> float:
+        """γ."""
+        ...
+
+    @property
+    def max_episode_steps(self) -> int:
+        """Transitions per episode."""
+        ...
+
+
 class ThermalCritic(Protocol):
     """Learns from one batch, and is asked about it."""
 
@@ -57,10 +70,10 @@ class QuadraticStateCritic:
     """V_L by least squares on 1 and all s_i s_j.
 
     Attributes:
-        problem: its discount and horizon are used.
+        problem: its discount and horizon.
     """
 
-    problem: ThermalControl | ThermalDesign
+    problem: Episodic
 
     def evaluate(
         self,
@@ -86,14 +99,14 @@ class QuadraticActionCritic:
     """Q_L by least squares on 1 and all products of (s, a).
 
     Attributes:
-        problem: its discount and horizon are used.
+        problem: its discount and horizon.
         expected: take the follower's mean action at s', and its covariance, instead of the action
             that was played next.
         samples: draws behind E_a[Q_L] of a state; None takes the expectation. The mean of that many
             draws is replaced by its normal limit.
     """
 
-    problem: ThermalControl | ThermalDesign
+    problem: Episodic
     expected: bool = True
     samples: int | None = None
 
@@ -108,7 +121,7 @@ class QuadraticActionCritic:
         """See `ThermalCritic`."""
         del theta
         problem, zones = self.problem, batch.state.shape[2]
-        pairs = np.concatenate([batch.state, batch.action], axis=2)
+        pairs = np.concatenate([batch.state, batch.follower_action], axis=2)
         added = None
         if self.expected:
             following = _with_mean(batch.next_state, response)
@@ -206,7 +219,7 @@ def values_of(
         still = 2.0 * np.trace(product @ product, axis1=1, axis2=2)[:, None]
         variance = Quadratic((tilt @ covariance @ tilt.mT)[:, None], still)(batch.state)[:, :, 0]
         value += np.sqrt(variance / samples) * streams.normals("critic", value.shape[1:])
-    pairs = np.concatenate([batch.state, batch.action], axis=2)
+    pairs = np.concatenate([batch.state, batch.follower_action], axis=2)
     return LeaderValues(value, found(pairs)[:, :, 0], 2.0 * (batch.state @ of_state))
 
 

@@ -274,7 +274,7 @@ class NetworkActionCritic:
         def values(run: int) -> Floats:
             # Q_L of the row, and mean and variance of Q_L at its state, shape (3, N).
             state, r = batch.state[run], _tensor(reward[run, :, None])
-            pairs = _tensor(np.concatenate([state, batch.action[run]], axis=1))
+            pairs = _tensor(np.concatenate([state, batch.follower_action[run]], axis=1))
             found = network.fit(network.initial(streams.seeds[run], 0), pairs, r)
             own = network.predict(found, pairs)[:, 0]
             expected = -(state @ response.gain[run].T)

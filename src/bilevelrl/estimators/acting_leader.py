@@ -28,16 +28,10 @@ Index = NDArray[np.int64]
 
 
 class ActingLeader(Protocol[Response_contra]):
-    """A leader with its policy, simulator and critic, for one family of games."""
+    """A leader with its policy and critic, for one family of games."""
 
     def start(self, streams: Streams) -> Memory:
         """The critic before the first batch."""
-        ...
-
-    def sample(
-        self, theta: Floats, response: Response_contra, streams: Streams, *, at_random: bool
-    ) -> Observations:
-        """Whole episodes; `at_random` replaces the leader's policy by one that ignores θ."""
         ...
 
     def learn(
@@ -109,12 +103,11 @@ class SensitivityModel(Protocol[Response_contra]):
 
 @dataclass(frozen=True, eq=False)
 class ScoreFunction:
-    """The estimators of this module.
+    """The estimators of this module; implements `sampled.Learner`.
 
     Attributes:
-        leader: policy, simulator and critic.
+        leader: policy and critic.
         horizon: steps per episode.
-        env_steps: transitions per batch and run.
         leader_discount: γ_L.
         follower_discount: γ_F.
         temperature: β of each run, shape (R,); None leaves the indirect term out (Naive-PGD).
@@ -132,7 +125,6 @@ class ScoreFunction:
 
     leader: ActingLeader[Any]
     horizon: int
-    env_steps: int
     leader_discount: float
     follower_discount: float
     temperature: Floats | None
@@ -155,12 +147,6 @@ class ScoreFunction:
         """The critic, and a count of updates."""
         control = {} if self.control is None else self.control.start(streams)
         return {"updates": np.zeros(len(streams.seeds)), **self.leader.start(streams), **control}
-
-    def estimate(self, theta: Floats, response: Any, memory: Memory, streams: Streams) -> Estimate:
-        """Draw a batch, let the critic learn, and estimate both terms."""
-        at_random = self.acts_at_random(memory)
-        batch = self.leader.sample(theta, response, streams, at_random=at_random)
-        return self.learn(theta, response, batch, memory, streams)
 
     def acts_at_random(self, memory: Memory) -> bool:
         """Whether the leader's next actions ignore θ."""
@@ -193,7 +179,7 @@ class ScoreFunction:
             direct,
             indirect,
             discounted_return(batch.leader_reward, self.horizon, self.return_discount),
-            env_steps=self.env_steps,
+            env_steps=batch.leader_reward.shape[1],
             again=lambda at: np.add(*terms(at)),
         )
 

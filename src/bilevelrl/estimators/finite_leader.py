@@ -10,7 +10,6 @@ from bilevelrl.critics.game_critics import GameCritic
 from bilevelrl.estimators.protocol import Memory
 from bilevelrl.followers.protocol import BestResponse
 from bilevelrl.policies.categorical import CategoricalPolicy
-from bilevelrl.problems.game_rollout import GameRollout
 from bilevelrl.problems.markov_game import GameSizes
 from bilevelrl.problems.observations import Observations
 from bilevelrl.seeding import Streams
@@ -29,7 +28,7 @@ class FiniteLeader:
 
     Attributes:
         policy: f_θ(a | s).
-        rollout: simulator, or the sizes of a game whose transitions are handed over.
+        sizes: of the game.
         critic: of Q_L.
         baseline: of the direct term.
         follower_samples: draws behind E_b[Q_L] in A_L; None takes the exact expectation. The mean
@@ -39,30 +38,15 @@ class FiniteLeader:
     """
 
     policy: CategoricalPolicy
-    rollout: GameRollout | GameSizes
+    sizes: GameSizes
     critic: GameCritic
     baseline: Baseline = "state"
     follower_samples: int | None = None
     policy_rate: float = 1.0
 
-    @property
-    def sizes(self) -> GameSizes:
-        """Of the game."""
-        return self.rollout.game.sizes if isinstance(self.rollout, GameRollout) else self.rollout
-
     def start(self, streams: Streams) -> Memory:
         """The critic; the slow copy of θ is taken at the first update."""
         return self.critic.start(streams)
-
-    def sample(
-        self, theta: Floats, response: BestResponse, streams: Streams, *, at_random: bool
-    ) -> Observations:
-        """Whole episodes; `at_random` draws the leader's actions uniformly."""
-        leader = self.policy.probabilities(theta)
-        if at_random:
-            leader = np.full_like(leader, 1.0 / leader.shape[2])
-        assert isinstance(self.rollout, GameRollout)  # whoever hands transitions over does not ask
-        return self.rollout.sample(leader, response.policy, streams)
 
     def learn(
         self,

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from bilevelrl.critics.linear_network import LinearNetworkCritic
 from bilevelrl.estimators.protocol import Memory
 from bilevelrl.followers.linear_gaussian import LinearGaussianResponse
-from bilevelrl.problems.bilevel_lqr import matrix_vector
-from bilevelrl.problems.linear_rollout import LinearRollout, linear_score
+from bilevelrl.problems.bilevel_lqr import BilevelLQR, matrix_vector
+from bilevelrl.problems.linear_rollout import linear_score
 from bilevelrl.problems.observations import Observations
 from bilevelrl.seeding import Streams
 
@@ -34,14 +34,16 @@ class NetworkLinearLeader:
     the latter over n.
 
     Attributes:
-        rollout: simulator; knows the problem and the leader's noise.
+        problem: the bi-level problem, or what the leader knows of it.
+        noise: W of each run, shape (R,).
         critic: of Q_L.
         leader_samples: draws behind the direct term's baseline, at the sampled follower action.
         follower_samples: draws behind E_u[Q_L] in A_L.
         policy_rate: share of θ in the slow copy that the critic sees, once per update.
     """
 
-    rollout: LinearRollout
+    problem: BilevelLQR
+    noise: Floats
     critic: LinearNetworkCritic
     leader_samples: int
     follower_samples: int
@@ -50,17 +52,6 @@ class NetworkLinearLeader:
     def start(self, streams: Streams) -> Memory:
         """The critic; the slow copy of θ is taken at the first update."""
         return self.critic.start(streams)
-
-    def sample(
-        self,
-        theta: Floats,
-        response: LinearGaussianResponse,
-        streams: Streams,
-        *,
-        at_random: bool,
-    ) -> Observations:
-        """Whole episodes; `at_random` draws the leader's actions from N(0, 1)."""
-        return self.rollout.sample(theta, response, streams, at_random=at_random)
 
     def learn(
         self,
@@ -88,8 +79,8 @@ class NetworkLinearLeader:
     ) -> Floats:
         """Q_L minus its sampled mean over the leader's action, shape (R, n)."""
         del response, time
-        mean = matrix_vector(self.rollout.problem.gain(theta)[:, None], drawn.state)
-        spread = self.rollout.leader_noise[:, None]
+        mean = matrix_vector(self.problem.gain(theta)[:, None], drawn.state)
+        spread = self.noise[:, None]
         nodes, weights = _quadrature(_LEADER_NODES)
         actions = mean[:, :, None] + (spread * nodes)[:, None, :, None]
         values = self.critic.values(
@@ -112,7 +103,7 @@ class NetworkLinearLeader:
         """Q_L minus its sampled mean over the follower's action, shape (R, n)."""
         del theta, time
         mean = response.mean_action(
-            self.rollout.problem, memory["answered"], drawn.state, drawn.leader_action
+            self.problem, memory["answered"], drawn.state, drawn.leader_action
         )
         spread = np.sqrt(response.covariance[:, 0])
         nodes, weights = _quadrature(_FOLLOWER_NODES)
@@ -151,9 +142,9 @@ class NetworkLinearLeader:
         memory: Memory,
     ) -> Floats:
         """V_F(x, a) ∇ log f_θ(a | x), V_F without a baseline (released code), shape (R, N, D)."""
-        problem = self.rollout.problem
+        problem = self.problem
         value = response.value(problem, memory["answered"], batch.state, batch.leader_action)
-        score = linear_score(self.rollout, theta, batch.state, batch.leader_action)
+        score = linear_score(self.problem, self.noise, theta, batch.state, batch.leader_action)
         weighted: Floats = value[:, :, None] * score
         return weighted
 
@@ -170,7 +161,7 @@ class NetworkLinearLeader:
         self, theta: Floats, state: NDArray[Any], action: NDArray[Any], weights: Floats
     ) -> Floats:
         """Σ_k w_k (a_k - K x_k) x_kᵀ / W², shape (R, D)."""
-        score = linear_score(self.rollout, theta, state, action)
+        score = linear_score(self.problem, self.noise, theta, state, action)
         weighted: Floats = (weights[:, :, None] * score).sum(axis=1)
         return weighted
 

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from bilevelrl.critics.linear_model import LeaderSlopes, LinearModelCritic
 from bilevelrl.estimators.protocol import Memory
 from bilevelrl.followers.linear_gaussian import LinearGaussianResponse
-from bilevelrl.problems.bilevel_lqr import matrix_vector
-from bilevelrl.problems.linear_rollout import LinearRollout, linear_score
+from bilevelrl.problems.bilevel_lqr import BilevelLQR, matrix_vector
+from bilevelrl.problems.linear_rollout import linear_score
 from bilevelrl.problems.lyapunov import discounted_sum
 from bilevelrl.problems.observations import Observations
 from bilevelrl.seeding import Streams
@@ -33,29 +33,20 @@ class ModelLeader:
     """An `ActingLeader` and `SensitivityModel` for a scalar leader action and whole batches.
 
     Attributes:
-        rollout: simulator; knows the problem and the leader's noise.
+        problem: the bi-level problem, or what the leader knows of it.
+        noise: W of each run, shape (R,).
         critic: of Q_L and its slope.
         form: of both terms.
     """
 
-    rollout: LinearRollout
+    problem: BilevelLQR
+    noise: Floats
     critic: LinearModelCritic
     form: Form = "score"
 
     def start(self, streams: Streams) -> Memory:
         """The critic."""
         return self.critic.start(len(streams.seeds))
-
-    def sample(
-        self,
-        theta: Floats,
-        response: LinearGaussianResponse,
-        streams: Streams,
-        *,
-        at_random: bool,
-    ) -> Observations:
-        """Whole episodes; `at_random` draws the leader's actions from N(0, 1)."""
-        return self.rollout.sample(theta, response, streams, at_random=at_random)
 
     def learn(
         self,
@@ -112,12 +103,12 @@ class ModelLeader:
         memory: Memory,
     ) -> Floats:
         """A_F ∇ log f, or ∂V_F(x, a)/∂a · ∂a/∂K, shape (R, N, D)."""
-        problem = self.rollout.problem
+        problem = self.problem
         if self.form == "score":
             answered = memory["answered"]
             value = response.value(problem, answered, batch.state, batch.leader_action)
             advantage = value - self._mean_value(response, answered, batch.state)
-            score = linear_score(self.rollout, theta, batch.state, batch.leader_action)
+            score = linear_score(self.problem, self.noise, theta, batch.state, batch.leader_action)
             weighted: Floats = advantage[:, :, None] * score
             return weighted
         gain = problem.gain(memory["answered"])[:, None]
@@ -133,7 +124,7 @@ class ModelLeader:
 
     def _mean_value(self, response: LinearGaussianResponse, theta: Floats, state: Floats) -> Floats:
         # V_F is quadratic in the leader's surprise, whose covariance is W² I.
-        problem, noise = self.rollout.problem, np.square(self.rollout.leader_noise)
+        problem, noise = self.problem, np.square(self.noise)
         expected = matrix_vector(problem.gain(theta)[:, None], state)
         pushed = problem.leader_matrix.T @ response.noise @ problem.leader_matrix
         added: Floats = noise * np.trace(pushed, axis1=1, axis2=2)
@@ -152,7 +143,7 @@ class ModelLeader:
         ψ averages to xᵀ Ψ x over the leader's noise, so that what is to come after x' is
         γ_F x'ᵀ H x' plus a constant, with the Lyapunov sum H = Σ_k γ_Fᵏ (Mᵏ)ᵀ Ψ Mᵏ.
         """
-        problem, gamma = self.rollout.problem, self.rollout.problem.follower_discount
+        problem, gamma = self.problem, self.problem.follower_discount
         known = self.critic.loop(theta, response, memory)
         per_action = response.cross @ problem.leader_matrix  # (R, n, l)
         units = np.eye(per_action.shape[1])
@@ -182,7 +173,7 @@ class ModelLeader:
         """Σ_k w_k ∇ log f, or Σ_k w_k ∂a/∂K, shape (R, D)."""
         slope = state
         if self.form == "score":
-            slope = linear_score(self.rollout, theta, state, action)
+            slope = linear_score(self.problem, self.noise, theta, state, action)
         total: Floats = (weights[:, :, None] * slope).sum(axis=1)
         return total
 

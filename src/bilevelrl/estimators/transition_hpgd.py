@@ -20,14 +20,14 @@ from bilevelrl.estimators.protocol import Estimate, Memory
 from bilevelrl.estimators.trace import forward_trace, sensitivity_to_come
 from bilevelrl.estimators.transition_score import (
     Form,
-    draw,
     finish,
     sensitivity,
+    weigh,
     weighted_sum,
 )
 from bilevelrl.followers.thermal_regulator import RegulatorResponse
-from bilevelrl.problems.thermal_control import ThermalControl
-from bilevelrl.problems.thermal_rollout import ThermalBatch, ThermalRollout
+from bilevelrl.problems.thermal_design import ThermalDesign
+from bilevelrl.problems.thermal_rollout import ThermalBatch
 from bilevelrl.seeding import Streams
 
 Floats = NDArray[np.float64]
@@ -38,25 +38,25 @@ MeanSensitivity = Callable[[ThermalBatch, Floats, Streams], Floats]
 
 @dataclass(frozen=True, eq=False)
 class TransitionHPGD:
-    """HPGD (MC) or HPGD (TD).
+    """HPGD (MC) or HPGD (TD); implements `sampled.Learner`.
 
     Attributes:
-        problem: the bi-level problem.
-        rollout: how batches are drawn.
+        design: the leader's own.
         critic: of V_L, and for (TD) of Q_L.
         temperature: β of each run, shape (R,).
         benefit: Y, "return" for (MC), "action_value" for (TD).
         form: "score" or "pathwise", of both parts.
-        max_score_norm: see `transition_score.TransitionScore`.
+        noise: see `transition_score.TransitionScore`, like the next.
+        max_score_norm: clip of each score in the direct part.
         mean: critic of ∇V_F; None is least squares on quadratic features.
     """
 
-    problem: ThermalControl
-    rollout: ThermalRollout
+    design: ThermalDesign
     critic: ThermalCritic
     temperature: Floats
     benefit: Benefit
     form: Form = "score"
+    noise: float | None = None
     max_score_norm: float | None = None
     mean: MeanSensitivity | None = None
 
@@ -65,18 +65,28 @@ class TransitionHPGD:
         del streams
         return {}
 
-    def estimate(
-        self, theta: Floats, response: RegulatorResponse, memory: Memory, streams: Streams
-    ) -> Estimate:
-        """Draw a batch and estimate both parts from it."""
+    def acts_at_random(self, memory: Memory) -> bool:
+        """The leader does not act."""
         del memory
-        drawn = draw(self, self.rollout, theta, response, streams)
-        horizon, discount = self.problem.max_episode_steps, self.problem.discount
+        return False
+
+    def learn(
+        self,
+        theta: Floats,
+        response: RegulatorResponse,
+        batch: ThermalBatch,
+        memory: Memory,
+        streams: Streams,
+    ) -> Estimate:
+        """Estimate both parts from a batch under θ."""
+        del memory
+        drawn = weigh(self, theta, response, batch, streams)
+        horizon, discount = self.design.max_episode_steps, self.design.discount
         own = sensitivity(self, theta, response, drawn)
-        batch = drawn.batch
         if self.benefit == "return":
-            later = sensitivity_to_come(drawn.reward[:, :, None], horizon, discount)
-            factor = drawn.reward + later[:, :, 0]
+            reward = batch.leader_reward
+            later = sensitivity_to_come(reward[:, :, None], horizon, discount)
+            factor = reward + later[:, :, 0]
         else:
             assert drawn.values.action_value is not None  # the critic is chosen by the cell
             factor = drawn.values.action_value

@@ -25,27 +25,29 @@ from bilevelrl.estimators.control_variate import ControlVariate
 from bilevelrl.estimators.protocol import Estimate, Memory
 from bilevelrl.estimators.trace import forward_trace, powers, sensitivity_to_come
 from bilevelrl.followers.thermal_regulator import RegulatorResponse, ThermalRegulator
-from bilevelrl.problems.observations import Observations, discounted_return
-from bilevelrl.problems.thermal_control import ThermalControl
+from bilevelrl.problems.observations import discounted_return
 from bilevelrl.problems.thermal_design import ThermalDesign
-from bilevelrl.problems.thermal_rollout import ThermalBatch, ThermalRollout
+from bilevelrl.problems.thermal_rollout import ThermalBatch
 from bilevelrl.seeding import Streams
 
 Floats = NDArray[np.float64]
 Form = Literal["score", "centred", "pathwise"]
 
 
-class Sampler(Protocol):
+class Transitional(Protocol):
     """What every estimator of this family knows; read-only."""
 
     @property
-    def problem(self) -> ThermalControl | ThermalDesign: ...  # noqa: D102
+    def design(self) -> ThermalDesign: ...  # noqa: D102
 
     @property
     def critic(self) -> ThermalCritic: ...  # noqa: D102
 
     @property
     def form(self) -> Form: ...  # noqa: D102
+
+    @property
+    def noise(self) -> float | None: ...  # noqa: D102
 
     @property
     def max_score_norm(self) -> float | None: ...  # noqa: D102
@@ -57,79 +59,70 @@ class Drawn:
 
     Attributes:
         batch: whole episodes.
-        reward: r_L, shape (R, N).
         values: of the batch's rows.
         weight: γ^t over the number of episodes, shape (N,).
         goes_on: 1 where the episode has a next step, else 0, shape (N,).
     """
 
     batch: ThermalBatch
-    reward: Floats
     values: LeaderValues
     weight: Floats
     goes_on: Floats
 
 
-def draw(
-    sampler: Sampler,
-    rollout: ThermalRollout,
-    theta: Floats,
-    response: RegulatorResponse,
-    streams: Streams,
-) -> Drawn:
-    """Sample whole episodes and let the critic learn from them."""
-    problem = rollout.problem
-    batch = rollout.sample(theta, response, streams)
-    reward = problem.operating_reward(batch.state, batch.action)
-    reward -= problem.configuration_cost(theta)[:, None]
-    return weigh(sampler, theta, response, batch, reward, streams)
-
-
 def weigh(
-    sampler: Sampler,
+    estimator: Transitional,
     theta: Floats,
     response: RegulatorResponse,
     batch: ThermalBatch,
-    reward: Floats,
     streams: Streams,
 ) -> Drawn:
-    """Let the critic learn from whole episodes with rewards r_L (R, N)."""
-    problem = sampler.problem
-    values = sampler.critic.evaluate(theta, response, batch, reward, streams)
-    horizon = problem.max_episode_steps
+    """Let the critic learn from whole episodes."""
+    design, reward = estimator.design, batch.leader_reward
+    values = estimator.critic.evaluate(theta, response, batch, reward, streams)
+    horizon = design.max_episode_steps
     episodes = reward.shape[1] // horizon
-    weight = np.tile(powers(problem.discount, horizon) / episodes, episodes)
+    weight = np.tile(powers(design.discount, horizon) / episodes, episodes)
     goes_on = np.tile((np.arange(horizon) < horizon - 1).astype(np.float64), episodes)
-    return Drawn(batch, reward, values, weight, goes_on)
+    return Drawn(batch, values, weight, goes_on)
 
 
-def score(problem: ThermalControl | ThermalDesign, theta: Floats, batch: ThermalBatch) -> Floats:
-    """∇_θ log p(s' | s, a; θ), 0 for a component whose mean was clipped, shape (R, N, D)."""
-    assert isinstance(problem, ThermalControl)  # a design alone does not tell the noise
-    return problem.pushed(theta, batch.state, batch.surprise / problem.noise**2)
+def score(design: ThermalDesign, noise: float | None, theta: Floats, batch: ThermalBatch) -> Floats:
+    """∇_θ log p(s' | s, a; θ), 0 for a component whose mean was clipped, shape (R, N, D).
+
+    Raises:
+        ValueError: if `noise`, σ, or the batch's surprise is not known.
+    """
+    if noise is None or batch.surprise is None:
+        raise ValueError("the score needs the building's noise; form = 'pathwise' does without")
+    return design.pushed(theta, batch.state, batch.surprise / noise**2)
 
 
 def sensitivity(
-    sampler: Sampler, theta: Floats, response: RegulatorResponse, drawn: Drawn
+    estimator: Transitional, theta: Floats, response: RegulatorResponse, drawn: Drawn
 ) -> Floats:
     """ψ of every row, 0 in the last of an episode, shape (R, N, D)."""
-    problem, batch = sampler.problem, drawn.batch
-    factor = problem.discount * drawn.goes_on[:, None]
-    if sampler.form == "score":
-        return factor * response.value(batch.next_state)[:, :, None] * score(problem, theta, batch)
+    design, batch = estimator.design, drawn.batch
+    factor = design.discount * drawn.goes_on[:, None]
+    if estimator.form == "score":
+        own = score(design, estimator.noise, theta, batch)
+        return factor * response.value(batch.next_state)[:, :, None] * own
     slope = response.value_slope(batch.next_state)
-    return factor * _moved(sampler, theta, batch, slope)
+    return factor * _moved(estimator, theta, batch, slope)
 
 
-def _moved(sampler: Sampler, theta: Floats, batch: ThermalBatch, slope: Floats) -> Floats:
+def _moved(estimator: Transitional, theta: Floats, batch: ThermalBatch, slope: Floats) -> Floats:
     """One-sample ∇_θ E[f(s') | s, a] from ∇f(s'), "centred" or "pathwise", shape (R, N, D)."""
-    problem = sampler.problem
-    if sampler.form == "pathwise":
-        inside = np.where(batch.surprise == 0.0, 0.0, slope)  # a clipped mean does not move
-        return problem.pushed(theta, batch.state, inside)
+    design, surprise = estimator.design, batch.surprise
+    if estimator.form == "pathwise":
+        if surprise is not None:
+            slope = np.where(surprise == 0.0, 0.0, slope)  # a clipped mean does not move
+        return design.pushed(theta, batch.state, slope)
+    own = score(design, estimator.noise, theta, batch)
+    assert surprise is not None  # the score was made of it
     # f(s') - f(E s') up to a term of second order, whose covariance with the score is zero.
-    rise: Floats = (slope * batch.surprise).sum(axis=2)
-    return rise[:, :, None] * score(problem, theta, batch)
+    rise: Floats = (slope * surprise).sum(axis=2)
+    return rise[:, :, None] * own
 
 
 def expected_sensitivity(
@@ -148,7 +141,7 @@ def expected_sensitivity(
     tilt = 2.0 * half[:, None, None, None] * (precision[:, None] @ slopes.gain)
     result = np.empty((*batch.state.shape[:2], theta.shape[1]))
     mean = (curvature * response.covariance[:, None]).sum(axis=(2, 3))
-    error = batch.action + batch.state @ response.gain.mT
+    error = batch.follower_action + batch.state @ response.gain.mT
     _expected(error, batch.state, tilt, curvature, mean, result)
     return result
 
@@ -171,17 +164,17 @@ def _expected(error, state, tilt, curvature, mean, result):  # type: ignore[no-u
                 result[r, n, p] = total
 
 
-def direct_term(sampler: Sampler, theta: Floats, drawn: Drawn) -> Floats:
+def direct_term(estimator: Transitional, theta: Floats, drawn: Drawn) -> Floats:
     """The part through the transition, the follower's policy held fixed, shape (R, D)."""
-    problem, batch = sampler.problem, drawn.batch
-    weight = problem.discount * drawn.weight * drawn.goes_on
-    if sampler.form == "score":
-        own = score(problem, theta, batch)
-        if sampler.max_score_norm is not None:
-            _clip_halves(own, sampler.max_score_norm)
+    design, batch = estimator.design, drawn.batch
+    weight = design.discount * drawn.weight * drawn.goes_on
+    if estimator.form == "score":
+        own = score(design, estimator.noise, theta, batch)
+        if estimator.max_score_norm is not None:
+            _clip_halves(own, estimator.max_score_norm)
         return weighted_sum(weight * np.roll(drawn.values.value, -1, axis=1), own)
     assert drawn.values.slope is not None  # the critic is chosen by the cell
-    moved = _moved(sampler, theta, batch, np.roll(drawn.values.slope, -1, axis=1))
+    moved = _moved(estimator, theta, batch, np.roll(drawn.values.slope, -1, axis=1))
     return weighted_sum(np.broadcast_to(weight, moved.shape[:2]), moved)
 
 
@@ -216,16 +209,16 @@ def _weighted_sum(weights, vectors, total):  # type: ignore[no-untyped-def]
                 total[r, p] += weights[r, n] * vectors[r, n, p]
 
 
-def finish(sampler: Sampler, theta: Floats, drawn: Drawn, indirect: Floats) -> Estimate:
+def finish(estimator: Transitional, theta: Floats, drawn: Drawn, indirect: Floats) -> Estimate:
     """The estimate of dJ/dθ from an indirect part, shape (R, D), and the batch it came from."""
-    problem = sampler.problem
-    horizon = problem.max_episode_steps
-    steps = powers(problem.discount, horizon).sum()
+    design, reward = estimator.design, drawn.batch.leader_reward
+    horizon = design.max_episode_steps
+    steps = powers(design.discount, horizon).sum()
     return Estimate(
-        direct_term(sampler, theta, drawn) - steps * problem.configuration_cost_slope(theta),
+        direct_term(estimator, theta, drawn) - steps * design.configuration_cost_slope(theta),
         indirect,
-        discounted_return(drawn.reward, horizon, problem.discount),
-        env_steps=drawn.reward.shape[1],
+        discounted_return(reward, horizon, design.discount),
+        env_steps=reward.shape[1],
     )
 
 
@@ -238,15 +231,14 @@ def features(state: Floats) -> Floats:
 
 @dataclass(frozen=True, eq=False)
 class TransitionScore:
-    """BC-HG, and Naive-PGD without a temperature.
+    """BC-HG, and Naive-PGD without a temperature; implements `sampled.Learner`.
 
     Attributes:
-        problem: the bi-level problem, or what the leader knows of it, which is enough for the
-            pathwise form.
-        rollout: how batches are drawn; None where they are handed over.
+        design: the leader's own; all that the pathwise form needs to know of the problem.
         critic: of Q_L and V_L; V_L is enough for Naive-PGD.
         temperature: β of each run, shape (R,); None leaves the indirect part out.
         form: "score", "centred" or "pathwise", of both parts.
+        noise: σ, which the score is made of; the pathwise form does without.
         max_score_norm: clip of each score in the direct part, insulation and airflow apart
             (released code); None clips nothing, which alone is unbiased.
         control: baseline of the follower's side, see `control_variate`; None has none.
@@ -254,11 +246,11 @@ class TransitionScore:
             the sensitivity average to, see `expected_sensitivity`; None samples.
     """
 
-    problem: ThermalControl | ThermalDesign
-    rollout: ThermalRollout | None
+    design: ThermalDesign
     critic: ThermalCritic
     temperature: Floats | None
     form: Form = "score"
+    noise: float | None = None
     max_score_norm: float | None = None
     control: ControlVariate | None = None
     expectation: ThermalRegulator | None = None
@@ -266,14 +258,6 @@ class TransitionScore:
     def start(self, streams: Streams) -> Memory:
         """What the control variate has seen: nothing."""
         return {} if self.control is None else self.control.start(streams)
-
-    def estimate(
-        self, theta: Floats, response: RegulatorResponse, memory: Memory, streams: Streams
-    ) -> Estimate:
-        """Draw a batch and estimate both parts from it."""
-        assert self.rollout is not None  # whoever hands batches over does not ask
-        drawn = draw(self, self.rollout, theta, response, streams)
-        return self._from(drawn, theta, response, memory)
 
     def acts_at_random(self, memory: Memory) -> bool:
         """The leader does not act."""
@@ -284,26 +268,16 @@ class TransitionScore:
         self,
         theta: Floats,
         response: RegulatorResponse,
-        batch: Observations,
+        batch: ThermalBatch,
         memory: Memory,
         streams: Streams,
     ) -> Estimate:
-        """Estimate both parts from a batch that was handed over.
-
-        Whether the mean of a transition was clipped cannot be seen, and is taken not to happen.
-        """
-        unknown = np.full(batch.next_state.shape, np.nan)
-        seen = ThermalBatch(batch.state, batch.follower_action, batch.next_state, unknown)
-        drawn = weigh(self, theta, response, seen, batch.leader_reward, streams)
-        return self._from(drawn, theta, response, memory)
-
-    def _from(
-        self, drawn: Drawn, theta: Floats, response: RegulatorResponse, memory: Memory
-    ) -> Estimate:
+        """Estimate both parts from a batch under θ; updates `memory` in place."""
+        drawn = weigh(self, theta, response, batch, streams)
         if self.temperature is None:
             return finish(self, theta, drawn, np.zeros_like(theta))
         assert drawn.values.action_value is not None  # the critic is chosen by the cell
-        horizon, discount = self.problem.max_episode_steps, self.problem.discount
+        horizon, discount = self.design.max_episode_steps, self.design.discount
         injection = drawn.weight * (drawn.values.action_value - drawn.values.value)
         if self.expectation is not None:
             expected = expected_sensitivity(self.expectation, theta, response, drawn.batch)

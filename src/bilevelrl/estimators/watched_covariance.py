@@ -25,7 +25,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class WatchedCovariance:
-    """Implements `watching.Learner`.
+    """Implements `sampled.Learner`.
 
     Attributes:
         influence: what θ does to the rewards.

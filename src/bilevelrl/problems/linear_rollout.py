@@ -79,16 +79,19 @@ class LinearRollout:
         )  # fmt: skip
 
 
-def linear_score(rollout: LinearRollout, theta: Floats, state: Floats, action: Floats) -> Floats:
+def linear_score(
+    problem: BilevelLQR, noise: Floats, theta: Floats, state: Floats, action: Floats
+) -> Floats:
     """∇_K log f(a | x) = (a - K x) xᵀ / W², flattened, shape (R, N, D).
 
     Args:
-        rollout: knows the problem and W.
+        problem: the bi-level problem.
+        noise: W of each run, shape (R,).
         theta: K, flattened, shape (R, D).
         state: x, shape (R, N, n).
         action: a, shape (R, N, l).
     """
-    gain, noise = rollout.problem.gain(theta)[:, None], rollout.leader_noise
+    gain = problem.gain(theta)[:, None]
     surprise = (action - matrix_vector(gain, state)) / np.square(noise)[:, None, None]
     score: Floats = surprise[:, :, :, None] * state[:, :, None, :]
     return score.reshape(*state.shape[:2], -1)

@@ -10,7 +10,7 @@ At the last two everything about the follower has to be learned from `Observatio
 """
 
 from dataclasses import dataclass, fields
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,22 +44,32 @@ class Observations:
     leader_reward: Floats
     follower_reward: Floats | None = None
 
-    def take(self, index: Index) -> "Observations":
+    def paid(self) -> Floats:
+        """r_F, shape (R, N).
+
+        Raises:
+            ValueError: if the leader does not see it.
+        """
+        if self.follower_reward is None:
+            raise ValueError("the follower's reward is needed: information = 'rewards'")
+        return self.follower_reward
+
+    def take(self, index: Index) -> Self:
         """Those at `index`, shape (R, n)."""
         run = np.arange(len(index))[:, None]
-        return Observations(**{name: array[run, index] for name, array in self._arrays().items()})
+        return type(self)(**{name: array[run, index] for name, array in self._arrays().items()})
 
-    def first(self, number: int) -> "Observations":
+    def first(self, number: int) -> Self:
         """The first `number`, without copying."""
-        return Observations(**{name: array[:, :number] for name, array in self._arrays().items()})
+        return type(self)(**{name: array[:, :number] for name, array in self._arrays().items()})
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
         known = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: array for name, array in known.items() if array is not None}
 
-    def storage(self, capacity: int) -> "Observations":
+    def storage(self, capacity: int) -> Self:
         """Room for `capacity` transitions per run, like these."""
-        return Observations(
+        return type(self)(
             **{
                 name: np.zeros((len(array), capacity, *array.shape[2:]), array.dtype)
                 for name, array in self._arrays().items()

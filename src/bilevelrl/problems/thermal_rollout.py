@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bilevelrl.compilation import parallel_kernel
+from bilevelrl.problems.observations import Observations
 from bilevelrl.problems.thermal_control import ThermalControl
 from bilevelrl.seeding import Streams
 
@@ -29,24 +30,21 @@ class LinearPolicy(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class ThermalBatch:
-    """Whole episodes, one after the other.
+class ThermalBatch(Observations):
+    """Whole episodes, one after the other; the leader has no actions besides its design.
 
     Attributes:
-        state: s, shape (R, N, n).
-        action: a, shape (R, N, m).
-        next_state: s', shape (R, N, n); also of the last step of an episode.
-        surprise: s' - E[s' | s, a], 0 where the mean was clipped, shape (R, N, n).
+        surprise: s' - E[s' | s, a], 0 where the mean was clipped, shape (R, N, n); None for a
+            leader that does not know its building, which takes no mean to be clipped.
     """
 
-    state: Floats
-    action: Floats
-    next_state: Floats
-    surprise: Floats
+    surprise: Floats | None = None
 
     @property
-    def clipped(self) -> NDArray[np.bool_]:
-        """Whether a component of the mean was, shape (R, N)."""
+    def clipped(self) -> NDArray[np.bool_] | None:
+        """Whether a component of the mean was, shape (R, N); None if that cannot be seen."""
+        if self.surprise is None:
+            return None
         clipped: NDArray[np.bool_] = (self.surprise == 0.0).any(axis=2)
         return clipped
 
@@ -123,4 +121,8 @@ class ThermalRollout:
             np.linalg.cholesky(policy.covariance), problem.initial_deviation, noise,
             problem.state_limit, normals, horizon, *arrays,
         )  # fmt: skip
-        return ThermalBatch(*arrays)
+        state, action, after, surprise = arrays
+        reward = problem.operating_reward(state, action)
+        reward -= problem.configuration_cost(theta)[:, None]
+        none = np.empty((*reward.shape, 0))
+        return ThermalBatch(state, none, action, after, reward, surprise=surprise)

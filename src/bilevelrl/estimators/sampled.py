@@ -1,8 +1,8 @@
-"""Estimators of a leader that only watches: from θ and `Observations`, and nothing else.
+"""Where samples come from: a `World` in which leader and follower meet, a `Learner` behind it.
 
-An `Estimator` is handed what the follower really plays, because somebody has to simulate it. Here
-that ends at the `World`: whatever comes behind it, the belief about the follower and the estimator
-proper, gets observations alone and holds no model of the problem.
+The simulator ends at the world. A learner is handed observations, and beside them the follower's
+answer: the true one (information "full"), or what a `Belief` makes of the same observations. With a
+belief nothing behind the world needs a model of the problem.
 """
 
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ from bilevelrl.problems.rollout import TabularObservations
 from bilevelrl.seeding import Streams
 
 Floats = NDArray[np.float64]
-Seen = TypeVar("Seen", Observations, TabularObservations)
-Seen_co = TypeVar("Seen_co", Observations, TabularObservations, covariant=True)
-Seen_contra = TypeVar("Seen_contra", Observations, TabularObservations, contravariant=True)
+Seen = TypeVar("Seen", bound=Observations | TabularObservations)
+Seen_co = TypeVar("Seen_co", bound=Observations | TabularObservations, covariant=True)
+Seen_contra = TypeVar("Seen_contra", bound=Observations | TabularObservations, contravariant=True)
 
 
 class World(Protocol[Response_contra, Seen_co]):
@@ -63,26 +63,28 @@ class Learner(Protocol[Seen_contra]):
 
 
 @dataclass(frozen=True, eq=False)
-class Watching(Generic[Seen]):
-    """Implements `Estimator` for a leader that only watches.
+class Sampled(Generic[Seen]):
+    """Implements `Estimator`.
 
     Attributes:
         world: produces observations.
-        belief: learns the follower from them.
-        estimator: uses both.
+        learner: estimates from them.
+        belief: what the learner takes for the follower's answer; None hands it the true one.
     """
 
     world: World[Any, Seen]
-    belief: Belief[Seen]
-    estimator: Learner[Seen]
+    learner: Learner[Seen]
+    belief: Belief[Seen] | None = None
 
     def start(self, streams: Streams) -> Memory:
-        """Of belief and estimator."""
-        return {**self.belief.start(streams), **self.estimator.start(streams)}
+        """Of belief and learner."""
+        believed = {} if self.belief is None else self.belief.start(streams)
+        return {**believed, **self.learner.start(streams)}
 
     def estimate(self, theta: Floats, response: Any, memory: Memory, streams: Streams) -> Estimate:
-        """Watch a batch, and estimate from what was seen of it."""
-        at_random = self.estimator.acts_at_random(memory)
+        """Observe a batch under θ and what the follower plays, and learn from it."""
+        at_random = self.learner.acts_at_random(memory)
         seen = self.world.observe(theta, response, streams, at_random=at_random)
-        believed = self.belief.learn(theta, seen, memory)
-        return self.estimator.learn(theta, believed, seen, memory, streams)
+        if self.belief is not None:
+            response = self.belief.learn(theta, seen, memory)
+        return self.learner.learn(theta, response, seen, memory, streams)
