@@ -1,9 +1,9 @@
 """DVC stage `evaluate`: statistics over seeds, and every comparison that a figure or table shows.
 
 Reads:  data/grid.json, and of the cells it lists only: data/leaders, data/environments,
-        data/gradients; reference; params.yaml (evaluate, problems, followers).
+        data/gradients, data/followers; reference; params.yaml (evaluate, problems, followers).
 Writes: results/{summary,curves,against_published,curve_agreement,published_updates,exact_ascent,
-        improvement,gradients,directions}.csv, results/plots/, results/metrics.json,
+        improvement,gradients,directions,followers}.csv, results/plots/, results/metrics.json,
         data/evaluate/{learning_curves,trajectories,penalty_maps}.parquet.
 """
 
@@ -40,7 +40,9 @@ def main(params: Params, root: Path = Path()) -> None:
     baselines = inputs.read_baselines(data / "environments", grid)
     published = reference.read_references(root / "reference", inputs.problems_of(grid))
     scores, curves, maps, places, points = [], [], [], [], []
+    failures: dict[str, str] = {}
     for cell in inputs.read_cells(grid, data / "leaders"):
+        failures |= cell.failures
         scores.append(run_scores(cell.curves, baselines, params.evaluate, cell.coordinates))
         curves.append(learning_curves(cell.curves, params.evaluate))
         places.append(main_trajectories(cell))
@@ -52,7 +54,7 @@ def main(params: Params, root: Path = Path()) -> None:
         concatenate(scores), reference.published_means(published), params.evaluate
     )
     write_csv(results / "summary.csv", table)
-    write_json(results / "metrics.json", summary.headline_metrics(table, baselines))
+    write_json(results / "metrics.json", summary.headline_metrics(table, baselines, failures))
     tracked = tracked_curves(concatenate(curves), baselines)
     write_csv(results / "curves.csv", tracked)
     for problem, rows in tracked[tracked["budget"] > 0].groupby("problem"):
@@ -69,6 +71,7 @@ def main(params: Params, root: Path = Path()) -> None:
         for problem in inputs.problems_of(grid)
     )
     write_csv(results / "exact_ascent.csv", start_table(starts, baselines, params.evaluate))
+    write_csv(results / "followers.csv", inputs.read_learning(data / "followers", grid))
     write_csv(results / "improvement.csv", improvement_table(concatenate(scores), params.evaluate))
     write_csv(results / "gradients.csv", inputs.read_gradients(data / "gradients", grid))
     write_csv(results / "directions.csv", inputs.read_directions(data / "gradients", grid))

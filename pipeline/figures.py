@@ -2,11 +2,11 @@
 
 Reads:  data/evaluate, results/{summary,gradients,against_published}.csv, reference; of games with
         results also data/environments/<problem>/{landscape,simulations,returns,designs,
-        random_search}.csv and results/directions.csv; params.yaml (environments, evaluate,
+        random_search}.csv, results/{directions,followers}.csv; params.yaml (environments, evaluate,
         leaders, problems).
 Writes: figures/png/<name>.png and figures/pdf/<name>.pdf of every name that
-        `figures.gallery.NAMES` lists for a problem with results, and the same with a suffix for
-        further temperatures and budgets; results/tables/*.md and *.tex.
+        `figures.gallery.NAMES` lists for a problem with results, the same with a suffix for further
+        temperatures and budgets, and of `figures.decentralised`; results/tables/*.md and *.tex.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -21,7 +21,7 @@ from bilevelrl.evaluation.conditions import spread_study, with_conditions
 from bilevelrl.evaluation.learning_curves import LEARNING_CURVE_COLUMNS
 from bilevelrl.evaluation.reference import published_means, read_references
 from bilevelrl.evaluation.trajectories import TRAJECTORY_COLUMNS
-from bilevelrl.figures import game_tables, style, tables
+from bilevelrl.figures import decentralised, game_tables, style, tables
 from bilevelrl.figures.four_rooms_gallery import FourRoomsTables, four_rooms_gallery
 from bilevelrl.figures.gallery import Results, at
 from bilevelrl.figures.game_gallery import GameTables, LQRTables, lqr_gallery, toy_gallery
@@ -48,7 +48,7 @@ def main(params: Params, root: Path = Path()) -> None:
         own = Results(
             problem,
             _reported(at(summary, problem=problem), params),
-            _reported(at(curves, problem=problem), params),
+            _reported(at(curves, problem=problem, study="main"), params),
             at(gradients, problem=problem),
             published,
             params.environments.of(problem).temperatures,
@@ -56,6 +56,16 @@ def main(params: Params, root: Path = Path()) -> None:
         for name, figure in _GALLERIES[problem](params, root, own):
             style.save(figure, root / "figures", name)
         _write_tables(results / "tables", own, at(comparison, problem=problem))
+    drawn = with_conditions(curves.drop(columns=["study", "temperature", "budget"]))
+    for name, figure in {
+        "information_levels": decentralised.information_levels(_reported(summary, params)),
+        "follower_accuracy": decentralised.follower_accuracy(_reported(summary, params)),
+        "total_samples": decentralised.total_samples(_reported(drawn, params)),
+        "follower_learning": decentralised.follower_learning(
+            pd.read_csv(results / "followers.csv")
+        ),
+    }.items():
+        style.save(figure, root / "figures", name)
 
 
 def _reported(table: pd.DataFrame, params: Params) -> pd.DataFrame:

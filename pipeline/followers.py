@@ -1,8 +1,9 @@
-"""DVC stage `followers`: best responses at the initial θ, and how fast each solver gets there.
+"""DVC stage `followers`: best responses at the initial θ, how fast solvers and learners get there.
 
-Reads:  params.yaml (problems and leaders of <problem>, followers),
+Reads:  params.yaml (problems, leaders and learning of <problem>, followers),
         data/environments/<problem>.
-Writes: data/followers/<problem>/{best_responses.npz, convergence.csv, accuracy.json}.
+Writes: data/followers/<problem>/{best_responses.npz, convergence.csv, accuracy.json,
+        learning.csv, learned_policies.npz}.
 """
 
 import argparse
@@ -13,13 +14,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bilevelrl import learning_followers
+from bilevelrl.cells.discrete_toy import make_game
 from bilevelrl.cells.four_rooms import make_four_rooms
 from bilevelrl.config import Params, read_params
 from bilevelrl.convergence import best_response, convergence
+from bilevelrl.learning_followers import Learned
 from bilevelrl.lqr_landscape import LqrLandscape
-from bilevelrl.records import concatenate, read_json, write_csv, write_json
+from bilevelrl.records import LEARNING_COLUMNS, concatenate, read_json, write_csv, write_json
 from bilevelrl.thermal_landscape import ThermalLandscape
 from bilevelrl.toy_landscape import ToyLandscape
+from bilevelrl.tracking import Tracker, sync_followers
 from pipeline.stage import run_stage
 
 #: A best response as arrays, its accuracy, iterations and value at the start, and the convergence.
@@ -105,6 +110,37 @@ SOLVERS: dict[str, Callable[[Params, str, str, float], Solved]] = {
 }
 
 
+def learn_four_rooms(params: Params, problem_name: str, temperature: float) -> Learned:
+    """Soft Q-learning in the process that the best response plans in, hence the variant."""
+    problem = make_four_rooms(params.problems.of(problem_name), "corrected")
+    own = params.learning.of(problem_name)
+    return learning_followers.four_rooms(
+        problem, temperature, params.followers, own.seeds, own.steps
+    )
+
+
+def learn_toy(params: Params, problem_name: str, temperature: float) -> Learned:
+    """Soft Q-learning, which averages in the correct order."""
+    game, own = make_game(params.problems.of(problem_name)), params.learning.of(problem_name)
+    return learning_followers.toy(game, temperature, params.followers, own.seeds, own.steps)
+
+
+def learn_thermal(params: Params, problem_name: str, temperature: float) -> Learned:
+    """SAC of Stable-Baselines3 against θ = 0."""
+    constants = params.problems.of(problem_name)
+    problem = ThermalLandscape(constants, params.followers, temperature).problem
+    own = params.learning.of(problem_name)
+    return learning_followers.thermal(problem, temperature, params.followers, own, params.runtime)
+
+
+LEARNERS: dict[str, Callable[[Params, str, float], Learned]] = {
+    "four_rooms": learn_four_rooms,
+    "discrete_toy_r1": learn_toy,
+    "discrete_toy_r2": learn_toy,
+    "thermal_control": learn_thermal,
+}
+
+
 def main(problem_name: str, data: Path = Path("data")) -> None:
     """Solve for every variant and temperature that the environments stage lists."""
     params = read_params()
@@ -123,6 +159,20 @@ def main(problem_name: str, data: Path = Path("data")) -> None:
     np.savez_compressed(folder / "best_responses.npz", **arrays)
     write_csv(folder / "convergence.csv", concatenate(curves))
     write_json(folder / "accuracy.json", accuracy)
+    policies: dict[str, Any] = {}
+    learned = []
+    asked = params.learning.of(problem_name) is not None
+    temperatures = {entry["temperature"]: None for entry in entries} if asked else {}
+    for temperature in temperatures:
+        result = LEARNERS[problem_name](params, problem_name, temperature)
+        policies |= {f"{temperature}_{name}": array for name, array in result.policy.items()}
+        where = {"problem": problem_name, "variant": "corrected", "temperature": temperature}
+        learned.append(result.curves.assign(**where))
+    np.savez_compressed(folder / "learned_policies.npz", **policies)
+    empty = pd.DataFrame(columns=list(LEARNING_COLUMNS))
+    learning = concatenate(learned)[list(LEARNING_COLUMNS)] if learned else empty
+    write_csv(folder / "learning.csv", learning)
+    sync_followers(Tracker.here(Path.cwd(), "followers"), problem_name, learning)
 
 
 if __name__ == "__main__":

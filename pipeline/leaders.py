@@ -7,6 +7,7 @@ Writes: data/leaders/<problem>/<estimator>/ (see `records.Cell`), and shows the 
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 from bilevelrl.config import Params, read_params
@@ -40,6 +41,8 @@ def main(problem: str, estimator: str, data: Path = Path("data")) -> None:
     cell.write(data / "leaders" / problem / estimator)
     for line in unstable_runs(cell):
         print(line)
+    for run, why in cell.failures.items():
+        print(f"WARNING: {run} has no result: {why}", file=sys.stderr)
     sync_cell(Tracker.here(Path.cwd(), "leaders"), cell, attach_penalty_map)
 
 

@@ -1,9 +1,10 @@
-"""Make MLflow show exactly the runs that lie under data/leaders; safe to repeat.
+"""Make MLflow show exactly the runs under data/leaders and data/followers; safe to repeat.
 
 Stages that DVC skips, takes from its cache or pulls log nothing, and a failed or deleted store is
 empty: this fills the gap. No stage depends on it.
 
-Reads:  <data>/<problem>/<estimator>/, as the leaders stage writes them.
+Reads:  <data>/<problem>/<estimator>/, as the leaders stage writes them, and learning.csv of the
+        followers stage beside it.
 Writes: the MLflow store (MLFLOW_TRACKING_URI, else mlflow.db).
 """
 
@@ -12,8 +13,8 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from bilevelrl.records import Cell, CorruptRecord
-from bilevelrl.tracking import Tracker, sync_cell
+from bilevelrl.records import LEARNING_COLUMNS, Cell, CorruptRecord, read_csv
+from bilevelrl.tracking import Tracker, sync_cell, sync_followers
 from pipeline.attachments import attach_penalty_map
 
 
@@ -37,13 +38,18 @@ def main(data: Path, root: Path, address: str = "") -> int:
             corrupt += 1
         else:
             _report(folder.parent.name, folder.name, asdict(counts))
+    followers = Tracker.here(root, "followers")
+    for path in sorted(data.parent.glob("followers/*/learning.csv")):
+        problem = path.parent.name
+        counts = sync_followers(followers, problem, read_csv(path, LEARNING_COLUMNS))
+        _report(problem, "followers", asdict(counts))
     cells = {(folder.parent.name, folder.name) for folder in folders}
     for problem, estimator in sorted(tracker.current_cells() - cells):
         _report(problem, estimator, {"retired": tracker.retire(problem, estimator, keep=())})
     if address:
         for problem in sorted({folder.parent.name for folder in folders}):
             print(f"{problem}: {address}/{tracker.page(problem)}")
-    return int(tracker.failed or corrupt > 0)
+    return int(tracker.failed or followers.failed or corrupt > 0)
 
 
 def _report(problem: str, estimator: str, counts: dict[str, int]) -> None:

@@ -85,7 +85,7 @@ def follower_of(problem: ThermalControl, num_runs: int) -> ThermalRegulator:
 def one_run(of: Several, run: int) -> Several:
     """What an answer or a batch says of one of many runs."""
     every = {f.name: getattr(of, f.name) for f in fields(of)}
-    known = {name: array[run : run + 1] for name, array in every.items() if array is not None}
+    known = {name: array[run : run + 1] for name, array in every.items() if np.ndim(array)}
     return replace(of, **known)
 
 

@@ -2,12 +2,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bilevelrl.config import FollowerParams, FourRoomsParams
+from bilevelrl.config import FourRoomsParams
 from bilevelrl.penalty_maps import MAP_COLUMNS, greedy_path, penalty_maps
 from bilevelrl.problems.four_rooms import FourRooms
 from bilevelrl.records import CURVE_COLUMNS, Cell, RunIdentity
+from tests.follower_params import FOLLOWERS
 
-MAIN = "env_steps_per_update=100;temperature=0.003"
+MAIN = "env_steps_per_update=100;follower=exact;information=full;temperature=0.003"
 CONSTANTS = FourRoomsParams(
     discount=0.99,
     fail_probability=0.33,
@@ -15,7 +16,6 @@ CONSTANTS = FourRoomsParams(
     incentive_cost=5.0,
     max_episode_steps=200,
 )
-FOLLOWERS = FollowerParams(tolerance=1e-10, max_iterations=200, sweeps=5)
 
 
 def cell_of(

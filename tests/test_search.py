@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from bilevelrl.cells.four_rooms import make_four_rooms
-from bilevelrl.config import FollowerParams, FourRoomsParams, Runtime, SearchParams
+from bilevelrl.config import FourRoomsParams, Runtime, SearchParams
 from bilevelrl.problems.four_rooms import MAP, FourRooms
 from bilevelrl.search import (
     Ascent,
@@ -15,6 +15,7 @@ from bilevelrl.search import (
     random_starts,
     structured_starts,
 )
+from tests.follower_params import FOLLOWERS
 
 Floats = NDArray[np.float64]
 CONSTANTS = FourRoomsParams(
@@ -24,7 +25,6 @@ CONSTANTS = FourRoomsParams(
     incentive_cost=5.0,
     max_episode_steps=200,
 )
-FOLLOWERS = FollowerParams(tolerance=1e-10, max_iterations=200, sweeps=5)
 TINY = SearchParams(
     temperatures=(0.003,),
     seed=1,

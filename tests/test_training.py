@@ -17,7 +17,6 @@ from bilevelrl.cells.protocol import Context, per_run
 from bilevelrl.chunks import Chunk, Run, train_chunk
 from bilevelrl.config import (
     FAMILIES,
-    FollowerParams,
     FourRoomsLeaders,
     FourRoomsParams,
     FourRoomsSetting,
@@ -25,6 +24,7 @@ from bilevelrl.config import (
 from bilevelrl.records import CURVE_COLUMNS
 from bilevelrl.seeding import Streams, stream
 from bilevelrl.training import Step, Trained, ascend, recorded_updates, train
+from tests.follower_params import FOLLOWERS
 
 Floats = NDArray[np.float64]
 CONSTANTS = FourRoomsParams(
@@ -34,7 +34,6 @@ CONSTANTS = FourRoomsParams(
     incentive_cost=5.0,
     max_episode_steps=200,
 )
-FOLLOWERS = FollowerParams(tolerance=1e-10, max_iterations=200, sweeps=5)
 LEADERS = FourRoomsLeaders(
     first_seed=0,
     num_seeds=1,

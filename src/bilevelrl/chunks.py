@@ -6,8 +6,8 @@ no other module does.
 """
 
 import importlib
-from dataclasses import dataclass
-from typing import cast
+from dataclasses import dataclass, replace
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +15,17 @@ from numpy.typing import NDArray
 from bilevelrl.cells.protocol import Context, Family
 from bilevelrl.cells.registry import MODULES
 from bilevelrl.config import Setting
+from bilevelrl.followers.protocol import FollowerDiverged
 from bilevelrl.provenance import code_digest
 from bilevelrl.seeding import Streams
-from bilevelrl.training import train
+from bilevelrl.training import recorded_updates, train
+
+Arrays = dict[str, NDArray[Any]]
 
 #: Prefix of the coordinates in a run's arrays.
 COORDINATE = "coordinate "
+#: Why a run has no result, among its arrays; what it would have measured is left out.
+FAILURE = "failure"
 
 
 @dataclass(frozen=True)
@@ -53,8 +58,36 @@ def family_digest(problem: str) -> str:
     return code_digest("chunks", MODULES[problem], values=("config", "cells.registry"))
 
 
-def train_chunk(chunk: Chunk) -> list[dict[str, NDArray[np.float64]]]:
-    """Train the runs of a chunk together; one dictionary of arrays per run."""
+def train_chunk(chunk: Chunk) -> list[Arrays]:
+    """Train the runs of a chunk together; one dictionary of arrays per run.
+
+    Where a follower diverges, its run gets a `FAILURE`, and the others are trained alone, which
+    changes none of their bits.
+    """
+    try:
+        return _train_together(chunk)
+    except FollowerDiverged as error:
+        if len(chunk.runs) == 1:
+            return [_failed(chunk, str(error))]
+        alone = (replace(chunk, runs=(run,)) for run in chunk.runs)
+        return [train_chunk(one)[0] for one in alone]
+
+
+def _failed(chunk: Chunk, message: str) -> Arrays:
+    (run,) = chunk.runs
+    built = family(chunk.problem).build(chunk.estimator, [run.setting], chunk.context)
+    theta, _ = built.game.start(Streams([run.seed]))
+    closing = np.array(recorded_updates(run.setting.num_updates, chunk.max_rows), dtype=np.float64)
+    steps = ("env_steps", "oracle_steps", "follower_steps")
+    return {
+        "theta": np.full(theta.shape[1], np.nan),
+        "update": closing,
+        **{name: np.zeros(len(closing)) for name in steps},
+        FAILURE: np.array(message),
+    }
+
+
+def _train_together(chunk: Chunk) -> list[Arrays]:
     settings = [run.setting for run in chunk.runs]
     built = family(chunk.problem).build(chunk.estimator, settings, chunk.context)
     trained = train(

@@ -12,7 +12,7 @@ from bilevelrl.followers.protocol import BestResponse, policy_kl
 from bilevelrl.followers.soft_q_iteration import SoftQFollower, SoftQIteration
 from bilevelrl.policies.categorical import CategoricalPolicy
 from bilevelrl.problems.game_rollout import GameRollout
-from bilevelrl.problems.markov_game import MarkovGame, leader_return
+from bilevelrl.problems.markov_game import MarkovGame, follower_soft_return, leader_return
 from bilevelrl.problems.observations import Information, Observations
 from bilevelrl.seeding import Streams
 from bilevelrl.training import GroundTruth
@@ -97,10 +97,16 @@ class FiniteGame:
             cold = self.exact.start(len(theta), None)
             optimal = self.exact.respond(self.policy.probabilities(theta), cold)
         pairs = (len(theta), -1, self.game.num_follower_actions)
+        leader = self.policy.probabilities(theta)
+        soft = [
+            follower_soft_return(self.game, leader, answer.policy, self.exact.temperature)
+            for answer in (optimal, response)
+        ]
         return GroundTruth(
             self.hypergradient(theta, optimal).total,
             self.leader_return(theta, optimal),
             policy_kl(response.policy.reshape(pairs), optimal.policy.reshape(pairs)),
+            soft[0] - soft[1],
         )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bilevelrl.cells.protocol import Context
-from bilevelrl.chunks import COORDINATE, Chunk, Run, family, family_digest, train_chunk
+from bilevelrl.chunks import COORDINATE, FAILURE, Chunk, Run, family, family_digest, train_chunk
 from bilevelrl.config import Params, Setting
 from bilevelrl.execution import Arrays, ResultCache, content_key, run_tasks
 from bilevelrl.records import (
@@ -108,14 +108,18 @@ def train_cell(params: Params, problem: str, estimator: str, cache: ResultCache)
     runs = list_runs(params, problem, estimator, params.settings(problem, estimator))
     results = train_runs(params, problem, estimator, runs, cache)
     shared = params.shared(problem)
-    identities = [_identity(problem, estimator, run, shared) for run in runs]
+    identities = [
+        _identity(problem, estimator, run, shared, results[run.key].get(FAILURE)) for run in runs
+    ]
     curves = concatenate(_curve(identity, results[identity.run_key]) for identity in identities)
     theta = np.stack([results[run.key]["theta"] for run in runs])
     places = [_places(identity, results[identity.run_key]) for identity in identities]
     return Cell(tuple(identities), theta, curves, concatenate(places))
 
 
-def _identity(problem: str, estimator: str, run: Run, shared: dict[str, Any]) -> RunIdentity:
+def _identity(
+    problem: str, estimator: str, run: Run, shared: dict[str, Any], failure: Any
+) -> RunIdentity:
     hyperparameters: dict[str, Any] = run.setting.model_dump(
         exclude={"first_seed", "num_seeds", "variant"}, exclude_none=True
     )
@@ -127,6 +131,7 @@ def _identity(problem: str, estimator: str, run: Run, shared: dict[str, Any]) ->
         run.seed,
         run.key,
         hyperparameters,
+        "" if failure is None else str(failure),
     )
 
 
@@ -147,7 +152,12 @@ def _places(identity: RunIdentity, arrays: Arrays) -> pd.DataFrame:
 def _curve(identity: RunIdentity, arrays: Arrays) -> pd.DataFrame:
     names = {"problem", "estimator", "variant", "setting", "seed"}
     fixed = {name: getattr(identity, name) for name in names}
-    measured = {name: arrays[name] for name in CURVE_COLUMNS if name not in names}
+    failed = FAILURE in arrays
+    measured = {
+        name: arrays.get(name, np.nan) if failed else arrays[name]
+        for name in CURVE_COLUMNS
+        if name not in names
+    }
     return pd.DataFrame(measured).assign(**fixed)[list(CURVE_COLUMNS)].astype(CURVE_COLUMNS)
 
 

@@ -85,6 +85,7 @@ class LinearGame:
             self.hypergradient(theta, response).total,
             self.leader_return(theta, response),
             np.zeros(len(theta)),
+            np.zeros(len(theta)),
         )
 
     def coordinates(self, theta: Floats) -> dict[str, Floats]:

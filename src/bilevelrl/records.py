@@ -23,6 +23,7 @@ CURVE_COLUMNS: dict[str, str] = {
     "update": "int64",  # 0-based; values are those before this update's step
     "env_steps": "int64",  # transitions consumed before this update
     "oracle_steps": "int64",
+    "follower_steps": "int64",  # transitions that the follower learned the played answer from
     "leader_return": "float64",  # exact J(θ) under what the follower plays
     "leader_return_mean": "float64",  # mean of the same over all updates of the window
     "leader_return_sampled": "float64",  # what the leader's own batch showed
@@ -33,6 +34,7 @@ CURVE_COLUMNS: dict[str, str] = {
     "cosine": "float64",  # estimate against the exact hypergradient
     "follower_accuracy": "float64",  # certified bound on the soft value error
     "follower_kl": "float64",  # mean over states of KL(played || best response)
+    "follower_value_gap": "float64",  # what its soft return lacks from where episodes start
 }
 #: One row per (setting, seed, recorded update, coordinate): where the run was; see
 #: `training.Game.coordinates`. No rows where the problem has no coordinates.
@@ -80,6 +82,15 @@ DIRECTION_COLUMNS = (
 )  # fmt: skip
 #: One row per start of the search for the best known J; `kind` groups starts.
 START_COLUMNS = ("problem", "variant", "temperature", "kind", "start", "leader_return")
+#: Learning curves of followers against leaders that do not move: one row per (temperature, seed,
+#: checkpoint).
+LEARNING_COLUMNS = (
+    "problem", "follower", "variant", "temperature", "seed",
+    "steps",  # transitions so far
+    "value_gap",  # soft return of the best response, from where episodes start, less the follower's
+    "relative_gap",  # the same as a share of the former's size
+    "kl",  # KL(learned || best response), averaged over the states that the best response visits
+)  # fmt: skip
 SUMMARY_COLUMNS = (
     "problem", "estimator", "variant", "setting", "metric", "value", "low", "high", "seeds",
 )  # fmt: skip
@@ -99,6 +110,7 @@ class RunIdentity:
         seed: of the run.
         run_key: digest of everything that determines the result.
         hyperparameters: all resolved parameters of the run, conditions included.
+        failure: why the run has no result, its curve being NaN; empty if it has one.
     """
 
     problem: str
@@ -108,6 +120,7 @@ class RunIdentity:
     seed: int
     run_key: str
     hyperparameters: dict[str, Any] = field(default_factory=dict)
+    failure: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,6 +140,15 @@ class Cell:
     coordinates: pd.DataFrame = field(
         default_factory=lambda: pd.DataFrame(columns=list(COORDINATE_COLUMNS))
     )
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """Runs without a result, by name, and why."""
+        return {
+            f"{run.problem} {run.estimator} {run.variant} {run.setting} seed {run.seed}": why
+            for run in self.runs
+            if (why := run.failure)
+        }
 
     def write(self, folder: Path) -> None:
         """Write runs.json, theta.npy, curves.parquet and coordinates.parquet; byte-stable."""

@@ -6,11 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bilevelrl.estimators.exact import Hypergradient, exact_hypergradient, leader_return
-from bilevelrl.followers.protocol import BestResponse, Follower, policy_kl
+from bilevelrl.followers.protocol import BestResponse, Follower, policy_kl, soft_bonus
 from bilevelrl.followers.soft_policy_iteration import SoftPolicyIteration
 from bilevelrl.problems.observations import Information
 from bilevelrl.problems.protocol import TabularProblem
 from bilevelrl.problems.rollout import Rollout, TabularObservations
+from bilevelrl.problems.tabular import evaluate_policy
 from bilevelrl.seeding import Streams
 from bilevelrl.training import GroundTruth
 
@@ -73,9 +74,17 @@ class TabularGame:
             cold = np.zeros_like(response.value)
             optimal = self.exact.respond(self.problem.follower_reward(theta), cold)
         truth = self.hypergradient(theta, optimal)
+        reached = self._soft_return(theta, optimal) - self._soft_return(theta, response)
         return GroundTruth(
-            truth.total, truth.leader_return, policy_kl(response.policy, optimal.policy)
+            truth.total, truth.leader_return, policy_kl(response.policy, optimal.policy), reached
         )
+
+    def _soft_return(self, theta: Floats, response: BestResponse) -> Floats:
+        bonus = soft_bonus(response.policy, self.exact.temperature[:, None, None])
+        reward = self.problem.follower_reward(theta) + bonus
+        value = evaluate_policy(self.problem.planner, response.policy, reward)
+        initial = self.problem.planner.initial
+        return np.array([initial @ v for v in value])
 
 
 @dataclass(frozen=True, eq=False)

@@ -67,7 +67,8 @@ class ThermalGame:
     def ground_truth(self, theta: Floats, response: RegulatorResponse) -> GroundTruth:
         """Exact hypergradient; the follower is exact, so its errors are nil."""
         truth = self.hypergradient(theta, response)
-        return GroundTruth(truth.total, truth.leader_return, np.zeros(len(theta)))
+        none = np.zeros(len(theta))
+        return GroundTruth(truth.total, truth.leader_return, none, none)
 
     def coordinates(self, theta: Floats) -> dict[str, Floats]:
         """The design, what J consists of, and the spectral radius of the closed loop.

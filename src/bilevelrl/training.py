@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Generic, Protocol
+from typing import Any, Generic, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,21 +23,24 @@ class GroundTruth:
         hypergradient: exact dJ/dθ at the exact best response, shape (R, D).
         leader_return_optimal: J(θ) under the exact best response, shape (R,).
         follower_kl: mean over states of KL(played policy || best response), shape (R,).
+        follower_value_gap: what the follower's soft return, from where episodes start, lacks
+            against its optimum, shape (R,).
     """
 
     hypergradient: Floats
     leader_return_optimal: Floats
     follower_kl: Floats
+    follower_value_gap: Floats
 
 
 class Game(Protocol[Response]):
     """A problem with its follower, as the loop sees it."""
 
-    def start(self, streams: Streams) -> tuple[Floats, Floats]:
+    def start(self, streams: Streams) -> tuple[Floats, Any]:
         """First θ, shape (R, D), and the follower's memory."""
         ...
 
-    def respond(self, theta: Floats, memory: Floats, streams: Streams) -> Response:
+    def respond(self, theta: Floats, memory: Any, streams: Streams) -> Response:
         """What the follower plays against θ; updates `memory` in place."""
         ...
 
@@ -150,18 +153,20 @@ def train(
     rows: list[dict[str, Floats]] = []
     places: list[dict[str, Floats]] = []
     window = np.zeros(len(streams.seeds))
-    env_steps = oracle_steps = 0
+    env_steps = oracle_steps = follower_steps = 0
     for step in ascend(
         game, estimator, streams, rule=rule, num_updates=num_updates, actor_steps=actor_steps
     ):
         leader_return = game.leader_return(step.theta, step.response)
         window += leader_return
+        follower_steps += step.response.steps
         if step.update in closing:
             rows.append(
                 {
                     "update": np.full(len(window), float(step.update)),
                     "env_steps": np.full(len(window), float(env_steps)),
                     "oracle_steps": np.full(len(window), float(oracle_steps)),
+                    "follower_steps": np.full(len(window), float(follower_steps)),
                     "leader_return": leader_return,
                     "leader_return_mean": window / closing.step,
                     **_measure(game, step),
@@ -193,4 +198,5 @@ def _measure(game: Game[Response], step: Step[Response]) -> dict[str, Floats]:
         "cosine": (gradient * truth.hypergradient).sum(axis=1) / scale,
         "follower_accuracy": step.response.accuracy.copy(),
         "follower_kl": truth.follower_kl,
+        "follower_value_gap": truth.follower_value_gap,
     }

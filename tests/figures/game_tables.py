@@ -8,8 +8,8 @@ from bilevelrl.records import GRADIENT_COLUMNS, SUMMARY_COLUMNS, concatenate
 
 TOY, LQR = "discrete_toy_r1", "bilevel_lqr"
 MAIN = {
-    TOY: "env_steps_per_update=450;return=discounted;temperature=0.05",
-    LQR: "env_steps_per_update=400;return=undiscounted;temperature=0.1",
+    TOY: "env_steps_per_update=450;follower=exact;information=full;return=discounted;temperature=0.05",
+    LQR: "env_steps_per_update=400;follower=exact;information=full;return=undiscounted;temperature=0.1",
 }
 PAIRS = [("bc_hg", "published"), ("bc_hg", "corrected"), ("naive_on", "published")]
 UPDATES = np.arange(5)
@@ -26,15 +26,16 @@ def summary(problem: str) -> pd.DataFrame:
         "best_known": 2.0,
     }  # fmt: skip
     main, rows = MAIN[problem], []
+    truncated = main.replace("follower=exact", "follower=truncated")
     rows += [(*pair, main, metric, value) for pair in PAIRS for metric, value in values.items()]
     rows.append((*PAIRS[0], main, "published_mean", 0.25))
     for pair in (PAIRS[0], PAIRS[2]):
         if problem == TOY:
             rows += [
-                (*pair, f"{main};follower=truncated;policy_iterations={k};start={start}", m, 0.3)
+                (*pair, f"{truncated};policy_iterations={k};start={start}", m, 0.3)
                 for k in (1, 10)
                 for start in ("carry", "reset")
-                for m in ("leader_return_optimal_mean", "follower_kl_mean")
+                for m in ("leader_return_optimal_mean", "follower_kl")
             ]
         else:
             rows += [(*pair, f"{main};study=no_random_phase", m, v) for m, v in values.items()]
@@ -48,6 +49,7 @@ def summary(problem: str) -> pd.DataFrame:
 def curves(problem: str) -> pd.DataFrame:
     budget, temperature = budget_of(problem), float(MAIN[problem].rsplit("=", 1)[1])
     measured = {
+        "study": "main", "follower_steps": 0,
         "update": UPDATES, "env_steps": budget * (UPDATES + 1), "iqm": 0.4, "low": 0.3,
         "high": 0.6, "mean": 0.5, "standard_error": 0.6, "temperature": temperature,
         "budget": budget, "problem": problem, "setting": MAIN[problem],

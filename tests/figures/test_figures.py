@@ -88,7 +88,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "gradient_quality": lambda: gradient_quality(gradient_table()),
     "truncated_follower": lambda: truncated_follower(
         study_table(
-            ["leader_return_optimal_mean", "follower_kl_mean"],
+            ["leader_return_optimal_mean", "follower_kl"],
             policy_iterations=[1, 5, 50],
             start=["carry", "reset"],
         )
@@ -134,7 +134,7 @@ def test_text_is_at_least_eight_points(name: str) -> None:
         lambda: penalty_maps(map_table().iloc[:0], {}),
         lambda: gradient_quality(gradient_table().iloc[:0]),
         lambda: truncated_follower(
-            study_table(["follower_kl_mean"], policy_iterations=[1], start=["carry"]).iloc[:0]
+            study_table(["follower_kl"], policy_iterations=[1], start=["carry"]).iloc[:0]
         ),
         lambda: initial_spread(study_table(["stuck_fraction"], initial_spread=[1.0]).iloc[:0]),
     ],

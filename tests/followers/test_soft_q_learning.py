@@ -23,7 +23,7 @@ EXACT = SoftPolicyIteration(PROBLEM.planner, BETA, 1e-10, 100).respond(
 
 
 def learner(steps: int, runs: int = RUNS) -> SoftQLearning:
-    return SoftQLearning(PROBLEM.simulator, BETA[:runs], steps, PROBLEM.max_episode_steps)
+    return SoftQLearning(PROBLEM.simulator, BETA[:runs], steps, steps, PROBLEM.max_episode_steps)
 
 
 def visits() -> Floats:

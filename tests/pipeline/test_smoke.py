@@ -284,7 +284,9 @@ def test_another_step_size_reruns_its_cell_and_what_follows(clone: Clone) -> Non
     after = clone.summary()
     changed = before["value"].ne(after["value"]) & ~(before["value"].isna() & after["value"].isna())
     assert set(before.loc[changed, "estimator"]) == {"naive"}
-    assert set(before.loc[changed, "setting"]) == {"env_steps_per_update=100;temperature=0.003"}
+    assert set(before.loc[changed, "setting"]) == {
+        "env_steps_per_update=100;follower=exact;information=full;temperature=0.003"
+    }
     difference = json.loads(clone.run("dvc", "metrics", "diff", "--json").text.splitlines()[-1])
     assert "results/metrics.json" in difference
     assert {name.split(".")[1] for name in difference["results/metrics.json"]} == {"naive"}

@@ -8,21 +8,26 @@ Three regressions, the first two without an error because nothing there is rando
   sees no more in (x, a) than where they lead. Without that, the reaction to a would have to be told
   from the leader's noise W alone, which is tiny.
 
-Its value is the soft value of that policy, in closed form.
+Its value is the soft value of that policy, in closed form ("evaluated"). Or ("planned") the leader
+trusts the follower to maximise the rewards that were seen, and solves for its best response itself;
+the third regression is not needed then.
 """
 
 from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bilevelrl.followers.linear_gaussian import LinearGaussianResponse
+from bilevelrl.followers.max_entropy_lqr import MaxEntropyLQR
 from bilevelrl.problems.bilevel_lqr import BilevelLQR
 from bilevelrl.problems.lyapunov import discounted_sum
 from bilevelrl.problems.observations import Observations
 from bilevelrl.seeding import Streams
 
 Floats = NDArray[np.float64]
+Source = Literal["evaluated", "planned"]
 Memory = dict[str, NDArray[np.float64]]
 
 _LEARNED = ("state_gain", "noise_gain", "covariance", "quadratic", "cross", "noise", "offset")
@@ -55,11 +60,13 @@ class LinearBelief:
         problem: `blinded`.
         temperature: β of each run, shape (R,).
         leader_noise: W of each run, shape (R,).
+        source: of policy and value, "evaluated" or "planned".
     """
 
     problem: BilevelLQR
     temperature: Floats
     leader_noise: Floats
+    source: Source = "evaluated"
 
     def start(self, streams: Streams) -> Memory:
         """Nothing is remembered."""
@@ -78,8 +85,9 @@ class LinearBelief:
         gains = self.problem.gain(theta)
         answers = [self._one(run, gain, seen, rewards[run]) for run, gain in enumerate(gains)]
         parts = (np.stack(part) for part in zip(*answers, strict=True))
+        learned: dict[str, Any] = dict(zip(_LEARNED, parts, strict=True))
         return LinearGaussianResponse(
-            **dict(zip(_LEARNED, parts, strict=True)),
+            **learned,
             accuracy=np.full(len(theta), np.nan),
             iterations=np.zeros(len(theta), dtype=np.int64),
         )
@@ -96,6 +104,18 @@ class LinearBelief:
         of_state, of_both, of_control = (
             cost[:states, :states], cost[:states, states:], cost[states:, states:],
         )  # fmt: skip
+        # From what the leader's surprise does to the state to coordinates of its own.
+        apart = leader @ self.problem.leader_matrix.T
+        if self.source == "planned":
+            identified = replace(
+                self.problem,
+                state_matrix=own,
+                follower_matrix=actuator,
+                leader_matrix=leader,
+                state_cost=of_state,
+                control_cost=of_control,
+            )
+            return self._planned(run, gain, identified, apart)
         ahead = x @ own.T + a @ leader.T
         played = -least_squares(ahead, u).T  # K_a
         error = u + ahead @ played.T
@@ -113,12 +133,21 @@ class LinearBelief:
         shaken = np.square(self.leader_noise[run]) * np.trace(leader.T @ noise @ leader)
         spread = np.trace((of_control + gamma * actuator.T @ value @ actuator) @ covariance)
         offset = (spread - beta * entropy + gamma * shaken) / (1.0 - gamma)
-        # From what the leader's surprise does to the state to coordinates of its own.
-        apart = leader @ self.problem.leader_matrix.T
         cross = (drift.T @ noise + mixed) @ apart
         return (
             played @ drift, played @ apart, covariance, value, cross, apart.T @ noise @ apart,
             offset,
+        )  # fmt: skip
+
+    def _planned(
+        self, run: int, gain: Floats, known: BilevelLQR, apart: Floats
+    ) -> tuple[Floats, ...]:
+        one = slice(run, run + 1)
+        follower = MaxEntropyLQR(known, self.temperature[one], leader_noise=self.leader_noise[one])
+        best = follower.respond(gain.reshape(1, -1))
+        return (
+            best.state_gain[0], best.noise_gain[0] @ apart, best.covariance[0], best.quadratic[0],
+            best.cross[0] @ apart, apart.T @ best.noise[0] @ apart, best.offset[0],
         )  # fmt: skip
 
 

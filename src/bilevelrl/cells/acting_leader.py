@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from bilevelrl.ascent import Adam, geometric_decay
-from bilevelrl.cells.protocol import Training, per_run
+from bilevelrl.cells.protocol import Training, believed_temperature, per_run
 from bilevelrl.config import GameSetting
 from bilevelrl.estimators.acting_leader import ActingLeader, ScoreFunction
 from bilevelrl.estimators.exact import Exact
@@ -91,7 +91,7 @@ def score_function(
         horizon,
         problem.leader_discount,
         problem.follower_discount,
-        per_run(settings, "temperature") if estimator == "bc_hg" else None,
+        believed_temperature(settings) if estimator == "bc_hg" else None,
         replay=everything if estimator.endswith("_off") else None,
         minibatch=shared.minibatch,
         influence_now=shared.variant == "published",

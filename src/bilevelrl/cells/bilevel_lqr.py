@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from bilevelrl.beliefs.linear import LinearBelief, blinded
 from bilevelrl.cells.acting_leader import num_episodes, score_function, training
-from bilevelrl.cells.protocol import Context, Training, per_run
+from bilevelrl.cells.protocol import Context, Training, believed_temperature, per_run
 from bilevelrl.config import BilevelLQRLeaders, BilevelLQRParams, FollowerParams, GameSetting
 from bilevelrl.critics.linear_model import LinearModelCritic
 from bilevelrl.critics.linear_network import LinearNetworkCritic
@@ -68,7 +68,9 @@ def sampled(
     known, belief = problem, None
     if information != "full":
         known = blinded(problem)
-        belief = LinearBelief(known, per_run(settings, "temperature"), noise)
+        belief = LinearBelief(
+            known, believed_temperature(settings), noise, settings[0].belief or "evaluated"
+        )
     behind = learner(estimator, settings, known, game.return_discount)
     return Sampled(LinearWorld(rollout, information), behind, belief)
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from bilevelrl.beliefs.finite import FiniteBelief
 from bilevelrl.cells.acting_leader import num_episodes, score_function, training
-from bilevelrl.cells.protocol import Context, Training, per_run
+from bilevelrl.cells.protocol import Context, Training, believed_temperature, per_run
 from bilevelrl.config import DiscreteToyParams, FollowerParams, GameSetting
 from bilevelrl.critics.game_critics import Bootstrap, ExpectedBackup, GameCritic, NetworkCritic
 from bilevelrl.estimators.acting_leader import ScoreFunction
@@ -16,6 +16,7 @@ from bilevelrl.estimators.control_variate import ControlVariate
 from bilevelrl.estimators.finite_leader import FiniteLeader
 from bilevelrl.estimators.sampled import Sampled
 from bilevelrl.finite_game import FiniteGame, FiniteWorld
+from bilevelrl.followers.game_soft_q_learning import GameSoftQLearning
 from bilevelrl.followers.protocol import BestResponse
 from bilevelrl.followers.soft_q_iteration import (
     Order,
@@ -23,6 +24,7 @@ from bilevelrl.followers.soft_q_iteration import (
     SoftQIteration,
     TruncatedSoftQ,
 )
+from bilevelrl.followers.soft_q_learning import SoftQOptions
 from bilevelrl.followers.uniform_first import UniformFirst
 from bilevelrl.policies.categorical import NetworkPolicy
 from bilevelrl.problems.discrete_toy import STATE_NAMES, discrete_toy
@@ -67,11 +69,23 @@ def make_follower(
     order = order_of(settings[0].variant)
     temperature = per_run(settings, "temperature")
     exact = SoftQIteration(game, temperature, followers.tolerance, followers.max_iterations, order)
-    start = settings[0].start
-    if start is None:
+    shared = settings[0]
+    if shared.follower == "exact":
         return exact, exact
-    iterations = np.array([setting.policy_iterations for setting in settings], dtype=np.int64)
-    return TruncatedSoftQ(game, temperature, iterations, start, order), exact
+    assert shared.start is not None  # checked by config, like follower_steps
+    if shared.follower == "truncated":
+        iterations = np.array([setting.policy_iterations for setting in settings], dtype=np.int64)
+        return TruncatedSoftQ(game, temperature, iterations, shared.start, order), exact
+    assert shared.follower_steps is not None
+    learning = GameSoftQLearning(
+        game,
+        temperature,
+        shared.first_follower_steps or shared.follower_steps,
+        shared.follower_steps,
+        SoftQOptions(**followers.soft_q.discrete_toy.model_dump()),
+        shared.start,
+    )
+    return learning, exact
 
 
 def build(
@@ -100,7 +114,7 @@ def sampled(
     belief = None
     if shared.information != "full":
         forgetting, smoothing = shared.forgetting or 0.0, shared.smoothing or 0.0
-        temperature = per_run(settings, "temperature")
+        temperature = believed_temperature(settings)
         belief = FiniteBelief(game.sizes, policy, temperature, forgetting, smoothing)
     world = FiniteWorld(policy, rollout, shared.information)
     return Sampled(world, learner(estimator, settings, solved), belief)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bilevelrl.ascent import GradientAscent
 from bilevelrl.beliefs.tabular import TabularBelief
-from bilevelrl.cells.protocol import Context, Training, per_run
+from bilevelrl.cells.protocol import Context, Training, believed_temperature, per_run
 from bilevelrl.config import FollowerParams, FourRoomsLeaders, FourRoomsParams, FourRoomsSetting
 from bilevelrl.critics.sarsa import Sarsa
 from bilevelrl.estimators.boltzmann_covariance import BoltzmannCovariance
@@ -23,8 +23,9 @@ from bilevelrl.estimators.sobirl import SoBiRL
 from bilevelrl.estimators.trace import Normalisation
 from bilevelrl.estimators.watched_covariance import WatchedCovariance
 from bilevelrl.estimators.zero_order import ZeroOrder
-from bilevelrl.followers.protocol import BestResponse
+from bilevelrl.followers.protocol import BestResponse, Follower
 from bilevelrl.followers.soft_policy_iteration import SoftPolicyIteration
+from bilevelrl.followers.soft_q_learning import SoftQLearning, SoftQOptions
 from bilevelrl.followers.truncated import Truncated
 from bilevelrl.problems.four_rooms import FourRooms
 from bilevelrl.problems.rollout import Rollout
@@ -113,7 +114,13 @@ def _bc_hg(g: Group) -> Estimator[BestResponse]:
         problem, shape = g.problem, (g.problem.planner.num_states, g.problem.planner.num_actions)
         return Sampled(
             TabularWorld(problem, g.rollout(), information),
-            WatchedCovariance(problem.influence, shape, g.sarsa(), g.temperature, problem.discount),
+            WatchedCovariance(
+                problem.influence,
+                shape,
+                g.sarsa(),
+                believed_temperature(g.settings),
+                problem.discount,
+            ),
             TabularBelief(shape, g.shared.forgetting or 0.0, g.shared.smoothing or 0.0),
         )
     return BoltzmannCovariance(
@@ -188,6 +195,9 @@ def group_key(setting: FourRoomsSetting) -> tuple[object, ...]:
         setting.information,
         setting.forgetting,
         setting.smoothing,
+        setting.follower_steps,
+        setting.first_follower_steps,
+        setting.believed_temperature,
     )
 
 
@@ -200,16 +210,31 @@ def make_group(
     exact = SoftPolicyIteration(
         problem.planner, temperature, followers.tolerance, followers.max_iterations
     )
-    start = settings[0].start
-    follower = exact if start is None else Truncated(
-        problem.planner,
+    spread, other = per_run(settings, "initial_spread"), make_follower(problem, settings, followers)
+    return Group(settings, problem, TabularGame(problem, other or exact, exact, spread))
+
+
+def make_follower(
+    problem: FourRooms, settings: Sequence[FourRoomsSetting], followers: FollowerParams
+) -> Follower | None:
+    """What the follower does during training; None stands for the exact best response."""
+    shared, temperature = settings[0], per_run(settings, "temperature")
+    if shared.follower == "exact":
+        return None
+    assert shared.start is not None  # checked by config, like follower_steps
+    if shared.follower == "truncated":
+        iterations = np.array([setting.policy_iterations for setting in settings], dtype=np.int64)
+        return Truncated(problem.planner, temperature, iterations, followers.sweeps, shared.start)
+    assert shared.follower_steps is not None
+    return SoftQLearning(
+        problem.simulator,
         temperature,
-        np.array([setting.policy_iterations for setting in settings], dtype=np.int64),
-        followers.sweeps,
-        start,
-    )  # fmt: skip
-    spread = per_run(settings, "initial_spread")
-    return Group(settings, problem, TabularGame(problem, follower, exact, spread))
+        shared.first_follower_steps or shared.follower_steps,
+        shared.follower_steps,
+        problem.max_episode_steps,
+        SoftQOptions(**followers.soft_q.four_rooms.model_dump()),
+        shared.start,
+    )
 
 
 def build(

@@ -52,6 +52,11 @@ class Family(Protocol):
         ...
 
 
+def believed_temperature(settings: Sequence[Setting]) -> NDArray[np.float64]:
+    """The β that every run's leader reckons with, shape (R,)."""
+    return np.array([setting.believed_temperature or setting.temperature for setting in settings])
+
+
 def per_run(settings: Sequence[Setting], key: str) -> NDArray[np.float64]:
     """One hyper-parameter of every run, shape (R,)."""
     return np.array([getattr(setting, key) for setting in settings], dtype=np.float64)

@@ -1,14 +1,15 @@
 """Building thermal control: from settings to the estimator and critic that a name stands for."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bilevelrl.beliefs.regulator import RegulatorBelief
-from bilevelrl.cells.protocol import Context, Training, per_run
+from bilevelrl.cells.protocol import Context, Training, believed_temperature, per_run
 from bilevelrl.config import FollowerParams, ThermalControlParams, ThermalSetting
 from bilevelrl.critics.thermal import QuadraticActionCritic, QuadraticStateCritic, ThermalCritic
 from bilevelrl.estimators.control_variate import ControlVariate
@@ -131,7 +132,7 @@ def _bc_hg(group: Group) -> TransitionScore:
     return TransitionScore(
         design,
         group.action_critic(),
-        group.temperature,
+        believed_temperature(group.settings),
         form="pathwise" if improved else "score",
         noise=None if improved else group.game.problem.noise,
         max_score_norm=shared.max_score_norm,
@@ -173,7 +174,8 @@ def _sampled(
         design, information = group.game.problem.design, group.shared.information
         belief = None
         if information != "full":
-            belief = RegulatorBelief(group.temperature, design.discount, design.max_episode_steps)
+            believed = believed_temperature(group.settings)
+            belief = RegulatorBelief(believed, design.discount, design.max_episode_steps)
         return Sampled(ThermalWorld(group.rollout(), information), learner(group), belief)
 
     return make
@@ -192,9 +194,22 @@ ESTIMATORS: Mapping[str, Callable[[Group], Estimator[RegulatorResponse]]] = Mapp
 )
 
 
-def build(
-    estimator: str, settings: Sequence[ThermalSetting], context: Context
-) -> Training[RegulatorResponse]:
+def _against_sac(group: Group, followers: FollowerParams) -> tuple[Any, Estimator[Any]]:
+    """The game against agents that learn, and BC-HG from watching them; torch is imported here."""
+    from bilevelrl.followers.sac_settings import split_options
+    from bilevelrl.thermal_sac import SacThermalWorld, ThermalSacGame
+
+    shared = group.shared
+    assert shared.follower_steps is not None  # checked by config
+    options, view, episodes = split_options(followers.sac.thermal_control.model_dump())
+    first = shared.first_follower_steps or shared.follower_steps
+    game = ThermalSacGame(group.game, options, view, first, shared.follower_steps, episodes)
+    estimator = _sampled(_bc_hg)(group)
+    world = SacThermalWorld(group.game.problem, group.rollout().num_episodes)
+    return game, replace(estimator, world=world)
+
+
+def build(estimator: str, settings: Sequence[ThermalSetting], context: Context) -> Training[Any]:
     """All that the training loop needs for runs with equal `group_key`."""
     assert isinstance(context.constants, ThermalControlParams)
     game = make_game(settings, context.constants, context.followers)
@@ -204,4 +219,7 @@ def build(
         GROUPS,
         per_run(settings, "momentum"),
     )
-    return Training(game, ESTIMATORS[estimator](Group(settings, game)), rule)
+    group = Group(settings, game)
+    if group.shared.follower == "sac":
+        return Training(*_against_sac(group, context.followers), rule)
+    return Training(game, ESTIMATORS[estimator](group), rule)

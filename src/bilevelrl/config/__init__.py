@@ -9,8 +9,11 @@ from bilevelrl.config.blocks import (
     FourRoomsLeaders,
     FourRoomsParams,
     GradientParams,
+    LearningParams,
     Runtime,
+    SacParams,
     SearchParams,
+    SoftQParams,
 )
 from bilevelrl.config.families import FAMILIES
 from bilevelrl.config.games import (
@@ -52,11 +55,14 @@ __all__ = [
     "GradientParams",
     "GridItem",
     "LandscapeParams",
+    "LearningParams",
     "LinearGradientParams",
     "Params",
     "Runtime",
+    "SacParams",
     "SearchParams",
     "Setting",
+    "SoftQParams",
     "ThermalControlParams",
     "ThermalGradientParams",
     "ThermalLeaders",

@@ -1,5 +1,6 @@
 """The blocks of params.yaml that need no more than their own values."""
 
+from itertools import pairwise
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -47,12 +48,94 @@ class SearchParams(Block):
     last_step_size: Positive
 
 
+class SoftQParams(Block):
+    """Tabular soft Q-learning, see `followers.soft_q_learning.SoftQOptions`."""
+
+    exploration: Annotated[float, Field(ge=0.0, le=1.0)]
+    settle: Positive
+    exponent: Annotated[float, Field(gt=0.5, le=1.0)]
+    smallest_step: Annotated[float, Field(ge=0.0, lt=1.0)]
+
+
+class SoftQFamilies(Block):
+    """One block per family of tabular problems."""
+
+    four_rooms: SoftQParams
+    discrete_toy: SoftQParams
+
+
+class SacParams(Block):
+    """An agent of Stable-Baselines3, see `followers.soft_actor_critic.SacOptions`.
+
+    Attributes:
+        action_bound, training_horizon: see `problems.follower_view.ViewOptions`.
+        episodes: of each evaluation of what it plays.
+    """
+
+    units: Count
+    activation: Literal["relu", "tanh"]
+    critics: Count
+    step_size: Positive
+    last_step_size: Positive
+    decay_steps: Count
+    batch_size: Count
+    target_rate: Annotated[float, Field(gt=0.0, le=1.0)]
+    start_steps: Count
+    capacity: Count
+    reward_scale: Positive
+    num_envs: Count
+    gradient_steps: Count
+    action_bound: Positive
+    training_horizon: Count
+    episodes: Count
+
+
+class SacFamilies(Block):
+    """One block per problem with continuous actions."""
+
+    thermal_control: SacParams
+
+
 class FollowerParams(Block):
-    """The follower's solvers: certified tolerance, and the sweeps of the released code's solver."""
+    """The follower's solvers: certified tolerance, and the sweeps of the released code's solver.
+
+    Attributes:
+        tolerance: certified, on the soft value.
+        max_iterations: of the exact solvers.
+        sweeps: per policy iteration, of the truncated follower.
+        soft_q: learning rules of tabular followers.
+        sac: and of those with continuous actions.
+    """
 
     tolerance: Positive
     max_iterations: Count
     sweeps: Count
+    soft_q: SoftQFamilies
+    sac: SacFamilies
+
+
+class LearningParams(Block):
+    """Followers that learn at the initial θ, one per seed; `steps` are checkpoints.
+
+    Attributes:
+        first_seed, num_seeds: which followers.
+        steps: transitions, increasing.
+    """
+
+    first_seed: Seed
+    num_seeds: Count
+    steps: tuple[Count, ...] = Field(min_length=1, strict=False)
+
+    @model_validator(mode="after")
+    def _increasing(self) -> "LearningParams":
+        if any(later <= earlier for earlier, later in pairwise(self.steps)):
+            raise ValueError(f"steps = {list(self.steps)} must increase")
+        return self
+
+    @property
+    def seeds(self) -> range:
+        """One follower each."""
+        return range(self.first_seed, self.first_seed + self.num_seeds)
 
 
 class FourRoomsLeaders(Block):

@@ -12,7 +12,7 @@ from bilevelrl.config.validation import ConfigError, unknown_key, validate
 _ANY = frozenset(
     {
         "variant", "temperature", "step_size", "first_seed", "num_seeds", "num_updates",
-        "follower", "policy_iterations", "start",
+        "follower", "policy_iterations", "start", "follower_steps", "first_follower_steps",
     }
 )  # fmt: skip
 
@@ -55,7 +55,11 @@ def _table(keys: dict[tuple[str, str], Keys]) -> Mapping[tuple[str, str], Keys]:
 
 
 #: Of estimators that do without what a leader cannot see.
-WATCHING_KEYS = frozenset({"information", "forgetting", "smoothing"})
+WATCHING_KEYS = frozenset({"information", "believed_temperature"})
+#: And that count what they see.
+COUNTING_KEYS = WATCHING_KEYS | {"forgetting", "smoothing"}
+#: Of estimators that get along with a follower that learns.
+LEARNER_KEYS = frozenset({"follower", "start", "follower_steps", "first_follower_steps"})
 #: Of estimators that draw batches.
 ROLLOUT_KEYS = frozenset({"env_steps_per_update", "num_envs"})
 _FOUR_ROOMS = {
@@ -77,7 +81,7 @@ FOUR_ROOMS = Family(
             for estimator, keys in _FOUR_ROOMS.items()
             for variant in ("published", "corrected")
         }
-        | {("bc_hg", "corrected"): Keys(_FOUR_ROOMS["bc_hg"], WATCHING_KEYS)}
+        | {("bc_hg", "corrected"): Keys(_FOUR_ROOMS["bc_hg"], COUNTING_KEYS)}
     ),
 )
 _SAMPLED = frozenset({"env_steps_per_update", "random_updates", "actor_steps"})
@@ -87,7 +91,7 @@ _CLIP = frozenset({"max_gradient_norm"})
 _PUBLISHED = Keys(_SAMPLED | _NETWORK)
 _PUBLISHED_COVARIANCE = Keys(_SAMPLED | _NETWORK | {"follower_samples"})
 _CORRECTED = Keys(_SAMPLED, frozenset({"step_size_ratio", "control_variate"}))
-_CORRECTED_TOY = Keys(_SAMPLED, _CORRECTED.optional | WATCHING_KEYS)
+_CORRECTED_TOY = Keys(_SAMPLED, _CORRECTED.optional | COUNTING_KEYS)
 _MODEL_BASED = {
     ("zero_order", "published"): Keys(frozenset({"radius"})),
     ("zero_order", "corrected"): Keys(frozenset({"radius"})),
@@ -124,7 +128,7 @@ BILEVEL_LQR = Family(
             ("naive_on", "published"): Keys(_LINEAR, _CLIP),
             ("naive_off", "published"): Keys(_LINEAR, _CLIP),
             ("bc_hg", "corrected"): _CORRECTED,
-            ("bc_hg", "improved"): Keys(_SAMPLED, _DECAY | {"information"}),
+            ("bc_hg", "improved"): Keys(_SAMPLED, _DECAY | WATCHING_KEYS | {"belief"}),
             ("zero_order", "published"): Keys(frozenset({"radius"})),
             ("exact", "published"): Keys(frozenset(), _DECAY),
             ("exact", "improved"): Keys(frozenset(), _DECAY),
@@ -151,7 +155,7 @@ THERMAL_CONTROL = Family(
             ("naive", "published"): _SCORED,
             ("bc_hg", "corrected"): Keys(_BATCH),
             ("bc_hg", "improved"): Keys(
-                _BATCH | {"sensitivity"}, frozenset({"momentum", "information"})
+                _BATCH | {"sensitivity"}, frozenset({"momentum"}) | WATCHING_KEYS | LEARNER_KEYS
             ),
             ("zero_order", "published"): Keys(frozenset({"radius"})),
             ("exact", "published"): Keys(frozenset()),

@@ -11,6 +11,7 @@ from bilevelrl.config.blocks import (
     FourRoomsLeaders,
     FourRoomsParams,
     GradientParams,
+    LearningParams,
     Runtime,
     SearchParams,
 )
@@ -63,6 +64,16 @@ class EnvironmentParams(PerProblem):
     thermal_control: ThermalSearchParams
 
 
+class LearnersParams(PerProblem):
+    """Followers that learn at the initial θ of every problem."""
+
+    four_rooms: LearningParams
+    discrete_toy_r1: LearningParams
+    discrete_toy_r2: LearningParams
+    bilevel_lqr: LearningParams | None
+    thermal_control: LearningParams
+
+
 class LeaderParams(PerProblem):
     """What the cells of a problem share."""
 
@@ -97,6 +108,7 @@ class Params(Block):
     problems: ProblemParams
     environments: EnvironmentParams
     followers: FollowerParams
+    learning: LearnersParams
     leaders: LeaderParams
     grid: dict[str, GridItem] = Field(min_length=1)
     cells: dict[str, dict[str, dict[str, dict[str, Any]]]]

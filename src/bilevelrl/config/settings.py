@@ -12,6 +12,16 @@ UnitInterval = Annotated[float, Field(gt=0.0, le=1.0)]
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
+FOLLOWERS = ("exact", "truncated", "soft_q", "sac")
+#: Followers that learn from transitions.
+LEARNING = ("soft_q", "sac")
+_FOLLOWER_KEYS = {
+    "policy_iterations": ("truncated",),
+    "follower_steps": LEARNING,
+    "start": ("truncated", *LEARNING),
+}
+
+
 class Setting(Block):
     """What every setting has; a run is a setting and a seed.
 
@@ -22,14 +32,18 @@ class Setting(Block):
         step_size: of the leader's ascent.
         first_seed, num_seeds: which runs.
         num_updates: of the leader.
-        follower: "exact" or "truncated".
+        follower: "exact", "truncated", or learning: "soft_q" (tabular) or "sac".
         policy_iterations: of the truncated follower.
-        start: "carry" or "reset", of the truncated follower.
+        follower_steps: transitions that a learning follower has before each answer.
+        first_follower_steps: and before its first; None is the same.
+        start: "carry" or "reset", of every follower but the exact one: what it goes on from after
+            the leader has moved.
         information: what the leader sees of its follower, see `problems.observations`.
         forgetting: weight of all earlier batches against the newest in what a leader believes that
             only watches.
             None is 0, as of the next.
         smoothing: share of uniform actions in the policy that it believes in.
+        believed_temperature: the β that such a leader reckons with; None is the true one.
     """
 
     variant: Variant
@@ -38,33 +52,48 @@ class Setting(Block):
     first_seed: Seed
     num_seeds: Count
     num_updates: Count
-    follower: Literal["exact", "truncated"] = "exact"
+    follower: Literal["exact", "truncated", "soft_q", "sac"] = "exact"
     policy_iterations: Count | None = None
+    follower_steps: Count | None = None
+    first_follower_steps: Count | None = None
     start: Literal["carry", "reset"] | None = None
     information: Literal["full", "rewards", "actions"] = "full"
     forgetting: Share | None = None
     smoothing: Share | None = None
+    believed_temperature: Positive | None = None
 
     @model_validator(mode="after")
     def _information_is_consistent(self) -> "Setting":
-        for key in ("forgetting", "smoothing"):
+        for key in ("forgetting", "smoothing", "believed_temperature"):
             if getattr(self, key) is not None and self.information == "full":
                 raise ValueError(
                     f"{key} = {getattr(self, key)} does not go with information = full: a leader "
-                    "that reads its follower estimates no policy"
+                    "that reads its follower has nothing to believe"
                 )
         return self
 
     @model_validator(mode="after")
     def _follower_is_consistent(self) -> "Setting":
-        truncated = self.follower == "truncated"
-        for key in ("policy_iterations", "start"):
-            if (getattr(self, key) is not None) != truncated:
+        for key, followers in _FOLLOWER_KEYS.items():
+            if (getattr(self, key) is not None) != (self.follower in followers):
                 raise ValueError(
                     f"{key} = {getattr(self, key)} does not go with follower = {self.follower}: "
-                    "set it for 'truncated' and only there"
+                    f"set it for {' and '.join(map(repr, followers))} and only there"
                 )
+        if self.first_follower_steps is not None and (
+            self.follower not in LEARNING or self.start == "reset"
+        ):
+            raise ValueError(
+                f"first_follower_steps = {self.first_follower_steps} does not go with follower = "
+                f"{self.follower}, start = {self.start}: set it for a learning follower that "
+                "carries on"
+            )
         return self
+
+    def _refuse_followers(self, *unknown: str) -> None:
+        if self.follower in unknown:
+            allowed = [name for name in FOLLOWERS if name not in unknown]
+            raise ValueError(f"follower = {self.follower}: allowed here are {allowed}")
 
     def _refuse_actions(self) -> None:
         if self.information == "actions":
@@ -80,13 +109,10 @@ class Setting(Block):
 
     @property
     def follower_conditions(self) -> dict[str, Any]:
-        """Conditions of a follower that is not the exact one, or that the leader cannot read."""
-        keys: tuple[str, ...] = ()
-        if self.follower != "exact":
-            keys += ("follower", "policy_iterations", "start")
-        if self.information != "full":
-            keys += ("information",)
-        return {key: getattr(self, key) for key in keys}
+        """Which follower, how much it learns, and what the leader sees of it."""
+        keys = ("follower", "information", *_FOLLOWER_KEYS, "first_follower_steps",
+                "believed_temperature")  # fmt: skip
+        return {key: getattr(self, key) for key in keys if getattr(self, key) is not None}
 
     @abstractmethod
     def conditions(self, shared: dict[str, Any]) -> dict[str, Any]:
@@ -119,6 +145,7 @@ class FourRoomsSetting(Setting):
 
     @model_validator(mode="after")
     def _divisible(self) -> "FourRoomsSetting":
+        self._refuse_followers("sac")
         for key in ("env_steps_per_update", "oracle_steps_per_update"):
             steps = getattr(self, key)
             if steps is not None and self.num_envs is not None and steps % self.num_envs:
@@ -140,6 +167,8 @@ class GameSetting(Setting):
 
     Attributes:
         study: name of an ablation that the setting belongs to; None is the main comparison.
+        belief: of a leader that only watches BilevelLQR, "evaluated" (the default) or "planned",
+            see `beliefs.linear`.
         returns: how J is reported, "discounted" or "undiscounted"; the leader always climbs the
             discounted one.
         env_steps_per_update: transitions per update, a multiple of the episode's length.
@@ -161,6 +190,7 @@ class GameSetting(Setting):
     """
 
     study: Name | None = None
+    belief: Literal["evaluated", "planned"] | None = None
     returns: Literal["discounted", "undiscounted"]
     env_steps_per_update: Count | None = None
     actor_steps: Count | None = None
@@ -181,6 +211,9 @@ class GameSetting(Setting):
     @model_validator(mode="after")
     def _information_is_enough(self) -> "GameSetting":
         self._refuse_actions()
+        self._refuse_followers("sac")
+        if self.belief is not None and self.information == "full":
+            raise ValueError(f"belief = {self.belief} does not go with information = full")
         return self
 
     def conditions(self, shared: dict[str, Any]) -> dict[str, Any]:
@@ -189,8 +222,9 @@ class GameSetting(Setting):
         chosen: dict[str, Any] = {"return": self.returns, "temperature": self.temperature}
         if self.env_steps_per_update is not None:
             chosen["env_steps_per_update"] = self.env_steps_per_update
-        if self.study is not None:
-            chosen["study"] = self.study
+        for key in ("study", "belief"):
+            if getattr(self, key) is not None:
+                chosen[key] = getattr(self, key)
         return chosen | self.follower_conditions
 
 
@@ -230,6 +264,12 @@ class ThermalSetting(Setting):
     @model_validator(mode="after")
     def _information_is_enough(self) -> "ThermalSetting":
         self._refuse_actions()
+        self._refuse_followers("truncated", "soft_q")
+        if self.follower == "sac" and self.information == "full":
+            raise ValueError(
+                "information = full does not go with follower = sac: its value is no function "
+                "that could be read; allowed is 'rewards'"
+            )
         if self.information != "full" and self.sensitivity == "expected":
             raise ValueError(
                 f"sensitivity = expected does not go with information = {self.information}: it is "

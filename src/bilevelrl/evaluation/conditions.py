@@ -6,32 +6,45 @@ from bilevelrl.records import setting_dict
 
 #: Identify a group of runs that differ in the seed only.
 GROUP = ["problem", "estimator", "variant", "setting"]
+#: Studies of what the follower is, and of what the leader sees of it.
+FOLLOWER_STUDIES = ("truncated_follower", "learning_follower", "information")
 #: The conditions of the main comparison; a setting with any other belongs to a study of its own.
-_MAIN = {"temperature", "env_steps_per_update", "return"}
+_MAIN = {"temperature", "env_steps_per_update", "return", "follower", "information"}
 
 
 def study_of(setting: str) -> str:
-    """Name of the study: "main", "truncated_follower", "initial_spread", "other", or its own."""
-    extra = set(setting_dict(setting)) - _MAIN
+    """Name of the study that a setting belongs to.
+
+    It is "main", "truncated_follower", "learning_follower", "information", "initial_spread",
+    "other", or its own.
+    """
+    given = setting_dict(setting)
+    follower = given.get("follower", "exact")
+    if follower != "exact":
+        return "truncated_follower" if follower == "truncated" else "learning_follower"
+    extra = set(given) - _MAIN
+    if "believed_temperature" in extra:
+        return "believed_temperature"
+    if given.get("information", "full") != "full" and extra <= {"belief"}:
+        return "information"
     if not extra:
         return "main"
     if extra == {"study"}:
-        return setting_dict(setting)["study"]
-    if "follower" in extra:
-        return "truncated_follower" if setting_dict(setting)["follower"] == "truncated" else "other"
+        return given["study"]
     return "initial_spread" if extra == {"initial_spread"} else "other"
 
 
 def with_conditions(table: pd.DataFrame, default_spread: float = 0.01) -> pd.DataFrame:
-    """Add columns study, temperature, budget, initial_spread, policy_iterations and start.
+    """Add columns study, temperature, budget, initial_spread, and what is said of the follower.
 
     Args:
         table: any table with a column `setting`.
         default_spread: initial spread of settings that do not name one (the paper's).
 
     Returns:
-        A copy. `budget` is env_steps_per_update, 0 for estimators that sample nothing;
-        `policy_iterations` is 0 and `start` empty where the follower is exact.
+        A copy. `budget` is env_steps_per_update, 0 for estimators that sample nothing; `follower`,
+        `information` and `belief` are as in params.yaml; `policy_iterations` is 0 and `start` empty
+        where the follower is exact.
     """
     settings = table["setting"].unique()
     columns = pd.DataFrame(
@@ -44,6 +57,9 @@ def with_conditions(table: pd.DataFrame, default_spread: float = 0.01) -> pd.Dat
             "initial_spread",
             "policy_iterations",
             "start",
+            "follower",
+            "information",
+            "belief",
         ],
     )
     chosen = columns.loc[table["setting"]].set_axis(table.index)
@@ -64,7 +80,7 @@ def spread_study(table: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([default, study], ignore_index=True)
 
 
-def _conditions(setting: str, default_spread: float) -> tuple[str, float, int, float, int, str]:
+def _conditions(setting: str, default_spread: float) -> tuple[str | float | int, ...]:
     given = setting_dict(setting)
     return (
         study_of(setting),
@@ -73,4 +89,7 @@ def _conditions(setting: str, default_spread: float) -> tuple[str, float, int, f
         float(given.get("initial_spread", default_spread)),
         int(given.get("policy_iterations", 0)),
         given.get("start", ""),
+        given.get("follower", "exact"),
+        given.get("information", "full"),
+        given.get("belief", ""),
     )

@@ -9,6 +9,7 @@ import pandas as pd
 from bilevelrl.records import (
     DIRECTION_COLUMNS,
     GRADIENT_COLUMNS,
+    LEARNING_COLUMNS,
     Cell,
     CorruptRecord,
     concatenate,
@@ -102,6 +103,28 @@ def read_gradients(gradients: Path, grid: Grid) -> pd.DataFrame:
     )
     floats = [name for name, kind in GRADIENT_COLUMNS.items() if kind == "float64"]
     return table.assign(**{name: table[name].map(_six_digits) for name in floats})
+
+
+def read_learning(followers: Path, grid: Grid) -> pd.DataFrame:
+    """Learning curves of the grid's followers, over seeds.
+
+    Returns:
+        Columns problem, follower, variant, temperature, steps, seeds, and the median, the lowest
+        and the highest value_gap, relative_gap and kl.
+
+    Raises:
+        CorruptRecord: if a table is missing or unreadable.
+    """
+    table = concatenate(
+        read_csv(followers / problem / "learning.csv", LEARNING_COLUMNS)
+        for problem in problems_of(grid)
+    )
+    keys = ["problem", "follower", "variant", "temperature", "steps"]
+    measured = ["value_gap", "relative_gap", "kl"]
+    groups = table.groupby(keys)
+    spread = groups[measured].agg(["median", "min", "max"]).map(_six_digits)
+    spread.columns = ["_".join(pair) for pair in spread.columns.to_flat_index()]
+    return spread.assign(seeds=groups["seed"].nunique()).reset_index()
 
 
 def read_directions(gradients: Path, grid: Grid) -> pd.DataFrame:

@@ -17,15 +17,19 @@ from bilevelrl.records import CorruptRecord
 
 Floats = NDArray[np.float64]
 
+#: Studies whose curves are drawn; those of others end as points.
+DRAWN = ("main", "learning_follower", "information")
 LEARNING_CURVE_COLUMNS: dict[str, str] = {
     "problem": "string",
     "estimator": "string",
     "variant": "string",
     "setting": "string",
+    "study": "string",
     "temperature": "float64",
     "budget": "int64",  # env_steps_per_update; 0 for estimators that sample nothing
     "update": "int64",  # last of its window
     "env_steps": "int64",
+    "follower_steps": "int64",
     "iqm": "float64",
     "low": "float64",
     "high": "float64",
@@ -37,7 +41,9 @@ LEARNING_CURVE_COLUMNS: dict[str, str] = {
 def learning_curves(
     curves: pd.DataFrame, params: EvaluateParams, num_points: int = 100
 ) -> pd.DataFrame:
-    """Statistics over seeds at no more than `num_points` windows of each main-comparison curve.
+    """Statistics over seeds at no more than `num_points` windows of each curve that is drawn.
+
+    Those are the main comparison's and those of the studies in `DRAWN`.
 
     Every run is first averaged within the window, so that nothing is dropped; with 10,000 updates
     a window is 100 updates long, which is also how the published curves are smoothed.
@@ -50,12 +56,12 @@ def learning_curves(
     Returns:
         Columns `LEARNING_CURVE_COLUMNS`.
     """
-    main = curves[curves["setting"].map(study_of) == "main"]
+    drawn = curves[curves["setting"].map(study_of).isin(DRAWN)]
     tables = [
         _one_curve(rows, params, num_points).assign(
             **dict(zip(GROUP, map(str, group), strict=True))
         )
-        for group, rows in main.groupby(GROUP)
+        for group, rows in drawn.groupby(GROUP)
     ]
     if not tables:
         return pd.DataFrame(columns=list(LEARNING_CURVE_COLUMNS)).astype(LEARNING_CURVE_COLUMNS)
@@ -72,7 +78,8 @@ def tracked_curves(curves: pd.DataFrame, baselines: pd.DataFrame) -> pd.DataFram
     """
     first = baselines.drop_duplicates("problem").set_index("problem")["temperature"]
     shown = curves[curves["temperature"] == curves["problem"].map(first).astype(float)]
-    return shown.drop(columns=["setting", "temperature"]).round(5)
+    shown = shown[shown["study"] == "main"]
+    return shown.drop(columns=["setting", "study", "temperature", "follower_steps"]).round(5)
 
 
 def side_by_side(tracked: pd.DataFrame, budget: int) -> pd.DataFrame:
@@ -93,7 +100,7 @@ def _one_curve(rows: pd.DataFrame, params: EvaluateParams, num_points: int) -> p
     returns = rows.pivot(index="update", columns="seed", values="leader_return_mean")
     if returns.size != len(rows):
         raise CorruptRecord(f"runs of {'/'.join(name)} recorded different updates")
-    env_steps = rows.groupby("update")["env_steps"].max().to_numpy()
+    steps = rows.groupby("update")[["env_steps", "follower_steps"]].max()
     starts = np.arange(0, len(returns), -(-len(returns) // num_points))
     lengths = np.diff([*starts, len(returns)])
     ends = starts + lengths - 1
@@ -109,7 +116,8 @@ def _one_curve(rows: pd.DataFrame, params: EvaluateParams, num_points: int) -> p
     return pd.DataFrame(
         {
             "update": returns.index.to_numpy()[ends],
-            "env_steps": env_steps[ends],
+            "env_steps": steps["env_steps"].to_numpy()[ends],
+            "follower_steps": steps["follower_steps"].to_numpy()[ends],
             "iqm": iqm(scores),
             "low": low,
             "high": high,

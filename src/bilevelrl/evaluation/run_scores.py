@@ -35,8 +35,9 @@ def run_scores(
     Returns:
         Columns `GROUP`, seed, final (mean J over the last updates), final_optimal (the same under
         the exact best response), last_optimal (the same at the last recorded update), final_kl,
-        accuracy_max, best_known, charge_nothing_return, unstable (whether a recorded closed loop
-        was, NaN where there is none), and `threshold_name` and `return_name` of each threshold.
+        final_gap, follower_steps (in all), cosine (mean over updates), accuracy_max, best_known,
+        charge_nothing_return, unstable (whether a recorded closed loop was, NaN where there is
+        none), and `threshold_name` and `return_name` of each threshold.
 
     Raises:
         CorruptRecord: if a setting has no baseline.
@@ -51,6 +52,9 @@ def run_scores(
         "final_optimal": last["leader_return_optimal"].mean(skipna=False),
         "last_optimal": curves.sort_values("update").groupby(key)["leader_return_optimal"].last(),
         "final_kl": last["follower_kl"].mean(skipna=False),
+        "final_gap": last["follower_value_gap"].mean(skipna=False),
+        "follower_steps": curves.groupby(key)["follower_steps"].max(),
+        "cosine": curves.groupby(key)["cosine"].mean(),
         "accuracy_max": curves.groupby(key)["follower_accuracy"].max(),
     }
     if coordinates is None:

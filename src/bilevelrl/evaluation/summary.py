@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bilevelrl.config import EvaluateParams
-from bilevelrl.evaluation.conditions import GROUP, study_of, with_conditions
+from bilevelrl.evaluation.conditions import FOLLOWER_STUDIES, GROUP, study_of, with_conditions
 from bilevelrl.evaluation.run_scores import return_name, threshold_name
 from bilevelrl.evaluation.sample_efficiency import median_env_steps
 from bilevelrl.evaluation.statistics import (
@@ -97,15 +97,19 @@ def _sample_metrics(runs: pd.DataFrame, params: EvaluateParams) -> Iterator[Row]
 def _follower_metrics(
     runs: pd.DataFrame, params: EvaluateParams, names: list[str]
 ) -> Iterator[Row]:
-    if study_of(str(runs["setting"].iloc[0])) != "truncated_follower":
-        return
-    for metric, column in (
-        ("leader_return_optimal_mean", "final_optimal"),
-        ("follower_kl_mean", "final_kl"),
+    yield "follower_steps", float(runs["follower_steps"].median()), _NOTHING, _NOTHING
+    studied = study_of(str(runs["setting"].iloc[0])) in FOLLOWER_STUDIES
+    for metric, column, always in (
+        ("follower_kl", "final_kl", True),
+        ("follower_value_gap", "final_gap", True),
+        ("leader_return_optimal_mean", "final_optimal", False),
+        ("cosine_mean", "cosine", True),
     ):
-        values = _scores(runs[column])
-        yield metric, float(mean(values)), *_interval(mean, values, params, names, metric)
-    yield "follower_accuracy_max", float(runs["accuracy_max"].max()), _NOTHING, _NOTHING
+        if always or studied:
+            values = _scores(runs[column])
+            yield metric, float(mean(values)), *_interval(mean, values, params, names, metric)
+    if studied:
+        yield "follower_accuracy_max", float(runs["accuracy_max"].max()), _NOTHING, _NOTHING
 
 
 def _scores(column: pd.Series) -> Floats:
@@ -142,18 +146,22 @@ def _published_rows(table: pd.DataFrame, published: pd.DataFrame) -> pd.DataFram
     return joined[list(SUMMARY_COLUMNS)]
 
 
-def headline_metrics(summary: pd.DataFrame, baselines: pd.DataFrame) -> dict[str, Any]:
+def headline_metrics(
+    summary: pd.DataFrame, baselines: pd.DataFrame, failures: dict[str, str] | None = None
+) -> dict[str, Any]:
     """The few numbers that `dvc metrics` shows: main comparison, first temperature of each problem.
 
     Args:
         summary: columns `SUMMARY_COLUMNS`.
         baselines: columns `BASELINE_COLUMNS`, in the order of params.yaml.
+        failures: run to why it has no result.
 
     Returns:
         problem -> estimator -> variant -> "budget_<B>" (left out for estimators that sample
         nothing) -> "leader_return_mean", and problem -> "best_known" -> variant. Finite only.
+        "failed_runs" -> run -> why, if there are any.
     """
-    metrics: dict[str, Any] = {}
+    metrics: dict[str, Any] = {"failed_runs": failures} if failures else {}
     first = baselines.drop_duplicates("problem").set_index("problem")["temperature"]
     shown = baselines[baselines["temperature"] == baselines["problem"].map(first)]
     for problem, variant, best in shown[["problem", "variant", "best_known"]].to_numpy():

@@ -8,7 +8,7 @@ from bilevelrl.figures.study import draw_study
 
 _METRICS = {
     "leader_return_optimal_mean": "final J(θ) if the\nfollower played its optimum",
-    "follower_kl_mean": "KL(played ‖ optimal),\nmean over states",
+    "follower_kl": "KL(played ‖ optimal),\nmean over states",
 }
 _STARTS = {
     "carry": "starts from its last answer",
@@ -39,7 +39,7 @@ def truncated_follower(summary: pd.DataFrame, work: str = "policy iterations") -
             for ax, start in zip(row, starts, strict=True):
                 panel = shown[(shown["metric"] == metric) & (shown["start"] == start)]
                 draw_study(ax, panel, "policy_iterations")
-                if metric == "follower_kl_mean" and (panel["value"] > 0.0).any():
+                if metric == "follower_kl" and (panel["value"] > 0.0).any():
                     ax.set_yscale("log")
             row[0].set_ylabel(text)
         for ax, start in zip(axes[0], starts, strict=True):

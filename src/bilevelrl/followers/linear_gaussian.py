@@ -27,6 +27,7 @@ class LinearGaussianResponse:
         offset: v, shape (R,).
         accuracy: certified bound on the relative error of xᵀ P x, for every x, shape (R,).
         iterations: doublings used, shape (R,).
+        steps: see `protocol.Certified`.
     """
 
     state_gain: Floats
@@ -38,6 +39,7 @@ class LinearGaussianResponse:
     offset: Floats
     accuracy: Floats
     iterations: NDArray[np.int64]
+    steps: int = 0
 
     def mean_action(
         self, problem: BilevelLQR, theta: Floats, state: Floats, leader_action: Floats

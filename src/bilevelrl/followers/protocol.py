@@ -15,6 +15,10 @@ class NotConverged(RuntimeError):
     """A solver missed its tolerance; going on would silently bias every hypergradient."""
 
 
+class FollowerDiverged(RuntimeError):
+    """A learning follower met NaN or an exploding loss; nothing can be estimated from it."""
+
+
 @dataclass(frozen=True, eq=False)
 class BestResponse:
     """What a tabular follower plays, and how far that is from its optimum.
@@ -28,12 +32,14 @@ class BestResponse:
             (R, S, leader actions).
         accuracy: certified bound on max_s |V_F(s) - V*_F(s)|, shape (R,).
         iterations: policy-improvement steps used, shape (R,).
+        steps: transitions that each run's follower learned this answer from; 0 of solvers.
     """
 
     policy: Floats
     value: Floats
     accuracy: Floats
     iterations: NDArray[np.int64]
+    steps: int = 0
 
 
 def policy_kl(policy: Floats, reference: Floats) -> Floats:
@@ -43,12 +49,29 @@ def policy_kl(policy: Floats, reference: Floats) -> Floats:
     return np.maximum(kl, 0.0)  # rounding can leave -1e-18
 
 
+def soft_bonus(policy: Floats, temperature: Floats) -> Floats:
+    """-β log π, 0 for actions that are never played, in the shape of π.
+
+    Args:
+        policy: π, any shape.
+        temperature: β, of a shape that fits.
+    """
+    played = np.where(policy > 0.0, policy, 1.0)
+    bonus: Floats = -temperature * np.log(played)
+    return bonus
+
+
 class Certified(Protocol):
     """Any follower's answer, as the training loop sees it; read-only."""
 
     @property
     def accuracy(self) -> Floats:
         """Certified bound on the error of V_F, shape (R,)."""
+        ...
+
+    @property
+    def steps(self) -> int:
+        """Transitions that each run's follower learned this answer from; 0 of solvers."""
         ...
 
 

@@ -13,22 +13,22 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import gymnasium
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from stable_baselines3 import SAC
+from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import DummyVecEnv
 
+from bilevelrl.followers.protocol import FollowerDiverged
+
 Floats = NDArray[np.float64]
+ACTIVATIONS = {"relu": torch.nn.ReLU, "tanh": torch.nn.Tanh}
 #: An agent whose losses or parameters leave this range has diverged.
 LARGEST_LOSS = 1e8
-
-
-class FollowerDiverged(RuntimeError):
-    """A learning follower met NaN or an exploding loss; nothing can be estimated from it."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,12 @@ class SacOptions:
 
     Attributes:
         units: of both hidden layers of every network.
-        step_size: of Adam, for actor and critics.
+        activation: between the layers; smooth critics extrapolate better where values are smooth.
+        critics: of whose values the smallest counts.
+        step_size: of Adam, for actor and critics, at the first transition.
+        last_step_size: after `decay_steps` transitions and ever after, falling geometrically until
+            then; as the first one if omitted.
+        decay_steps: see `last_step_size`.
         batch_size: transitions per gradient step.
         target_rate: share of the new critics in their slow copies.
         start_steps: first transitions, which are drawn uniformly and only stored.
@@ -48,7 +53,11 @@ class SacOptions:
     """
 
     units: int = 64
+    activation: Literal["relu", "tanh"] = "relu"
+    critics: int = 2
     step_size: float = 1e-3
+    last_step_size: float | None = None
+    decay_steps: int = 1
     batch_size: int = 256
     target_rate: float = 0.01
     start_steps: int = 500
@@ -56,6 +65,13 @@ class SacOptions:
     reward_scale: float = 1.0
     num_envs: int = 1
     gradient_steps: int = 1
+
+    def step_size_after(self, steps: int) -> float:
+        """Adam's, after so many transitions."""
+        if self.last_step_size is None:
+            return self.step_size
+        share = min(1.0, steps / self.decay_steps)
+        return float(self.step_size * (self.last_step_size / self.step_size) ** share)
 
 
 class SacAgent:
@@ -90,7 +106,7 @@ class SacAgent:
             self._model = SAC(
                 "MlpPolicy",
                 envs,
-                learning_rate=options.step_size,
+                learning_rate=self._step_size,
                 buffer_size=options.capacity,
                 learning_starts=options.start_steps,
                 batch_size=options.batch_size,
@@ -99,10 +115,17 @@ class SacAgent:
                 train_freq=1,
                 gradient_steps=options.gradient_steps,
                 ent_coef=temperature / scale,
-                policy_kwargs={"net_arch": [options.units, options.units]},
+                policy_kwargs={
+                    "net_arch": [options.units, options.units],
+                    "activation_fn": ACTIVATIONS[options.activation],
+                    "n_critics": options.critics,
+                },
                 seed=seed,
                 device="cpu",
             )
+
+            # The library would log into a new folder of its own.
+            self._model.set_logger(Logger(folder=None, output_formats=[]))
 
     def learn(self, steps: int) -> None:
         """Interact for `steps` transitions, a multiple of `num_envs`, and learn from them.
@@ -128,9 +151,14 @@ class SacAgent:
                 f"below {LARGEST_LOSS:g}"
             )
 
+    def policy(self) -> dict[str, NDArray[Any]]:
+        """The actor's parameters by name."""
+        state = self._model.actor.state_dict()
+        return {name: tensor.numpy().copy() for name, tensor in state.items()}
+
     def gaussian(self, observation: Floats) -> tuple[Floats, Floats]:
         """Mean and standard deviation of the action before tanh, each (N, m), at (N, n)."""
-        with torch.no_grad():
+        with torch.no_grad(), _one_thread():
             mean, log_deviation, _ = self._model.actor.get_action_dist_params(
                 torch.as_tensor(observation, dtype=torch.float32)
             )
@@ -146,19 +174,33 @@ class SacAgent:
         density = -0.5 * np.square(normals) - np.log(deviation) - 0.5 * np.log(2.0 * np.pi)
         return action, (density - slope).sum(axis=1)
 
+    def _step_size(self, remaining: float) -> float:
+        # What remains depends on how often `learn` is called; transitions do not.
+        del remaining
+        taken = self._model.num_timesteps if hasattr(self, "_model") else 0
+        return self.options.step_size_after(taken)
+
     @contextmanager
     def _own_random_numbers(self) -> Iterator[None]:
         outside = _random_state()
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
         if self._random is not None:
             _set_random_state(self._random)
         try:
-            yield
+            with _one_thread():
+                yield
         finally:
             self._random = _random_state()
             _set_random_state(outside)
-            torch.set_num_threads(threads)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _random_state() -> tuple[Any, ...]:

@@ -12,6 +12,7 @@ was paid, where it is next. The model is used to simulate that, and to certify t
 """
 
 from dataclasses import dataclass
+from typing import Literal, Protocol
 
 import numba
 import numpy as np
@@ -125,6 +126,48 @@ def _answer(model, reward, temperature, table, policy, value, accuracy):  # type
         accuracy[r] = np.abs(backup - value[r]).max() / (1.0 - model.discount.max())
 
 
+@dataclass(frozen=True)
+class SoftQOptions:
+    """The learning rule.
+
+    Attributes:
+        exploration: share of uniform actions.
+        settle: n_0, visits of (s, a) during which its step size stays near 1.
+        exponent: ω of the step size.
+        smallest_step: the step size falls no further, which keeps up with a leader that moves.
+    """
+
+    exploration: float = 0.5
+    settle: float = 10.0
+    exponent: float = 0.9
+    smallest_step: float = 0.0
+
+    @property
+    def schedule(self) -> Floats:
+        """(n_0, ω, smallest α)."""
+        return np.array([self.settle, self.exponent, self.smallest_step])
+
+
+class Budget(Protocol):
+    """How much a follower learns before it answers; read-only."""
+
+    @property
+    def first_steps(self) -> int: ...  # noqa: D102
+
+    @property
+    def steps(self) -> int: ...  # noqa: D102
+
+    @property
+    def start_from(self) -> Literal["carry", "reset"]: ...  # noqa: D102
+
+
+def steps_of_answer(budget: Budget, memory: Floats) -> int:
+    """Transitions before the next answer; "reset" forgets Q and visits, `memory` (R, 2, ...)."""
+    if budget.start_from == "reset":
+        memory[:] = 0.0
+    return budget.steps if memory[:, 1].any() else budget.first_steps
+
+
 @dataclass(frozen=True, eq=False)
 class SoftQLearning:
     """Implements `protocol.Follower`.
@@ -132,22 +175,20 @@ class SoftQLearning:
     Attributes:
         model: the process that it lives in.
         temperature: β of each run, shape (R,).
-        steps: transitions per answer; learning goes on from one answer to the next.
+        first_steps: transitions before the first answer.
+        steps: transitions before each later one.
         max_episode_steps: transitions after which an episode starts again.
-        exploration: share of uniform actions.
-        settle: n_0, visits of (s, a) during which its step size stays near 1.
-        exponent: ω of the step size.
-        smallest_step: the step size falls no further, which keeps up with a leader that moves.
+        options: of the learning rule.
+        start_from: "carry" goes on from the last answer, "reset" starts again from nothing.
     """
 
     model: TabularModel
     temperature: Floats
+    first_steps: int
     steps: int
     max_episode_steps: int
-    exploration: float = 0.5
-    settle: float = 10.0
-    exponent: float = 0.9
-    smallest_step: float = 0.0
+    options: SoftQOptions = SoftQOptions()
+    start_from: Literal["carry", "reset"] = "carry"
 
     def start(self, num_runs: int, streams: Streams | None = None) -> Floats:
         """Q and visits, all zero, shape (R, 2, S, A)."""
@@ -155,21 +196,22 @@ class SoftQLearning:
         return np.zeros((num_runs, 2, self.model.num_states, self.model.num_actions))
 
     def respond(self, reward: Floats, memory: Floats, streams: Streams) -> BestResponse:
-        """Learn from `steps` transitions under r_F(s, a; θ), shape (R, S, A), and answer.
+        """Learn from transitions under r_F(s, a; θ), shape (R, S, A), and answer.
 
         `value` is what the follower believes, and `accuracy` certifies it from the model.
         """
         model, table = self.model, memory[:, 0]
-        uniforms = streams.uniforms("follower", (self.steps, 3))
-        schedule = np.array([self.settle, self.exponent, self.smallest_step])
+        steps = steps_of_answer(self, memory)
+        uniforms = streams.uniforms("follower", (steps, 3))
         slip = np.cumsum(model.probability, axis=-1)
         (start,) = np.nonzero(model.initial)[0][:1]
         _interact(
             model.successor, model.discount, slip, start, reward, self.temperature, uniforms,
-            self.max_episode_steps, self.exploration, schedule, table, memory[:, 1],
+            self.max_episode_steps, self.options.exploration, self.options.schedule, table,
+            memory[:, 1],
         )  # fmt: skip
         policy, value = np.empty(table.shape), np.empty(table.shape[:2])
         accuracy = np.empty(len(table))
         _answer(model, reward, self.temperature, table, policy, value, accuracy)
         answers = np.full(len(table), 1, dtype=np.int64)
-        return BestResponse(policy, value, accuracy, answers)
+        return BestResponse(policy, value, accuracy, answers, steps)

@@ -24,6 +24,7 @@ class RegulatorResponse:
         offset: v, shape (R,).
         accuracy: certified bound on the relative error of sᵀ P s, for every s, shape (R,).
         iterations: doublings used, shape (R,).
+        steps: see `protocol.Certified`.
     """
 
     gain: Floats
@@ -32,6 +33,7 @@ class RegulatorResponse:
     offset: Floats
     accuracy: Floats
     iterations: NDArray[np.int64]
+    steps: int = 0
 
     def value(self, state: Floats) -> Floats:
         """V_F(s), shape (R, N), for s (R, N, n)."""

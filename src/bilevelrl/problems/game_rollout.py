@@ -15,7 +15,8 @@ Floats = NDArray[np.float64]
 
 
 @kernel
-def _draw(probabilities, uniform):  # type: ignore[no-untyped-def]
+def draw(probabilities, uniform):  # type: ignore[no-untyped-def]
+    """The outcome of a distribution, shape (n,), that a uniform number in [0, 1) stands for."""
     cumulative = 0.0
     for k in range(len(probabilities) - 1):
         cumulative += probabilities[k]
@@ -31,11 +32,11 @@ def _simulate(  # type: ignore[no-untyped-def]
     num_runs, num_episodes, horizon, _ = uniforms.shape
     for r in numba.prange(num_runs):
         for e in range(num_episodes):
-            s = _draw(initial, uniforms[r, e, 0, 3])
+            s = draw(initial, uniforms[r, e, 0, 3])
             for t in range(horizon):
-                a = _draw(leader[r, s], uniforms[r, e, t, 0])
-                b = _draw(follower[r, s, a], uniforms[r, e, t, 1])
-                following = _draw(transition[s, a, b], uniforms[r, e, t, 2])
+                a = draw(leader[r, s], uniforms[r, e, t, 0])
+                b = draw(follower[r, s, a], uniforms[r, e, t, 1])
+                following = draw(transition[s, a, b], uniforms[r, e, t, 2])
                 n = e * horizon + t
                 state[r, n], leader_action[r, n], follower_action[r, n] = s, a, b
                 after[r, n] = following

@@ -234,3 +234,28 @@ def leader_return(
     """
     _, value = _chain_and_values(game, leader_policy, follower_policy, discount, horizon)
     return np.array([game.initial @ first for first in value[:, 0]])
+
+
+def follower_soft_return(
+    game: MarkovGame, leader_policy: Floats, follower_policy: Floats, temperature: Floats
+) -> Floats:
+    """E[Σ_t γ_F^t (r_F - β log π)] without end, from the initial distribution, shape (R,).
+
+    Args:
+        game: the finite game.
+        leader_policy: f(a | s), shape (R, S, A).
+        follower_policy: π(b | s, a), shape (R, S, A, B).
+        temperature: β of each run, shape (R,).
+
+    Raises:
+        ValueError: if a policy has the wrong shape or is none.
+    """
+    chain = state_chain(game, leader_policy, follower_policy)
+    played = np.where(follower_policy > 0.0, follower_policy, 1.0)
+    reward = game.follower_reward - temperature[:, None, None, None] * np.log(played)
+    weight = leader_policy[..., None] * follower_policy
+    earned = (weight * reward).sum(axis=(2, 3))
+    value = np.linalg.solve(
+        np.eye(game.num_states) - game.follower_discount * chain, earned[..., None]
+    )
+    return np.array([game.initial @ v for v in value[..., 0]])

@@ -4,7 +4,8 @@ The only package that imports mlflow, and only when a `Tracker` is first used.
 """
 
 from bilevelrl.tracking.finished_runs import Attach, FinishedRun, finished_runs
-from bilevelrl.tracking.tracker import Counts, Outcome, Tracker, sync_cell, tracking_uri, workspace
+from bilevelrl.tracking.sync import Counts, sync_cell, sync_followers
+from bilevelrl.tracking.tracker import Outcome, Tracker, tracking_uri, workspace
 
 __all__ = [
     "Attach",
@@ -14,6 +15,7 @@ __all__ = [
     "Tracker",
     "finished_runs",
     "sync_cell",
+    "sync_followers",
     "tracking_uri",
     "workspace",
 ]

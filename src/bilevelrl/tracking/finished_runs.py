@@ -22,6 +22,8 @@ CURVES = (
     *(name for name, kind in CURVE_COLUMNS.items() if kind == "float64"),
 )
 
+#: Experiment of followers that learn against a leader that does not move.
+FOLLOWERS = "followers"
 Point = tuple[str, float, int]  # metric, value, step
 
 
@@ -119,6 +121,7 @@ def run_entry(workspace: str, stage: str, run: FinishedRun, attach: Attach | Non
     """How a run of a cell is shown: one flat run in the experiment named like its problem."""
     who = run.identity
     names = {"problem": who.problem, "estimator": who.estimator, "variant": who.variant}
+    failure = {"failure": who.failure} if who.failure else {}
     identity = {**names, "setting": who.setting, "seed": who.seed}
 
     def write_artifacts(folder: Path) -> None:
@@ -135,8 +138,39 @@ def run_entry(workspace: str, stage: str, run: FinishedRun, attach: Attach | Non
         name=" ".join(filter(None, (who.estimator, f"seed={who.seed}", who.variant, who.setting))),
         params={**flattened(who.hyperparameters), **identity},
         points=[*thinned(run.curve), final_leader_return(run.curve)],
-        tags={**names, "dvc_stage": f"{stage}@{who.problem}-{who.estimator}", **run.tags},
+        tags={
+            **names,
+            **failure,
+            "dvc_stage": f"{stage}@{who.problem}-{who.estimator}",
+            **run.tags,
+        },
         write_artifacts=write_artifacts,
+    )
+
+
+def follower_entry(workspace: str, curve: pd.DataFrame) -> Entry:
+    """How a follower that learned is shown: one run, with curves against its transitions.
+
+    Args:
+        workspace: whose run this is.
+        curve: rows of one follower, columns `LEARNING_COLUMNS`.
+    """
+    keys = ("problem", "follower", "variant", "temperature", "seed")
+    identity = {key: curve[key].iloc[0] for key in keys}
+    points = [
+        (name, float(value), int(step))
+        for name in ("value_gap", "relative_gap", "kl")
+        for value, step in zip(curve[name], curve["steps"], strict=True)
+    ]
+    return Entry(
+        experiment=FOLLOWERS,
+        cell=FOLLOWERS,
+        slot="/".join((workspace, *map(str, identity.values()))),
+        run_key=sha256(curve.to_csv(index=False).encode()).hexdigest()[:16],
+        name=f"{identity['problem']} {identity['follower']} seed={identity['seed']}",
+        params=identity,
+        points=points,
+        tags={"problem": str(identity["problem"])},
     )
 
 

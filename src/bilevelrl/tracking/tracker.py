@@ -4,37 +4,27 @@ import logging
 import os
 import re
 import subprocess
-from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
-from bilevelrl.records import Cell
+import pandas as pd
+
 from bilevelrl.tracking.finished_runs import (
+    FOLLOWERS,
     Attach,
     Entry,
     FinishedRun,
-    finished_runs,
+    follower_entry,
     run_entry,
     summary_entry,
 )
 from bilevelrl.tracking.store import SQLITE, Known, Store
 
 Outcome = Literal["logged", "unchanged", "revived", "failed"]
-
-
-@dataclass(frozen=True)
-class Counts:
-    """What became of the runs of a cell; `retired` counts those that are no longer in it."""
-
-    logged: int = 0
-    unchanged: int = 0
-    revived: int = 0
-    failed: int = 0
-    retired: int = 0
 
 
 def tracking_uri(root: Path) -> str:
@@ -98,6 +88,14 @@ class Tracker:
             return self._put(run_entry(self.workspace, self.stage, run, attach))
         return "failed"
 
+    def put_follower(self, curve: pd.DataFrame) -> tuple[Outcome, str]:
+        """Show the learning curve of one follower; returns its slot too."""
+        entry = follower_entry(self.workspace, curve)
+        with self._failures_warned():
+            tags = {**entry.tags, "dvc_stage": self.stage}
+            return self._put(replace(entry, tags=tags)), entry.slot
+        return "failed", entry.slot
+
     def put_summary(
         self,
         experiment: str,
@@ -115,6 +113,16 @@ class Tracker:
     def retire(self, problem: str, estimator: str, keep: Collection[str]) -> int:
         """Take the runs of a cell whose slots are not in `keep` out of the current ones."""
         return self._retire(problem, f"{problem}/{estimator}", keep)
+
+    def retire_followers(self, problem: str, keep: Collection[str]) -> int:
+        """The same for the followers of a problem that learn by themselves, by slot."""
+        if self.failed:
+            return 0
+        with self._failures_warned():
+            known, own = self._known(FOLLOWERS, FOLLOWERS), f"{self.workspace}/{problem}/"
+            others = {run.slot for run in known if not run.slot.startswith(own)}
+            return self._retire(FOLLOWERS, FOLLOWERS, {*keep, *others})
+        return 0
 
     def retire_summaries(self, experiment: str, keep: Collection[str]) -> int:
         """The same for the settings of a sweep, by name."""
@@ -187,13 +195,3 @@ class Tracker:
                 "lost; once it works, run `python -m pipeline.mlflow_sync` to fill it."
             )
             logging.getLogger(__name__).warning(re.sub(r"//[^/@\s]+@", "//***@", line))
-
-
-def sync_cell(tracker: Tracker, cell: Cell, attach: Attach | None = None) -> Counts:
-    """Make the runs of a cell the current ones of its slots, and no others; safe to repeat."""
-    runs = list(finished_runs(cell))
-    outcomes = Counter(tracker.put(run, attach) for run in runs)
-    keep = {run_entry(tracker.workspace, tracker.stage, run).slot for run in runs}
-    cells = {(run.problem, run.estimator) for run in cell.runs}
-    retired = sum(tracker.retire(problem, estimator, keep) for problem, estimator in cells)
-    return Counts(**{str(name): count for name, count in outcomes.items()}, retired=retired)

@@ -1,0 +1,129 @@
+"""What params.yaml says of the guided cart-pole: constants, shared settings, settings."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from bilevelrl.config.blocks import Rows
+from bilevelrl.config.games import Discount, Vector
+from bilevelrl.config.settings import Name, Setting, Share, UnitInterval
+from bilevelrl.config.validation import Block, Count, Positive, Seed
+
+
+class GuidedCartPoleParams(Block):
+    """Constants, see `problems.guided_cartpole.GuidedCartPole`, which checks them."""
+
+    gravity: Positive
+    cart_mass: Positive
+    pole_mass: Positive
+    half_length: Positive
+    push: Positive
+    wind: Positive
+    time_step: Positive
+    limit: Positive
+    angle_limit: Positive
+    goal: Annotated[tuple[float, float], Field(strict=False)]
+    initial_spread: Positive
+    max_episode_steps: Count
+    leader_discount: Discount
+    follower_discount: Discount
+
+
+class GuidedCartPoleLeaders(Block):
+    """What all cells share and an entry may override; see `GuidedCartPoleSetting`."""
+
+    first_seed: Seed
+    num_seeds: Count
+    num_updates: Count
+    max_rows: Rows
+    temperature: Positive
+    step_size: Positive
+    max_gradient_norm: Positive
+    winds: Vector
+    units: Count
+    evaluation_episodes: Count
+    first_follower_steps: Count
+    follower_steps: Count
+    follower_units: Count
+    follower_step_size: UnitInterval
+    follower_batch: Count
+    follower_target_rate: UnitInterval
+    follower_random_steps: Count
+    follower_capacity: Count
+    follower_envs: Count
+    follower_gradient_steps: Count
+    episodes_per_update: Count
+    critic_features: Count
+    policy_features: Count
+    keep: Share
+    ridge: Positive
+
+
+class GuidedCartPoleSetting(Setting):
+    """Settings of the guided cart-pole.
+
+    Attributes:
+        study: name of an ablation that the setting belongs to; None is the main comparison.
+        winds: that the leader chooses from, in [-1, 1].
+        units: of the leader's hidden layer.
+        max_gradient_norm: clip of the gradient before Adam.
+        evaluation_episodes: simulated for every J, with the same random numbers.
+        follower_units, follower_step_size, follower_batch, follower_target_rate,
+        follower_random_steps, follower_capacity, follower_envs, follower_gradient_steps: of the
+            follower, see `followers.soft_actor_critic.SacOptions`; transitions of an answer are a
+            multiple of the environments.
+        episodes_per_update: that the leader learns from.
+        critic_features: random features of the leader's value function.
+        policy_features: of the follower's policy.
+        keep: weight of all earlier batches against the newest in what the leader learns.
+        ridge: relative penalty of its regressions.
+    """
+
+    follower: Literal["sac"] = "sac"
+    information: Literal["rewards"] = "rewards"
+    study: Name | None = None
+    winds: Vector
+    units: Count
+    max_gradient_norm: Positive
+    evaluation_episodes: Count
+    follower_units: Count
+    follower_step_size: UnitInterval
+    follower_batch: Count
+    follower_target_rate: UnitInterval
+    follower_random_steps: Count
+    follower_capacity: Count
+    follower_envs: Count
+    follower_gradient_steps: Count
+    episodes_per_update: Count | None = None
+    critic_features: Count | None = None
+    policy_features: Count | None = None
+    keep: Share | None = None
+    ridge: Positive | None = None
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> "GuidedCartPoleSetting":
+        if self.start == "reset":
+            raise ValueError("start = reset: a follower that balances a pole carries on")
+        if len(self.winds) < 2 or any(abs(wind) > 1.0 for wind in self.winds):
+            raise ValueError(f"winds must be at least two numbers in [-1, 1], got {self.winds}")
+        for key in ("first_follower_steps", "follower_steps"):
+            steps = getattr(self, key)
+            if steps is not None and steps % self.follower_envs:
+                raise ValueError(
+                    f"{key} = {steps} is not divisible by follower_envs = {self.follower_envs}"
+                )
+        learned = ("episodes_per_update", "critic_features", "policy_features", "keep", "ridge")
+        missing = {key for key in learned if getattr(self, key) is None}
+        if missing and len(missing) < len(learned):
+            raise ValueError(f"a leader that learns needs all of {learned}, an idle one none")
+        return self
+
+    def conditions(self, shared: dict[str, Any]) -> dict[str, Any]:
+        """Temperature, the leader's episodes, and the ablation if it is one."""
+        del shared
+        chosen: dict[str, Any] = {"temperature": self.temperature}
+        if self.episodes_per_update is not None:
+            chosen["episodes_per_update"] = self.episodes_per_update
+        if self.study is not None:
+            chosen["study"] = self.study
+        return chosen | self.follower_conditions
