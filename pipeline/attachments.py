@@ -8,8 +8,11 @@ from bilevelrl.tracking import FinishedRun
 
 
 def attach_penalty_map(run: FinishedRun, folder: Path) -> None:
-    """Draw the leader's final penalties on the map, as the environment renders them."""
-    if run.identity.problem != "four_rooms":
+    """Draw the leader's final penalties on the map, as the environment renders them.
+
+    A run without a result has none.
+    """
+    if run.identity.problem != "four_rooms" or run.identity.failure:
         return
     from matplotlib.image import imsave
 

@@ -5,6 +5,4 @@ from pathlib import Path
 from bilevelrl.config import FollowerParams, read_params
 
 FOLLOWERS: FollowerParams = read_params(Path(__file__).parents[1] / "params.yaml").followers
-FOLLOWERS = FOLLOWERS.model_copy(
-    update={"tolerance": 1e-10, "max_iterations": 200, "sweeps": 5}
-)
+FOLLOWERS = FOLLOWERS.model_copy(update={"tolerance": 1e-10, "max_iterations": 200, "sweeps": 5})

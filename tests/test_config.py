@@ -151,7 +151,11 @@ def test_an_unknown_key_is_named_with_those_that_are_allowed(
             "improved",
             r"variant = 'improved': bc_hg on four_rooms comes as \['pub",
         ),
-        (f"{ENTRY}.follower", "best", r"follower = 'best': .*'exact' or 'truncated'"),
+        (
+            f"{ENTRY}.follower",
+            "best",
+            r"follower = 'best': .*'exact', 'truncated', 'soft_q' or 'sac'",
+        ),
         (f"{TRUNCATED}.start", "warm", r"start = 'warm': .*'carry' or 'reset'"),
         ("runtime.backend", "ray", r"runtime.backend = 'ray': .*'loky' or 'dask'"),
         # combinations
@@ -227,6 +231,140 @@ def test_blocks_that_do_not_fit_together_are_named(
 ) -> None:
     message = refusal(read, changed(shipped, key, value))
     assert re.search(expected, message), message
+
+
+CORRECTED = "cells.four_rooms.bc_hg.corrected_100"
+SOFT_Q = "cells.four_rooms.bc_hg.soft_q"
+TOY = "cells.discrete_toy_r1.bc_hg"
+LQR = "cells.bilevel_lqr.bc_hg"
+FULL = "information = full"
+
+
+@pytest.mark.parametrize(
+    ("entry", "changes", "expected"),
+    [
+        # what a follower that learns needs, and no other has
+        (CORRECTED, {"follower_steps": 10}, r"follower_steps = 10 .* follower = exact: .*'soft_q'"),
+        (TRUNCATED, {"follower_steps": 10}, r"follower_steps = 10 .* follower = truncated: "),
+        (SOFT_Q, {"follower_steps": ...}, r"follower_steps = None .* follower = soft_q: "),
+        (SOFT_Q, {"follower_steps": 0}, r"follower_steps = 0: .*greater than or equal to 1"),
+        (SOFT_Q, {"start": ...}, r"start = None .* follower = soft_q: .*'truncated' and 'soft_q'"),
+        (SOFT_Q, {"policy_iterations": 3}, r"policy_iterations = 3 .* follower = soft_q: "),
+        (
+            CORRECTED,
+            {"first_follower_steps": 10},
+            r"first_follower_steps = 10 .* follower = exact, start = None: .* learning",
+        ),
+        (
+            TRUNCATED,
+            {"first_follower_steps": 10},
+            r"first_follower_steps = 10 .* follower = truncated, start = carry: .* learning",
+        ),
+        (
+            SOFT_Q,
+            {"start": "reset"},
+            r"first_follower_steps = 200000 .* follower = soft_q, start = reset: .* carries on",
+        ),
+        # followers that a problem does not have
+        (SOFT_Q, {"follower": "sac"}, r"follower = sac: allowed .*'exact', 'truncated', 'soft_q'"),
+        (f"{TOY}.soft_q", {"follower": "sac"}, r"follower = sac: allowed .*'soft_q'\]"),
+        (f"{LQR}.improved", {"follower": "soft_q"}, r"follower = 'soft_q': unknown key; allowed"),
+        (f"{LQR}.improved", {"follower": "sac"}, r"follower = 'sac': unknown key; allowed"),
+        (
+            f"{THERMAL}.watching",
+            {"follower": "soft_q", "follower_steps": 10, "start": "carry"},
+            r"follower = soft_q: allowed .*'exact', 'sac'",
+        ),
+        (
+            f"{THERMAL}.watching",
+            {"follower": "sac", "follower_steps": 10, "start": "carry", "information": "full"},
+            r"information = full .* follower = sac: .* allowed is 'rewards'",
+        ),
+        (f"{THERMAL}.published", {"follower": "sac"}, r"follower = 'sac': unknown key"),
+        # what a leader that reads its follower has nothing to do with
+        (CORRECTED, {"believed_temperature": 0.1}, rf"believed_temperature = 0.1 .* {FULL}"),
+        (f"{TOY}.corrected", {"believed_temperature": 0.1}, rf"believed_temp.* = 0.1 .* {FULL}"),
+        (f"{THERMAL}.improved_1000", {"believed_temperature": 0.2}, rf"believed.* = 0.2 .* {FULL}"),
+        (f"{LQR}.improved", {"belief": "planned"}, rf"belief = planned does not go with {FULL}"),
+        (f"{LQR}.watching", {"belief": "guessed"}, r"belief = 'guessed': .*'evaluated' or 'plann"),
+        (f"{LQR}.corrected", {"belief": "planned"}, r"belief = 'planned': unknown key"),
+        (f"{TOY}.watching", {"belief": "planned"}, r"belief = 'planned': unknown key"),
+        (
+            f"{LQR}.watching",
+            {"believed_temperature": -0.1},
+            r"believed_temperature = -0.1: .*greater than 0",
+        ),
+        (
+            ENTRY,
+            {"information": "rewards", "believed_temperature": 0.1},
+            r"(information = 'rewards'|believed_temperature = 0.1): unknown key",
+        ),
+    ],
+)
+def test_what_does_not_go_with_a_follower_is_named(
+    read: Read, shipped: Content, entry: str, changes: Content, expected: str
+) -> None:
+    content = shipped
+    for key, value in changes.items():
+        content = changed(content, f"{entry}.{key}", value)
+    message = refusal(read, content)
+    assert re.search(expected, message), message
+    assert entry in message
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("learning.four_rooms.steps", [100, 100], r"steps = \[100, 100\] must increase"),
+        ("learning.four_rooms.steps", [100, 300, 200], r"steps = \[100, 300, 200\] must increase"),
+        ("learning.four_rooms.steps", [], r"steps = \[\]: .*at least 1 item"),
+        ("learning.four_rooms.steps", [0, 10], r"steps.0 = 0: .*greater than or equal to 1"),
+        ("learning.thermal_control.num_seeds", 0, r"num_seeds = 0: .*greater than or equal to 1"),
+        ("learning.four_rooms", ..., r"learning.four_rooms"),
+        ("followers.soft_q.four_rooms.exponent", 0.5, r"exponent = 0.5: .*greater than 0.5"),
+        ("followers.soft_q.discrete_toy.smallest_step", 1.0, r"smallest_step = 1.0: .*less than 1"),
+        ("followers.soft_q.discrete_toy.exploration", 1.5, r"exploration = 1.5: .*or equal to 1"),
+        ("followers.soft_q.four_rooms.settle", 0.0, r"settle = 0.0: .*greater than 0"),
+        ("followers.sac.thermal_control.activation", "sin", r"activation = 'sin': .*'relu' or 't"),
+        ("followers.sac.thermal_control.target_rate", 0.0, r"target_rate = 0.0: .*greater than 0"),
+        ("followers.sac", ..., r"followers.sac is missing"),
+    ],
+)
+def test_an_impossible_learning_rule_is_named(
+    read: Read, shipped: Content, key: str, value: Any, expected: str
+) -> None:
+    message = refusal(read, changed(shipped, key, value))
+    assert re.search(expected, message), message
+    assert key.rpartition(".")[0] in message
+
+
+def test_a_single_checkpoint_is_enough(read: Read, shipped: Content) -> None:
+    params = read(changed(shipped, "learning.four_rooms.steps", [7]))
+    assert params.learning.four_rooms.steps == (7,)
+    first, number = (shipped["learning"]["four_rooms"][key] for key in ("first_seed", "num_seeds"))
+    assert params.learning.four_rooms.seeds == range(first, first + number)
+
+
+def test_followers_that_learn_are_among_the_conditions(read: Read, shipped: Content) -> None:
+    params = read(shipped)
+    found = [
+        setting.conditions(params.shared("four_rooms"))
+        for setting in params.settings("four_rooms", "bc_hg")
+        if setting.follower == "soft_q" and setting.information == "rewards"
+    ]
+    assert found == [
+        {
+            "temperature": 0.003, "env_steps_per_update": 100, "follower": "soft_q",
+            "information": "rewards", "follower_steps": 1000, "start": "carry",
+            "first_follower_steps": 200000,
+        }
+    ]  # fmt: skip
+    believed = [
+        setting.conditions(params.shared("four_rooms"))
+        for setting in params.settings("four_rooms", "bc_hg")
+        if setting.believed_temperature is not None
+    ]
+    assert [each["believed_temperature"] for each in believed] == [0.0015, 0.006]
 
 
 def test_two_entries_with_the_same_conditions_are_refused(read: Read, shipped: Content) -> None:
@@ -306,11 +444,14 @@ def test_conditions_name_what_differs_from_the_paper(read: Read, shipped: Conten
     assert main.conditions({"initial_spread": main.initial_spread}) == {
         "temperature": 0.003,
         "env_steps_per_update": 100,
+        "follower": "exact",
+        "information": "full",
     }
     assert main.conditions({"initial_spread": 5.0})["initial_spread"] == main.initial_spread
     truncated = next(s for s in settings if s.follower == "truncated")
     assert truncated.conditions({"initial_spread": truncated.initial_spread}).keys() == {
         "temperature", "env_steps_per_update", "follower", "policy_iterations", "start",
+        "information",
     }  # fmt: skip
 
 

@@ -30,7 +30,7 @@ def runtime(jobs: int = 1, scheduler: str | None = None) -> Runtime:
 
 
 def small_chunks() -> list[Chunk]:
-    """Six runs of BC-HG in three chunks: two variants, one of them with a truncated follower."""
+    """Eight runs of BC-HG in four chunks: exact, truncated and learning followers."""
     params = read_params(ROOT / "params.yaml")
     settings = [
         setting.model_copy(update={"num_updates": 5, "num_seeds": 2})
@@ -59,7 +59,10 @@ def chunks() -> list[Chunk]:
 @pytest.fixture(scope="module")
 def expected(chunks: list[Chunk]) -> list[list[dict[str, bytes]]]:
     """In this process, one after the other."""
-    assert len(chunks) == 3
+    assert len(chunks) == 4
+    assert {run.setting.follower for chunk in chunks for run in chunk.runs} == {
+        "exact", "truncated", "soft_q",
+    }  # fmt: skip
     return results(chunks, runtime(jobs=1))
 
 

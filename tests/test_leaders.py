@@ -1,22 +1,27 @@
 """A cell computes what is missing and nothing else, and looks as if computed at once."""
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numba
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 
 from bilevelrl import leaders
+from bilevelrl.cells import four_rooms
 from bilevelrl.cells.four_rooms import group_key
-from bilevelrl.chunks import Chunk, train_chunk
+from bilevelrl.chunks import FAILURE, Chunk, train_chunk
 from bilevelrl.config import Params
 from bilevelrl.execution import ResultCache
+from bilevelrl.followers.protocol import FollowerDiverged
 from bilevelrl.leaders import list_runs, make_chunks, train_cell
 from bilevelrl.records import CURVE_COLUMNS, Cell
+from bilevelrl.seeding import Streams
 
 ROOT = Path(__file__).parents[1]
 ENTRIES = {
@@ -111,8 +116,8 @@ def test_runs_tell_their_conditions_and_all_their_hyperparameters(cache: ResultC
     cell = cell_of(make_params(), cache)
     reset = next(run for run in cell.runs if "start=reset" in run.setting)
     assert reset.setting == (
-        "env_steps_per_update=100;follower=truncated;policy_iterations=2;start=reset;"
-        "temperature=0.003"
+        "env_steps_per_update=100;follower=truncated;information=full;policy_iterations=2;"
+        "start=reset;temperature=0.003"
     )
     assert reset.hyperparameters == {
         "temperature": 0.003, "env_steps_per_update": 100, "num_envs": 1, "step_size": 0.05,
@@ -203,6 +208,98 @@ def test_a_damaged_piece_is_computed_again(
         again = cell_of(make_params(), cache)
     assert len(computed) == 1
     assert files(again, tmp_path / "again") == first
+
+
+BAD_SEED = 1
+
+
+class Exploding:
+    """A game in which the follower of one run diverges at its third answer."""
+
+    def __init__(self, game: Any, settings: Sequence[Any]) -> None:
+        self._game, self._settings, self._answers = game, settings, 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._game, name)
+
+    def respond(self, theta: Any, memory: Any, streams: Streams) -> Any:
+        self._answers += 1
+        for setting, seed in zip(self._settings, streams.seeds, strict=True):
+            main = setting.env_steps_per_update == 100 and setting.follower == "exact"
+            if main and seed == BAD_SEED and self._answers == 3:
+                raise FollowerDiverged(f"loss 1e30 of seed {seed}")
+        return self._game.respond(theta, memory, streams)
+
+
+def explode(monkeypatch: pytest.MonkeyPatch) -> None:
+    build = four_rooms.build
+
+    def build_exploding(estimator: str, settings: Sequence[Any], context: Any) -> Any:
+        built = build(estimator, settings, context)
+        return replace(built, game=Exploding(built.game, settings))
+
+    monkeypatch.setattr(four_rooms, "build", build_exploding)
+
+
+def test_a_follower_that_diverges_costs_its_own_run_and_no_bit_of_others(
+    cache: ResultCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params = make_params(leaders__four_rooms__num_seeds=3)
+    before = cell_of(params, cache)
+    explode(monkeypatch)
+    other = ResultCache(tmp_path / "other")
+    cell = cell_of(params, other)
+
+    failed = np.array([run.failure != "" for run in cell.runs])
+    (place,) = np.nonzero(failed)[0]
+    who = cell.runs[place]
+    assert who.seed == BAD_SEED
+    assert who.failure == f"loss 1e30 of seed {BAD_SEED}"
+    assert cell.failures == {
+        f"four_rooms bc_hg published {who.setting} seed {BAD_SEED}": who.failure
+    }
+    assert before.failures == {}
+    assert [run.run_key for run in cell.runs] == [run.run_key for run in before.runs]
+
+    assert np.isnan(cell.theta[failed]).all()
+    np.testing.assert_array_equal(cell.theta[~failed], before.theta[~failed])
+    own = (cell.curves["setting"] == who.setting) & (cell.curves["seed"] == BAD_SEED)
+    assert own.sum() == NUM_ROWS
+    pd.testing.assert_frame_equal(cell.curves[~own], before.curves[~own])
+    assert cell.curves.loc[own, "update"].tolist() == [1, 3, 5]
+    measured = [name for name, kind in CURVE_COLUMNS.items() if kind == "float64"]
+    assert cell.curves.loc[own, measured].isna().all(axis=None)
+    steps = ["env_steps", "oracle_steps", "follower_steps"]
+    assert (cell.curves.loc[own, steps] == 0).all(axis=None)
+
+    # It is a result like any other: kept, and the same after a round trip.
+    first = files(cell, tmp_path / "first")
+    monkeypatch.setattr(leaders, "train_chunk", lambda chunk: pytest.fail(f"trained {chunk}"))
+    assert files(cell_of(params, other), tmp_path / "second") == first
+    assert Cell.read(tmp_path / "first").failures == cell.failures
+
+
+def test_a_run_that_fails_alone_has_no_more_than_its_message(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    params = make_params()
+    settings = params.settings("four_rooms", "bc_hg")
+    runs = [
+        run
+        for run in list_runs(params, "four_rooms", "bc_hg", settings)
+        if run.setting.env_steps_per_update == 100 and run.setting.follower == "exact"
+    ]
+    (chunk,) = make_chunks(params, "four_rooms", "bc_hg", runs)
+    expected = train_chunk(chunk)[0]
+    explode(monkeypatch)
+    found, failed = train_chunk(chunk)
+    assert str(failed[FAILURE]) == f"loss 1e30 of seed {BAD_SEED}"
+    assert failed["theta"].shape == (105,)
+    assert "leader_return" not in failed
+    assert found.keys() == expected.keys()
+    assert FAILURE not in found
+    for name, values in expected.items():
+        np.testing.assert_array_equal(found[name], values, err_msg=name)
 
 
 def keys(params: Params) -> list[str]:

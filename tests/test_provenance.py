@@ -32,9 +32,9 @@ NEEDED = {
     "estimators/naive.py", "estimators/sobirl.py", "estimators/trace.py",
     "estimators/watched_covariance.py", "estimators/sampled.py",
     "estimators/zero_order.py", "followers/soft_policy_iteration.py",
-    "followers/truncated.py", "problems/elimination.py", "problems/four_rooms.py",
-    "problems/observations.py", "problems/protocol.py", "problems/rollout.py",
-    "problems/tabular.py",
+    "followers/soft_q_learning.py", "followers/truncated.py", "problems/elimination.py",
+    "problems/four_rooms.py", "problems/observations.py", "problems/protocol.py",
+    "problems/rollout.py", "problems/tabular.py",
 }  # fmt: skip
 
 
@@ -76,6 +76,9 @@ def test_families_of_problems_share_no_more_than_they_must() -> None:
         assert not private & closure_of("chunks", MODULES[problem])
     assert "linear_game.py" not in closure_of("chunks", MODULES["discrete_toy_r1"])
     assert "finite_game.py" not in closure_of("chunks", MODULES["bilevel_lqr"])
+    own = "followers/game_soft_q_learning.py"
+    learning = {problem for problem in MODULES if own in closure_of("chunks", MODULES[problem])}
+    assert learning == {"discrete_toy_r1", "discrete_toy_r2"}
 
 
 def test_closure_of_the_leaders_adds_what_runs_around_chunks() -> None:

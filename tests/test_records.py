@@ -267,4 +267,5 @@ def test_runs_are_readable_json(folder: Path) -> None:
     assert first["hyperparameters"]["start"] == "carry"
     assert set(first) == {
         "problem", "estimator", "variant", "setting", "seed", "run_key", "hyperparameters",
+        "failure",
     }  # fmt: skip

@@ -21,6 +21,7 @@ from bilevelrl.config import (
     read_tuning_params,
 )
 from bilevelrl.config.families import expand
+from bilevelrl.config.settings import LEARNING
 from bilevelrl.tuning import HYPERPARAMETERS, choose
 from pipeline.profile import merge
 
@@ -199,6 +200,8 @@ def test_every_shipped_setting_is_the_papers_or_the_tuned_one() -> None:
     untraceable = set()
     for file, problem, estimator, setting in shipped_settings():
         entry = setting.model_dump()
+        if studies_the_follower(entry):
+            continue  # see below
         key = (problem, estimator, *conditions_of(entry))
         shipped = hyperparameters_of(entry)
         ablation = getattr(setting, "study", None) is not None
@@ -206,6 +209,30 @@ def test_every_shipped_setting_is_the_papers_or_the_tuned_one() -> None:
         if not (paper or ablation) and shipped != tuned.get(key):
             untraceable.add(f"{file}: {key} has {shipped}, tuned: {tuned.get(key)}")
     assert not sorted(untraceable)
+
+
+def studies_the_follower(entry: Content) -> bool:
+    """Whether the follower learns, or the leader does not see all of it."""
+    return entry.get("follower") in LEARNING or entry.get("information", "full") != "full"
+
+
+def test_a_study_of_the_follower_changes_nothing_else() -> None:
+    # What such a setting costs is told by its twin, whose leader reads an exact follower.
+    twins, lonely, found = set(), set(), 0
+    for studied in (False, True):
+        for file, problem, estimator, setting in shipped_settings():
+            entry = setting.model_dump()
+            if studies_the_follower(entry) != studied:
+                continue
+            found += studied
+            own = tuple(sorted(hyperparameters_of(entry).items()))
+            key = (file, problem, estimator, *conditions_of(entry), own)
+            if not studied and setting.follower == "exact":
+                twins.add(key)
+            elif studied and key not in twins:
+                lonely.add(key)
+    assert not lonely
+    assert found > 30
 
 
 @pytest.mark.parametrize("file", ["params.yaml", "profiles/paper.yaml"])
@@ -220,9 +247,14 @@ def test_every_shipped_entry_says_where_it_comes_from(file: str) -> None:
     for problem, estimators in content["cells"].items():
         for estimator, entries in estimators.items():
             for entry in filter(None, entries.values()):
+                if "study" in entry or "believed_temperature" in entry:
+                    known.append("ablation")
+                    continue
+                if studies_the_follower(entry):
+                    continue  # its twin says it
                 setting = expand(entry, problem, estimator, params.shared(problem), "")[0]
                 paper = is_from_the_paper(problem, estimator, setting)
-                known.append("ablation" if "study" in entry else "paper" if paper else "tuned")
+                known.append("paper" if paper else "tuned")
     assert said == known
 
 

@@ -51,6 +51,53 @@ def test_errors_fall_with_the_root_of_the_samples() -> None:
     assert (by_size[-1] < 0.05).all()
 
 
+def planned(episodes: int) -> tuple[LinearGaussianResponse, Observations]:
+    """As `watched`, of a leader that trusts its follower to be optimal."""
+    _, seen = watched(episodes)
+    belief = LinearBelief(blinded(PROBLEM), BETA, NOISE, "planned")
+    return belief.learn(THETA, seen, {}), seen
+
+
+def test_one_batch_is_enough_for_a_leader_that_plans() -> None:
+    # What it identifies has no error, and what it solves for is what the follower plays.
+    found, _ = planned(1)
+    rng, blind = np.random.default_rng(7), blinded(PROBLEM)
+    for _ in range(3):
+        state = rng.standard_normal((RUNS, 20, PROBLEM.state_matrix.shape[0]))
+        push = rng.standard_normal((RUNS, 20, PROBLEM.leader_matrix.shape[1]))
+        for name in ("mean_action", "value"):
+            np.testing.assert_allclose(
+                getattr(found, name)(blind, THETA, state, push),
+                getattr(RESPONSE, name)(PROBLEM, THETA, state, push),
+                rtol=1e-6,
+                atol=1e-6,
+                err_msg=name,
+            )
+    np.testing.assert_allclose(found.covariance, RESPONSE.covariance, rtol=1e-6)
+
+
+def test_planning_beats_evaluating_the_same_batch() -> None:
+    (evaluated, seen), (trusting, _) = watched(1), planned(1)
+    at, blind = seen.first(20), blinded(PROBLEM)
+    truth = RESPONSE.value(PROBLEM, THETA, at.state, at.leader_action)
+    error = [
+        np.abs(found.value(blind, THETA, at.state, at.leader_action) - truth).max()
+        for found in (evaluated, trusting)
+    ]
+    assert error[1] < 1e-3 * error[0]
+
+
+def test_bits_of_a_plan_do_not_depend_on_the_other_runs() -> None:
+    found, seen = planned(3)
+    alone = LinearBelief(blinded(PROBLEM), BETA[4:5], NOISE[4:5], "planned").learn(
+        THETA[4:5],
+        Observations(*(array[4:5] for array in vars(seen).values())),
+        {},
+    )
+    for name in ("state_gain", "noise_gain", "covariance", "quadratic", "cross", "noise", "offset"):
+        np.testing.assert_array_equal(getattr(alone, name)[0], getattr(found, name)[4])
+
+
 def test_bits_do_not_depend_on_the_other_runs() -> None:
     found, seen = watched(3)
     alone = LinearBelief(blinded(PROBLEM), BETA[4:5], NOISE[4:5]).learn(

@@ -12,8 +12,6 @@ from pydantic import ValidationError
 from bilevelrl.cartpole_game import CartPoleGame
 from bilevelrl.cells.guided_cartpole import build, group_key
 from bilevelrl.cells.protocol import Context
-from bilevelrl.config import FollowerParams
-from bilevelrl.config.blocks import SoftQFamilies, SoftQParams
 from bilevelrl.config.cartpole import GuidedCartPoleParams, GuidedCartPoleSetting
 from bilevelrl.estimators.acting_leader import ScoreFunction
 from bilevelrl.estimators.cartpole_leader import Idle
@@ -21,19 +19,12 @@ from bilevelrl.followers.soft_actor_critic import FollowerDiverged
 from bilevelrl.problems.guided_cartpole import GuidedCartPole
 from bilevelrl.seeding import Streams
 from bilevelrl.training import Trained, train
+from tests.follower_params import FOLLOWERS
 
 Floats = NDArray[np.float64]
-SOFT_Q = SoftQParams(exploration=0.1, settle=1.0, exponent=0.8, smallest_step=0.0)
 #: Beginners reach this goal.
 CONSTANTS = GuidedCartPoleParams(**asdict(GuidedCartPole(goal=(-0.02, 0.02))))
-CONTEXT = Context(
-    CONSTANTS,
-    FollowerParams(
-        tolerance=1e-6, max_iterations=10, sweeps=1,
-        soft_q=SoftQFamilies(four_rooms=SOFT_Q, discrete_toy=SOFT_Q),
-    ),
-    CONSTANTS,
-)  # fmt: skip
+CONTEXT = Context(CONSTANTS, FOLLOWERS, CONSTANTS)
 BASE: dict[str, Any] = {
     "variant": "improved", "temperature": 0.2, "step_size": 0.01, "first_seed": 0, "num_seeds": 1,
     "num_updates": 3, "follower": "sac", "start": "carry", "information": "rewards",

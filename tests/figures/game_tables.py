@@ -7,9 +7,10 @@ from bilevelrl.evaluation.learning_curves import LEARNING_CURVE_COLUMNS
 from bilevelrl.records import GRADIENT_COLUMNS, SUMMARY_COLUMNS, concatenate
 
 TOY, LQR = "discrete_toy_r1", "bilevel_lqr"
+EXACT = "follower=exact;information=full"
 MAIN = {
-    TOY: "env_steps_per_update=450;follower=exact;information=full;return=discounted;temperature=0.05",
-    LQR: "env_steps_per_update=400;follower=exact;information=full;return=undiscounted;temperature=0.1",
+    TOY: f"env_steps_per_update=450;{EXACT};return=discounted;temperature=0.05",
+    LQR: f"env_steps_per_update=400;{EXACT};return=undiscounted;temperature=0.1",
 }
 PAIRS = [("bc_hg", "published"), ("bc_hg", "corrected"), ("naive_on", "published")]
 UPDATES = np.arange(5)
@@ -79,6 +80,19 @@ def gradients(problem: str) -> pd.DataFrame:
         for budget in (450, 4500)
     ]  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def followers(problem: str) -> pd.DataFrame:
+    """One that halves its error with every ten times as many transitions."""
+    steps = np.array([100, 1000, 10_000])
+    kl = 0.5 ** np.arange(3.0)
+    measured = {
+        f"{name}_{statistic}": scale * factor * kl
+        for name, scale in (("value_gap", 2.0), ("relative_gap", 0.2), ("kl", 1.0))
+        for statistic, factor in (("median", 1.0), ("min", 0.5), ("max", 2.0))
+    }
+    who = {"problem": problem, "follower": "soft_q", "variant": "corrected", "temperature": 0.05}
+    return pd.DataFrame({**who, "steps": steps, **measured, "seeds": 3})
 
 
 def trajectories(problem: str) -> pd.DataFrame:

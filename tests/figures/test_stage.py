@@ -15,6 +15,8 @@ from pipeline import figures
 from tests.figures import game_tables
 from tests.figures.game_tables import LQR, TOY
 
+#: Drawn once, of all problems together.
+SHARED = {"information_levels", "follower_accuracy", "total_samples", "follower_learning"}
 OTHER_RETURN = ("return=discounted", "return=undiscounted")
 
 
@@ -34,6 +36,7 @@ def write_project(root: Path, *problems: str) -> None:
         root / "results" / "against_published.csv",
         pd.DataFrame(columns=list(AGAINST_PUBLISHED_COLUMNS)),
     )
+    write_csv(root / "results" / "followers.csv", game_tables.followers(TOY))
     evaluated = root / "data" / "evaluate"
     curves = concatenate(map(game_tables.curves, problems))
     write_parquet(evaluated / "learning_curves.parquet", curves, LEARNING_CURVE_COLUMNS)
@@ -55,7 +58,7 @@ def test_every_name_of_every_problem_with_results_is_written(
 ) -> None:
     write_project(tmp_path, TOY, LQR)
     figures.main(params, tmp_path)
-    expected = {*NAMES[TOY], *NAMES[LQR]}
+    expected = {*NAMES[TOY], *NAMES[LQR], *SHARED}
     assert stems(tmp_path / "figures" / "png") == stems(tmp_path / "figures" / "pdf") == expected
     tables = ("results", "results_mean", "against_published")
     written = {f"{problem}_{name}" for problem in (TOY, LQR) for name in tables}
@@ -65,7 +68,7 @@ def test_every_name_of_every_problem_with_results_is_written(
 def test_a_table_shows_the_reported_return_only(params: Params, tmp_path: Path) -> None:
     write_project(tmp_path, TOY)
     figures.main(params, tmp_path)
-    assert stems(tmp_path / "figures" / "png") == set(NAMES[TOY])
+    assert stems(tmp_path / "figures" / "png") == {*NAMES[TOY], *SHARED}
     lines = (tmp_path / "results" / "tables" / f"{TOY}_results.md").read_text().splitlines()
     assert lines == [
         "| temperature | estimator | 450 |",

@@ -8,7 +8,12 @@ from numpy.typing import NDArray
 
 from bilevelrl.followers.protocol import BestResponse
 from bilevelrl.followers.soft_policy_iteration import SoftPolicyIteration
-from bilevelrl.followers.soft_q_learning import SoftQLearning, replay_backwards, soft_value
+from bilevelrl.followers.soft_q_learning import (
+    SoftQLearning,
+    SoftQOptions,
+    replay_backwards,
+    soft_value,
+)
 from bilevelrl.problems.four_rooms import FourRooms
 from bilevelrl.seeding import Streams
 
@@ -96,7 +101,8 @@ def test_runs_do_not_depend_on_their_neighbours() -> None:
 
 
 def test_learning_goes_on_where_it_stopped_and_follows_a_leader_that_moves() -> None:
-    follower, streams = replace(learner(50_000), smallest_step=0.05), Streams(range(RUNS))
+    options = SoftQOptions(smallest_step=0.05)
+    follower, streams = replace(learner(50_000), options=options), Streams(range(RUNS))
     memory = follower.start(RUNS)
     before = follower.respond(REWARD, memory, streams)
     rng = np.random.default_rng(3)

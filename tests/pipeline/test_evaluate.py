@@ -2,7 +2,9 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +16,7 @@ from bilevelrl.figures.gallery import NAMES
 from bilevelrl.records import (
     CURVE_COLUMNS,
     GRADIENT_COLUMNS,
+    LEARNING_COLUMNS,
     START_COLUMNS,
     SUMMARY_COLUMNS,
     Cell,
@@ -27,10 +30,18 @@ from bilevelrl.records import (
 from pipeline import evaluate, figures
 
 ROOT = Path(__file__).parents[2]
-MAIN = "env_steps_per_update=100;temperature=0.003"
+EXACT = "follower=exact;information=full;temperature=0.003"
+MAIN = f"env_steps_per_update=100;{EXACT}"
 TRUNCATED = (
-    "env_steps_per_update=100;follower=truncated;policy_iterations=5;start=carry;temperature=0.003"
+    "env_steps_per_update=100;follower=truncated;information=full;policy_iterations=5;start=carry;"
+    "temperature=0.003"
 )
+LEARNING = (
+    "env_steps_per_update=100;first_follower_steps=200;follower=soft_q;follower_steps=50;"
+    "information=full;start=carry;temperature=0.003"
+)
+#: Drawn once, of all problems together.
+SHARED = {"information_levels", "follower_accuracy", "total_samples", "follower_learning"}
 CHARGE_NOTHING = 0.00128
 FINAL = [0.4, 0.5, 0.6, CHARGE_NOTHING]
 UPDATES = np.arange(4, 100, 5)  # 20 windows of 5 updates
@@ -49,6 +60,9 @@ def write_cell(root: Path, estimator: str, settings: dict[tuple[str, str], list[
                 "leader_return": returns,
                 "leader_return_optimal": returns + 0.1,
                 "follower_kl": 0.25,
+                "follower_value_gap": np.where(UPDATES < 90, 9.0, 0.01 * (1 + seed)),
+                "follower_steps": (1 + seed) * 50 * (UPDATES + 1) if "soft_q" in setting else 0,
+                "cosine": np.where(UPDATES < 50, 0.1, 0.7),
                 "follower_accuracy": np.where(UPDATES == 49, 0.5, 0.1),
             }
             names = {
@@ -65,9 +79,14 @@ def write_cell(root: Path, estimator: str, settings: dict[tuple[str, str], list[
 def write_project(root: Path) -> None:
     main, truncated = ("published", MAIN), ("published", TRUNCATED)
     cells = {
-        "bc_hg": {main: FINAL, ("corrected", MAIN): [CHARGE_NOTHING] * 4, truncated: FINAL},
+        "bc_hg": {
+            main: FINAL,
+            ("corrected", MAIN): [CHARGE_NOTHING] * 4,
+            truncated: FINAL,
+            ("corrected", LEARNING): FINAL,
+        },
         "hpgd_mc": {main: [0.2] * 4},
-        "exact": {("published", "temperature=0.003"): [CHARGE_NOTHING] * 2},
+        "exact": {("published", EXACT): [CHARGE_NOTHING] * 2},
     }
     for estimator, settings in cells.items():
         write_cell(root, estimator, settings)
@@ -94,7 +113,18 @@ def write_project(root: Path) -> None:
     )  # fmt: skip
     gradients = root / "data" / "gradients" / "four_rooms" / "quality.parquet"
     write_parquet(gradients, pd.DataFrame([row]), GRADIENT_COLUMNS)
+    write_csv(root / "data" / "followers" / "four_rooms" / "learning.csv", learning_table())
     shutil.copytree(ROOT / "reference", root / "reference")
+
+
+def learning_table() -> pd.DataFrame:
+    """Three followers; the second is the best of them, and the median is not their mean."""
+    rows = [
+        ("four_rooms", "soft_q", "corrected", 0.003, seed, steps, factor, 0.1 * factor, 2 * factor)
+        for seed, scale in enumerate((4.0, 1.0, 10.0))
+        for steps, factor in ((200, scale), (1000, 0.1 * scale))
+    ]
+    return pd.DataFrame(rows, columns=list(LEARNING_COLUMNS))
 
 
 @pytest.fixture(scope="module")
@@ -194,9 +224,67 @@ def test_thresholds_are_fractions_of_the_best_known_return(summary: pd.DataFrame
 def test_truncated_follower_has_its_own_metrics(summary: pd.DataFrame) -> None:
     optimal = metric(summary, "leader_return_optimal_mean", TRUNCATED)
     assert optimal["value"] == pytest.approx(np.mean(FINAL) + 0.1)
-    assert metric(summary, "follower_kl_mean", TRUNCATED)["value"] == 0.25
+    assert metric(summary, "follower_kl", TRUNCATED)["value"] == 0.25
     assert metric(summary, "follower_accuracy_max", TRUNCATED)["value"] == 0.5
-    assert set(summary[summary["metric"] == "follower_kl_mean"]["setting"]) == {TRUNCATED}
+    for name in ("leader_return_optimal_mean", "follower_accuracy_max"):
+        studied = summary[summary["metric"] == name]["setting"]
+        assert set(studied) == {TRUNCATED, LEARNING}
+
+
+def test_every_setting_says_what_its_follower_costs_and_loses(summary: pd.DataFrame) -> None:
+    settings = summary[["estimator", "variant", "setting"]].drop_duplicates()
+    assert len(settings) == 6
+    for estimator, variant, setting in settings.itertuples(index=False):
+
+        def of(name: str) -> pd.Series:
+            return metric(summary, name, setting, estimator, variant)  # noqa: B023
+
+        seeds = of("leader_return_mean")["seeds"]
+        # The cosine is of all updates, the gap of the last tenth.
+        assert of("cosine_mean")["value"] == pytest.approx(0.4)
+        assert of("follower_kl")["value"] == 0.25
+        assert of("follower_value_gap")["value"] == pytest.approx(0.01 * (1 + seeds) / 2)
+        learned = setting == LEARNING
+        assert of("follower_steps")["value"] == (2.5 * 50 * 100 if learned else 0.0)
+        gap = of("follower_value_gap")
+        assert gap["low"] < gap["value"] < gap["high"]
+
+
+def test_learning_followers_are_summarised_over_seeds(evaluated: Path) -> None:
+    table = pd.read_csv(evaluated / "results" / "followers.csv").set_index("steps")
+    assert set(table["problem"]) == {"four_rooms"}
+    assert set(table["follower"]) == {"soft_q"}
+    assert table["seeds"].tolist() == [3, 3]
+    for steps, scale in ((200, 1.0), (1000, 0.1)):
+        for name, factor in (("value_gap", 1.0), ("relative_gap", 0.1), ("kl", 2.0)):
+            found = [table.loc[steps, f"{name}_{which}"] for which in ("median", "min", "max")]
+            assert found == pytest.approx([scale * factor * each for each in (4.0, 1.0, 10.0)])
+
+
+def test_failed_runs_are_among_the_headlines(params: Params, project: Path) -> None:
+    folder = project / "data" / "leaders" / "four_rooms" / "bc_hg"
+    assert "failed_runs" not in headlines(params, project)
+    cell = Cell.read(folder)
+    failed = cell.runs[-1]
+    runs = (*cell.runs[:-1], replace(failed, failure="loss 1e30"))
+    curves = cell.curves.copy()
+    own = (curves["setting"] == failed.setting) & (curves["seed"] == failed.seed)
+    own &= curves["variant"] == failed.variant
+    measured = [name for name, kind in CURVE_COLUMNS.items() if kind == "float64"]
+    curves.loc[own, measured] = np.nan
+    theta = cell.theta.copy()
+    theta[-1] = np.nan
+    Cell(runs, theta, curves).write(folder)
+    name = f"four_rooms bc_hg {failed.variant} {failed.setting} seed {failed.seed}"
+    assert headlines(params, project)["failed_runs"] == {name: "loss 1e30"}
+    figures.main(params, project)
+
+
+def headlines(params: Params, project: Path) -> dict[str, Any]:
+    evaluate.main(params, project)
+    content = (project / "results" / "metrics.json").read_text()
+    found: dict[str, Any] = json.loads(content)
+    return found
 
 
 def test_published_mean_is_there_only_where_something_is_published(summary: pd.DataFrame) -> None:
@@ -275,6 +363,7 @@ def test_rows_keep_their_interval_when_another_cell_goes(params: Params, project
         "data/environments/four_rooms/metadata.json",
         "data/environments/four_rooms/starts.csv",
         "data/gradients/four_rooms/quality.parquet",
+        "data/followers/four_rooms/learning.csv",
         "reference/four_rooms_curves.csv",
     ],
 )
@@ -327,7 +416,7 @@ def test_figures_stage_writes_every_name_even_without_its_study(
     params: Params, evaluated: Path
 ) -> None:
     figures.main(params, evaluated)
-    for name in NAMES["four_rooms"]:
+    for name in (*NAMES["four_rooms"], *SHARED):
         assert (evaluated / "figures" / "png" / f"{name}.png").stat().st_size > 1000
         assert (evaluated / "figures" / "pdf" / f"{name}.pdf").stat().st_size > 1000
     table = (evaluated / "results" / "tables" / "results_mean.md").read_text()
@@ -358,7 +447,11 @@ def test_further_temperatures_get_figures_of_their_own(params: Params, project: 
         "final_return",
         "penalty_maps",
     )
-    assert drawn == {*NAMES["four_rooms"], *(f"{name}_temperature_0.003" for name in further)}
+    assert drawn == {
+        *NAMES["four_rooms"],
+        *SHARED,
+        *(f"{name}_temperature_0.003" for name in further),
+    }
     # The study was made at the second temperature only, and still fills the plain name.
     sizes = [
         (project / "figures" / "png" / f"{n}.png").stat().st_size

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from bilevelrl.records import CURVE_COLUMNS, Cell, RunIdentity
+from bilevelrl.records import CURVE_COLUMNS, LEARNING_COLUMNS, Cell, RunIdentity, write_csv
 from pipeline import mlflow_sync
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy")
@@ -97,6 +98,59 @@ def test_a_deleted_store_is_rebuilt_by_the_command(
     assert current(f"sqlite:///{before}") == expected
     assert current(f"sqlite:///{tmp_path / 'mlflow.db'}") == expected
     assert len(list(tmp_path.glob("mlruns/four_rooms/*/artifacts/penalty_map.png"))) == 6
+
+
+def write_followers(data: Path, problem: str, num_seeds: int) -> None:
+    rows = [
+        (problem, "soft_q", "corrected", 0.003, seed, steps, 1.0 / steps, 0.1 / steps, 2.0 / steps)
+        for seed in range(num_seeds)
+        for steps in (10, 100)
+    ]
+    learning = pd.DataFrame(rows, columns=list(LEARNING_COLUMNS))
+    write_csv(data / "followers" / problem / "learning.csv", learning)
+
+
+@pytest.mark.usefixtures("clean_environment")
+def test_followers_that_learn_are_shown_beside_the_cells(
+    tmp_path: Path, migrated_store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(migrated_store, tmp_path / "mlflow.db")
+    data, uri = tmp_path / "data", f"sqlite:///{tmp_path / 'mlflow.db'}"
+    write_cell(data / "leaders", "four_rooms", "bc_hg", 2)
+    write_followers(data, "four_rooms", 3)
+    write_followers(data, "bilevel_lqr", 0)  # none learns there
+    assert mlflow_sync.main(data / "leaders", tmp_path) == 0
+    lines = ["four_rooms bc_hg: 2 logged", "four_rooms followers: 3 logged"]
+    printed = [line for line in capsys.readouterr().out.splitlines() if "bilevel_lqr" not in line]
+    assert printed == lines
+    assert current_followers(uri) == [0, 1, 2]
+
+    write_followers(data, "four_rooms", 2)
+    assert mlflow_sync.main(data / "leaders", tmp_path) == 0
+    assert "four_rooms followers: 2 unchanged, 1 retired" in capsys.readouterr().out
+    assert current_followers(uri) == [0, 1]
+
+
+def current_followers(uri: str) -> list[int]:
+    client = MlflowClient(uri)
+    found = client.get_experiment_by_name("followers")
+    assert found is not None
+    runs = client.search_runs([found.experiment_id], "tags.current = 'true'")
+    return sorted(int(run.data.params["seed"]) for run in runs)
+
+
+@pytest.mark.usefixtures("clean_environment")
+def test_a_failed_run_is_shown_without_a_map(tmp_path: Path, migrated_store: Path) -> None:
+    shutil.copy(migrated_store, tmp_path / "mlflow.db")
+    data = tmp_path / "data" / "leaders"
+    write_cell(data, "four_rooms", "bc_hg", 2)
+    cell = Cell.read(data / "four_rooms" / "bc_hg")
+    theta = cell.theta.copy()
+    theta[1] = np.nan
+    runs = (cell.runs[0], replace(cell.runs[1], failure="loss 1e30"))
+    Cell(runs, theta, cell.curves).write(data / "four_rooms" / "bc_hg")
+    assert mlflow_sync.main(data, tmp_path) == 0
+    assert current(f"sqlite:///{tmp_path / 'mlflow.db'}") == {"four_rooms bc_hg": 2}
 
 
 @pytest.mark.usefixtures("clean_environment")

@@ -72,7 +72,12 @@ def _return_metrics(runs: pd.DataFrame, params: EvaluateParams, names: list[str]
     yield "leader_return_final_iqm", float(iqm(final)), *_interval(iqm, final, params, names, "iqm")
     middle = _interval(median, final, params, names, "median")
     yield "leader_return_median", float(median(final)), *middle
-    yield "leader_return_worst_seed", float(runs["last_optimal"].min()), _NOTHING, _NOTHING
+    yield (
+        "leader_return_worst_seed",
+        float(runs["last_optimal"].min(skipna=False)),
+        _NOTHING,
+        _NOTHING,
+    )
     if runs["unstable"].notna().all():
         unstable = runs["unstable"].astype(bool)
         low, high = wilson_interval(int(unstable.sum()), len(runs), params.confidence)

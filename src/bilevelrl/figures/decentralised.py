@@ -55,7 +55,10 @@ def information_levels(summary: pd.DataFrame) -> Figure:
 def _levels(ax: Axes, rows: pd.DataFrame) -> None:
     watched = rows[rows["study"] == "information"]
     same = rows["variant"].isin(watched["variant"]) & rows["budget"].isin(watched["budget"])
-    alike = rows["study"].isin(["main", "information"]) & (rows["estimator"] == "bc_hg")
+    # Of thermal_control the same sensitivities, which only sampled ones are.
+    sampled = "sampled_sensitivity" in set(rows["study"])
+    full = "sampled_sensitivity" if sampled else "main"
+    alike = rows["study"].isin([full, "information"]) & (rows["estimator"] == "bc_hg")
     final = rows[same & alike & (rows["metric"] == "leader_return_final_iqm")]
     labels = list(dict.fromkeys(_level_label(row) for _, row in final.iterrows()))
     labels.sort(key=lambda label: [*_LEVELS].index(label.split("\n")[0]))

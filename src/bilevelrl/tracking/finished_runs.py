@@ -19,6 +19,7 @@ POINTS = (
 CURVES = (
     "env_steps",  # a chart may use it as its x-axis
     "oracle_steps",
+    "follower_steps",
     *(name for name, kind in CURVE_COLUMNS.items() if kind == "float64"),
 )
 

@@ -1,0 +1,211 @@
+"""Figures of leaders that only watch and followers that learn draw what the tables say."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.container import ErrorbarContainer
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.text import Text
+
+from bilevelrl.evaluation.conditions import with_conditions
+from bilevelrl.figures import decentralised, style
+from tests.figures import game_tables
+from tests.figures.game_tables import TOY
+
+ROOMS = "four_rooms"
+EXACT = "follower=exact;information=full;temperature=0.003"
+WATCHING = "follower=exact;information=rewards;temperature=0.003"
+PLANNED = f"belief=planned;{WATCHING}"
+BLIND = "follower=exact;information=actions;temperature=0.003"
+TRUNCATED = "follower=truncated;information=full;policy_iterations=5;start=carry;temperature=0.003"
+SOFT_Q = "follower=soft_q;follower_steps=10;information=full;start=carry;temperature=0.003"
+BOTH = "follower=soft_q;follower_steps=10;information=rewards;start=carry;temperature=0.003"
+#: Setting, final J, cosine, and what the follower lacks.
+ROWS = [
+    (EXACT, 0.9, 0.8, 0.0), (WATCHING, 0.8, 0.7, 0.0), (PLANNED, 0.85, 0.75, 0.0),
+    (BLIND, 0.5, 0.3, 0.0), (TRUNCATED, 0.7, 0.6, 0.1), (SOFT_Q, 0.6, 0.5, 0.2),
+    (BOTH, 0.4, 0.4, 0.4),
+]  # fmt: skip
+METRICS = ("leader_return_final_iqm", "cosine_mean", "follower_value_gap")
+MARKER = {"full": "o", "rewards": "s", "actions": "^"}
+STEPS = np.array([100, 200, 300])
+
+
+def summary(*problems: str, estimator: str = "bc_hg") -> pd.DataFrame:
+    rows = [
+        (problem, estimator, "corrected", f"env_steps_per_update={budget};{setting}", metric, value,
+         value - 0.1, value + 0.2, 3)
+        for problem in problems
+        for budget in (100, 1000)
+        for setting, *values in ROWS
+        for metric, value in zip(METRICS, values, strict=True)
+    ]  # fmt: skip
+    names = ["problem", "estimator", "variant", "setting", "metric", "value", "low", "high",
+             "seeds"]  # fmt: skip
+    return with_conditions(pd.DataFrame(rows, columns=names))
+
+
+def curves(*problems: str) -> pd.DataFrame:
+    tables = [
+        pd.DataFrame(
+            {"problem": problem, "estimator": "bc_hg", "variant": "corrected", "update": STEPS,
+             "setting": f"env_steps_per_update=100;{setting}", "env_steps": STEPS,
+             "follower_steps": 0 if "exact" in setting else 10 * STEPS, "iqm": final}
+        )
+        for problem in problems
+        for setting, final, *_ in ROWS
+        if "truncated" not in setting
+    ]  # fmt: skip
+    return with_conditions(pd.concat(tables, ignore_index=True))
+
+
+def followers() -> pd.DataFrame:
+    return pd.concat([game_tables.followers(ROOMS), game_tables.followers(TOY)], ignore_index=True)
+
+
+def without(table: pd.DataFrame, *studies: str) -> pd.DataFrame:
+    return table[~table["study"].isin(studies)]
+
+
+FIGURES: dict[str, Callable[[], Figure]] = {
+    "information_levels": lambda: decentralised.information_levels(summary(ROOMS, TOY)),
+    "follower_accuracy": lambda: decentralised.follower_accuracy(summary(ROOMS, TOY)),
+    "follower_learning": lambda: decentralised.follower_learning(followers()),
+    "total_samples": lambda: decentralised.total_samples(curves(ROOMS, TOY)),
+}
+LEARNERS = ("learning_follower", "truncated_follower")
+EMPTY: dict[str, Callable[[], Figure]] = {
+    "information_levels": lambda: decentralised.information_levels(
+        without(summary(ROOMS), "information")
+    ),
+    "follower_accuracy": lambda: decentralised.follower_accuracy(
+        without(summary(ROOMS), *LEARNERS)
+    ),
+    "follower_learning": lambda: decentralised.follower_learning(followers().iloc[:0]),
+    "total_samples": lambda: decentralised.total_samples(
+        without(curves(ROOMS), "learning_follower")
+    ),
+}
+
+
+def texts(figure: Figure) -> list[str]:
+    return [text.get_text() for text in figure.findobj(Text)]
+
+
+def data(line: Line2D) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """x and y of a line's points."""
+    return tuple(np.asarray(line.get_xdata()).tolist()), tuple(
+        np.asarray(line.get_ydata()).tolist()
+    )
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_same_table_gives_the_same_bytes(name: str, tmp_path: Path) -> None:
+    for folder in ("first", "second"):
+        style.save(FIGURES[name](), tmp_path / folder, name)
+    for suffix in ("png", "pdf"):
+        first, second = (
+            (tmp_path / run / suffix / f"{name}.{suffix}").read_bytes()
+            for run in ("first", "second")
+        )
+        assert first == second
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_text_is_at_least_eight_points(name: str) -> None:
+    sizes = {text.get_fontsize() for text in FIGURES[name]().findobj(Text) if text.get_text()}
+    assert min(sizes) >= 8.0
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_what_is_absent_says_so(name: str) -> None:
+    assert any("not in this grid" in text for text in texts(EMPTY[name]()))
+    drawn = texts(FIGURES[name]())
+    assert not any("not in this grid" in text for text in drawn)
+    for problem in (ROOMS, TOY):
+        assert sum(problem in text for text in drawn) == 1
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_tables_without_rows_are_no_error(name: str) -> None:
+    nothing = {
+        "information_levels": summary(ROOMS), "follower_accuracy": summary(ROOMS),
+        "follower_learning": followers(), "total_samples": curves(ROOMS),
+    }[name].iloc[:0]  # fmt: skip
+    figure = getattr(decentralised, name)(nothing)
+    assert any("not in this grid" in text for text in texts(figure))
+
+
+def test_other_estimators_are_no_study() -> None:
+    figure = decentralised.information_levels(summary(ROOMS, estimator="naive"))
+    assert any("not in this grid" in text for text in texts(figure))
+
+
+def test_levels_stand_in_their_order_with_their_intervals() -> None:
+    ax = FIGURES["information_levels"]().axes[0]
+    labels = [tick.get_text() for tick in ax.get_xticklabels()]
+    assert labels == ["full", "rewards", "rewards\nplanned", "actions"]
+    points: dict[str, list[float]] = {}
+    for container in ax.containers:
+        assert isinstance(container, ErrorbarContainer)
+        line, _, (bar,) = container.lines
+        x, y = data(line)
+        points.setdefault(labels[round(x[0])], []).append(y[0])
+        ends = bar.get_segments()[0][:, 1]
+        assert ends == pytest.approx([y[0] - 0.1, y[0] + 0.2])
+    expected = {"full": 0.9, "rewards": 0.8, "rewards\nplanned": 0.85, "actions": 0.5}
+    # Both budgets, and neither truncated nor learning followers.
+    assert points == {label: [value] * 2 for label, value in expected.items()}
+
+
+def test_points_stand_where_follower_and_leader_ended() -> None:
+    left, right = FIGURES["follower_accuracy"]().axes[:2]
+    for ax, column in ((left, 1), (right, 2)):
+        found = {
+            (data(line)[0][0], data(line)[1][0], line.get_marker(), line.get_fillstyle())
+            for line in ax.lines
+        }  # fmt: skip
+        studied = [row for row in ROWS if "exact" not in row[0]]
+        assert len(ax.lines) == 2 * len(studied)  # of both budgets
+        assert found == {
+            (row[3], row[column], MARKER["rewards" if "rewards" in row[0] else "full"],
+             "left" if "truncated" in row[0] else "none")
+            for row in studied
+        }  # fmt: skip
+
+
+def test_a_follower_that_lacks_nothing_has_a_place_on_the_logarithmic_axis() -> None:
+    table = summary(ROOMS)
+    table.loc[table["metric"] == "follower_value_gap", "value"] = -1e-15
+    ax = decentralised.follower_accuracy(table).axes[0]
+    assert all(data(line)[0][0] > 0.0 for line in ax.lines)
+
+
+def test_followers_are_drawn_with_their_seeds() -> None:
+    axes = FIGURES["follower_learning"]().axes
+    assert len(axes) == 4
+    for ax, scale in zip(axes, (1.0, 1.0, 0.2, 0.2), strict=True):  # KL above, gap below
+        (line,) = ax.lines
+        steps, median = data(line)
+        assert steps == (100, 1000, 10_000)
+        assert median == pytest.approx(scale * 0.5 ** np.arange(3.0))
+        heights = np.asarray(ax.collections[0].get_paths()[0].vertices)[:, 1]
+        assert heights.min() == pytest.approx(0.5 * scale * 0.25)
+        assert heights.max() == pytest.approx(2.0 * scale)
+        assert ax.get_xscale() == ax.get_yscale() == "log"
+
+
+def test_transitions_of_the_follower_count() -> None:
+    ax = FIGURES["total_samples"]().axes[0]
+    looks = {(data(line)[1][0], line.get_linestyle(), data(line)[0]) for line in ax.lines}
+    solved, learned = tuple(STEPS), tuple(11 * STEPS)
+    assert looks == {
+        (0.9, "-", solved), (0.8, "-", solved), (0.85, "-", solved), (0.5, "-", solved),
+        (0.6, "--", learned), (0.4, "--", learned),
+    }  # fmt: skip
+    colours = {data(line)[1][0]: line.get_color() for line in ax.lines}
+    assert colours[0.9] == colours[0.6] != colours[0.8] == colours[0.4] != colours[0.5]
