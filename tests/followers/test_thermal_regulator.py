@@ -262,6 +262,8 @@ def test_a_run_is_the_same_alone_and_in_a_batch_of_20(problem: ThermalControl) -
         single = ThermalRegulator(problem, beta[part])
         alone = single.respond(theta[part])
         for field in fields(RegulatorResponse):
+            if field.name == "steps":  # one number for all runs
+                continue
             pair = getattr(alone, field.name), getattr(together, field.name)[part]
             np.testing.assert_array_equal(*pair, err_msg=field.name)
         own = single.slopes(theta[part], alone)
