@@ -7,6 +7,7 @@
   term divides slopes of v_F by β, so that richer functions, which fit v_F better, make it worse.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -132,7 +133,7 @@ def _quadrature() -> tuple[Floats, Floats]:
 def _entropy(deviation: Floats, raw: Floats, weight: Floats) -> Floats:
     # log(1 - tanh²) without cancellation.
     slope = 2.0 * (np.log(2.0) - raw - np.logaddexp(0.0, -2.0 * raw))
-    entropy: Floats = 0.5 * np.log(2.0 * np.pi * np.e) + np.log(deviation) + slope @ weight
+    entropy: Floats = 0.5 * np.log(2.0 * math.pi * math.e) + np.log(deviation) + slope @ weight
     return entropy
 
 
