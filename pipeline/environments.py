@@ -19,6 +19,7 @@ from bilevelrl.cells.discrete_toy import make_game
 from bilevelrl.cells.four_rooms import make_four_rooms
 from bilevelrl.config import AscentParams, Params, read_params
 from bilevelrl.lqr_landscape import PAPER_GAINS, LqrLandscape
+from bilevelrl.problems.guided_cartpole import GuidedCartPole
 from bilevelrl.records import START_COLUMNS, write_csv, write_json
 from bilevelrl.search import best_known, leader_return_at
 from bilevelrl.thermal_landscape import ThermalLandscape
@@ -139,6 +140,19 @@ def thermal_control(params: Params, problem_name: str, folder: Path) -> Written:
     return entries, best_theta, starts, asdict(first.problem)
 
 
+def guided_cartpole(params: Params, problem_name: str, folder: Path) -> Written:
+    """Its constants: without a model nobody has searched for the best J."""
+    del folder
+    unknown = {"initial_return": None, "charge_nothing_return": None, "best_known": None}
+    temperatures = params.environments.of(problem_name).temperatures
+    problem = GuidedCartPole(**params.problems.of(problem_name).model_dump())
+    entries = [
+        {"variant": "improved", "temperature": temperature, **unknown}
+        for temperature in temperatures
+    ]
+    return entries, {}, [], asdict(problem)
+
+
 def _climbed(
     problem_name: str,
     search: AscentParams,
@@ -177,6 +191,7 @@ WRITERS: dict[str, Callable[[Params, str, Path], Written]] = {
     "discrete_toy_r2": discrete_toy,
     "bilevel_lqr": bilevel_lqr,
     "thermal_control": thermal_control,
+    "guided_cartpole": guided_cartpole,
 }
 
 

@@ -3,7 +3,8 @@
 Reads:  data/grid.json, and of the cells it lists only: data/leaders, data/environments,
         data/gradients, data/followers; reference; params.yaml (evaluate, problems, followers).
 Writes: results/{summary,curves,against_published,curve_agreement,published_updates,exact_ascent,
-        improvement,gradients,directions,followers}.csv, results/plots/, results/metrics.json,
+        improvement,gradients,directions,information_errors,followers}.csv, results/plots/,
+        results/metrics.json,
         data/evaluate/{learning_curves,trajectories,penalty_maps}.parquet.
 """
 
@@ -75,6 +76,8 @@ def main(params: Params, root: Path = Path()) -> None:
     write_csv(results / "improvement.csv", improvement_table(concatenate(scores), params.evaluate))
     write_csv(results / "gradients.csv", inputs.read_gradients(data / "gradients", grid))
     write_csv(results / "directions.csv", inputs.read_directions(data / "gradients", grid))
+    watched = inputs.read_information_errors(data / "gradients", grid)
+    write_csv(results / "information_errors.csv", watched)
     write_parquet(
         data / "evaluate" / "learning_curves.parquet", concatenate(curves), LEARNING_CURVE_COLUMNS
     )

@@ -2,8 +2,8 @@
 
 Reads:  data/evaluate, results/{summary,gradients,against_published}.csv, reference; of games with
         results also data/environments/<problem>/{landscape,simulations,returns,designs,
-        random_search}.csv, results/{directions,followers}.csv; params.yaml (environments, evaluate,
-        leaders, problems).
+        random_search}.csv, results/{directions,followers,information_errors}.csv; params.yaml
+        (environments, evaluate, leaders, problems).
 Writes: figures/png/<name>.png and figures/pdf/<name>.pdf of every name that
         `figures.gallery.NAMES` lists for a problem with results, the same with a suffix for further
         temperatures and budgets, and of `figures.decentralised`; results/tables/*.md and *.tex.
@@ -22,6 +22,7 @@ from bilevelrl.evaluation.learning_curves import LEARNING_CURVE_COLUMNS
 from bilevelrl.evaluation.reference import published_means, read_references
 from bilevelrl.evaluation.trajectories import TRAJECTORY_COLUMNS
 from bilevelrl.figures import decentralised, game_tables, style, tables
+from bilevelrl.figures.cartpole_gallery import cartpole_gallery
 from bilevelrl.figures.four_rooms_gallery import FourRoomsTables, four_rooms_gallery
 from bilevelrl.figures.gallery import Results, at
 from bilevelrl.figures.game_gallery import GameTables, LQRTables, lqr_gallery, toy_gallery
@@ -61,6 +62,9 @@ def main(params: Params, root: Path = Path()) -> None:
         "information_levels": decentralised.information_levels(_reported(summary, params)),
         "follower_accuracy": decentralised.follower_accuracy(_reported(summary, params)),
         "total_samples": decentralised.total_samples(_reported(drawn, params)),
+        "information_errors": decentralised.information_errors(
+            pd.read_csv(results / "information_errors.csv", keep_default_na=False)
+        ),
         "follower_learning": decentralised.follower_learning(
             pd.read_csv(results / "followers.csv")
         ),
@@ -138,6 +142,10 @@ def _thermal(params: Params, root: Path, results: Results) -> Figures:
     return thermal_gallery(results, further)
 
 
+def _cartpole(params: Params, root: Path, results: Results) -> Figures:
+    return cartpole_gallery(results, _trajectories(params, root, results))
+
+
 def _trajectories(params: Params, root: Path, results: Results) -> pd.DataFrame:
     path = root / "data" / "evaluate" / "trajectories.parquet"
     own = at(read_parquet(path, TRAJECTORY_COLUMNS), problem=results.problem)
@@ -163,6 +171,7 @@ _GALLERIES: Mapping[str, Callable[[Params, Path, Results], Figures]] = MappingPr
         "discrete_toy_r2": _toy,
         "bilevel_lqr": _lqr,
         "thermal_control": _thermal,
+        "guided_cartpole": _cartpole,
     }
 )
 

@@ -147,7 +147,7 @@ def main(problem_name: str, data: Path = Path("data")) -> None:
     entries = read_json(data / "environments" / problem_name / "metadata.json")["entries"]
     arrays: dict[str, Any] = {}
     accuracy, curves = [], []
-    for entry in entries:
+    for entry in entries if problem_name in SOLVERS else ():
         variant, temperature = entry["variant"], entry["temperature"]
         solved, found, curve = SOLVERS[problem_name](params, problem_name, variant, temperature)
         arrays |= {f"{variant}_{temperature}_{name}": array for name, array in solved.items()}
@@ -157,7 +157,8 @@ def main(problem_name: str, data: Path = Path("data")) -> None:
     folder = data / "followers" / problem_name
     folder.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(folder / "best_responses.npz", **arrays)
-    write_csv(folder / "convergence.csv", concatenate(curves))
+    nothing = pd.DataFrame(columns=["solver", "iteration", "accuracy", "kl"])
+    write_csv(folder / "convergence.csv", concatenate(curves) if curves else nothing)
     write_json(folder / "accuracy.json", accuracy)
     policies: dict[str, Any] = {}
     learned = []

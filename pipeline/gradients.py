@@ -2,8 +2,9 @@
 
 Reads:  params.yaml (problems, leaders and gradients of <problem>, followers); the best known θ from
         data/environments/<problem>.
-Writes: data/gradients/<problem>/quality.parquet, columns `records.GRADIENT_COLUMNS`; of
-        thermal_control also directions.csv.
+Writes: data/gradients/<problem>/quality.parquet, columns `records.GRADIENT_COLUMNS`, and
+        information.csv, columns `records.INFORMATION_COLUMNS`; of thermal_control also
+        directions.csv.
 """
 
 import argparse
@@ -19,6 +20,8 @@ from bilevelrl.evaluation.gradient_quality import gradient_row
 from bilevelrl.game_gradients import LADDERS, GameStudy
 from bilevelrl.game_gradients import replicate_all as replicate_games
 from bilevelrl.gradients import Study, replicate_all
+from bilevelrl.information_errors import FOUR_ROOMS
+from bilevelrl.information_errors import errors as information_errors
 from bilevelrl.records import GRADIENT_COLUMNS, read_array, write_csv, write_parquet
 from bilevelrl.thermal_gradients import PROBLEM as THERMAL_CONTROL
 from bilevelrl.thermal_gradients import ThermalStudy, directions
@@ -34,13 +37,17 @@ def replications(
     """(study, estimates, exact hypergradient) of everything that is asked of a problem."""
     if problem_name == THERMAL_CONTROL:
         yield from replicate_thermal(params)
-        return
-    if problem_name in LADDERS:
+    elif problem_name in LADDERS:
         yield from replicate_games(params, problem_name)
-        return
+    else:
+        best_theta = read_best_theta(params, problem_name, data)
+        yield from replicate_all(params, problem_name, best_theta)
+
+
+def read_best_theta(params: Params, problem_name: str, data: Path) -> Floats:
+    """The best known θ of FourRooms, shape (D,)."""
     name = f"published_{params.gradients.of(problem_name).temperature}"
-    best_theta = read_array(data / "environments" / problem_name / "best_theta.npz", name)
-    yield from replicate_all(params, problem_name, best_theta)
+    return read_array(data / "environments" / problem_name / "best_theta.npz", name)
 
 
 def main(problem_name: str, data: Path = Path("data")) -> None:
@@ -61,6 +68,8 @@ def main(problem_name: str, data: Path = Path("data")) -> None:
     ]
     folder = data / "gradients" / problem_name
     write_parquet(folder / "quality.parquet", pd.DataFrame(rows), GRADIENT_COLUMNS)
+    best = read_best_theta(params, problem_name, data) if problem_name == FOUR_ROOMS else None
+    write_csv(folder / "information.csv", information_errors(params, problem_name, best))
     if problem_name == THERMAL_CONTROL:
         write_csv(folder / "directions.csv", directions(params))
 

@@ -27,9 +27,11 @@ ALL_ESTIMATORS = (
     r"\['bc_hg', 'exact', 'hpgd_mc', 'hpgd_oracle', 'hpgd_sa', 'naive', 'sobirl', 'zero_order'\]"
 )
 ALL_PROBLEMS = (
-    r"\['bilevel_lqr', 'discrete_toy_r1', 'discrete_toy_r2', 'four_rooms', 'thermal_control'\]"
+    r"\['bilevel_lqr', 'discrete_toy_r1', 'discrete_toy_r2', 'four_rooms', 'guided_cartpole', "
+    r"'thermal_control'\]"
 )
 THERMAL = "cells.thermal_control.bc_hg"
+WATCHED = "gradients.discrete_toy_r1.information"
 NAN, INFINITY = float("nan"), float("inf")
 
 
@@ -160,6 +162,19 @@ def test_an_unknown_key_is_named_with_those_that_are_allowed(
         ("runtime.backend", "ray", r"runtime.backend = 'ray': .*'loky' or 'dask'"),
         # combinations
         (f"{ENTRY}.num_envs", 3, r"env_steps_per_update = 100 is not divisible by num_envs = 3"),
+        (f"{WATCHED}.sizes", [900, 900, 1800], r"information.*: sizes = \[900, 900.*must increase"),
+        (f"{WATCHED}.sizes", [300, 900], r"information.sizes = .*at least 3 items"),
+        (
+            f"{WATCHED}.sizes",
+            [900, 1800, 2850],
+            r"gradients.discrete_toy_r1.information: size 2850 must be a multiple of batches \* "
+            r"problems.discrete_toy_r1.max_episode_steps = 300",
+        ),
+        (f"{WATCHED}.point", 1.0, r"information.point = 1.0: .*less than 1"),
+        (f"{WATCHED}.replicates", 1, r"information.replicates = 1: .*or equal to 2"),
+        (f"{WATCHED}.batches", 0, r"information.batches = 0: .*or equal to 1"),
+        (f"{WATCHED}.replicate", 9, r"replicate = 9: unknown key .*did you mean replicates"),
+        (f"{WATCHED}", ..., r"gradients.discrete_toy_r1.information is missing"),
         ("gradients.four_rooms.budgets", {100: 7}, r"100 .*not divisible by .*7 .*budget 100"),
         ("runtime.backend", "dask", r"backend 'dask' needs dask_scheduler, e\.g\. tcp://"),
         (f"{TRUNCATED}.start", ..., r"start = None .* follower = truncated: set it for 'trunc"),
@@ -224,6 +239,7 @@ def test_an_impossible_value_is_named_with_what_is_allowed(
         ),
         # no baseline would exist at this temperature, which evaluate would find out in the end
         (f"{ENTRY}.temperature", 0.007, r"0\.007.*environments.four_rooms.temperatures"),
+        ("leaders.guided_cartpole.temperature", 0.3, r"0\.3 .*guided_cartpole\.temperatures"),
     ],
 )
 def test_blocks_that_do_not_fit_together_are_named(
@@ -235,6 +251,7 @@ def test_blocks_that_do_not_fit_together_are_named(
 
 CORRECTED = "cells.four_rooms.bc_hg.corrected_100"
 SOFT_Q = "cells.four_rooms.bc_hg.soft_q"
+CARTPOLE = "cells.guided_cartpole"
 TOY = "cells.discrete_toy_r1.bc_hg"
 LQR = "cells.bilevel_lqr.bc_hg"
 FULL = "information = full"
@@ -280,7 +297,22 @@ FULL = "information = full"
             {"follower": "sac", "follower_steps": 10, "start": "carry", "information": "full"},
             r"information = full .* follower = sac: .* allowed is 'rewards'",
         ),
+        (f"{THERMAL}.sac", {"policy_features": ...}, r"policy_features = None .* random_features"),
+        (f"{THERMAL}.sac", {"policy_ridge": 0.0}, r"policy_ridge = 0.0: .*greater than 0"),
+        (f"{THERMAL}.watching", {"policy_ridge": 0.1}, r"policy_ridge = 0.1 .* belief = None"),
+        (f"{THERMAL}.improved_1000", {"belief": "linear"}, rf"belief = linear .* {FULL}"),
+        (f"{THERMAL}.sac", {"belief": "planned"}, r"belief = 'planned': .*'linear' or 'random_f"),
         (f"{THERMAL}.published", {"follower": "sac"}, r"follower = 'sac': unknown key"),
+        # the guided cart-pole
+        (f"{CARTPOLE}.random.improved", {"keep": 0.5}, r"keep = 0.5: unknown key"),
+        (f"{CARTPOLE}.naive.improved", {"variant": "published"}, r"comes as \['improved'\]"),
+        (f"{CARTPOLE}.naive.improved", {"follower": "soft_q"}, r"follower = 'soft_q': .*'sac'"),
+        (f"{CARTPOLE}.naive.improved", {"follower_steps": 12}, r"12 .* follower_envs = 8"),
+        (
+            f"{CARTPOLE}.naive.improved",
+            {"env_steps_per_update": 300},
+            r"env_steps_per_update = 300 .*guided_cartpole.max_episode_steps = 200",
+        ),
         # what a leader that reads its follower has nothing to do with
         (CORRECTED, {"believed_temperature": 0.1}, rf"believed_temperature = 0.1 .* {FULL}"),
         (f"{TOY}.corrected", {"believed_temperature": 0.1}, rf"believed_temp.* = 0.1 .* {FULL}"),

@@ -185,15 +185,25 @@ def _settings(study: GameStudy) -> list[GameSetting]:
     return [setting] * setting.num_seeds
 
 
-def _toy(study: GameStudy, settings: Sequence[GameSetting]) -> tuple[Game, Estimator[Any], Floats]:
-    params = study.params
-    game = discrete_toy.make_game(params.problems.of(study.problem))
+def toy_game(params: Params, problem: str, settings: Sequence[GameSetting]) -> FiniteGame:
+    """The toy with a leader whose θ is a table of logits."""
+    game = discrete_toy.make_game(params.problems.of(problem))
     follower, exact = discrete_toy.make_follower(game, settings, params.followers)
     policy = TabularPolicy(game.num_states, game.num_leader_actions)
-    solved = FiniteGame(game, policy, follower, exact, game.leader_discount)
-    theta = np.zeros((game.num_states, game.num_leader_actions))
-    theta[STATE_NAMES.index("A"), 1] = np.log(study.place[0] / (1.0 - study.place[0]))
-    return solved, _made(study, settings, solved, discrete_toy.sampled), theta.ravel()
+    return FiniteGame(game, policy, follower, exact, game.leader_discount)
+
+
+def table_of(probability: float) -> Floats:
+    """θ of the toy's table, shape (D,), with f(1|A) = `probability` and all else uniform."""
+    theta = np.zeros((len(STATE_NAMES), 2))
+    theta[STATE_NAMES.index("A"), 1] = np.log(probability / (1.0 - probability))
+    return theta.ravel()
+
+
+def _toy(study: GameStudy, settings: Sequence[GameSetting]) -> tuple[Game, Estimator[Any], Floats]:
+    solved = toy_game(study.params, study.problem, settings)
+    made = _made(study, settings, solved, discrete_toy.sampled)
+    return solved, made, table_of(study.place[0])
 
 
 def _lqr(study: GameStudy, settings: Sequence[GameSetting]) -> tuple[Game, Estimator[Any], Floats]:

@@ -65,6 +65,17 @@ GRADIENT_COLUMNS: dict[str, str] = {
     "cosine_mean": "float64",  # mean cosine of one estimate with dJ/dθ
     "cosine_of_mean": "float64",  # cosine of the mean estimate with dJ/dθ
 }
+#: Errors of estimates at one θ, from ever more transitions: one row per (information, belief,
+#: critic, env_steps, seed).
+INFORMATION_COLUMNS = (
+    "problem", "point",
+    "information",  # what the leader sees, see `problems.observations`
+    "belief",  # empty where there is no choice
+    "critic",  # "learned", as in the cells, or "returns"
+    "env_steps",  # transitions that the estimate is made from
+    "seed",
+    "error",  # |estimate - dJ/dθ| / |dJ/dθ|
+)  # fmt: skip
 #: What the step rule of the released code makes of estimates at θ = 0: one row per (estimator,
 #: variant, critic, group of parameters).
 DIRECTION_COLUMNS = (

@@ -4,7 +4,7 @@ The rows of `LADDER` change one thing about BC-HG each, and what that does to bi
 measured rather than argued. `directions` asks what the published step rule makes of an estimate.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -148,9 +148,10 @@ class ThermalStudy:
         return self.rung.critic
 
 
-def points(params: Params) -> dict[str, Floats]:
-    """Designs on the way of an exact ascent from θ = 0."""
+def points(params: Params, updates: Collection[int] | None = None) -> dict[str, Floats]:
+    """Designs on the way of an exact ascent from θ = 0, of all `updates` of the study if None."""
     own = params.gradients.of(PROBLEM)
+    updates = own.updates if updates is None else updates
     group = _group(params, "exact", {"variant": "published", "num_seeds": 1})
     game = replace(group.game, initial_spread=np.zeros(1))
     steps = ascend(
@@ -160,10 +161,10 @@ def points(params: Params) -> dict[str, Floats]:
         rule=GroupAscent(
             np.array([own.step_size]), group.shared.max_gradient_norm, GROUPS, np.zeros(1)
         ),
-        num_updates=max(own.updates) + 1,
+        num_updates=max(updates) + 1,
     )
-    wanted = {step.update: step.theta[0] for step in steps if step.update in own.updates}
-    return {f"exact ascent, update {update}": wanted[update] for update in sorted(own.updates)}
+    wanted = {step.update: step.theta[0] for step in steps if step.update in updates}
+    return {f"exact ascent, update {update}": wanted[update] for update in sorted(updates)}
 
 
 def _group(params: Params, estimator: str, entry: Mapping[str, Any]) -> Group:

@@ -32,8 +32,8 @@ BASE: dict[str, Any] = {
     "first_follower_steps": 96, "follower_steps": 32, "follower_units": 16,
     "follower_step_size": 1e-3, "follower_batch": 16, "follower_target_rate": 0.01,
     "follower_random_steps": 64, "follower_capacity": 1000, "follower_envs": 8,
-    "follower_gradient_steps": 1, "episodes_per_update": 3, "critic_features": 10,
-    "policy_features": 10, "keep": 0.5, "ridge": 1e-3,
+    "follower_gradient_steps": 1, "env_steps_per_update": 600, "critic_features": 10,
+    "policy_features": 10, "keep": 0.5, "ridge": 1e-3, "policy_ridge": 1e-3,
 }  # fmt: skip
 
 
@@ -138,7 +138,6 @@ def test_only_runs_that_can_share_arrays_do() -> None:
         ({"winds": (0.0, 1.5)}, "winds"),
         ({"follower_steps": 12}, "follower_envs"),
         ({"start": "reset", "first_follower_steps": None}, "carries on"),
-        ({"keep": None}, "needs all of"),
         ({"information": "full"}, "rewards"),
     ],
 )

@@ -60,7 +60,13 @@ def belief(num_runs: int, features: int = 20) -> CartPoleBelief:
     watched = RandomFeatures((0.5,) * 5, features)
     temperature = np.full(num_runs, TEMPERATURE)
     return CartPoleBelief(
-        WINDS, temperature, PROBLEM.follower_discount, watched, keep=0.5, ridge=RIDGE
+        WINDS,
+        temperature,
+        PROBLEM.follower_discount,
+        watched,
+        keep=0.5,
+        ridge=RIDGE,
+        policy_ridge=RIDGE,
     )
 
 

@@ -32,6 +32,7 @@ PLANNED = f"belief=planned;{WATCHING}"
         (SPREAD + ";width=3", "other"),
         (LEARNING, "learning_follower"),
         (LEARNING.replace("soft_q", "sac").replace("full", "rewards"), "learning_follower"),
+        ("follower=sac;information=rewards;study=main;temperature=0.2", "main"),
         (WATCHING, "information"),
         (MAIN.replace("full", "actions"), "information"),
         (PLANNED, "information"),

@@ -139,3 +139,19 @@ def simulations() -> pd.DataFrame:
 def returns() -> pd.DataFrame:
     gains = ["paper: BC-HG"] * 4 + ["best known"] * 4
     return pd.DataFrame({"gain": gains, "leader_return": [1.0, 2.0, 2.0, 3.0, 8.0, 9.0, 9.0, 1e-9]})
+
+
+def information_errors(problem: str) -> pd.DataFrame:
+    """Two levels, one of them with two beliefs and the other with two critics."""
+    curves = [
+        ("full", "", "returns", 0.5), ("full", "", "learned", 0.125),
+        ("rewards", "evaluated", "returns", 0.25), ("rewards", "planned", "returns", 0.75),
+    ]  # fmt: skip
+    rows = [
+        (problem, "there", *curve, size, size**-slope, 0.1 * size**-slope, 3, -slope, 0.0625)
+        for *curve, slope in curves
+        for size in (100, 1000, 10_000)
+    ]
+    names = ["env_steps", "error", "standard_error", "seeds", "slope", "slope_error"]
+    levels = ["problem", "point", "information", "belief", "critic"]
+    return pd.DataFrame(rows, columns=levels + names)

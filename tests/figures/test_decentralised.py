@@ -67,6 +67,11 @@ def followers() -> pd.DataFrame:
     return pd.concat([game_tables.followers(ROOMS), game_tables.followers(TOY)], ignore_index=True)
 
 
+def watched() -> pd.DataFrame:
+    tables = map(game_tables.information_errors, (ROOMS, TOY))
+    return pd.concat(list(tables), ignore_index=True)
+
+
 def without(table: pd.DataFrame, *studies: str) -> pd.DataFrame:
     return table[~table["study"].isin(studies)]
 
@@ -75,6 +80,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "information_levels": lambda: decentralised.information_levels(summary(ROOMS, TOY)),
     "follower_accuracy": lambda: decentralised.follower_accuracy(summary(ROOMS, TOY)),
     "follower_learning": lambda: decentralised.follower_learning(followers()),
+    "information_errors": lambda: decentralised.information_errors(watched()),
     "total_samples": lambda: decentralised.total_samples(curves(ROOMS, TOY)),
 }
 LEARNERS = ("learning_follower", "truncated_follower")
@@ -86,6 +92,7 @@ EMPTY: dict[str, Callable[[], Figure]] = {
         without(summary(ROOMS), *LEARNERS)
     ),
     "follower_learning": lambda: decentralised.follower_learning(followers().iloc[:0]),
+    "information_errors": lambda: decentralised.information_errors(watched().iloc[:0]),
     "total_samples": lambda: decentralised.total_samples(
         without(curves(ROOMS), "learning_follower")
     ),
@@ -134,7 +141,8 @@ def test_what_is_absent_says_so(name: str) -> None:
 def test_tables_without_rows_are_no_error(name: str) -> None:
     nothing = {
         "information_levels": summary(ROOMS), "follower_accuracy": summary(ROOMS),
-        "follower_learning": followers(), "total_samples": curves(ROOMS),
+        "information_errors": watched(), "follower_learning": followers(),
+        "total_samples": curves(ROOMS),
     }[name].iloc[:0]  # fmt: skip
     figure = getattr(decentralised, name)(nothing)
     assert any("not in this grid" in text for text in texts(figure))
@@ -197,6 +205,44 @@ def test_followers_are_drawn_with_their_seeds() -> None:
         assert heights.min() == pytest.approx(0.5 * scale * 0.25)
         assert heights.max() == pytest.approx(2.0 * scale)
         assert ax.get_xscale() == ax.get_yscale() == "log"
+
+
+def test_a_follower_that_loses_less_than_nothing_does_not_stretch_the_axis() -> None:
+    table = game_tables.followers(ROOMS)
+    table.loc[table.index[-1], "relative_gap_min"] = -1e-3
+    ax = decentralised.follower_learning(table).axes[1]
+    smallest = table[table["relative_gap_min"] > 0.0]["relative_gap_min"].min()
+    edge = 0.7 * min(smallest, table["relative_gap_median"].min())
+    assert ax.get_ylim()[0] == pytest.approx(edge)
+    heights = np.asarray(ax.collections[0].get_paths()[0].vertices)[:, 1]
+    assert heights.min() == pytest.approx(edge)
+
+
+def test_errors_are_drawn_with_their_slopes() -> None:
+    figure = FIGURES["information_errors"]()
+    ax = figure.axes[0]
+    legend = ax.get_legend()
+    assert legend is not None
+    labels = [text.get_text() for text in legend.get_texts()]
+    assert labels == [
+        "full: −0.50 ± 0.06", "full, constant step: −0.12 ± 0.06",
+        "rewards, planned: −0.75 ± 0.06", "rewards, evaluated: −0.25 ± 0.06",
+    ]  # fmt: skip
+    exponents = (-0.5, -0.125, -0.75, -0.25)
+    styles, sizes = ("-", ":", "-", "-"), np.array([100.0, 1000.0, 10_000.0])
+    for container, exponent, dashes in zip(ax.containers, exponents, styles, strict=True):
+        assert isinstance(container, ErrorbarContainer)
+        line, _, (bar,) = container.lines
+        x, y = data(line)
+        assert x == tuple(sizes)
+        assert y == pytest.approx(sizes**exponent)
+        assert line.get_linestyle() == dashes
+        assert bar.get_segments()[0][:, 1] == pytest.approx([0.9 * y[0], 1.1 * y[0]])
+    # The line to compare with has the slope of the theory, and lies below all curves.
+    x, y = data(ax.lines[-1])
+    assert np.diff(np.log(y)) / np.diff(np.log(x)) == pytest.approx(-0.5)
+    assert y[0] < 100.0**-0.75
+    assert y[1] < 10_000.0**-0.75
 
 
 def test_transitions_of_the_follower_count() -> None:

@@ -16,7 +16,10 @@ from tests.figures import game_tables
 from tests.figures.game_tables import LQR, TOY
 
 #: Drawn once, of all problems together.
-SHARED = {"information_levels", "follower_accuracy", "total_samples", "follower_learning"}
+SHARED = {
+    "information_levels", "information_errors", "follower_accuracy", "total_samples",
+    "follower_learning",
+}  # fmt: skip
 OTHER_RETURN = ("return=discounted", "return=undiscounted")
 
 
@@ -37,6 +40,7 @@ def write_project(root: Path, *problems: str) -> None:
         pd.DataFrame(columns=list(AGAINST_PUBLISHED_COLUMNS)),
     )
     write_csv(root / "results" / "followers.csv", game_tables.followers(TOY))
+    write_csv(root / "results" / "information_errors.csv", game_tables.information_errors(TOY))
     evaluated = root / "data" / "evaluate"
     curves = concatenate(map(game_tables.curves, problems))
     write_parquet(evaluated / "learning_curves.parquet", curves, LEARNING_CURVE_COLUMNS)

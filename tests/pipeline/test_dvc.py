@@ -12,6 +12,7 @@ import yaml
 
 from bilevelrl.cells.registry import MODULES
 from bilevelrl.config import FAMILIES, Params
+from bilevelrl.config.families import WITHOUT_GROUND_TRUTH
 from bilevelrl.provenance import imported_modules, source_closure
 from pipeline.profile import SOURCES
 
@@ -151,6 +152,7 @@ def test_the_pipeline_has_the_promised_stages() -> None:
     cells = {f"leaders@{name}" for name in load("params.yaml")["grid"]}
     kinds = ("environments", "followers", "gradients")
     problems = {f"{kind}@{problem}" for kind in kinds for problem in FAMILIES}
+    problems -= {f"gradients@{problem}" for problem in WITHOUT_GROUND_TRUTH}
     assert names == {"grid", "evaluate", "figures"} | cells | problems
     tuned = {f"tuning/search@{name}" for name in load("tuning/params.yaml")["grid"]}
     assert {stage.name for stage in STAGES} - names == tuned | {"tuning/choose"}

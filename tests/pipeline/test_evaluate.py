@@ -16,6 +16,7 @@ from bilevelrl.figures.gallery import NAMES
 from bilevelrl.records import (
     CURVE_COLUMNS,
     GRADIENT_COLUMNS,
+    INFORMATION_COLUMNS,
     LEARNING_COLUMNS,
     START_COLUMNS,
     SUMMARY_COLUMNS,
@@ -41,13 +42,21 @@ LEARNING = (
     "information=full;start=carry;temperature=0.003"
 )
 #: Drawn once, of all problems together.
-SHARED = {"information_levels", "follower_accuracy", "total_samples", "follower_learning"}
+SHARED = {
+    "information_levels", "information_errors", "follower_accuracy", "total_samples",
+    "follower_learning",
+}  # fmt: skip
 CHARGE_NOTHING = 0.00128
 FINAL = [0.4, 0.5, 0.6, CHARGE_NOTHING]
 UPDATES = np.arange(4, 100, 5)  # 20 windows of 5 updates
 
 
-def write_cell(root: Path, estimator: str, settings: dict[tuple[str, str], list[float]]) -> Path:
+def write_cell(
+    root: Path,
+    estimator: str,
+    settings: dict[tuple[str, str], list[float]],
+    problem: str = "four_rooms",
+) -> Path:
     """Every run sits at -0.7, jumps to its final value at update 50 and stays."""
     runs, tables = [], []
     for (variant, setting), finals in settings.items():
@@ -66,12 +75,12 @@ def write_cell(root: Path, estimator: str, settings: dict[tuple[str, str], list[
                 "follower_accuracy": np.where(UPDATES == 49, 0.5, 0.1),
             }
             names = {
-                "problem": "four_rooms", "estimator": estimator, "variant": variant,
+                "problem": problem, "estimator": estimator, "variant": variant,
                 "setting": setting, "seed": seed,
             }  # fmt: skip
             tables.append(pd.DataFrame(measured | names).astype(CURVE_COLUMNS))
-            runs.append(RunIdentity("four_rooms", estimator, variant, setting, seed, "key"))
-    folder = root / "data" / "leaders" / "four_rooms" / estimator
+            runs.append(RunIdentity(problem, estimator, variant, setting, seed, "key"))
+    folder = root / "data" / "leaders" / problem / estimator
     Cell(tuple(runs), np.zeros((len(runs), 105)), concatenate(tables)).write(folder)
     return folder
 
@@ -113,8 +122,20 @@ def write_project(root: Path) -> None:
     )  # fmt: skip
     gradients = root / "data" / "gradients" / "four_rooms" / "quality.parquet"
     write_parquet(gradients, pd.DataFrame([row]), GRADIENT_COLUMNS)
+    write_csv(gradients.with_name("information.csv"), watched_table())
     write_csv(root / "data" / "followers" / "four_rooms" / "learning.csv", learning_table())
     shutil.copytree(ROOT / "reference", root / "reference")
+
+
+def watched_table() -> pd.DataFrame:
+    """Errors that fall with the root of the samples, by level; the seeds' mean is 2."""
+    rows = [
+        ("four_rooms", "here", level, "", "returns", size, seed, scale * factor / np.sqrt(size))
+        for level, scale in (("full", 1.0), ("actions", 3.0))
+        for size in (100, 400, 1600)
+        for seed, factor in enumerate((1.0, 3.0))
+    ]
+    return pd.DataFrame(rows, columns=list(INFORMATION_COLUMNS))
 
 
 def learning_table() -> pd.DataFrame:
@@ -261,6 +282,18 @@ def test_learning_followers_are_summarised_over_seeds(evaluated: Path) -> None:
             assert found == pytest.approx([scale * factor * each for each in (4.0, 1.0, 10.0)])
 
 
+def test_errors_of_watching_leaders_have_means_and_slopes(evaluated: Path) -> None:
+    path = evaluated / "results" / "information_errors.csv"
+    table = pd.read_csv(path, keep_default_na=False).set_index(["information", "env_steps"])
+    assert set(table["belief"]) == {""}
+    assert table["slope"].tolist() == pytest.approx([-0.5] * 6)
+    assert table.loc[("actions", 400), "error"] == pytest.approx(3.0 * 2.0 / 20.0)
+    assert table.loc[("full", 1600), "standard_error"] == pytest.approx(1.0 / 40.0)
+    # Two seeds: half their distance is the standard error of their mean.
+    expected = 0.5 * np.sqrt(2.0) / (2.0 * np.log(4.0))
+    assert table["slope_error"].tolist() == pytest.approx([expected] * 6, rel=1e-5)
+
+
 def test_failed_runs_are_among_the_headlines(params: Params, project: Path) -> None:
     folder = project / "data" / "leaders" / "four_rooms" / "bc_hg"
     assert "failed_runs" not in headlines(params, project)
@@ -363,6 +396,7 @@ def test_rows_keep_their_interval_when_another_cell_goes(params: Params, project
         "data/environments/four_rooms/metadata.json",
         "data/environments/four_rooms/starts.csv",
         "data/gradients/four_rooms/quality.parquet",
+        "data/gradients/four_rooms/information.csv",
         "data/followers/four_rooms/learning.csv",
         "reference/four_rooms_curves.csv",
     ],
@@ -378,6 +412,49 @@ def test_bad_input_is_named(params: Params, project: Path, name: str, damage: st
         path.unlink()
     with pytest.raises(CorruptRecord, match=path.name):
         evaluate.main(params, project)
+
+
+CARTPOLE = "env_steps_per_update=100;follower=sac;information=rewards;study=main;temperature=0.2"
+
+
+def write_cartpole(root: Path) -> None:
+    """A problem without ground truth: no best known J, and no gradients."""
+    write_cell(root, "bc_hg", {("improved", CARTPOLE): FINAL}, "guided_cartpole")
+    listed = [{"problem": "guided_cartpole", "estimator": "bc_hg"}]
+    write_json(root / "data" / "grid.json", {"cells": listed})
+    unknown = dict.fromkeys(("initial_return", "charge_nothing_return", "best_known"))
+    entry = {"variant": "improved", "temperature": 0.2, **unknown}
+    metadata = root / "data" / "environments" / "guided_cartpole" / "metadata.json"
+    write_json(metadata, {"problem": "guided_cartpole", "entries": [entry]})
+    write_csv(metadata.with_name("starts.csv"), pd.DataFrame(columns=list(START_COLUMNS)))
+    empty = pd.DataFrame(columns=list(LEARNING_COLUMNS))
+    write_csv(root / "data" / "followers" / "guided_cartpole" / "learning.csv", empty)
+
+
+def test_a_problem_without_ground_truth_is_measured_by_its_return(
+    params: Params, tmp_path: Path
+) -> None:
+    write_project(tmp_path)
+    write_cartpole(tmp_path)
+    levels = params.evaluate.model_copy(update={"return_thresholds": {"guided_cartpole": (0.4,)}})
+    params = params.model_copy(update={"evaluate": levels})
+    evaluate.main(params, tmp_path)
+    table = pd.read_csv(tmp_path / "results" / "summary.csv").set_index("metric")
+    assert set(table["problem"]) == {"guided_cartpole"}
+    assert table.loc["leader_return_mean", "value"] == pytest.approx(np.mean(FINAL))
+    assert table.loc["leader_return_median", "value"] == pytest.approx(np.median(FINAL))
+    assert table.loc["env_steps_to_return_0.4", "value"] > 0.0
+    assert "best_known" not in table.index
+    assert not any(name.endswith("_percent") for name in table.index)
+    metrics = json.loads((tmp_path / "results" / "metrics.json").read_text())
+    own = metrics.pop("guided_cartpole")
+    assert metrics == {}
+    assert own.keys() == {"bc_hg"}
+    value = own["bc_hg"]["improved"]["budget_100"]["leader_return_mean"]
+    assert value == pytest.approx(np.mean(FINAL), abs=1e-6)
+    figures.main(params, tmp_path)
+    drawn = {path.stem for path in (tmp_path / "figures" / "png").iterdir()}
+    assert {*NAMES["guided_cartpole"]} <= drawn
 
 
 def test_a_setting_without_a_baseline_is_named(params: Params, project: Path) -> None:

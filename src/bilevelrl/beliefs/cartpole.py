@@ -147,7 +147,8 @@ class CartPoleBelief:
         discount: γ_F.
         policy: features of (s, w).
         keep: weight of all earlier batches against the newest; the model keeps all.
-        ridge: see `random_features.solved`.
+        ridge: of v_F, see `random_features.solved`.
+        policy_ridge: of the policy.
     """
 
     winds: Floats
@@ -156,6 +157,7 @@ class CartPoleBelief:
     policy: RandomFeatures
     keep: float
     ridge: float
+    policy_ridge: float
 
     def start(self, streams: Streams) -> Memory:
         """Nothing seen."""
@@ -219,13 +221,13 @@ class CartPoleBelief:
         raw = np.arctanh(np.clip(push, -largest, largest))[:, None]
         rows, few = self.policy_rows(run, state, wind, memory)
         ones = np.ones(len(rows))
-        plain = solved_once(regression(rows, raw, ones), self.ridge)
+        plain = solved_once(regression(rows, raw, ones), self.policy_ridge)
         log_square = np.log(np.square(raw - rows @ plain) + 1e-6) - _MEAN_LOG_SQUARE
         remember(memory, "deviation", run, regression(few, log_square, ones), self.keep)
-        memory["deviation_coefficients"][run] = solved(memory, "deviation", run, self.ridge)
+        memory["deviation_coefficients"][run] = solved(memory, "deviation", run, self.policy_ridge)
         deviation = self.moments(run, rows, few, memory)[1]
         remember(memory, "policy", run, regression(rows, raw, deviation**-2.0), self.keep)
-        memory["policy_coefficients"][run] = solved(memory, "policy", run, self.ridge)
+        memory["policy_coefficients"][run] = solved(memory, "policy", run, self.policy_ridge)
         mean, deviation = self.moments(run, rows, few, memory)
         nodes, weight = _quadrature()
         return _entropy(deviation, mean[:, None] + deviation[:, None] * nodes, weight)

@@ -77,10 +77,10 @@ def build(
     """
     assert isinstance(context.constants, GuidedCartPoleParams)
     game = make_game(settings, context.constants)
-    rule = Adam(per_run(settings, "step_size"), settings[0].max_gradient_norm)
+    step_size, largest = per_run(settings, "step_size"), settings[0].max_gradient_norm
     if estimator == "random":
-        return Training(game, Idle(), rule)
-    return Training(game, sampled(estimator, settings, game), rule)
+        return Training(game, Idle(), Adam(step_size))
+    return Training(game, sampled(estimator, settings, game), Adam(step_size, largest))
 
 
 def sampled(
@@ -88,16 +88,23 @@ def sampled(
 ) -> Sampled[CartPoleBatch]:
     """BC-HG or Naive-PGD, with what the leader learns about its follower."""
     shared, problem, winds = settings[0], game.rollout.problem, game.rollout.winds
-    assert shared.episodes_per_update is not None  # checked by config, like the next ones
+    assert shared.env_steps_per_update is not None  # checked by config, like the next ones
     assert shared.critic_features is not None
     assert shared.policy_features is not None
     assert shared.keep is not None
     assert shared.ridge is not None
+    assert shared.policy_ridge is not None
     keep, ridge, horizon = shared.keep, shared.ridge, problem.max_episode_steps
     arrival = RandomFeatures((*_STATE, _LEFT), shared.critic_features)
     watched = RandomFeatures((*_STATE, _WIND), shared.policy_features)
     belief = CartPoleBelief(
-        winds, game.temperature, problem.follower_discount, watched, keep, ridge
+        winds,
+        game.temperature,
+        problem.follower_discount,
+        watched,
+        keep,
+        ridge,
+        shared.policy_ridge,
     )
     critic = ArrivalCritic(arrival, horizon, problem.leader_discount, keep, ridge)
     covariance = estimator == "bc_hg"
@@ -111,5 +118,6 @@ def sampled(
         expectation=leader if covariance else None,
         return_discount=problem.leader_discount,
     )
-    world = CartPoleWorld(game.rollout, shared.episodes_per_update, shared.information)
+    episodes = shared.env_steps_per_update // horizon
+    world = CartPoleWorld(game.rollout, episodes, shared.information)
     return Sampled(world, learner, belief)

@@ -14,5 +14,6 @@ MODULES: Mapping[str, str] = MappingProxyType(
         "discrete_toy_r2": "cells.discrete_toy",
         "bilevel_lqr": "cells.bilevel_lqr",
         "thermal_control": "cells.thermal_control",
+        "guided_cartpole": "cells.guided_cartpole",
     }
 )

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bilevelrl.beliefs.regulator import RegulatorBelief
+from bilevelrl.beliefs.regulator import Curve, RegulatorBelief
 from bilevelrl.cells.protocol import Context, Training, believed_temperature, per_run
 from bilevelrl.config import FollowerParams, ThermalControlParams, ThermalSetting
+from bilevelrl.critics.random_features import RandomFeatures
 from bilevelrl.critics.thermal import QuadraticActionCritic, QuadraticStateCritic, ThermalCritic
 from bilevelrl.estimators.control_variate import ControlVariate
 from bilevelrl.estimators.exact import Exact
@@ -29,6 +30,8 @@ from bilevelrl.thermal_game import ThermalGame, ThermalWorld
 Floats = NDArray[np.float64]
 #: Insulation and airflow have optimisers of their own.
 GROUPS = 2
+#: How fast the random features of a believed policy turn, in the state over its root mean square.
+_FREQUENCY = 0.35
 
 
 def make_problem(constants: ThermalControlParams) -> ThermalControl:
@@ -167,6 +170,16 @@ def _hpgd(benefit: Benefit) -> Callable[[Group], TransitionHPGD]:
     return make
 
 
+def _curve(setting: ThermalSetting, zones: int) -> Curve | None:
+    if setting.belief != "random_features":
+        return None
+    assert setting.policy_features is not None  # checked by config, like the next
+    assert setting.policy_ridge is not None
+    return Curve(
+        RandomFeatures((_FREQUENCY,) * zones, setting.policy_features), setting.policy_ridge
+    )
+
+
 def _sampled(
     learner: Callable[[Group], Learner[ThermalBatch]],
 ) -> Callable[[Group], Sampled[ThermalBatch]]:
@@ -175,7 +188,8 @@ def _sampled(
         belief = None
         if information != "full":
             believed = believed_temperature(group.settings)
-            belief = RegulatorBelief(believed, design.discount, design.max_episode_steps)
+            horizon, curve = design.max_episode_steps, _curve(group.shared, design.num_zones)
+            belief = RegulatorBelief(believed, design.discount, horizon, curve)
         return Sampled(ThermalWorld(group.rollout(), information), learner(group), belief)
 
     return make

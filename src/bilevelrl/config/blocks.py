@@ -1,7 +1,8 @@
 """The blocks of params.yaml that need no more than their own values."""
 
+from collections.abc import Iterator
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Annotated, Generic, Literal, TypeVar
 
 from pydantic import Field, model_validator
 
@@ -149,8 +150,42 @@ class FourRoomsLeaders(Block):
     initial_spread: Positive
 
 
+Point = TypeVar("Point")
+
+
+class InformationParams(Block, Generic[Point]):
+    """Estimates at one θ from ever more transitions, see `information_errors`.
+
+    Attributes:
+        point: the θ; what it says depends on the problem.
+        sizes: transitions of an estimate, increasing.
+        batches: equal ones that they come in.
+        replicates: of every size.
+    """
+
+    point: Point
+    sizes: tuple[Count, ...] = Field(min_length=3, strict=False)
+    batches: Count
+    replicates: Annotated[int, Field(ge=2)]
+
+    @model_validator(mode="after")
+    def _increasing(self) -> "InformationParams[Point]":
+        if any(later <= earlier for earlier, later in pairwise(self.sizes)):
+            raise ValueError(f"sizes = {list(self.sizes)} must increase")
+        return self
+
+    def seeds(self, first: int) -> Iterator[tuple[int, range]]:
+        """(size, its seeds), counted from `first`; no two sizes share one."""
+        for place, size in enumerate(self.sizes):
+            start = first + place * self.replicates
+            yield size, range(start, start + self.replicates)
+
+
 class GradientParams(Block):
-    """The estimator-error study at fixed θ; `budgets` maps transitions to parallel environments."""
+    """The estimator-error study at fixed θ; `budgets` maps transitions to parallel environments.
+
+    `information.point` is a share of the best known θ, as `best_fraction`.
+    """
 
     temperature: Positive
     first_seed: Seed
@@ -164,6 +199,7 @@ class GradientParams(Block):
     trajectory_spread: Positive
     trajectory_updates: tuple[Annotated[int, Field(ge=0)], ...] = Field(strict=False)
     best_fraction: Positive
+    information: InformationParams[Positive]
 
     @model_validator(mode="after")
     def _divisible(self) -> "GradientParams":

@@ -29,6 +29,12 @@ class GuidedCartPoleParams(Block):
     follower_discount: Discount
 
 
+class UnsearchedParams(Block):
+    """A problem whose best known J nobody has searched for, at these temperatures."""
+
+    temperatures: tuple[Positive, ...] = Field(min_length=1, strict=False)
+
+
 class GuidedCartPoleLeaders(Block):
     """What all cells share and an entry may override; see `GuidedCartPoleSetting`."""
 
@@ -52,11 +58,12 @@ class GuidedCartPoleLeaders(Block):
     follower_capacity: Count
     follower_envs: Count
     follower_gradient_steps: Count
-    episodes_per_update: Count
+    env_steps_per_update: Count
     critic_features: Count
     policy_features: Count
     keep: Share
     ridge: Positive
+    policy_ridge: Positive
 
 
 class GuidedCartPoleSetting(Setting):
@@ -72,11 +79,13 @@ class GuidedCartPoleSetting(Setting):
         follower_random_steps, follower_capacity, follower_envs, follower_gradient_steps: of the
             follower, see `followers.soft_actor_critic.SacOptions`; transitions of an answer are a
             multiple of the environments.
-        episodes_per_update: that the leader learns from.
+        env_steps_per_update: that the leader learns from, whole episodes; a pole that falls leaves
+            the rest of its episode unused.
         critic_features: random features of the leader's value function.
         policy_features: of the follower's policy.
         keep: weight of all earlier batches against the newest in what the leader learns.
-        ridge: relative penalty of its regressions.
+        ridge: relative penalty of its regressions,
+        policy_ridge: and of the follower's policy.
     """
 
     follower: Literal["sac"] = "sac"
@@ -84,7 +93,6 @@ class GuidedCartPoleSetting(Setting):
     study: Name | None = None
     winds: Vector
     units: Count
-    max_gradient_norm: Positive
     evaluation_episodes: Count
     follower_units: Count
     follower_step_size: UnitInterval
@@ -94,11 +102,13 @@ class GuidedCartPoleSetting(Setting):
     follower_capacity: Count
     follower_envs: Count
     follower_gradient_steps: Count
-    episodes_per_update: Count | None = None
+    max_gradient_norm: Positive | None = None
+    env_steps_per_update: Count | None = None
     critic_features: Count | None = None
     policy_features: Count | None = None
     keep: Share | None = None
     ridge: Positive | None = None
+    policy_ridge: Positive | None = None
 
     @model_validator(mode="after")
     def _is_possible(self) -> "GuidedCartPoleSetting":
@@ -112,18 +122,13 @@ class GuidedCartPoleSetting(Setting):
                 raise ValueError(
                     f"{key} = {steps} is not divisible by follower_envs = {self.follower_envs}"
                 )
-        learned = ("episodes_per_update", "critic_features", "policy_features", "keep", "ridge")
-        missing = {key for key in learned if getattr(self, key) is None}
-        if missing and len(missing) < len(learned):
-            raise ValueError(f"a leader that learns needs all of {learned}, an idle one none")
         return self
 
     def conditions(self, shared: dict[str, Any]) -> dict[str, Any]:
-        """Temperature, the leader's episodes, and the ablation if it is one."""
+        """Temperature, the leader's budget, and the study: "main" if it is no other."""
         del shared
         chosen: dict[str, Any] = {"temperature": self.temperature}
-        if self.episodes_per_update is not None:
-            chosen["episodes_per_update"] = self.episodes_per_update
-        if self.study is not None:
-            chosen["study"] = self.study
-        return chosen | self.follower_conditions
+        if self.env_steps_per_update is not None:
+            chosen["env_steps_per_update"] = self.env_steps_per_update
+        # There is no exact follower to compare with, so that followers that learn are no study.
+        return chosen | {"study": self.study or "main"} | self.follower_conditions

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from bilevelrl.config.cartpole import GuidedCartPoleSetting
 from bilevelrl.config.settings import FourRoomsSetting, GameSetting, Setting, ThermalSetting
 from bilevelrl.config.validation import ConfigError, unknown_key, validate
 
@@ -155,7 +156,10 @@ THERMAL_CONTROL = Family(
             ("naive", "published"): _SCORED,
             ("bc_hg", "corrected"): Keys(_BATCH),
             ("bc_hg", "improved"): Keys(
-                _BATCH | {"sensitivity"}, frozenset({"momentum"}) | WATCHING_KEYS | LEARNER_KEYS
+                _BATCH | {"sensitivity"},
+                WATCHING_KEYS
+                | LEARNER_KEYS
+                | {"momentum", "belief", "policy_features", "policy_ridge"},
             ),
             ("zero_order", "published"): Keys(frozenset({"radius"})),
             ("exact", "published"): Keys(frozenset()),
@@ -163,6 +167,35 @@ THERMAL_CONTROL = Family(
         }
     ),
 )  # fmt: skip
+_SAC = frozenset(
+    {
+        "winds", "units", "evaluation_episodes", "follower_steps", "follower_units",
+        "follower_step_size", "follower_batch", "follower_target_rate", "follower_random_steps",
+        "follower_capacity", "follower_envs", "follower_gradient_steps",
+    }
+)  # fmt: skip
+_LEARNED = _SAC | {
+    "env_steps_per_update", "max_gradient_norm", "critic_features", "policy_features", "keep",
+    "ridge", "policy_ridge",
+}  # fmt: skip
+GUIDED_CARTPOLE = Family(
+    GuidedCartPoleSetting,
+    frozenset(
+        {
+            "variant", "temperature", "step_size", "first_seed", "num_seeds", "num_updates",
+            "study", "information", *LEARNER_KEYS,
+        }
+    ),
+    _table(
+        {
+            ("bc_hg", "improved"): Keys(_LEARNED),
+            ("naive", "improved"): Keys(_LEARNED),
+            ("random", "improved"): Keys(_SAC),
+        }
+    ),
+)  # fmt: skip
+#: Problems of which nobody knows J, the best response and the hypergradient exactly.
+WITHOUT_GROUND_TRUTH = frozenset({"guided_cartpole"})
 #: Every problem.
 FAMILIES: Mapping[str, Family] = MappingProxyType(
     {
@@ -171,6 +204,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
         "discrete_toy_r2": DISCRETE_TOY,
         "bilevel_lqr": BILEVEL_LQR,
         "thermal_control": THERMAL_CONTROL,
+        "guided_cartpole": GUIDED_CARTPOLE,
     }
 )
 

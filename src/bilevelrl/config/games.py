@@ -4,10 +4,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from bilevelrl.config.blocks import Rows
+from bilevelrl.config.blocks import InformationParams, Rows
 from bilevelrl.config.validation import Block, Count, Positive, Seed
 
 Discount = Annotated[float, Field(ge=0.0, lt=1.0)]
+Inside = Annotated[float, Field(gt=0.0, lt=1.0)]
 Vector = Annotated[tuple[float, ...], Field(min_length=1, strict=False)]
 Matrix = Annotated[tuple[Vector, ...], Field(min_length=1, strict=False)]
 
@@ -83,13 +84,17 @@ class LandscapeParams(Block):
 
 
 class GameGradientParams(Block):
-    """The estimator-error study of a game: at which policies, from how many transitions."""
+    """The estimator-error study of a game: at which policies, from how many transitions.
+
+    A point is the leader's probability of 1 in state A.
+    """
 
     temperature: Positive
     first_seed: Seed
     replicates: Annotated[int, Field(ge=2)]
-    points: tuple[Annotated[float, Field(gt=0.0, lt=1.0)], ...] = Field(min_length=1, strict=False)
+    points: tuple[Inside, ...] = Field(min_length=1, strict=False)
     budgets: tuple[Count, ...] = Field(min_length=1, strict=False)
+    information: InformationParams[Inside]
 
 
 class LinearGradientParams(Block):
@@ -100,3 +105,4 @@ class LinearGradientParams(Block):
     replicates: Annotated[int, Field(ge=2)]
     points: tuple[Vector, ...] = Field(min_length=1, strict=False)
     budgets: tuple[Count, ...] = Field(min_length=1, strict=False)
+    information: InformationParams[Vector]

@@ -15,6 +15,11 @@ from bilevelrl.config.blocks import (
     Runtime,
     SearchParams,
 )
+from bilevelrl.config.cartpole import (
+    GuidedCartPoleLeaders,
+    GuidedCartPoleParams,
+    UnsearchedParams,
+)
 from bilevelrl.config.families import FAMILIES, check_supported, expand
 from bilevelrl.config.games import (
     AscentParams,
@@ -52,6 +57,7 @@ class ProblemParams(PerProblem):
     discrete_toy_r2: DiscreteToyParams
     bilevel_lqr: BilevelLQRParams
     thermal_control: ThermalControlParams
+    guided_cartpole: GuidedCartPoleParams
 
 
 class EnvironmentParams(PerProblem):
@@ -62,6 +68,7 @@ class EnvironmentParams(PerProblem):
     discrete_toy_r2: LandscapeParams
     bilevel_lqr: AscentParams
     thermal_control: ThermalSearchParams
+    guided_cartpole: UnsearchedParams
 
 
 class LearnersParams(PerProblem):
@@ -72,6 +79,7 @@ class LearnersParams(PerProblem):
     discrete_toy_r2: LearningParams
     bilevel_lqr: LearningParams | None
     thermal_control: LearningParams
+    guided_cartpole: LearningParams | None
 
 
 class LeaderParams(PerProblem):
@@ -82,10 +90,11 @@ class LeaderParams(PerProblem):
     discrete_toy_r2: DiscreteToyLeaders
     bilevel_lqr: BilevelLQRLeaders
     thermal_control: ThermalLeaders
+    guided_cartpole: GuidedCartPoleLeaders
 
 
 class GradientsParams(PerProblem):
-    """The estimator-error study of every problem."""
+    """The estimator-error study of every problem whose hypergradient is known."""
 
     four_rooms: GradientParams
     discrete_toy_r1: GameGradientParams
@@ -117,9 +126,22 @@ class Params(Block):
 
     @model_validator(mode="after")
     def _studies_are_searched(self) -> "Params":
-        for problem in FAMILIES:
+        for problem in GradientsParams.model_fields:
             temperature = self.gradients.of(problem).temperature
             self._check_temperature(f"gradients.{problem}", problem, temperature)
+        return self
+
+    @model_validator(mode="after")
+    def _sizes_are_whole_episodes(self) -> "Params":
+        for problem in GradientsParams.model_fields:
+            own = self.gradients.of(problem).information
+            whole = own.batches * self.problems.of(problem).max_episode_steps
+            for size in own.sizes:
+                if size % whole:
+                    raise ValueError(
+                        f"gradients.{problem}.information: size {size} must be a multiple of "
+                        f"batches * problems.{problem}.max_episode_steps = {whole}"
+                    )
         return self
 
     @model_validator(mode="after")

@@ -246,6 +246,10 @@ class ThermalSetting(Setting):
         sensitivity: "sampled" along the trajectory, or "expected" under the leader's model of its
             building.
         radius: of the zero-order estimator.
+        belief: of a watching leader about its follower's mean action: linear in the state, or on
+            "random_features".
+        policy_features: how many.
+        policy_ridge: relative penalty of their regression.
     """
 
     study: Name | None = None
@@ -260,6 +264,21 @@ class ThermalSetting(Setting):
     critic_step_size: UnitInterval | None = None
     sensitivity: Literal["sampled", "expected"] = "sampled"
     radius: Positive | None = None
+    belief: Literal["linear", "random_features"] | None = None
+    policy_features: Count | None = None
+    policy_ridge: Positive | None = None
+
+    @model_validator(mode="after")
+    def _belief_is_consistent(self) -> "ThermalSetting":
+        if self.belief is not None and self.information == "full":
+            raise ValueError(f"belief = {self.belief} does not go with information = full")
+        for key in ("policy_features", "policy_ridge"):
+            if (getattr(self, key) is not None) != (self.belief == "random_features"):
+                raise ValueError(
+                    f"{key} = {getattr(self, key)} does not go with belief = {self.belief}: set it "
+                    "for 'random_features' and only there"
+                )
+        return self
 
     @model_validator(mode="after")
     def _information_is_enough(self) -> "ThermalSetting":
@@ -289,13 +308,14 @@ class ThermalSetting(Setting):
         return self
 
     def conditions(self, shared: dict[str, Any]) -> dict[str, Any]:
-        """Temperature, budget, critic if it is a network, and the ablation if it is one."""
+        """Temperature, budget, critic if it is a network, belief, and the ablation if it is one."""
         del shared
         chosen: dict[str, Any] = {"temperature": self.temperature}
         if self.env_steps_per_update is not None:
             chosen["env_steps_per_update"] = self.env_steps_per_update
         if self.critic != "quadratic":
             chosen["critic"] = self.critic
-        if self.study is not None:
-            chosen["study"] = self.study
+        for key in ("study", "belief"):
+            if getattr(self, key) is not None:
+                chosen[key] = getattr(self, key)
         return chosen | self.follower_conditions

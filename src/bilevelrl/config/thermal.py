@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from bilevelrl.config.blocks import Rows
+from bilevelrl.config.blocks import InformationParams, Rows
 from bilevelrl.config.games import AscentParams, Matrix, Vector
 from bilevelrl.config.validation import Block, Count, NonNegative, Positive, Seed
 
@@ -51,7 +51,10 @@ class ThermalSearchParams(AscentParams):
 
 
 class ThermalGradientParams(Block):
-    """The estimator-error study: along one exact ascent from θ = 0, from how many transitions."""
+    """The estimator-error study: along one exact ascent from θ = 0, from how many transitions.
+
+    `information.point` is an update of that ascent.
+    """
 
     temperature: Positive
     first_seed: Seed
@@ -61,3 +64,4 @@ class ThermalGradientParams(Block):
     budgets: tuple[Count, ...] = Field(min_length=1, strict=False)
     drift_budget: Count
     drift_replicates: Annotated[int, Field(ge=2)]
+    information: InformationParams[Annotated[int, Field(ge=0)]]

@@ -36,6 +36,19 @@ class LeaderValues:
     slope: Floats | None = None
 
 
+class NormalPolicy(LinearPolicy, Protocol):
+    """a ~ N(m(s), Σ); -K s is m(s), or as close to it as a line gets."""
+
+    @property
+    def linear(self) -> bool:
+        """Whether m(s) = -K s."""
+        ...
+
+    def mean(self, state: Floats) -> Floats:
+        """The mean m(s), shape (R, N, m), for s (R, N, n)."""
+        ...
+
+
 class Episodic(Protocol):
     """What least squares need to know; read-only."""
 
@@ -56,7 +69,7 @@ class ThermalCritic(Protocol):
     def evaluate(
         self,
         theta: Floats,
-        response: LinearPolicy,
+        response: NormalPolicy,
         batch: ThermalBatch,
         reward: Floats,
         streams: Streams,
@@ -113,7 +126,7 @@ class QuadraticActionCritic:
     def evaluate(
         self,
         theta: Floats,
-        response: LinearPolicy,
+        response: NormalPolicy,
         batch: ThermalBatch,
         reward: Floats,
         streams: Streams,
@@ -151,7 +164,7 @@ class ExactThermalCritic:
     def evaluate(
         self,
         theta: Floats,
-        response: LinearPolicy,
+        response: NormalPolicy,
         batch: ThermalBatch,
         reward: Floats,
         streams: Streams,
@@ -167,7 +180,7 @@ class ExactThermalCritic:
         )
 
 
-def exact_action_value(problem: ThermalControl, theta: Floats, response: LinearPolicy) -> Quadratic:
+def exact_action_value(problem: ThermalControl, theta: Floats, response: NormalPolicy) -> Quadratic:
     """Q_L without end, a quadratic of (s, a)."""
     gamma, actuator = problem.discount, problem.input_matrix
     zones, units = actuator.shape
@@ -190,11 +203,13 @@ def exact_action_value(problem: ThermalControl, theta: Floats, response: LinearP
 def values_of(
     found: Quadratic,
     batch: ThermalBatch,
-    response: LinearPolicy,
+    response: NormalPolicy,
     samples: int | None,
     streams: Streams,
 ) -> LeaderValues:
     """What an action value says about a batch, its mean over actions in closed form.
+
+    Where the policy is not linear, the slope of V_L is that under the line closest to it.
 
     Args:
         found: Q_L of (s, a).
@@ -211,7 +226,10 @@ def values_of(
     )  # (s, E[a | s]) from s
     of_state = whole.mT @ matrix @ whole
     offset = found.offset + (by_action * covariance).sum(axis=(1, 2))[:, None]
-    value = Quadratic(of_state[:, None], offset)(batch.state)[:, :, 0]
+    if response.linear:
+        value = Quadratic(of_state[:, None], offset)(batch.state)[:, :, 0]
+    else:
+        value = found(_with_mean(batch.state, response))[:, :, 0] + (offset - found.offset)
     if samples is not None:
         # Q_L = e'Ne + b(s)'e + ... with e ~ N(0, Σ): its variance is 2 tr (NΣ)² + b'Σb.
         tilt = 2.0 * (whole.mT @ matrix[:, :, zones:])
@@ -223,6 +241,6 @@ def values_of(
     return LeaderValues(value, found(pairs)[:, :, 0], 2.0 * (batch.state @ of_state))
 
 
-def _with_mean(state: Floats, response: LinearPolicy) -> Floats:
+def _with_mean(state: Floats, response: NormalPolicy) -> Floats:
     """(s, E[a | s]), shape (R, N, n + m)."""
-    return np.concatenate([state, -(state @ response.gain.mT)], axis=2)
+    return np.concatenate([state, response.mean(state)], axis=2)

@@ -15,10 +15,12 @@ _MAIN = {"temperature", "env_steps_per_update", "return", "follower", "informati
 def study_of(setting: str) -> str:
     """Name of the study that a setting belongs to.
 
-    It is "main", "truncated_follower", "learning_follower", "information", "initial_spread",
-    "other", or its own.
+    It is what the setting says, or "main", "truncated_follower", "learning_follower",
+    "information", "initial_spread", "other".
     """
     given = setting_dict(setting)
+    if "study" in given:
+        return given["study"]
     follower = given.get("follower", "exact")
     if follower != "exact":
         return "truncated_follower" if follower == "truncated" else "learning_follower"
@@ -29,8 +31,6 @@ def study_of(setting: str) -> str:
         return "information"
     if not extra:
         return "main"
-    if extra == {"study"}:
-        return given["study"]
     return "initial_spread" if extra == {"initial_spread"} else "other"
 
 
@@ -61,7 +61,8 @@ def with_conditions(table: pd.DataFrame, default_spread: float = 0.01) -> pd.Dat
             "information",
             "belief",
         ],
-    )
+    ).astype({"temperature": "float64", "budget": "int64", "initial_spread": "float64",
+              "policy_iterations": "int64"})  # fmt: skip
     chosen = columns.loc[table["setting"]].set_axis(table.index)
     return pd.concat([table, chosen], axis=1)
 

@@ -6,9 +6,12 @@ from typing import Any
 
 import pandas as pd
 
+from bilevelrl.config.families import WITHOUT_GROUND_TRUTH
+from bilevelrl.evaluation.information_errors import error_curves
 from bilevelrl.records import (
     DIRECTION_COLUMNS,
     GRADIENT_COLUMNS,
+    INFORMATION_COLUMNS,
     LEARNING_COLUMNS,
     Cell,
     CorruptRecord,
@@ -67,6 +70,11 @@ def problems_of(grid: Grid) -> list[str]:
     return sorted({problem for problem, _ in grid})
 
 
+def with_ground_truth(grid: Grid) -> list[str]:
+    """The problems of the grid whose hypergradient is known, sorted."""
+    return [problem for problem in problems_of(grid) if problem not in WITHOUT_GROUND_TRUTH]
+
+
 def read_baselines(environments: Path, grid: Grid) -> pd.DataFrame:
     """Metadata of the grid's problems as a table with `BASELINE_COLUMNS`, in the files' order.
 
@@ -85,8 +93,8 @@ def read_baselines(environments: Path, grid: Grid) -> pd.DataFrame:
         except (KeyError, TypeError) as error:
             raise CorruptRecord(f"{path}: {error!r}") from error
     table = pd.DataFrame(rows, columns=list(BASELINE_COLUMNS))
-    # Only FourRooms has a leader that can charge nothing; null elsewhere.
-    return table.astype({"charge_nothing_return": "float64"})
+    # Null where no leader can charge nothing, and where nobody searched for the best J.
+    return table.astype({"charge_nothing_return": "float64", "best_known": "float64"})
 
 
 def read_gradients(gradients: Path, grid: Grid) -> pd.DataFrame:
@@ -97,11 +105,30 @@ def read_gradients(gradients: Path, grid: Grid) -> pd.DataFrame:
     Raises:
         CorruptRecord: if a table is missing or unreadable.
     """
-    table = concatenate(
+    tables = [
         read_parquet(gradients / problem / "quality.parquet", GRADIENT_COLUMNS)
-        for problem in problems_of(grid)
-    )
+        for problem in with_ground_truth(grid)
+    ]
+    table = concatenate(tables) if tables else pd.DataFrame(columns=list(GRADIENT_COLUMNS))
     floats = [name for name, kind in GRADIENT_COLUMNS.items() if kind == "float64"]
+    return table.assign(**{name: table[name].map(_six_digits) for name in floats})
+
+
+def read_information_errors(gradients: Path, grid: Grid) -> pd.DataFrame:
+    """Errors of watching leaders against samples, see `error_curves`; rounded likewise.
+
+    Raises:
+        CorruptRecord: if a table is missing or unreadable.
+    """
+    tables = [
+        read_csv(gradients / problem / "information.csv", INFORMATION_COLUMNS)
+        for problem in with_ground_truth(grid)
+    ]
+    rows = concatenate(tables) if tables else pd.DataFrame(columns=list(INFORMATION_COLUMNS))
+    # Empty where there is no choice, which reads as missing.
+    belief = rows["belief"].astype(object).where(rows["belief"].notna(), "")
+    table = error_curves(rows.assign(belief=belief))
+    floats = table.select_dtypes("float64").columns
     return table.assign(**{name: table[name].map(_six_digits) for name in floats})
 
 

@@ -33,7 +33,11 @@ _COLUMNS = [
 ]
 _KEY = ["problem", "estimator", "temperature", "budget"]
 #: `averaged_over`: updates that a published value is a trailing mean of.
-REFERENCE_COLUMNS = [*_KEY, "update", "averaged_over", "leader_return", "standard_error"]
+REFERENCE_COLUMNS = {
+    "problem": "string", "estimator": "string", "temperature": "float64", "budget": "int64",
+    "update": "int64", "averaged_over": "int64", "leader_return": "float64",
+    "standard_error": "float64",
+}  # fmt: skip
 AGAINST_PUBLISHED_COLUMNS = (
     *_KEY, "seeds", "ours_mean", "ours_standard_error", "published_mean",
     "published_standard_error", "difference", "z", "within_3_se",
@@ -66,12 +70,16 @@ def read_references(folder: Path, problems: Iterable[str]) -> pd.DataFrame:
     """
     tables = [_read(folder / f"{problem}_curves.csv", problem) for problem in problems]
     listed = [table for table in tables if len(table)]
-    return concatenate(listed) if listed else pd.DataFrame(columns=REFERENCE_COLUMNS)
+    return concatenate(listed) if listed else _nothing()
+
+
+def _nothing() -> pd.DataFrame:
+    return pd.DataFrame(columns=list(REFERENCE_COLUMNS)).astype(REFERENCE_COLUMNS)
 
 
 def _read(path: Path, problem: str) -> pd.DataFrame:
     if not path.exists():
-        return pd.DataFrame(columns=REFERENCE_COLUMNS)
+        return _nothing()
     try:
         table = pd.read_csv(path)
         # FourRooms' curves came smoothed over 100 updates and do not say so.
@@ -83,7 +91,7 @@ def _read(path: Path, problem: str) -> pd.DataFrame:
     if unknown:
         raise CorruptRecord(f"{path}: unknown estimators {sorted(unknown)}")
     table = table.assign(problem=problem, estimator=table["estimator"].map(ESTIMATORS))
-    return table.rename(columns={"env_steps_per_update": "budget"})[REFERENCE_COLUMNS]
+    return table.rename(columns={"env_steps_per_update": "budget"})[list(REFERENCE_COLUMNS)]
 
 
 def published_means(reference: pd.DataFrame, fraction: float = 0.1) -> pd.DataFrame:

@@ -76,8 +76,10 @@ def run_scores(
 
 def _baseline_of_each_row(curves: pd.DataFrame, baselines: pd.DataFrame) -> pd.DataFrame:
     groups = with_conditions(curves[GROUP].drop_duplicates())
-    joined = groups.merge(baselines, on=["problem", "variant", "temperature"], how="left")
-    missing = joined[joined["best_known"].isna()]
+    joined = groups.merge(
+        baselines, on=["problem", "variant", "temperature"], how="left", indicator=True
+    )
+    missing = joined[joined["_merge"] == "left_only"]
     if len(missing):
         first = missing.iloc[0]
         raise CorruptRecord(

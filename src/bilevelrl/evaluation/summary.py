@@ -62,7 +62,8 @@ def summary_table(
         ]
     table = pd.DataFrame(rows, columns=list(SUMMARY_COLUMNS))
     table = pd.concat([table, _published_rows(table, published)], ignore_index=True)
-    return table.sort_values([*GROUP, "metric"], ignore_index=True)
+    numbers = dict.fromkeys(("value", "low", "high"), "float64")  # without published rows, too
+    return table.astype(numbers).sort_values([*GROUP, "metric"], ignore_index=True)
 
 
 def _return_metrics(runs: pd.DataFrame, params: EvaluateParams, names: list[str]) -> Iterator[Row]:
@@ -90,8 +91,10 @@ def _return_metrics(runs: pd.DataFrame, params: EvaluateParams, names: list[str]
 
 
 def _sample_metrics(runs: pd.DataFrame, params: EvaluateParams) -> Iterator[Row]:
-    yield "best_known", float(runs["best_known"].iloc[0]), _NOTHING, _NOTHING
-    for fraction in params.thresholds:
+    best = float(runs["best_known"].iloc[0])
+    if not np.isnan(best):
+        yield "best_known", best, _NOTHING, _NOTHING
+    for fraction in () if np.isnan(best) else params.thresholds:
         name = threshold_name(fraction)
         yield name, median_env_steps(runs[name].to_numpy()), _NOTHING, _NOTHING
     for threshold in params.return_thresholds.get(str(runs["problem"].iloc[0]), ()):
@@ -170,9 +173,9 @@ def headline_metrics(
     first = baselines.drop_duplicates("problem").set_index("problem")["temperature"]
     shown = baselines[baselines["temperature"] == baselines["problem"].map(first)]
     for problem, variant, best in shown[["problem", "variant", "best_known"]].to_numpy():
-        metrics.setdefault(problem, {}).setdefault("best_known", {})[variant] = round(
-            float(best), 6
-        )
+        known = metrics.setdefault(problem, {})
+        if not np.isnan(best):
+            known.setdefault("best_known", {})[variant] = round(float(best), 6)
     rows = with_conditions(summary[summary["metric"] == "leader_return_mean"])
     rows = rows[(rows["study"] == "main") & (rows["temperature"] == rows["problem"].map(first))]
     for _, row in rows[np.isfinite(rows["value"])].iterrows():

@@ -4,9 +4,17 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import (
+    LogFormatterMathtext,
+    LogLocator,
+    NullFormatter,
+    StrMethodFormatter,
+)
 
 from bilevelrl.figures import style
 
@@ -17,11 +25,11 @@ _LEVELS = {
     "actions": ("sees its actions only", "#0072B2", "^"),
 }
 #: Kind of follower: label and fill.
-_FOLLOWERS: dict[str, tuple[str, Literal["full", "left", "none"]]] = {
+_FOLLOWERS: dict[str, tuple[str, Literal["full", "left", "top", "none"]]] = {
     "exact": ("solved", "full"),
     "truncated": ("truncated solver", "left"),
     "soft_q": ("soft Q-learning", "none"),
-    "sac": ("SAC", "none"),
+    "sac": ("SAC", "top"),
 }
 
 
@@ -47,7 +55,6 @@ def information_levels(summary: pd.DataFrame) -> Figure:
         figure, (axes,) = style.new_figure(2.5 * len(problems), 3.0, 1, len(problems))
         for ax, problem in zip(axes, problems, strict=True):
             _levels(ax, summary[summary["problem"] == problem])
-            ax.set_title(problem)
         axes[0].set_ylabel("final leader return J(θ), IQM")
     return figure
 
@@ -71,12 +78,15 @@ def _levels(ax: Axes, rows: pd.DataFrame) -> None:
             error = [[row["value"] - row["low"]], [row["high"] - row["value"]]]
             ax.errorbar(place, row["value"], np.maximum(error, 0.0), marker="o", color=shade,
                         capsize=2.0, elinewidth=1.1)  # fmt: skip
+    title = rows["problem"].iloc[0]
+    ax.set_title(title if len(budgets) > 1 else f"{title}\n{budgets[0]:,} transitions")
     handles = [
         Line2D([], [], linestyle="none", marker="o", label=f"{budget:,} transitions",
                color=str(0.65 * (1.0 - (number + 1) / len(budgets))))
         for number, budget in enumerate(budgets)
     ]  # fmt: skip
-    ax.legend(handles=handles, loc="best", fontsize=8.0)
+    if len(budgets) > 1:
+        ax.legend(handles=handles, loc="best", fontsize=8.0)
     ax.set_xticks(range(len(labels)), labels)
     ax.set_xlim(-0.5, len(labels) - 0.5)
 
@@ -84,6 +94,77 @@ def _levels(ax: Axes, rows: pd.DataFrame) -> None:
 def _level_label(row: pd.Series) -> str:
     level = str(row["information"])
     return f"{level}\n{row['belief']}" if row["belief"] else level
+
+
+def information_errors(table: pd.DataFrame) -> Figure:
+    """Error of one estimate against its samples by what the leader sees, a panel per problem.
+
+    Args:
+        table: results/information_errors.csv, empty beliefs as "".
+
+    Returns:
+        A placeholder if there are no rows.
+    """
+    if table.empty:
+        return style.placeholder("Errors of watching leaders")
+    problems = list(dict.fromkeys(table["problem"]))
+    with style.theme():
+        figure, (axes,) = style.new_figure(2.7 * len(problems), 4.6, 1, len(problems))
+        for ax, problem in zip(axes, problems, strict=True):
+            _errors(ax, table[table["problem"] == problem])
+        axes[0].set_ylabel("error of an estimate / |dJ/dθ|")
+        handles: list[Artist] = [
+            *_level_handles(),
+            Line2D([], [], color="0.4", linestyle=":", label="critic with a constant step size"),
+            Line2D([], [], color="0.5", linewidth=_THIN, label="slope −1/2"),
+        ]
+        style.legend_below(figure, handles, columns=5)
+    return figure
+
+
+_THIN = 0.8
+
+
+def _errors(ax: Axes, rows: pd.DataFrame) -> None:
+    for level, (_, colour, marker) in _LEVELS.items():
+        own = rows[rows["information"] == level]
+        for critic, belief in sorted(set(zip(own["critic"], own["belief"], strict=True)))[::-1]:
+            curve = own[(own["critic"] == critic) & (own["belief"] == belief)]
+            # Larger and hollow where it may lie upon another.
+            hollow = belief == "planned" or level == "actions"
+            constant = critic == "learned" and "returns" in set(rows["critic"])
+            slope, error = curve["slope"].iloc[0], curve["slope_error"].iloc[0]
+            names = [level, *([belief] if belief else []), *(["constant step"] if constant else [])]
+            fitted = f"{style.number(slope, 2)} ± {error:.2f}"
+            ax.errorbar(
+                curve["env_steps"], curve["error"], curve["standard_error"], color=colour,
+                marker=marker, linestyle=":" if constant else "-", linewidth=1.2, elinewidth=1.0,
+                markersize=7.0 if hollow else 4.5, markerfacecolor="none" if hollow else colour,
+                label=f"{', '.join(names)}: {fitted}",
+            )  # fmt: skip
+    ends = np.array([rows["env_steps"].min(), rows["env_steps"].max()])
+    # Below all curves.
+    last = 0.5 * (rows["error"] * np.sqrt(rows["env_steps"] / ends[1])).min()
+    ax.plot(ends, last * np.sqrt(ends[1] / ends), color="0.5", linewidth=_THIN)
+    ax.set_xscale("log")
+    ax.set_yscale("log")
+    _log_ticks(ax.xaxis)
+    _log_ticks(ax.yaxis)
+    ax.set_title(f"{rows['problem'].iloc[0]}\n{rows['point'].iloc[0]}")
+    ax.set_xlabel("transitions of the estimate")
+    ax.legend(
+        loc="upper center", bbox_to_anchor=(0.5, -0.22), fontsize=8.0, frameon=False,
+        title="fitted slopes", title_fontsize=8.0, borderaxespad=0.0, handlelength=2.2,
+    )  # fmt: skip
+
+
+def _log_ticks(axis: Axis) -> None:
+    """Powers of ten, or where hardly two are in sight, 1, 2 and 5 times these in plain numbers."""
+    low, high = axis.get_view_interval()
+    few = high < 50.0 * low
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if few else (1.0,), numticks=6))
+    axis.set_major_formatter(StrMethodFormatter("{x:,g}") if few else LogFormatterMathtext())
+    axis.set_minor_formatter(NullFormatter())
 
 
 def follower_accuracy(summary: pd.DataFrame) -> Figure:
@@ -119,6 +200,7 @@ def follower_accuracy(summary: pd.DataFrame) -> Figure:
                         color=colour, fillstyle=fill, markerfacecoloralt="white",
                     )  # fmt: skip
                 ax.set_xscale("log")
+                _log_ticks(ax.xaxis)
                 ax.set_ylabel(text)
             row[0].set_title(problem, loc="left")
         for ax in axes[-1]:
@@ -160,19 +242,25 @@ def follower_learning(followers: pd.DataFrame) -> Figure:
         "relative_gap": "share of the soft\nreturn that is missing",
     }
     with style.theme():
-        figure, axes = style.new_figure(2.4 * len(problems), 4.4, 2, len(problems), sharex="col")
+        figure, axes = style.new_figure(2.4 * len(problems), 4.8, 2, len(problems), sharex="col")
         for row, (name, text) in zip(axes, measured.items(), strict=True):
             for ax, problem in zip(row, problems, strict=True):
                 own = followers[followers["problem"] == problem]
+                seen = own[[f"{name}_{which}" for which in ("median", "min", "max")]].to_numpy()
+                # What is no loss at all, up to the noise of measuring it, ends at the edge.
+                edge = 0.7 * seen[seen > 0.0].min(initial=max(seen.max(), 1e-12))
                 for _, curve in own.groupby("temperature"):
                     line = ax.plot(curve["steps"], curve[f"{name}_median"], marker="o")[0]
-                    low = np.maximum(curve[f"{name}_min"], 1e-8)
+                    low = np.maximum(curve[f"{name}_min"], edge)
                     ax.fill_between(
                         curve["steps"], low, curve[f"{name}_max"], color=line.get_color(),
                         alpha=style.BAND_ALPHA, linewidth=0.0,
                     )  # fmt: skip
                 ax.set_xscale("log")
                 ax.set_yscale("log")
+                ax.set_ylim(bottom=edge)
+                _log_ticks(ax.xaxis)
+                _log_ticks(ax.yaxis)
             row[0].set_ylabel(text)
         for ax, problem in zip(axes[0], problems, strict=True):
             kind = followers[followers["problem"] == problem]["follower"].iloc[0]

@@ -45,6 +45,7 @@ NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "random_search",
             "buildings",
         ),
+        "guided_cartpole": ("guided_cartpole_learning_curves", "guided_cartpole_behaviour"),
     }
 )
 

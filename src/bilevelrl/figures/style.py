@@ -52,6 +52,7 @@ ESTIMATORS: dict[str, EstimatorStyle] = {
     "zero_order": EstimatorStyle("Zero order", "#E69F00", (0, (6.0, 2.0)), "X"),
     "exact": EstimatorStyle("Exact", "#000000", (0, (6.0, 1.5, 1.0, 1.5)), "h"),
     "exact_naive": EstimatorStyle("Exact, direct part only", "#CC79A7", (0, (4.0, 1.5)), "v"),
+    "random": EstimatorStyle("Leader that never learns", "#000000", (0, (1.0, 1.0)), "h"),
 }
 #: Suffix of the label, how much of a marker is filled, and dashes of lines ("": the estimator's
 #: own). `published` is the default and says nothing.
@@ -102,7 +103,7 @@ def groups(table: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
 
 def label(estimator: str, variant: str = "published") -> str:
     """Name of an estimator, with its variant, for people."""
-    return ESTIMATORS[estimator].label + VARIANTS[variant][0]
+    return ESTIMATORS[estimator].label + ("" if estimator == "random" else VARIANTS[variant][0])
 
 
 def number(value: float, decimals: int) -> str:

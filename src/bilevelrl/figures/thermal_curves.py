@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
 from bilevelrl.figures import style
+from bilevelrl.figures.coordinate_panels import coordinate_panels
 from bilevelrl.figures.ticks import plain_log_ticks
 
 #: What a coordinate of a trajectory is called on an axis.
@@ -38,7 +39,7 @@ def designs(trajectories: pd.DataFrame, names: Sequence[str]) -> Figure:
     Returns:
         A panel per level; a placeholder if there is nothing to draw.
     """
-    return _panels(
+    return coordinate_panels(
         trajectories, {name: _level_label(name) for name in names}, len(names) // 2, "Designs",
         (-0.03, 1.03),
     )  # fmt: skip
@@ -46,7 +47,7 @@ def designs(trajectories: pd.DataFrame, names: Sequence[str]) -> Figure:
 
 def cost_components(trajectories: pd.DataFrame) -> Figure:
     """The four discounted sums that J weighs, mean and range over seeds; arguments as `designs`."""
-    return _panels(trajectories, COMPONENTS, 2, "Components of J", None)
+    return coordinate_panels(trajectories, COMPONENTS, 2, "Components of J", None)
 
 
 def _level_label(name: str) -> str:
@@ -54,40 +55,6 @@ def _level_label(name: str) -> str:
     if name.startswith("alpha"):
         return f"insulation α$_{zone}$ of zone {zone}"
     return f"airflow β$_{zone}$, zones {zone} and {int(zone) % 4 + 1}"
-
-
-def _panels(
-    trajectories: pd.DataFrame, labels: dict[str, str], columns: int, what: str,
-    limits: tuple[float, float] | None,
-) -> Figure:  # fmt: skip
-    if trajectories.empty:
-        return style.placeholder(what)
-    rows = -(-len(labels) // columns)
-    with style.theme():
-        figure, axes = style.new_figure(
-            2.3 * columns + 1.2, 2.1 * rows + 1.0, rows, columns, sharex=True
-        )
-        panels = [ax for row in axes for ax in row]
-        for ax, (name, text) in zip(panels, labels.items(), strict=True):
-            own = trajectories[trajectories["coordinate"] == name]
-            for estimator, variant, runs in style.groups(own):
-                look = style.line_style(estimator, variant) | {"marker": "none"}
-                over_seeds = runs.groupby("update")["value"]
-                low, high = over_seeds.min(), over_seeds.max()
-                ax.fill_between(
-                    low.index, low, high, color=look["color"], alpha=style.BAND_ALPHA, linewidth=0
-                )
-                ax.plot(low.index, over_seeds.mean(), **look)
-            ax.set_title(text)
-            if limits is not None:
-                ax.set_ylim(*limits)
-            ax.xaxis.set_major_formatter(EngFormatter(sep=""))
-        for ax in axes[-1]:
-            ax.set_xlabel("leader updates")
-        handles = style.estimator_handles(trajectories, marked=())
-        handles.append(style.band_handle("smallest to largest of the seeds"))
-        style.legend_below(figure, handles, columns=3)
-    return figure
 
 
 def sample_efficiency(

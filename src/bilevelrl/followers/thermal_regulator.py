@@ -35,6 +35,16 @@ class RegulatorResponse:
     iterations: NDArray[np.int64]
     steps: int = 0
 
+    @property
+    def linear(self) -> bool:
+        """Whether `mean` is."""
+        return True
+
+    def mean(self, state: Floats) -> Floats:
+        """E[a | s] = -K s, shape (R, N, m), for s (R, N, n)."""
+        mean: Floats = -(state @ self.gain.mT)
+        return mean
+
     def value(self, state: Floats) -> Floats:
         """V_F(s), shape (R, N), for s (R, N, n)."""
         cost = (state * (state @ self.quadratic)).sum(axis=2)
