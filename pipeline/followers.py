@@ -15,10 +15,14 @@ import numpy as np
 import pandas as pd
 
 from bilevelrl import learning_followers
+from bilevelrl.cells.bilevel_lqr import make_problem as make_linear
 from bilevelrl.cells.discrete_toy import make_game
 from bilevelrl.cells.four_rooms import make_four_rooms
+from bilevelrl.cells.thermal_control import make_problem as make_building
 from bilevelrl.config import Params, read_params
 from bilevelrl.convergence import best_response, convergence
+from bilevelrl.followers.sac_linear import LinearDuel
+from bilevelrl.followers.sac_thermal import ThermalDuel
 from bilevelrl.learning_followers import Learned
 from bilevelrl.lqr_landscape import LqrLandscape
 from bilevelrl.records import LEARNING_COLUMNS, concatenate, read_json, write_csv, write_json
@@ -125,18 +129,26 @@ def learn_toy(params: Params, problem_name: str, temperature: float) -> Learned:
     return learning_followers.toy(game, temperature, params.followers, own.seeds, own.steps)
 
 
+def learn_lqr(params: Params, problem_name: str, temperature: float) -> Learned:
+    """SAC of Stable-Baselines3 against K = 0."""
+    leaders, own = params.leaders.of(problem_name), params.learning.of(problem_name)
+    problem = make_linear(params.problems.of(problem_name), leaders.leader_noise)
+    duel, rule = LinearDuel(problem, 1.0), params.followers.sac.bilevel_lqr
+    return learning_followers.sac(duel, temperature, rule, own, params.runtime)
+
+
 def learn_thermal(params: Params, problem_name: str, temperature: float) -> Learned:
     """SAC of Stable-Baselines3 against θ = 0."""
-    constants = params.problems.of(problem_name)
-    problem = ThermalLandscape(constants, params.followers, temperature).problem
-    own = params.learning.of(problem_name)
-    return learning_followers.thermal(problem, temperature, params.followers, own, params.runtime)
+    own, rule = params.learning.of(problem_name), params.followers.sac.thermal_control
+    duel = ThermalDuel(make_building(params.problems.of(problem_name)))
+    return learning_followers.sac(duel, temperature, rule, own, params.runtime)
 
 
 LEARNERS: dict[str, Callable[[Params, str, float], Learned]] = {
     "four_rooms": learn_four_rooms,
     "discrete_toy_r1": learn_toy,
     "discrete_toy_r2": learn_toy,
+    "bilevel_lqr": learn_lqr,
     "thermal_control": learn_thermal,
 }
 

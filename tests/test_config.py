@@ -285,8 +285,14 @@ FULL = "information = full"
         # followers that a problem does not have
         (SOFT_Q, {"follower": "sac"}, r"follower = sac: allowed .*'exact', 'truncated', 'soft_q'"),
         (f"{TOY}.soft_q", {"follower": "sac"}, r"follower = sac: allowed .*'soft_q'\]"),
-        (f"{LQR}.improved", {"follower": "soft_q"}, r"follower = 'soft_q': unknown key; allowed"),
-        (f"{LQR}.improved", {"follower": "sac"}, r"follower = 'sac': unknown key; allowed"),
+        (f"{LQR}.corrected", {"follower": "sac"}, r"follower = 'sac': unknown key; allowed"),
+        (f"{LQR}.sac", {"follower": "soft_q"}, r"follower = soft_q: allowed .*'exact', 'sac'"),
+        (f"{LQR}.sac", {"random_updates": 11}, r"random_updates = 11 .* follower = sac: .* 0"),
+        (
+            f"{LQR}.sac",
+            {"information": "full", "belief": ...},
+            r"information = full .* follower = sac: .* allowed is 'rewards'",
+        ),
         (
             f"{THERMAL}.watching",
             {"follower": "soft_q", "follower_steps": 10, "start": "carry"},

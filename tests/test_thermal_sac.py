@@ -11,7 +11,8 @@ from bilevelrl.beliefs.regulator import RegulatorBelief
 from bilevelrl.critics.thermal import QuadraticActionCritic
 from bilevelrl.estimators.sampled import Sampled
 from bilevelrl.estimators.transition_score import TransitionScore
-from bilevelrl.followers.sac_thermal import RegulatorPlayer
+from bilevelrl.followers.players import RegulatorPlayer
+from bilevelrl.followers.sac_thermal import ThermalDuel
 from bilevelrl.followers.soft_actor_critic import SacOptions
 from bilevelrl.followers.thermal_regulator import RegulatorResponse, ThermalRegulator
 from bilevelrl.group_ascent import GroupAscent
@@ -19,9 +20,9 @@ from bilevelrl.problems.follower_view import ViewOptions
 from bilevelrl.problems.observations import discounted_return
 from bilevelrl.problems.thermal_control import ThermalControl
 from bilevelrl.problems.thermal_rollout import ThermalBatch, ThermalRollout
+from bilevelrl.sac_game import SacGame, SacResponse, SacWorld
 from bilevelrl.seeding import Streams
 from bilevelrl.thermal_game import ThermalGame
-from bilevelrl.thermal_sac import SacResponse, SacThermalWorld, ThermalSacGame
 from bilevelrl.training import train
 from tests.buildings import BETA, building, designs
 
@@ -30,10 +31,10 @@ OPTIONS = SacOptions(units=16, activation="tanh", batch_size=32, start_steps=40,
 PROBLEM = ThermalControl.published(max_episode_steps=20)
 
 
-def make(num_runs: int, problem: ThermalControl = PROBLEM) -> ThermalSacGame:
+def make(num_runs: int, problem: ThermalControl = PROBLEM) -> SacGame:
     beta = np.full(num_runs, BETA)
     exact = ThermalGame(problem, ThermalRegulator(problem, beta), np.full(num_runs, 0.5))
-    return ThermalSacGame(exact, OPTIONS, ViewOptions(20.0, 4), 60, 20, episodes=30)
+    return SacGame(exact, ThermalDuel(problem), OPTIONS, ViewOptions(20.0, 4), 60, 20, episodes=30)
 
 
 def exact_players(problem: ThermalControl, theta: Floats, factor: float = 1.0) -> SacResponse:
@@ -52,7 +53,7 @@ def best_response(problem: ThermalControl, theta: Floats) -> RegulatorResponse:
 @pytest.mark.parametrize("problem", [PROBLEM, building(5, 3)], ids=["published", "5 zones"])
 def test_linear_agents_give_the_batches_of_the_linear_simulator(problem: ThermalControl) -> None:
     theta = designs(problem, 3)
-    world = SacThermalWorld(problem, 6)
+    world = SacWorld(ThermalDuel(problem), 6)
     players = exact_players(problem, theta)
     found = world.observe(theta, players, Streams([1, 2, 3]), at_random=False)
     expected = ThermalRollout(problem, 6).sample(
@@ -75,7 +76,7 @@ def test_bits_do_not_depend_on_the_batch() -> None:
         first = game.respond(own, memory, streams)
         second = game.respond(own + 0.1, memory, streams)
         assert (first.steps, second.steps) == (60, 20)
-        batch = SacThermalWorld(PROBLEM, 3).observe(own, second, streams, at_random=False)
+        batch = SacWorld(ThermalDuel(PROBLEM), 3).observe(own, second, streams, at_random=False)
         truth = game.ground_truth(own, second)
         normals = np.random.default_rng(1).standard_normal((len(seeds), 5, 2))
         return [
@@ -129,7 +130,9 @@ def test_the_leader_s_return_is_that_of_the_policy_that_is_played() -> None:
     expected = game.exact.leader_return(theta, replace(best, gain=0.8 * best.gain))
     assert (np.abs(expected / game.exact.leader_return(theta, best) - 1.0) > 0.1).all()
     np.testing.assert_allclose(game.leader_return(theta, players), expected, rtol=0.02)
-    batch = SacThermalWorld(PROBLEM, 3000).observe(theta, players, Streams([0, 1]), at_random=False)
+    batch = SacWorld(ThermalDuel(PROBLEM), 3000).observe(
+        theta, players, Streams([0, 1]), at_random=False
+    )
     sampled = discounted_return(batch.leader_reward, 20, PROBLEM.discount)
     np.testing.assert_allclose(sampled, expected, rtol=0.1)
 
@@ -146,7 +149,7 @@ def test_a_leader_trains_against_agents_that_learn() -> None:
         max_score_norm=1.0,
     )
     belief = RegulatorBelief(beta, design.discount, design.max_episode_steps)
-    sampled = Sampled[ThermalBatch](SacThermalWorld(PROBLEM, 20), learner, belief)
+    sampled = Sampled[ThermalBatch](SacWorld(ThermalDuel(PROBLEM), 20), learner, belief)
     rule = GroupAscent(np.full(2, 0.1), 1.0, 2, np.zeros(2))
     trained = train(game, sampled, Streams([0, 1]), rule=rule, num_updates=3, max_rows=3)
     assert trained.curves["follower_steps"].tolist() == [[60.0, 80.0, 100.0]] * 2

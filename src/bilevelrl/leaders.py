@@ -78,6 +78,8 @@ def _cost(chunk: Chunk) -> int:
             1000
             + (getattr(run.setting, "env_steps_per_update", None) or 0)
             + 100 * (run.setting.policy_iterations or 0)
+            # A transition of SAC takes milliseconds.
+            + (1000 * (run.setting.follower_steps or 0) if run.setting.follower == "sac" else 0)
         )
         for run in chunk.runs
     )

@@ -1,7 +1,9 @@
 """How fast followers learn the best response to a leader that does not move."""
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,14 +12,14 @@ from numpy.typing import NDArray
 from bilevelrl.config import FollowerParams, LearningParams, Runtime, SacParams, SoftQParams
 from bilevelrl.execution import run_tasks
 from bilevelrl.followers.game_soft_q_learning import GameSoftQLearning
-from bilevelrl.followers.protocol import BestResponse, soft_bonus
+from bilevelrl.followers.players import Duel
+from bilevelrl.followers.protocol import BestResponse, FollowerDiverged, soft_bonus
 from bilevelrl.followers.soft_policy_iteration import SoftPolicyIteration
 from bilevelrl.followers.soft_q_iteration import SoftQIteration
 from bilevelrl.followers.soft_q_learning import SoftQLearning, SoftQOptions
 from bilevelrl.problems.four_rooms import FourRooms
 from bilevelrl.problems.markov_game import MarkovGame, follower_soft_return, state_chain
 from bilevelrl.problems.tabular import evaluate_policy
-from bilevelrl.problems.thermal_control import ThermalControl
 from bilevelrl.seeding import Streams
 
 Floats = NDArray[np.float64]
@@ -29,7 +31,8 @@ class Learned:
 
     Attributes:
         curves: columns `records.LEARNING_COLUMNS` but for problem, variant and temperature.
-        policy: after the last checkpoint, as arrays, the seeds as their first axis.
+        policy: after the last checkpoint, as arrays; of tables the seeds are the first axis, and
+            networks are named after theirs.
     """
 
     curves: pd.DataFrame
@@ -82,17 +85,17 @@ def four_rooms(
 
 @dataclass(frozen=True)
 class SacTask:
-    """One agent in building thermal control at θ = 0.
+    """One agent at θ = 0.
 
     Attributes:
-        problem: the bi-level problem.
+        duel: the problem.
         temperature: β.
         rule: of the agent.
         seed: its own.
         checkpoints: transitions, increasing.
     """
 
-    problem: ThermalControl
+    duel: Duel[Any]
     temperature: float
     rule: SacParams
     seed: int
@@ -100,30 +103,37 @@ class SacTask:
 
 
 def learn_sac(task: SacTask) -> tuple[pd.DataFrame, dict[str, Floats]]:
-    """Learning curve and trained actor; torch is imported here, because that takes seconds."""
-    from bilevelrl.followers.sac_settings import learn_thermal
+    """Learning curve and trained actor; torch is imported here, because that takes seconds.
 
-    return learn_thermal(
-        task.problem, task.temperature, task.rule.model_dump(), task.seed, task.checkpoints
-    )
+    An agent that diverges has a curve of NaN, and says so on stderr.
+    """
+    from bilevelrl.followers.sac_settings import learn
+
+    try:
+        return learn(
+            task.duel, task.temperature, task.rule.model_dump(), task.seed, task.checkpoints
+        )
+    except FollowerDiverged as error:
+        print(f"WARNING: SAC with seed {task.seed} has no result: {error}", file=sys.stderr)
+        unknown = dict.fromkeys(("value_gap", "relative_gap", "kl"), np.nan)
+        return pd.DataFrame({"steps": task.checkpoints, **unknown}), {}
 
 
-def thermal(
-    problem: ThermalControl,
-    temperature: float,
-    followers: FollowerParams,
-    own: LearningParams,
-    runtime: Runtime,
+def sac(
+    duel: Duel[Any], temperature: float, rule: SacParams, own: LearningParams, runtime: Runtime
 ) -> Learned:
     """SAC of Stable-Baselines3 at θ = 0, the seeds in parallel."""
-    rule = followers.sac.thermal_control
-    tasks = [SacTask(problem, temperature, rule, seed, own.steps) for seed in own.seeds]
+    tasks = [SacTask(duel, temperature, rule, seed, own.steps) for seed in own.seeds]
     done = dict(run_tasks(learn_sac, tasks, runtime, description="SAC"))
     curves = [
         done[place][0].assign(seed=task.seed, follower="sac") for place, task in enumerate(tasks)
     ]
-    actors = [done[place][1] for place in range(len(tasks))]
-    policy = {name: np.stack([actor[name] for actor in actors]) for name in actors[0]}
+    trained = {task.seed: done[place][1] for place, task in enumerate(tasks)}
+    policy = {
+        f"seed_{seed}_{name}": array
+        for seed, actor in trained.items()
+        for name, array in actor.items()
+    }
     return Learned(pd.concat(curves, ignore_index=True), policy)
 
 

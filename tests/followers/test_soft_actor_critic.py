@@ -4,20 +4,16 @@ from typing import Any
 
 import gymnasium
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from numpy.typing import NDArray
 from stable_baselines3.common.distributions import SquashedDiagGaussianDistribution
 from torch.distributions import Independent, Normal, TanhTransform, TransformedDistribution
 
+from bilevelrl.followers.players import RegulatorPlayer, SacPlayer, evaluate, learning_curve
 from bilevelrl.followers.protocol import FollowerDiverged
-from bilevelrl.followers.sac_thermal import (
-    RegulatorPlayer,
-    SacPlayer,
-    evaluate,
-    exact_value,
-    learning_curve,
-)
+from bilevelrl.followers.sac_thermal import ThermalDuel, exact_value
 from bilevelrl.followers.soft_actor_critic import SacAgent, SacOptions
 from bilevelrl.followers.thermal_regulator import ThermalRegulator
 from bilevelrl.problems.follower_view import ThermalFollowerView, ViewOptions
@@ -25,6 +21,7 @@ from tests.buildings import BETA, PUBLISHED, THETA_X
 
 Floats = NDArray[np.float64]
 VIEW = ViewOptions(20.0, 4)
+DUEL = ThermalDuel(PUBLISHED)
 SMALL = SacOptions(units=16, batch_size=32, start_steps=40, reward_scale=300.0)
 STATES = np.random.default_rng(1).standard_normal((50, 4))
 
@@ -149,8 +146,8 @@ def test_a_plain_reward_is_not() -> None:
 
 def test_the_exact_policy_has_no_gap() -> None:
     response = ThermalRegulator(PUBLISHED, np.array([BETA])).respond(THETA_X[None])
-    best = RegulatorPlayer.of_run(response, 0)
-    found = evaluate(PUBLISHED, THETA_X, BETA, best, episodes=20)
+    best, _ = DUEL.best(THETA_X, BETA)
+    found = evaluate(DUEL, THETA_X, BETA, best, episodes=20)
     assert (found.value_gap, found.relative_gap) == (0.0, 0.0)
     assert found.value == exact_value(PUBLISHED, response)[0]
     assert abs(found.kl) < 1e-10
@@ -160,7 +157,7 @@ def test_a_wrong_policy_has_the_gap_that_its_cost_says() -> None:
     regulator = ThermalRegulator(PUBLISHED, np.array([BETA]))
     response = regulator.respond(THETA_X[None])
     gain, covariance = 0.8 * response.gain[0], 1.5 * response.covariance[0]
-    found = evaluate(PUBLISHED, THETA_X, BETA, RegulatorPlayer(gain, covariance), episodes=4000)
+    found = evaluate(DUEL, THETA_X, BETA, RegulatorPlayer(gain, covariance), episodes=4000)
     problem, gamma = PUBLISHED, PUBLISHED.discount
     closed = problem.dynamics(THETA_X[None])[0] - problem.input_matrix @ gain
     cost = problem.state_cost + gain.T @ problem.control_cost @ gain
@@ -183,10 +180,14 @@ def test_a_wrong_policy_has_the_gap_that_its_cost_says() -> None:
 
 
 def test_a_learning_curve_continues_one_agent() -> None:
-    curve, at_once = (
-        learning_curve(SacPlayer(agent(), PUBLISHED, VIEW), THETA_X, BETA, budgets, episodes=20)
-        for budgets in ((60, 120), (60,))
-    )
+    def learned(*budgets: int) -> pd.DataFrame:
+        one = agent()
+        player = SacPlayer(one, DUEL.scale, VIEW.action_bound)
+        return learning_curve(
+            one, budgets, lambda: evaluate(DUEL, THETA_X, BETA, player, episodes=20)
+        )
+
+    curve, at_once = learned(60, 120), learned(60)
     assert list(curve.columns) == [
         "steps", "value", "value_gap", "gap_error", "relative_gap", "kl",
     ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from bilevelrl.beliefs.linear import LinearBelief, blinded
 from bilevelrl.cells.acting_leader import num_episodes, score_function, training
@@ -16,6 +17,7 @@ from bilevelrl.estimators.model_leader import ModelLeader
 from bilevelrl.estimators.sampled import Sampled
 from bilevelrl.followers.linear_gaussian import LinearGaussianResponse
 from bilevelrl.followers.max_entropy_lqr import MaxEntropyLQR
+from bilevelrl.followers.sac_linear import LinearDuel
 from bilevelrl.linear_game import LinearGame, LinearWorld
 from bilevelrl.problems.bilevel_lqr import BilevelLQR
 from bilevelrl.problems.linear_rollout import LinearRollout
@@ -55,7 +57,30 @@ def build(
     assert isinstance(context.constants, BilevelLQRParams)
     assert isinstance(context.leaders, BilevelLQRLeaders)
     game = make_game(settings, context.constants, context.followers)
-    return training(estimator, settings, game, sampled)
+    built = training(estimator, settings, game, sampled)
+    if settings[0].follower == "sac":
+        return _against_sac(built, settings, game, context.followers)
+    return built
+
+
+def _against_sac(
+    built: Training[Any],
+    settings: Sequence[GameSetting],
+    game: LinearGame,
+    followers: FollowerParams,
+) -> Training[Any]:
+    """The same with agents that learn; torch is imported here."""
+    from bilevelrl.cells.sac import sac_game
+    from bilevelrl.sac_game import SacWorld
+
+    duel = LinearDuel(game.problem, game.return_discount)
+    world = SacWorld(duel, num_episodes(settings, game.problem))
+    assert isinstance(built.estimator, Sampled)
+    return replace(
+        built,
+        game=sac_game(game, duel, settings[0], followers.sac.bilevel_lqr),
+        estimator=replace(built.estimator, world=world),
+    )
 
 
 def sampled(

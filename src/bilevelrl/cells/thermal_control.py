@@ -21,6 +21,7 @@ from bilevelrl.estimators.sampled import Learner, Sampled
 from bilevelrl.estimators.transition_hpgd import Benefit, MeanSensitivity, TransitionHPGD
 from bilevelrl.estimators.transition_score import TransitionScore
 from bilevelrl.estimators.zero_order import ZeroOrder
+from bilevelrl.followers.sac_thermal import ThermalDuel
 from bilevelrl.followers.thermal_regulator import RegulatorResponse, ThermalRegulator
 from bilevelrl.group_ascent import GroupAscent
 from bilevelrl.problems.thermal_control import ThermalControl
@@ -210,17 +211,13 @@ ESTIMATORS: Mapping[str, Callable[[Group], Estimator[RegulatorResponse]]] = Mapp
 
 def _against_sac(group: Group, followers: FollowerParams) -> tuple[Any, Estimator[Any]]:
     """The game against agents that learn, and BC-HG from watching them; torch is imported here."""
-    from bilevelrl.followers.sac_settings import split_options
-    from bilevelrl.thermal_sac import SacThermalWorld, ThermalSacGame
+    from bilevelrl.cells.sac import sac_game
+    from bilevelrl.sac_game import SacWorld
 
-    shared = group.shared
-    assert shared.follower_steps is not None  # checked by config
-    options, view, episodes = split_options(followers.sac.thermal_control.model_dump())
-    first = shared.first_follower_steps or shared.follower_steps
-    game = ThermalSacGame(group.game, options, view, first, shared.follower_steps, episodes)
-    estimator = _sampled(_bc_hg)(group)
-    world = SacThermalWorld(group.game.problem, group.rollout().num_episodes)
-    return game, replace(estimator, world=world)
+    duel = ThermalDuel(group.game.problem)
+    game = sac_game(group.game, duel, group.shared, followers.sac.thermal_control)
+    world = SacWorld(duel, group.rollout().num_episodes)
+    return game, replace(_sampled(_bc_hg)(group), world=world)
 
 
 def build(estimator: str, settings: Sequence[ThermalSetting], context: Context) -> Training[Any]:

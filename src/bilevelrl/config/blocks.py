@@ -94,6 +94,7 @@ class SacParams(Block):
 class SacFamilies(Block):
     """One block per problem with continuous actions."""
 
+    bilevel_lqr: SacParams
     thermal_control: SacParams
 
 

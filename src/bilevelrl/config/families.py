@@ -129,7 +129,9 @@ BILEVEL_LQR = Family(
             ("naive_on", "published"): Keys(_LINEAR, _CLIP),
             ("naive_off", "published"): Keys(_LINEAR, _CLIP),
             ("bc_hg", "corrected"): _CORRECTED,
-            ("bc_hg", "improved"): Keys(_SAMPLED, _DECAY | WATCHING_KEYS | {"belief"}),
+            ("bc_hg", "improved"): Keys(
+                _SAMPLED, _DECAY | WATCHING_KEYS | LEARNER_KEYS | {"belief"}
+            ),
             ("zero_order", "published"): Keys(frozenset({"radius"})),
             ("exact", "published"): Keys(frozenset(), _DECAY),
             ("exact", "improved"): Keys(frozenset(), _DECAY),

@@ -95,6 +95,13 @@ class Setting(Block):
             allowed = [name for name in FOLLOWERS if name not in unknown]
             raise ValueError(f"follower = {self.follower}: allowed here are {allowed}")
 
+    def _refuse_reading_sac(self) -> None:
+        if self.follower == "sac" and self.information == "full":
+            raise ValueError(
+                "information = full does not go with follower = sac: its value is no function "
+                "that could be read; allowed is 'rewards'"
+            )
+
     def _refuse_actions(self) -> None:
         if self.information == "actions":
             raise ValueError(
@@ -211,7 +218,14 @@ class GameSetting(Setting):
     @model_validator(mode="after")
     def _information_is_enough(self) -> "GameSetting":
         self._refuse_actions()
-        self._refuse_followers("sac")
+        linear = self.leader_noise is not None  # BilevelLQR
+        self._refuse_followers(*(("truncated", "soft_q") if linear else ("sac",)))
+        self._refuse_reading_sac()
+        if self.follower == "sac" and self.random_updates:
+            raise ValueError(
+                f"random_updates = {self.random_updates} does not go with follower = sac: allowed "
+                "is 0"
+            )
         if self.belief is not None and self.information == "full":
             raise ValueError(f"belief = {self.belief} does not go with information = full")
         return self
@@ -284,11 +298,7 @@ class ThermalSetting(Setting):
     def _information_is_enough(self) -> "ThermalSetting":
         self._refuse_actions()
         self._refuse_followers("truncated", "soft_q")
-        if self.follower == "sac" and self.information == "full":
-            raise ValueError(
-                "information = full does not go with follower = sac: its value is no function "
-                "that could be read; allowed is 'rewards'"
-            )
+        self._refuse_reading_sac()
         if self.information != "full" and self.sensitivity == "expected":
             raise ValueError(
                 f"sensitivity = expected does not go with information = {self.information}: it is "

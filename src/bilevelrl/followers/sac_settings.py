@@ -1,4 +1,4 @@
-"""From a block of params.yaml to a SAC agent in building thermal control."""
+"""From a block of params.yaml to a SAC agent."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,10 +7,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bilevelrl.followers.sac_thermal import SacPlayer, learning_curve
+from bilevelrl.followers.players import Duel, SacPlayer, evaluate, learning_curve
 from bilevelrl.followers.soft_actor_critic import SacAgent, SacOptions
-from bilevelrl.problems.follower_view import ThermalFollowerView, ViewOptions
-from bilevelrl.problems.thermal_control import ThermalControl
+from bilevelrl.problems.follower_view import ViewOptions
 
 
 def split_options(block: Mapping[str, Any]) -> tuple[SacOptions, ViewOptions, int]:
@@ -21,8 +20,8 @@ def split_options(block: Mapping[str, Any]) -> tuple[SacOptions, ViewOptions, in
     return SacOptions(**rest), view, episodes
 
 
-def learn_thermal(
-    problem: ThermalControl,
+def learn(
+    duel: Duel[Any],
     temperature: float,
     block: Mapping[str, Any],
     seed: int,
@@ -31,7 +30,7 @@ def learn_thermal(
     """An agent at θ = 0.
 
     Args:
-        problem: the bi-level problem.
+        duel: the problem.
         temperature: β.
         block: `config.SacParams` as a dictionary.
         seed: of the agent.
@@ -41,15 +40,16 @@ def learn_thermal(
         Columns steps, value_gap, relative_gap and kl, one row a checkpoint; and the trained actor.
     """
     options, view, episodes = split_options(block)
-    theta = np.zeros(problem.num_parameters)
+    theta = np.zeros(duel.problem.num_parameters)
     agent = SacAgent(
-        lambda: ThermalFollowerView(problem, theta, view),
+        lambda: duel.view(theta, view),
         temperature=temperature,
-        discount=problem.discount,
+        discount=duel.follower_discount,
         options=options,
         seed=seed,
     )
+    player = SacPlayer(agent, duel.scale, view.action_bound)
     curve = learning_curve(
-        SacPlayer(agent, problem, view), theta, temperature, checkpoints, episodes=episodes
+        agent, checkpoints, lambda: evaluate(duel, theta, temperature, player, episodes=episodes)
     )
     return curve[["steps", "value_gap", "relative_gap", "kl"]], agent.policy()

@@ -1,26 +1,16 @@
-"""Building thermal control with a follower that learns by Stable-Baselines3's SAC."""
+"""A problem with continuous actions whose follower learns by Stable-Baselines3's SAC."""
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Generic, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bilevelrl.followers.sac_thermal import (
-    Player,
-    RegulatorPlayer,
-    SacPlayer,
-    discounted,
-    evaluate,
-    numbers_per_episode,
-    play,
-)
+from bilevelrl.followers.players import Duel, Player, SacPlayer, Seen, discounted, evaluate
 from bilevelrl.followers.soft_actor_critic import SacAgent, SacOptions
-from bilevelrl.problems.follower_view import ThermalFollowerView, ViewOptions
-from bilevelrl.problems.thermal_control import ThermalControl
-from bilevelrl.problems.thermal_rollout import ThermalBatch
+from bilevelrl.problems.follower_view import FollowerView, ViewOptions
 from bilevelrl.seeding import Streams
-from bilevelrl.thermal_game import ThermalGame
 from bilevelrl.training import GroundTruth
 
 Floats = NDArray[np.float64]
@@ -56,7 +46,7 @@ class LearningFollower:
     """
 
     player: SacPlayer
-    views: list[ThermalFollowerView]
+    views: Sequence[FollowerView]
 
     def learn(self, theta: Floats, steps: int) -> None:
         """Face the leader θ, shape (D,), for so many transitions."""
@@ -65,12 +55,46 @@ class LearningFollower:
         self.player.agent.learn(steps)
 
 
+class ExactGame(Protocol):
+    """The same game with the exact best response; read-only."""
+
+    @property
+    def follower(self) -> Any:
+        """The exact solver, which knows the temperature of each run, shape (R,)."""
+        ...
+
+    def start(self, streams: Streams) -> tuple[Floats, Floats]:
+        """First θ, shape (R, D), and the follower's memory."""
+        ...
+
+    def follower_memory(self, num_runs: int, streams: Streams) -> Floats:
+        """What the follower remembers before its first answer."""
+        ...
+
+    def respond(self, theta: Floats, memory: Floats, streams: Streams) -> Any:
+        """The best response."""
+        ...
+
+    def leader_return(self, theta: Floats, response: Any) -> Floats:
+        """The J that is reported, shape (R,)."""
+        ...
+
+    def ground_truth(self, theta: Floats, response: Any) -> GroundTruth:
+        """Exact hypergradient and J."""
+        ...
+
+    def coordinates(self, theta: Floats) -> dict[str, Floats]:
+        """What is recorded of θ."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
-class ThermalSacGame:
+class SacGame:
     """Implements `training.Game`.
 
     Attributes:
-        exact: the same game with the exact best response: the ground truth.
+        exact: the ground truth.
+        duel: the problem, as single followers play it.
         options: of the agents.
         view: how they see the problem.
         first_steps: transitions before the first answer.
@@ -78,7 +102,8 @@ class ThermalSacGame:
         episodes: of each evaluation, always from the same random numbers.
     """
 
-    exact: ThermalGame
+    exact: ExactGame
+    duel: Duel[Any]
     options: SacOptions
     view: ViewOptions
     first_steps: int
@@ -86,9 +111,10 @@ class ThermalSacGame:
     episodes: int = 500
 
     @property
-    def problem(self) -> ThermalControl:
-        """The bi-level problem."""
-        return self.exact.problem
+    def temperature(self) -> Floats:
+        """β of each run, shape (R,)."""
+        temperature: Floats = self.exact.follower.temperature
+        return temperature
 
     def start(self, streams: Streams) -> tuple[Floats, list[LearningFollower]]:
         """First θ, shape (R, D), and agents that know nothing."""
@@ -97,24 +123,24 @@ class ThermalSacGame:
 
     def follower_memory(self, theta: Floats, streams: Streams) -> list[LearningFollower]:
         """Agents before their first answer, each with the seed of its run."""
-        temperature = self.exact.follower.temperature
-        return [self._follower(*own) for own in zip(theta, temperature, streams.seeds, strict=True)]
+        runs = zip(theta, self.temperature, streams.seeds, strict=True)
+        return [self._follower(*own) for own in runs]
 
     def _follower(self, theta: Floats, temperature: float, seed: int) -> LearningFollower:
-        views: list[ThermalFollowerView] = []
+        views = list[FollowerView]()
 
-        def make_view() -> ThermalFollowerView:
-            views.append(ThermalFollowerView(self.problem, theta, self.view))
+        def make_view() -> FollowerView:
+            views.append(self.duel.view(theta, self.view))
             return views[-1]
 
         agent = SacAgent(
             make_view,
             temperature=float(temperature),
-            discount=self.problem.discount,
+            discount=self.duel.follower_discount,
             options=self.options,
             seed=seed,
         )
-        return LearningFollower(SacPlayer(agent, self.problem, self.view), views)
+        return LearningFollower(SacPlayer(agent, self.duel.scale, self.view.action_bound), views)
 
     def respond(
         self, theta: Floats, memory: list[LearningFollower], streams: Streams
@@ -134,41 +160,35 @@ class ThermalSacGame:
         J under the best response, which is exact, and the mean difference to it over `episodes`
         that both followers play from the same random numbers.
         """
-        best = self.exact.respond(theta, np.empty((len(theta), 0)), Streams([]))
-        returns = self.exact.leader_return(theta, best)
-        normals = self._normals()
+        returns = self.exact.leader_return(theta, self._best(theta))
+        shape = (self.episodes, self.duel.numbers_per_episode)
+        normals = np.random.default_rng(0).standard_normal(shape)
         for run, agent in enumerate(response.agents):
-            own, other = (
-                self._operating_return(theta[run], player, normals)
-                for player in (agent, RegulatorPlayer.of_run(best, run))
-            )
+            best, _ = self.duel.best(theta[run], float(self.temperature[run]))
+            own, other = (self._return(theta[run], player, normals) for player in (agent, best))
             returns[run] += (own - other).mean()
         return returns
 
-    def _operating_return(self, theta: Floats, player: Player, normals: Floats) -> Floats:
-        episodes = play(self.problem, theta, player, normals)
-        reward = self.problem.operating_reward(episodes.state, episodes.action)
-        return discounted(self.problem, reward)
+    def _best(self, theta: Floats) -> Any:
+        memory = self.exact.follower_memory(len(theta), Streams([]))
+        return self.exact.respond(theta, memory, Streams([]))
 
-    def _normals(self) -> Floats:
-        shape = (self.episodes, numbers_per_episode(self.problem))
-        return np.random.default_rng(0).standard_normal(shape)
+    def _return(self, theta: Floats, player: Player, normals: Floats) -> Floats:
+        reward = self.duel.leader_reward(self.duel.play(theta, player, normals))
+        return discounted(self.duel.return_discount, reward)
 
     def ground_truth(self, theta: Floats, response: SacResponse) -> GroundTruth:
         """Hypergradient and J at the best response, exact; the agents' errors, estimated."""
-        best = self.exact.respond(theta, np.empty((len(theta), 0)), Streams([]))
-        truth = self.exact.hypergradient(theta, best)
         found = [
-            evaluate(self.problem, own, float(temperature), agent, episodes=self.episodes)
+            evaluate(self.duel, own, float(temperature), agent, episodes=self.episodes)
             for own, temperature, agent in zip(
-                theta, self.exact.follower.temperature, response.agents, strict=True
+                theta, self.temperature, response.agents, strict=True
             )
         ]
-        return GroundTruth(
-            truth.total,
-            truth.leader_return,
-            np.array([each.kl for each in found]),
-            np.array([each.value_gap for each in found]),
+        return replace(
+            self.exact.ground_truth(theta, self._best(theta)),
+            follower_kl=np.array([each.kl for each in found]),
+            follower_value_gap=np.array([each.value_gap for each in found]),
         )
 
     def coordinates(self, theta: Floats) -> dict[str, Floats]:
@@ -177,34 +197,24 @@ class ThermalSacGame:
 
 
 @dataclass(frozen=True, eq=False)
-class SacThermalWorld:
-    """Implements `sampled.World` at the level "rewards": the building's noise is not seen.
+class SacWorld(Generic[Seen]):
+    """Implements `sampled.World` at the level "rewards".
 
     Attributes:
-        problem: the bi-level problem.
+        duel: the problem.
         num_episodes: per batch and run.
     """
 
-    problem: ThermalControl
+    duel: Duel[Seen]
     num_episodes: int
 
     def observe(
         self, theta: Floats, response: SacResponse, streams: Streams, *, at_random: bool
-    ) -> ThermalBatch:
-        """Whole episodes; the leader has no actions besides its design."""
-        del at_random
-        problem = self.problem
-        normals = streams.normals("rollout", (self.num_episodes, numbers_per_episode(problem)))
-        played = [play(problem, *own) for own in zip(theta, response.agents, normals, strict=True)]
-
-        def rows(name: str) -> Any:
-            # Episodes one after the other, though they were played side by side.
-            columns = [getattr(each, name).swapaxes(0, 1) for each in played]
-            return np.stack([each.reshape(-1, each.shape[2]) for each in columns])
-
-        state, action = rows("state"), rows("action")
-        reward = problem.operating_reward(state, action)
-        reward -= problem.configuration_cost(theta)[:, None]
-        paid = problem.follower_reward(state, action)
-        none = np.empty((*reward.shape, 0))
-        return ThermalBatch(state, none, action, rows("next_state"), reward, paid)
+    ) -> Seen:
+        """Whole episodes; the leader never ignores θ."""
+        if at_random:
+            raise NotImplementedError("random_updates must be 0 against SAC")
+        duel = self.duel
+        normals = streams.normals("rollout", (self.num_episodes, duel.numbers_per_episode))
+        runs = zip(theta, response.agents, normals, strict=True)
+        return duel.observations(theta, [duel.play(*own) for own in runs])
