@@ -26,6 +26,7 @@ import pytest
 import yaml
 
 from bilevelrl.config import FAMILIES, read_params
+from bilevelrl.config.families import WITHOUT_GROUND_TRUTH
 from bilevelrl.records import SUMMARY_COLUMNS
 from pipeline.profile import merge
 
@@ -160,7 +161,9 @@ class Clone:
         """All stages of the pipeline."""
         kinds = ("environments", "followers", "gradients")
         cells = [f"leaders@{name}" for name in read_params(self.folder / "params.yaml").grid]
-        return ["grid", *(f"{kind}@{p}" for kind in kinds for p in FAMILIES), *cells, *AFTER]
+        known = {f"{kind}@{problem}" for kind in kinds for problem in FAMILIES}
+        known -= {f"gradients@{problem}" for problem in WITHOUT_GROUND_TRUTH}
+        return sorted(["grid", *known, *cells, *AFTER])
 
     def tracked(self) -> Counter[str]:
         """Current runs of the workspace in MLflow, by estimator."""

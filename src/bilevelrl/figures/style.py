@@ -27,12 +27,14 @@ class EstimatorStyle:
         colour: of Okabe and Ito's set without its yellow; not shared with others of its problem.
         line: dash pattern, a second cue beside the colour.
         marker: of single points.
+        has_variants: False where all variants are the same.
     """
 
     label: str
     colour: str
     line: LineStyle
     marker: str
+    has_variants: bool = True
 
 
 #: Order is that of legends and tables. Lines that coincide (SoBiRL is Naive in FourRooms) have
@@ -52,7 +54,7 @@ ESTIMATORS: dict[str, EstimatorStyle] = {
     "zero_order": EstimatorStyle("Zero order", "#E69F00", (0, (6.0, 2.0)), "X"),
     "exact": EstimatorStyle("Exact", "#000000", (0, (6.0, 1.5, 1.0, 1.5)), "h"),
     "exact_naive": EstimatorStyle("Exact, direct part only", "#CC79A7", (0, (4.0, 1.5)), "v"),
-    "random": EstimatorStyle("Leader that never learns", "#000000", (0, (1.0, 1.0)), "h"),
+    "random": EstimatorStyle("Leader that never learns", "#000000", (0, (1.0, 1.0)), "h", False),
 }
 #: Suffix of the label, how much of a marker is filled, and dashes of lines ("": the estimator's
 #: own). `published` is the default and says nothing.
@@ -103,7 +105,8 @@ def groups(table: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
 
 def label(estimator: str, variant: str = "published") -> str:
     """Name of an estimator, with its variant, for people."""
-    return ESTIMATORS[estimator].label + ("" if estimator == "random" else VARIANTS[variant][0])
+    style = ESTIMATORS[estimator]
+    return style.label + (VARIANTS[variant][0] if style.has_variants else "")
 
 
 def number(value: float, decimals: int) -> str:
@@ -114,7 +117,7 @@ def number(value: float, decimals: int) -> str:
 def line_style(estimator: str, variant: str = "published") -> dict[str, Any]:
     """Keyword arguments of a line with markers."""
     style = ESTIMATORS[estimator]
-    _, fill, dashes = VARIANTS[variant]
+    _, fill, dashes = VARIANTS[variant if style.has_variants else "published"]
     return {
         "color": style.colour,
         "linestyle": dashes or style.line,
