@@ -14,7 +14,8 @@ from bilevelrl.cells.registry import MODULES
 from bilevelrl.provenance import PACKAGE, code_digest, imported_modules, source_closure
 
 CONFIG = {
-    "config/__init__.py", "config/blocks.py", "config/families.py", "config/games.py",
+    "config/__init__.py", "config/blocks.py", "config/cartpole.py", "config/families.py",
+    "config/games.py",
     "config/params.py", "config/settings.py", "config/thermal.py", "config/tuning.py",
     "config/validation.py", "cells/registry.py",
 }  # fmt: skip
