@@ -17,7 +17,7 @@ else
 endif
 
 test: $(STAMP)
-	python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/pipeline/test_smoke.py tests
+	python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests
 
 lint: $(STAMP)
 	ruff check .

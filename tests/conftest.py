@@ -10,6 +10,15 @@ from numpy.typing import NDArray
 from bilevelrl.problems.four_rooms import FourRooms, SlipKernels
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What computes the smoke profile comes first and what needs it computed comes last.
+
+    Two processes that take one file after the other (`-n 2 --dist loadfile`) then end together.
+    """
+    places = {"test_smoke.py": 0, "test_smoke_reruns.py": 2}
+    items.sort(key=lambda item: places.get(item.path.name, 1))
+
+
 @pytest.fixture(autouse=True)
 def one_numba_thread() -> Iterator[None]:
     """Threads that fight over busy cores slow tiny kernels down a hundredfold."""

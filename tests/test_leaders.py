@@ -16,7 +16,7 @@ from bilevelrl import leaders
 from bilevelrl.cells import four_rooms
 from bilevelrl.cells.four_rooms import group_key
 from bilevelrl.chunks import FAILURE, Chunk, train_chunk
-from bilevelrl.config import Params
+from bilevelrl.config import Params, read_params
 from bilevelrl.execution import ResultCache
 from bilevelrl.followers.protocol import FollowerDiverged
 from bilevelrl.leaders import list_runs, make_chunks, train_cell
@@ -362,6 +362,15 @@ def test_chunks_hold_runs_that_can_share_arrays(monkeypatch: pytest.MonkeyPatch)
         assert len({group_key(run.setting) for run in chunk.runs}) == 1
     # Two temperatures share a batch, so that ten runs of the larger budget fill four chunks.
     assert sum(chunk.runs[0].setting.env_steps_per_update == 200 for chunk in chunks) == 4
+
+
+def test_agents_of_stable_baselines_train_alone() -> None:
+    params = read_params(Path(__file__).parents[1] / "params.yaml")
+    settings = [s for s in params.settings("bilevel_lqr", "bc_hg") if s.follower == "sac"]
+    runs = list_runs(params, "bilevel_lqr", "bc_hg", settings)
+    chunks = make_chunks(params, "bilevel_lqr", "bc_hg", runs)
+    assert [chunk.runs for chunk in chunks] == [(run,) for run in runs]
+    assert len(runs) > params.runtime.jobs
 
 
 def test_the_number_of_runs_per_chunk_changes_nothing(

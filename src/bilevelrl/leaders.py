@@ -55,7 +55,8 @@ def list_runs(
 def make_chunks(params: Params, problem: str, estimator: str, runs: Sequence[Run]) -> list[Chunk]:
     """Group runs that can share arrays, at most `CHUNK` together, most expensive chunks first.
 
-    Few runs are spread over all processes; how they are grouped changes no result.
+    Few runs are spread over all processes, and agents of Stable-Baselines3, which share nothing,
+    train alone; how runs are grouped changes no result.
     """
     leaders = params.leaders.of(problem)
     context = Context(params.problems.of(problem), params.followers, leaders)
@@ -63,11 +64,11 @@ def make_chunks(params: Params, problem: str, estimator: str, runs: Sequence[Run
     groups: defaultdict[tuple[object, ...], list[Run]] = defaultdict(list)
     for run in runs:
         groups[family(problem).group_key(run.setting)].append(run)
-    chunks = [
-        Chunk(problem, estimator, tuple(members[first : first + size]), context, leaders.max_rows)
-        for members in groups.values()
-        for first in range(0, len(members), size)
-    ]
+    chunks = []
+    for members in groups.values():
+        own = 1 if members[0].setting.follower == "sac" else size
+        parts = (tuple(members[first : first + own]) for first in range(0, len(members), own))
+        chunks += [Chunk(problem, estimator, part, context, leaders.max_rows) for part in parts]
     return sorted(chunks, key=_cost, reverse=True)
 
 

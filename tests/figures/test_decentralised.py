@@ -186,6 +186,13 @@ def test_points_stand_where_follower_and_leader_ended() -> None:
         }  # fmt: skip
 
 
+def test_one_follower_is_no_comparison() -> None:
+    table = summary(ROOMS, TOY)
+    lone = (table["problem"] == TOY) & (table["setting"] != f"env_steps_per_update=100;{TRUNCATED}")
+    figure = decentralised.follower_accuracy(table[~lone])
+    assert [ax.get_title(loc="left") for ax in figure.axes] == [ROOMS, ""]
+
+
 def test_a_follower_that_lacks_nothing_has_a_place_on_the_logarithmic_axis() -> None:
     table = summary(ROOMS)
     table.loc[table["metric"] == "follower_value_gap", "value"] = -1e-15

@@ -174,9 +174,12 @@ def follower_accuracy(summary: pd.DataFrame) -> Figure:
         summary: results/summary.csv with condition columns.
 
     Returns:
-        A placeholder if no follower is less than exact.
+        A placeholder if no problem has two followers that are less than exact.
     """
-    problems = _studied(summary, ("learning_follower", "truncated_follower"))
+    studies = ["learning_follower", "truncated_follower"]
+    inexact = summary[(summary["estimator"] == "bc_hg") & summary["study"].isin(studies)]
+    followers = inexact.groupby("problem", sort=False)["setting"].nunique()
+    problems = list(followers.index[followers > 1])
     if not problems:
         return style.placeholder("Follower accuracy")
     metrics = {
@@ -186,8 +189,7 @@ def follower_accuracy(summary: pd.DataFrame) -> Figure:
     with style.theme():
         figure, axes = style.new_figure(8.0, 2.6 * len(problems), len(problems), 2)
         for row, problem in zip(axes, problems, strict=True):
-            own = summary[(summary["problem"] == problem) & (summary["estimator"] == "bc_hg")]
-            own = own[own["study"].isin(["learning_follower", "truncated_follower"])]
+            own = inexact[inexact["problem"] == problem]
             own = own[own["metric"].isin(["follower_value_gap", *metrics])]
             key = ["variant", "setting", "follower", "information"]
             wide = own.pivot(index=key, columns="metric", values="value").reset_index()

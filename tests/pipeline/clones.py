@@ -1,0 +1,215 @@
+"""Clones of the project with the numbers of the smoke profile, for tests that run `dvc` in them."""
+
+import hashlib
+import os
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections import Counter
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from bilevelrl.config import FAMILIES, read_params
+from bilevelrl.config.families import WITHOUT_GROUND_TRUTH
+from pipeline.profile import merge
+
+ROOT = Path(__file__).parents[2]
+TIMEOUT = 900.0  # seconds, for a whole pipeline on a busy machine
+NAIVE = "leaders@four_rooms-naive"
+AFTER = ["evaluate", "figures"]
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a command left: everything it printed, in order, and its exit status."""
+
+    text: str
+    status: int
+
+    @property
+    def stages(self) -> list[str]:
+        """The stages that were really run."""
+        return re.findall(r"^Running stage '(.+)':", self.text, re.MULTILINE)
+
+    def lines_with(self, part: str) -> list[str]:
+        return [line for line in self.text.splitlines() if part in line]
+
+
+@dataclass(frozen=True)
+class Clone:
+    """A copy of the project's files in a Git and DVC repository of its own.
+
+    The package that runs is that of `origin`, this clone or the one that it is a copy of, and its
+    kernels are compiled once: Numba tells files apart by where they are.
+    """
+
+    folder: Path
+    origin: Path
+
+    @property
+    def store(self) -> Path:
+        """Where MLflow keeps its runs."""
+        return self.folder / "mlflow.db"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        inherited = {
+            key: value
+            for key, value in os.environ.items()
+            if not key.startswith(("BILEVELRL_", "DVC_", "MLFLOW_", "GIT_"))
+            # users have it unset, and then Python writes into folders that stages depend on
+            and key != "PYTHONDONTWRITEBYTECODE"
+        }
+        identity = {
+            f"GIT_{role}_{key}": value
+            for role in ("AUTHOR", "COMMITTER")
+            for key, value in (("NAME", "a user"), ("EMAIL", "user@localhost"))
+        }
+        return inherited | identity | {
+            "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"])),
+            "PYTHONPATH": str(self.origin / "src"),
+            "NUMBA_CACHE_DIR": str(self.origin.parent / "numba"),
+            "DVC_SITE_CACHE_DIR": str(self.folder.parent / "site"),
+            "DVC_NO_ANALYTICS": "1",
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+        }  # fmt: skip
+
+    def start(self, *command: str, **extra: str) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            command,
+            cwd=self.folder,
+            env=self.environment | extra,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, *command: str, status: int | None = 0, **extra: str) -> Output:
+        """Run a command; `status` None accepts any."""
+        process = self.start(*command, **extra)
+        try:
+            text, _ = process.communicate(timeout=TIMEOUT)
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+        assert status in (None, process.returncode), f"{command}: {process.returncode}\n{text}"
+        return Output(text, process.returncode)
+
+    def commit(self) -> None:
+        self.run("git", "add", "--all", ".")
+        self.run("git", "commit", "--quiet", "--message", "a state to return to")
+
+    def put_back(self) -> None:
+        """The last commit, and what DVC knows to belong to it."""
+        self.run("git", "checkout", "--quiet", "--force", ".")
+        self.run("git", "clean", "--quiet", "-d", "--force")
+        self.run("dvc", "checkout", "--quiet", "--force", "dvc.yaml")
+
+    def set(self, key: str, value: Any) -> None:
+        """Change one dotted key of params.yaml, or remove it if the value is `...`."""
+        path = self.folder / "params.yaml"
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        *parents, last = key.split(".")
+        block = content
+        for part in parents:
+            block = block[part]
+        if value is ...:
+            del block[last]
+        else:
+            block[last] = value
+        path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+
+    def hashes(self) -> dict[str, str]:
+        """All that the stages wrote, and dvc.lock."""
+        paths = [self.folder / "dvc.lock"]
+        for name in ("data", "results", "figures"):
+            paths += (self.folder / name).rglob("*")
+        return {
+            str(path.relative_to(self.folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in paths
+            if path.is_file()
+        }
+
+    def summary(self) -> pd.DataFrame:
+        return pd.read_csv(self.folder / "results" / "summary.csv")
+
+    def num_runs(self, problem: str = "") -> Counter[str]:
+        """Settings x seeds of every estimator in params.yaml, of one problem or of all."""
+        params = read_params(self.folder / "params.yaml")
+        runs: Counter[str] = Counter()
+        for item in params.grid.values():
+            if problem in ("", item.problem):
+                settings = params.settings(item.problem, item.estimator)
+                runs[item.estimator] += sum(len(setting.seeds) for setting in settings)
+        return runs
+
+    def stages(self) -> list[str]:
+        """All stages of the pipeline."""
+        kinds = ("environments", "followers", "gradients")
+        cells = [f"leaders@{name}" for name in read_params(self.folder / "params.yaml").grid]
+        known = {f"{kind}@{problem}" for kind in kinds for problem in FAMILIES}
+        known -= {f"gradients@{problem}" for problem in WITHOUT_GROUND_TRUTH}
+        return sorted(["grid", *known, *cells, *AFTER])
+
+    def tracked(self) -> Counter[str]:
+        """Current runs of the workspace in MLflow, by estimator."""
+        return Counter(
+            estimator
+            for (estimator,) in self.ask_store(
+                "SELECT params.value FROM params"
+                " JOIN tags AS current ON current.run_uuid = params.run_uuid"
+                " JOIN tags AS workspace ON workspace.run_uuid = params.run_uuid"
+                " WHERE params.key = 'estimator'"
+                " AND current.key = 'current' AND current.value = 'true'"
+                " AND workspace.key = 'workspace' AND workspace.value = 'workspace'"
+            )
+        )
+
+    def unfinished(self) -> list[tuple[str]]:
+        """Runs in MLflow that look as if somebody were still computing them."""
+        return self.ask_store("SELECT name FROM runs WHERE status = 'RUNNING'")
+
+    def ask_store(self, query: str) -> list[tuple[str]]:
+        # Not through MLflow's client, which would go on reading a file that was replaced.
+        with closing(sqlite3.connect(self.store)) as store:
+            return store.execute(query).fetchall()
+
+
+def make_clone(folder: Path) -> Clone:
+    """Tracked files and those that could be, as `git clone` after `git add` would give them."""
+    clone = Clone(folder, folder)
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    ).stdout.decode()
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():  # not deleted since
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    profile = yaml.safe_load((folder / "profiles" / "smoke.yaml").read_text(encoding="utf-8"))
+    params = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
+    text = yaml.safe_dump(merge(params, profile), sort_keys=False)
+    (folder / "params.yaml").write_text(text, encoding="utf-8")
+    clone.run("git", "init", "--quiet", ".")
+    if not (folder / ".dvc" / "config").exists():
+        clone.run("dvc", "init", "--quiet")
+    clone.commit()
+    return clone
+
+
+def copy_of(clone: Clone, folder: Path) -> Clone:
+    """The same state in another folder, with an MLflow store of its own, yet empty."""
+    ignored = shutil.ignore_patterns("mlflow.db", "mlruns")
+    shutil.copytree(clone.folder, folder, ignore=ignored, symlinks=True)
+    return Clone(folder, clone.folder)
