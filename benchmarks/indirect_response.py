@@ -1,6 +1,6 @@
 """How much of what BC-HG promises arrives, against a follower that learns.
 
-`python benchmarks/indirect_response.py`, about four minutes on two cores.
+`python benchmarks/indirect_response.py`, about two minutes on two cores.
 
 In the guided cart-pole each update θ -> θ + δ promises a change of J, direct · δ from the leader's
 own doing and indirect · δ from the follower's new answer. The change of J that is then measured is
