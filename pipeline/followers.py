@@ -25,7 +25,14 @@ from bilevelrl.followers.sac_linear import LinearDuel
 from bilevelrl.followers.sac_thermal import ThermalDuel
 from bilevelrl.learning_followers import Learned
 from bilevelrl.lqr_landscape import LqrLandscape
-from bilevelrl.records import LEARNING_COLUMNS, concatenate, read_json, write_csv, write_json
+from bilevelrl.records import (
+    LEARNING_COLUMNS,
+    concatenate,
+    read_csv,
+    read_json,
+    write_csv,
+    write_json,
+)
 from bilevelrl.thermal_landscape import ThermalLandscape
 from bilevelrl.toy_landscape import ToyLandscape
 from bilevelrl.tracking import Tracker, sync_followers
@@ -185,7 +192,9 @@ def main(problem_name: str, data: Path = Path("data")) -> None:
     empty = pd.DataFrame(columns=list(LEARNING_COLUMNS))
     learning = concatenate(learned)[list(LEARNING_COLUMNS)] if learned else empty
     write_csv(folder / "learning.csv", learning)
-    sync_followers(Tracker.here(Path.cwd(), "followers"), problem_name, learning)
+    # As the file has them, which is what `pipeline.mlflow_sync` will compare with.
+    stored = read_csv(folder / "learning.csv", LEARNING_COLUMNS)
+    sync_followers(Tracker.here(Path.cwd(), "followers"), problem_name, stored)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from bilevelrl.records import LEARNING_COLUMNS, Cell, CorruptRecord, read_csv
-from bilevelrl.tracking import Tracker, sync_cell, sync_followers
+from bilevelrl.tracking import FOLLOWERS, Tracker, sync_cell, sync_followers
 from pipeline.attachments import attach_penalty_map
 
 
@@ -47,8 +47,8 @@ def main(data: Path, root: Path, address: str = "") -> int:
     for problem, estimator in sorted(tracker.current_cells() - cells):
         _report(problem, estimator, {"retired": tracker.retire(problem, estimator, keep=())})
     if address:
-        for problem in sorted({folder.parent.name for folder in folders}):
-            print(f"{problem}: {address}/{tracker.page(problem)}")
+        for experiment in (*sorted({folder.parent.name for folder in folders}), FOLLOWERS):
+            print(f"{experiment}: {address}/{tracker.page(experiment)}")
     return int(tracker.failed or followers.failed or corrupt > 0)
 
 

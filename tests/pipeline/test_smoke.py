@@ -147,6 +147,9 @@ def test_an_unwritable_tracking_store_warns_and_loses_nothing(clone: Clone) -> N
 
 def test_mlflow_shows_what_the_grid_lists_whatever_happened(clone: Clone) -> None:
     assert clone.tracked() == clone.num_runs()
+    repeated = clone.run(sys.executable, "-m", "pipeline.mlflow_sync")
+    assert len(repeated.lines_with("unchanged")) > len(clone.num_runs())
+    assert not repeated.lines_with("logged")
     clone.run("dvc", "repro", "--force", "--single-item", NAIVE)
     assert clone.tracked() == clone.num_runs()
     # A seed less.

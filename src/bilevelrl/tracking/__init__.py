@@ -3,11 +3,12 @@
 The only package that imports mlflow, and only when a `Tracker` is first used.
 """
 
-from bilevelrl.tracking.finished_runs import Attach, FinishedRun, finished_runs
+from bilevelrl.tracking.finished_runs import FOLLOWERS, Attach, FinishedRun, finished_runs
 from bilevelrl.tracking.sync import Counts, sync_cell, sync_followers
 from bilevelrl.tracking.tracker import Outcome, Tracker, tracking_uri, workspace
 
 __all__ = [
+    "FOLLOWERS",
     "Attach",
     "Counts",
     "FinishedRun",
