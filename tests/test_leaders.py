@@ -373,6 +373,18 @@ def test_agents_of_stable_baselines_train_alone() -> None:
     assert len(runs) > params.runtime.jobs
 
 
+@pytest.mark.parametrize("problem", ["bilevel_lqr", "thermal_control"])
+def test_agents_of_stable_baselines_start_first(problem: str) -> None:
+    params = read_params(Path(__file__).parents[1] / "params.yaml")
+    runs = list_runs(params, problem, "bc_hg", params.settings(problem, "bc_hg"))
+    followers = [
+        chunk.runs[0].setting.follower for chunk in make_chunks(params, problem, "bc_hg", runs)
+    ]
+    agents = followers.count("sac")
+    assert 0 < agents < len(followers)
+    assert followers[:agents] == ["sac"] * agents
+
+
 def test_the_number_of_runs_per_chunk_changes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

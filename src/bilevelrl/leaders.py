@@ -73,17 +73,19 @@ def make_chunks(params: Params, problem: str, estimator: str, runs: Sequence[Run
 
 
 def _cost(chunk: Chunk) -> int:
-    return sum(
-        run.setting.num_updates
-        * (
-            1000
-            + (getattr(run.setting, "env_steps_per_update", None) or 0)
-            + 100 * (run.setting.policy_iterations or 0)
-            # A transition of SAC takes milliseconds.
-            + (1000 * (run.setting.follower_steps or 0) if run.setting.follower == "sac" else 0)
-        )
-        for run in chunk.runs
-    )
+    return sum(_run_cost(run.setting) for run in chunk.runs)
+
+
+def _run_cost(setting: Setting) -> int:
+    # In transitions that the leader samples; one from which SAC learns takes milliseconds.
+    sampled = 1000 + (getattr(setting, "env_steps_per_update", None) or 0)
+    swept = 100 * (setting.policy_iterations or 0)
+    cost = setting.num_updates * (sampled + swept)
+    if setting.follower == "sac":
+        own = setting.follower_steps or 0
+        first = setting.first_follower_steps or own
+        cost += 15_000 * (first + (setting.num_updates - 1) * own)
+    return cost
 
 
 def train_runs(
