@@ -52,7 +52,7 @@ environment:
 	@if $(BIN)/python $(OLD_ENOUGH) 2>/dev/null && { test "$(origin PYTHON)" = file || \
 	    test "$$($(BIN)/python $(MINOR))" = "$$($(PYTHON) $(MINOR) 2>&1)"; }; then exit 0; fi; \
 	if ! $(PYTHON) $(OLD_ENOUGH) 2>/dev/null; then \
-	    echo "error: PYTHON=$(PYTHON) is $$($(PYTHON) --version 2>&1 || true), but 3.11 or newer is needed; name one:" \
+	    echo "error: PYTHON=$(PYTHON) is $$($(PYTHON) --version 2>&1 | head -n 1), but 3.11 or newer is needed; name one:" \
 	        "make repro PYTHON=python3.12" >&2; exit 1; fi; \
 	rm -rf $(VENV)
 	@$(MAKE) --no-print-directory $(STAMP)

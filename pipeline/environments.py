@@ -34,7 +34,7 @@ def four_rooms(params: Params, problem_name: str, folder: Path) -> Written:
     """Search for the best θ under both slip kernels and at every temperature."""
     del folder
     constants = params.problems.of(problem_name)
-    search = params.environments.of(problem_name)
+    search, followers = params.environments.of(problem_name), params.followers.of(problem_name)
     entries, starts, best_theta, model = [], [], {}, {}
     for variant in ("published", "corrected"):
         problem = make_four_rooms(constants, variant)
@@ -43,19 +43,15 @@ def four_rooms(params: Params, problem_name: str, folder: Path) -> Written:
         theta = np.zeros(problem.num_parameters)
         kept = np.append(theta[:-1], 50.0)  # all of the budget stays with the leader
         for temperature in search.temperatures:
-            found = best_known(
-                constants, variant, temperature, search, params.followers, params.runtime
-            )
+            found = best_known(constants, variant, temperature, search, followers, params.runtime)
             best_theta[f"{variant}_{temperature}"] = found.theta
             entries.append(
                 {
                     "variant": variant,
                     "temperature": temperature,
-                    "initial_return": leader_return_at(
-                        problem, theta, temperature, params.followers
-                    ),
+                    "initial_return": leader_return_at(problem, theta, temperature, followers),
                     "charge_nothing_return": leader_return_at(
-                        problem, kept, temperature, params.followers
+                        problem, kept, temperature, followers
                     ),
                     "best_known": found.leader_return,
                     "best_known_start": found.start,
@@ -79,10 +75,11 @@ def discrete_toy(params: Params, problem_name: str, folder: Path) -> Written:
     """J of every leader, and the best one, for both followers."""
     constants, search = params.problems.of(problem_name), params.environments.of(problem_name)
     returns = params.leaders.of(problem_name).returns
+    followers = params.followers.of(problem_name)
     entries, best_theta, tables = [], {}, []
     for variant in ("published", "corrected"):
         for temperature in search.temperatures:
-            landscape = ToyLandscape(constants, params.followers, variant, temperature)
+            landscape = ToyLandscape(constants, followers, variant, temperature)
             probability, best = landscape.best(search.points, returns)
             best_theta[f"{variant}_{temperature}"] = np.array([probability])
             entries.append(
@@ -96,7 +93,7 @@ def discrete_toy(params: Params, problem_name: str, folder: Path) -> Written:
                     "num_starts": search.points,
                 }
             )
-        landscape = ToyLandscape(constants, params.followers, variant, search.temperatures[0])
+        landscape = ToyLandscape(constants, followers, variant, search.temperatures[0])
         tables.append(landscape.table(201))
     write_csv(folder / "landscape.csv", pd.concat(tables, ignore_index=True))
     return entries, best_theta, [], asdict(make_game(constants))
@@ -104,11 +101,11 @@ def discrete_toy(params: Params, problem_name: str, folder: Path) -> Written:
 
 def bilevel_lqr(params: Params, problem_name: str, folder: Path) -> Written:
     """Exact ascent from many starts, a map of J, and what known gains look like."""
-    search = params.environments.of(problem_name)
+    search, followers = params.environments.of(problem_name), params.followers.of(problem_name)
 
     def landscape(temperature: float) -> LqrLandscape:
         constants, leaders = params.problems.of(problem_name), params.leaders.of(problem_name)
-        return LqrLandscape(constants, params.followers, leaders, temperature)
+        return LqrLandscape(constants, followers, leaders, temperature)
 
     entries, best_theta, starts = _climbed(
         problem_name, search, landscape, lambda own, first: float(own.returns(first).mean())
@@ -124,10 +121,10 @@ def bilevel_lqr(params: Params, problem_name: str, folder: Path) -> Written:
 
 def thermal_control(params: Params, problem_name: str, folder: Path) -> Written:
     """Exact ascent from many starts, named designs, and random ones."""
-    search = params.environments.of(problem_name)
+    search, followers = params.environments.of(problem_name), params.followers.of(problem_name)
 
     def landscape(temperature: float) -> ThermalLandscape:
-        return ThermalLandscape(params.problems.of(problem_name), params.followers, temperature)
+        return ThermalLandscape(params.problems.of(problem_name), followers, temperature)
 
     entries, best_theta, starts = _climbed(
         problem_name, search, landscape,

@@ -8,6 +8,7 @@ import re
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import NoReturn
 
 #: What every stage that computes depends on; torch stands alone because it comes in two builds.
 LOCKS = ("requirements.lock", "requirements-torch.txt")
@@ -15,12 +16,12 @@ OLDEST = (3, 11)
 _PIN = re.compile(r"^([A-Za-z0-9][\w.-]*)==([^\s;\\]+)\s*(;)?", re.MULTILINE)
 
 
-def pins(lock):  # type: ignore[no-untyped-def]  # an old Python must get as far as the message
+def pins(lock: str) -> "list[tuple[str, str, bool]]":  # an old Python gets as far as a message
     """Name, version and whether a platform may do without it, of every package in a lock."""
     return [(name, pinned, bool(marker)) for name, pinned, marker in _PIN.findall(lock)]
 
 
-def complaints(root):  # type: ignore[no-untyped-def]
+def complaints(root: Path) -> "list[str]":
     """What is not as the locks in `root` say: one text per package, in the locks' order."""
     found = []
     for lock in LOCKS:
@@ -55,7 +56,7 @@ def check_installation(root: Path) -> None:
         _refuse(f"{found[0]}{more}")
 
 
-def _refuse(reason: str) -> None:
+def _refuse(reason: str) -> NoReturn:
     sys.exit(
         f"error: {sys.executable}: {reason}; run `make environment`, then "
         "`source .venv/bin/activate`"

@@ -21,7 +21,14 @@ from bilevelrl.execution import work_folder
 from pipeline.stage import run_stage
 
 #: What a profile's folder needs of the project, besides dvc.yaml and params.yaml.
-SOURCES = ("pipeline", "src", "reference", "requirements.lock", ".dvcignore")
+SOURCES = (
+    "pipeline",
+    "src",
+    "reference",
+    "requirements.lock",
+    "requirements-torch.txt",
+    ".dvcignore",
+)
 
 
 def merge(base: dict[str, Any], difference: dict[str, Any]) -> dict[str, Any]:
@@ -74,7 +81,6 @@ def main(name: str, root: Path) -> None:
     environment = os.environ | {
         "BILEVELRL_WORK": str(work_folder().absolute()),
         "BILEVELRL_WORKSPACE": name,
-        "PYTHONPATH": os.pathsep.join((str(folder / "src"), str(folder))),
     }
     environment.setdefault("MLFLOW_TRACKING_URI", f"sqlite:///{root / 'mlflow.db'}")
     done = subprocess.run(["dvc", "repro"], cwd=folder, env=environment, check=False)

@@ -52,7 +52,7 @@ def cache_root() -> Path | None:
         return None
 
 
-class DigestLocator(_CacheLocator):  # type: ignore[misc]
+class DigestLocator(_CacheLocator):
     """Tells Numba where the compiled kernels of a source file lie, see `kernel_cache`."""
 
     def __init__(self, function: Function, source: str) -> None:
@@ -108,7 +108,7 @@ def _warn_once(reason: str) -> None:
 
 @contextlib.contextmanager
 def _own_locator() -> Iterator[None]:
-    config: Any = numba.config  # type: ignore[attr-defined]
+    config: Any = numba.config
     before = config.CACHE_LOCATOR_CLASSES
     config.CACHE_LOCATOR_CLASSES = f"{DigestLocator.__module__}.{DigestLocator.__qualname__}"
     try:

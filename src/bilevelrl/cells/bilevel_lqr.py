@@ -78,7 +78,7 @@ def _against_sac(
     assert isinstance(built.estimator, Sampled)
     return replace(
         built,
-        game=sac_game(game, duel, settings[0], followers.sac.bilevel_lqr),
+        game=sac_game(game, duel, settings[0], followers.sac),
         estimator=replace(built.estimator, world=world),
     )
 

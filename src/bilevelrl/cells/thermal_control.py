@@ -215,7 +215,7 @@ def _against_sac(group: Group, followers: FollowerParams) -> tuple[Any, Estimato
     from bilevelrl.sac_game import SacWorld
 
     duel = ThermalDuel(group.game.problem)
-    game = sac_game(group.game, duel, group.shared, followers.sac.thermal_control)
+    game = sac_game(group.game, duel, group.shared, followers.sac)
     world = SacWorld(duel, group.rollout().num_episodes)
     return game, replace(_sampled(_bc_hg)(group), world=world)
 

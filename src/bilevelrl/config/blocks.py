@@ -58,13 +58,6 @@ class SoftQParams(Block):
     smallest_step: Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
-class SoftQFamilies(Block):
-    """One block per family of tabular problems."""
-
-    four_rooms: SoftQParams
-    discrete_toy: SoftQParams
-
-
 class SacParams(Block):
     """An agent of Stable-Baselines3, see `followers.soft_actor_critic.SacOptions`.
 
@@ -91,29 +84,42 @@ class SacParams(Block):
     episodes: Count
 
 
-class SacFamilies(Block):
-    """One block per problem with continuous actions."""
-
-    bilevel_lqr: SacParams
-    thermal_control: SacParams
-
-
 class FollowerParams(Block):
-    """The follower's solvers: certified tolerance, and the sweeps of the released code's solver.
+    """The followers of one problem: accuracy of the solvers, and how the one that learns does.
 
     Attributes:
         tolerance: certified, on the soft value.
         max_iterations: of the exact solvers.
         sweeps: per policy iteration, of the truncated follower.
-        soft_q: learning rules of tabular followers.
-        sac: and of those with continuous actions.
+        learner: rule of a follower that learns; None where none does, or its settings say it.
     """
 
     tolerance: Positive
     max_iterations: Count
     sweeps: Count
-    soft_q: SoftQFamilies
-    sac: SacFamilies
+    learner: SoftQParams | SacParams | None
+
+    @property
+    def soft_q(self) -> SoftQParams:
+        """The rule of a tabular follower.
+
+        Raises:
+            TypeError: if the follower that learns is another.
+        """
+        if not isinstance(self.learner, SoftQParams):
+            raise TypeError(f"the learner is no soft Q-learning: {self.learner!r}")
+        return self.learner
+
+    @property
+    def sac(self) -> SacParams:
+        """The rule of an agent of Stable-Baselines3.
+
+        Raises:
+            TypeError: if the follower that learns is another.
+        """
+        if not isinstance(self.learner, SacParams):
+            raise TypeError(f"the learner is no SAC: {self.learner!r}")
+        return self.learner
 
 
 class LearningParams(Block):
@@ -141,10 +147,8 @@ class LearningParams(Block):
 
 
 class FourRoomsLeaders(Block):
-    """What all cells share; `first_seed` and `num_seeds`, `initial_spread` may be set per entry."""
+    """What all cells share; an entry may set its own `initial_spread`."""
 
-    first_seed: Seed
-    num_seeds: Count
     num_updates: Count
     max_rows: Rows
     max_gradient_norm: Positive

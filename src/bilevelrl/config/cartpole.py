@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from bilevelrl.config.blocks import Rows
 from bilevelrl.config.games import Discount, Vector
 from bilevelrl.config.settings import Name, Setting, Share, UnitInterval
-from bilevelrl.config.validation import Block, Count, Positive, Seed
+from bilevelrl.config.validation import Block, Count, Positive
 
 
 class GuidedCartPoleParams(Block):
@@ -38,8 +38,6 @@ class UnsearchedParams(Block):
 class GuidedCartPoleLeaders(Block):
     """What all cells share and an entry may override; see `GuidedCartPoleSetting`."""
 
-    first_seed: Seed
-    num_seeds: Count
     num_updates: Count
     max_rows: Rows
     temperature: Positive

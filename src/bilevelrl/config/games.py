@@ -25,8 +25,6 @@ class DiscreteToyParams(Block):
 class DiscreteToyLeaders(Block):
     """What all cells share and an entry may override; see `GameSetting`."""
 
-    first_seed: Seed
-    num_seeds: Count
     num_updates: Count
     max_rows: Rows
     returns: Literal["discounted", "undiscounted"]

@@ -31,8 +31,6 @@ class ThermalControlParams(Block):
 class ThermalLeaders(Block):
     """What all cells share and an entry may override; see `ThermalSetting`."""
 
-    first_seed: Seed
-    num_seeds: Count
     num_updates: Count
     max_rows: Rows
     temperature: Positive
