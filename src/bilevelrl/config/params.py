@@ -38,7 +38,8 @@ from bilevelrl.config.thermal import (
     ThermalLeaders,
     ThermalSearchParams,
 )
-from bilevelrl.config.validation import Block, ConfigError, Variant, read_mapping, validate
+from bilevelrl.config.validation import Block, ConfigError, Variant, unknown_key, validate
+from bilevelrl.config.yaml_files import read_mapping
 
 
 class PerProblem(Block):
@@ -142,6 +143,14 @@ class Params(Block):
                         f"gradients.{problem}.information: size {size} must be a multiple of "
                         f"batches * problems.{problem}.max_episode_steps = {whole}"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _thresholds_have_problems(self) -> "Params":
+        for problem, values in self.evaluate.return_thresholds.items():
+            if problem not in FAMILIES:
+                where = "evaluate.return_thresholds:"
+                raise ValueError(unknown_key(where, problem, list(values), sorted(FAMILIES)))
         return self
 
     @model_validator(mode="after")
