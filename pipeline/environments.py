@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bilevelrl.atomic_files import write_arrays
 from bilevelrl.cells.discrete_toy import make_game
 from bilevelrl.cells.four_rooms import make_four_rooms
-from bilevelrl.config import AscentParams, Params, read_params
+from bilevelrl.config import AscentParams, Params, read_params, refusing
 from bilevelrl.lqr_landscape import PAPER_GAINS, LqrLandscape
 from bilevelrl.problems.guided_cartpole import GuidedCartPole
 from bilevelrl.records import START_COLUMNS, write_csv, write_json
@@ -142,7 +143,8 @@ def guided_cartpole(params: Params, problem_name: str, folder: Path) -> Written:
     del folder
     unknown = {"initial_return": None, "charge_nothing_return": None, "best_known": None}
     temperatures = params.environments.of(problem_name).temperatures
-    problem = GuidedCartPole(**params.problems.of(problem_name).model_dump())
+    with refusing(f"params.yaml: problems.{problem_name}"):
+        problem = GuidedCartPole(**params.problems.of(problem_name).model_dump())
     entries = [
         {"variant": "improved", "temperature": temperature, **unknown}
         for temperature in temperatures
@@ -197,8 +199,8 @@ def main(problem_name: str, data: Path = Path("data/environments")) -> None:
     params, folder = read_params(), data / problem_name
     folder.mkdir(parents=True, exist_ok=True)
     entries, best_theta, starts, model = WRITERS[problem_name](params, problem_name, folder)
-    np.savez_compressed(folder / "model.npz", **model)
-    np.savez_compressed(folder / "best_theta.npz", **best_theta)
+    write_arrays(folder / "model.npz", model)
+    write_arrays(folder / "best_theta.npz", best_theta)
     write_csv(folder / "starts.csv", pd.DataFrame(starts, columns=list(START_COLUMNS)))
     write_json(folder / "metadata.json", {"problem": problem_name, "entries": entries})
 

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from bilevelrl import learning_followers
+from bilevelrl.atomic_files import write_arrays
 from bilevelrl.cells.bilevel_lqr import make_problem as make_linear
 from bilevelrl.cells.discrete_toy import make_game
 from bilevelrl.cells.four_rooms import make_four_rooms
@@ -177,7 +178,7 @@ def main(problem_name: str, data: Path = Path("data")) -> None:
         curves.append(curve.assign(**where))
     folder = data / "followers" / problem_name
     folder.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(folder / "best_responses.npz", **arrays)
+    write_arrays(folder / "best_responses.npz", arrays)
     nothing = pd.DataFrame(columns=["solver", "iteration", "accuracy", "kl"])
     write_csv(folder / "convergence.csv", concatenate(curves) if curves else nothing)
     write_json(folder / "accuracy.json", accuracy)
@@ -190,7 +191,7 @@ def main(problem_name: str, data: Path = Path("data")) -> None:
         policies |= {f"{temperature}_{name}": array for name, array in result.policy.items()}
         where = {"problem": problem_name, "variant": "corrected", "temperature": temperature}
         learned.append(result.curves.assign(**where))
-    np.savez_compressed(folder / "learned_policies.npz", **policies)
+    write_arrays(folder / "learned_policies.npz", policies)
     empty = pd.DataFrame(columns=list(LEARNING_COLUMNS))
     learning = concatenate(learned)[list(LEARNING_COLUMNS)] if learned else empty
     write_csv(folder / "learning.csv", learning)

@@ -14,9 +14,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from bilevelrl.config import ConfigError, read_params
+from bilevelrl.atomic_files import write_atomically
+from bilevelrl.config import ConfigError, mapping_text, read_mapping, read_params
 from bilevelrl.execution import work_folder
 from pipeline.stage import run_stage
 
@@ -54,11 +53,10 @@ def prepare(name: str, root: Path, folder: Path) -> None:
     if not path.exists():
         known = sorted(profile.stem for profile in (root / "profiles").glob("*.yaml"))
         raise ConfigError(f"profile {name!r}: no file {path}; there are {known}")
-    base = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8"))
-    difference = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    folder.mkdir(parents=True, exist_ok=True)
-    text = yaml.safe_dump(merge(base, difference), sort_keys=False)
-    (folder / "params.yaml").write_text(text, encoding="utf-8")
+    base = read_mapping(root / "params.yaml")
+    difference = read_mapping(path, may_be_empty=True)
+    text = mapping_text(merge(base, difference))
+    write_atomically(folder / "params.yaml", text.encode())
     read_params(folder / "params.yaml")
     shutil.copy2(root / "dvc.yaml", folder)
     for source in SOURCES:

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
+from bilevelrl.atomic_files import write_atomically
 from bilevelrl.config import (
     ConfigError,
     Params,
+    mapping_text,
+    read_mapping,
     read_params,
     read_tuning_params,
 )
@@ -36,8 +38,7 @@ NAN, INFINITY = float("nan"), float("inf")
 
 
 def load(name: str) -> Content:
-    content: Content = yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
-    return content
+    return read_mapping(ROOT / name)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,7 @@ def shipped() -> Content:
 def read(tmp_path: Path) -> Read:
     def write_and_read(content: Content) -> Params:
         path = tmp_path / "params.yaml"
-        path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+        write_atomically(path, mapping_text(content).encode())
         return read_params(path)
 
     return write_and_read
@@ -441,7 +442,7 @@ def test_a_list_of_step_sizes_is_refused_as_it_repeats_the_conditions(
     ("content", "expected"),
     [
         (b"runtime: [1, 2", "while parsing a flow sequence"),
-        (b"runtime: jobs: 2", "mapping values are not allowed here"),
+        (b"runtime: jobs: 2", "mapping values are not allowed in this context"),
         (b"- runtime\n- problems\n", "expected a mapping, got list"),
         (b"", "expected a mapping, got NoneType"),
         (b"\xff\xfe\x00\x01", "can't decode byte 0xff"),
@@ -526,7 +527,7 @@ def test_tuning_parameters_are_checked_before_the_search_starts(
 ) -> None:
     path = tmp_path / "params.yaml"
     content = changed(load("tuning/params.yaml"), key, value)
-    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    write_atomically(path, mapping_text(content).encode())
     with pytest.raises(ConfigError, match=expected) as caught:
         read_tuning_params(path)
     assert "\n" not in str(caught.value)

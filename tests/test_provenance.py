@@ -24,7 +24,7 @@ CONFIG = {
     "config/__init__.py", "config/blocks.py", "config/cartpole.py", "config/families.py",
     "config/games.py",
     "config/params.py", "config/settings.py", "config/thermal.py", "config/tuning.py",
-    "config/validation.py", "cells/registry.py",
+    "config/validation.py", "config/yaml_files.py", "cells/registry.py",
 }  # fmt: skip
 #: What the worker runs for every problem, besides.
 SHARED = {
@@ -91,7 +91,7 @@ def test_families_of_problems_share_no_more_than_they_must() -> None:
 
 def test_closure_of_the_leaders_adds_what_runs_around_chunks() -> None:
     added = closure_of("leaders") - closure_of("chunks")
-    assert added == {"leaders.py", "execution.py", "records.py"}
+    assert added == {"leaders.py", "execution.py", "records.py", "atomic_files.py"}
 
 
 def test_everything_that_is_loaded_with_a_chunk_is_in_its_closure() -> None:

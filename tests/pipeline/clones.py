@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
-from bilevelrl.config import read_params
+from bilevelrl.atomic_files import write_atomically
+from bilevelrl.config import mapping_text, read_mapping, read_params
 from pipeline.profile import merge
 
 ROOT = Path(__file__).parents[2]
@@ -112,7 +112,7 @@ class Clone:
     def set(self, key: str, value: Any) -> None:
         """Change one dotted key of params.yaml, or remove it if the value is `...`."""
         path = self.folder / "params.yaml"
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = read_mapping(path)
         *parents, last = key.split(".")
         block = content
         for part in parents:
@@ -121,7 +121,7 @@ class Clone:
             del block[last]
         else:
             block[last] = value
-        path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+        write_atomically(path, mapping_text(content).encode())
 
     def hashes(self) -> dict[str, str]:
         """All that the stages wrote, and dvc.lock."""
@@ -192,10 +192,9 @@ def make_clone(folder: Path) -> Clone:
         if (ROOT / name).is_file():  # not deleted since
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
-    profile = yaml.safe_load((folder / "profiles" / "smoke.yaml").read_text(encoding="utf-8"))
-    params = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
-    text = yaml.safe_dump(merge(params, profile), sort_keys=False)
-    (folder / "params.yaml").write_text(text, encoding="utf-8")
+    profile = read_mapping(folder / "profiles" / "smoke.yaml")
+    params = read_mapping(folder / "params.yaml")
+    write_atomically(folder / "params.yaml", mapping_text(merge(params, profile)).encode())
     clone.run("git", "init", "--quiet", ".")
     if not (folder / ".dvc" / "config").exists():
         clone.run("dvc", "init", "--quiet")

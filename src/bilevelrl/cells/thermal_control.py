@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bilevelrl.beliefs.regulator import Curve, RegulatorBelief
 from bilevelrl.cells.protocol import Context, Training, believed_temperature, per_run
-from bilevelrl.config import FollowerParams, ThermalControlParams, ThermalSetting
+from bilevelrl.config import FollowerParams, ThermalControlParams, ThermalSetting, refusing
 from bilevelrl.critics.random_features import RandomFeatures
 from bilevelrl.critics.thermal import QuadraticActionCritic, QuadraticStateCritic, ThermalCritic
 from bilevelrl.estimators.control_variate import ControlVariate
@@ -37,7 +37,8 @@ _FREQUENCY = 0.35
 
 def make_problem(constants: ThermalControlParams) -> ThermalControl:
     """The problem with the constants of params.yaml."""
-    return ThermalControl.from_numbers(**constants.model_dump())
+    with refusing("params.yaml: problems.thermal_control"):
+        return ThermalControl.from_numbers(**constants.model_dump())
 
 
 def make_game(

@@ -47,9 +47,10 @@ from bilevelrl.config.validation import (
     Positive,
     Seed,
     Variant,
-    read_mapping,
+    unknown_key,
     validate,
 )
+from bilevelrl.config.yaml_files import read_mapping
 
 
 class PerProblem(Block):
@@ -208,6 +209,14 @@ class Params(Block):
                         f"gradients.{problem}.information: size {size} must be a multiple of "
                         f"batches * problems.{problem}.max_episode_steps = {whole}"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _thresholds_have_problems(self) -> "Params":
+        for problem, values in self.evaluate.return_thresholds.items():
+            if problem not in FAMILIES:
+                where = "evaluate.return_thresholds:"
+                raise ValueError(unknown_key(where, problem, list(values), sorted(FAMILIES)))
         return self
 
     @model_validator(mode="after")
