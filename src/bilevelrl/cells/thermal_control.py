@@ -98,7 +98,7 @@ class Group:
             return NetworkActionCritic(problem, *self.network, shared.follower_samples)
         published = shared.variant == "published"
         return QuadraticActionCritic(
-            problem, expected=not published, samples=shared.follower_samples
+            problem.design, expected=not published, samples=shared.follower_samples
         )
 
     def state_critic(self) -> ThermalCritic:
@@ -107,7 +107,7 @@ class Group:
             from bilevelrl.critics.thermal_network import NetworkStateCritic
 
             return NetworkStateCritic(self.game.problem, *self.network)
-        return QuadraticStateCritic(self.game.problem)
+        return QuadraticStateCritic(self.game.problem.design)
 
     def sensitivity_critic(self) -> MeanSensitivity | None:
         """Of ∇V_F, for HPGD; None is its own least squares."""
