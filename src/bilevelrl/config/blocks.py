@@ -217,9 +217,7 @@ class GradientParams(Block):
 class EvaluateParams(Block):
     """Statistics: intervals, thresholds (fractions of the best known J), what counts as stuck."""
 
-    seed: Seed
     confidence: Annotated[float, Field(gt=0.0, lt=1.0)]
-    replicates: Annotated[int, Field(ge=10)]
     thresholds: tuple[Probability, ...] = Field(strict=False)
     return_thresholds: dict[str, Annotated[tuple[float, ...], Field(strict=False)]]
     stuck_radius: Positive
