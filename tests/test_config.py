@@ -87,7 +87,7 @@ def refusal(read: Read, content: Content) -> str:
         ("problems.four_rooms.discont", "discount"),
         ("environments.four_rooms.temperature", "temperatures"),
         ("seeds.four_rooms.num_seed", "num_seeds"),
-        ("evaluate.replicate", "replicates"),
+        ("evaluate.confidense", "confidence"),
         (f"{ENTRY}.stepsize", "step_size"),
         (f"{TRUNCATED}.policy_iteration", "policy_iterations"),
     ],

@@ -87,7 +87,7 @@ DIRECTION_COLUMNS = (
     "indirect_sd",
     "indirect_mean",  # mean over components
     "indirect_mean_error",
-    "estimate_norm",  # median over estimates
+    "estimate_norm", "estimate_norm_mean", "estimate_norm_max",  # over estimates; first the median
     "cosine_total", "cosine_total_error",  # mean cosine of one estimate with the exact dJ/dθ
     "cosine_direct", "cosine_direct_error",
     "cosine_indirect", "cosine_indirect_error",

@@ -254,9 +254,7 @@ class GradientParams(StudyParams[Positive]):
 class EvaluateParams(Block):
     """Statistics: intervals, thresholds (fractions of the best known J), what counts as stuck."""
 
-    seed: Seed
     confidence: Annotated[float, Field(gt=0.0, lt=1.0)]
-    replicates: Annotated[int, Field(ge=10)]
     thresholds: Distinct[Probability]
     return_thresholds: dict[str, Choices[float]]
     stuck_radius: Positive
