@@ -69,6 +69,23 @@ def prepare(name: str, root: Path, folder: Path) -> None:
             shutil.copy2(root / source, target)
 
 
+def wait(process: "subprocess.Popen[bytes]") -> int:
+    """The exit status of a process, which ends in its own way where Ctrl-C reaches it too.
+
+    Raises:
+        KeyboardInterrupt: if it came meanwhile, afterwards.
+    """
+    interrupted = False
+    while process.poll() is None:
+        try:
+            process.wait()
+        except KeyboardInterrupt:
+            interrupted = True
+    if interrupted:
+        raise KeyboardInterrupt
+    return process.returncode
+
+
 def main(name: str, root: Path) -> None:
     """Run `dvc repro` for the profile and copy its small results to results/<name>/."""
     folder = root / ".work" / "profiles" / name
@@ -81,9 +98,8 @@ def main(name: str, root: Path) -> None:
         "BILEVELRL_WORKSPACE": name,
     }
     environment.setdefault("MLFLOW_TRACKING_URI", f"sqlite:///{root / 'mlflow.db'}")
-    done = subprocess.run(["dvc", "repro"], cwd=folder, env=environment, check=False)
-    if done.returncode:
-        sys.exit(done.returncode)
+    if status := wait(subprocess.Popen(["dvc", "repro"], cwd=folder, env=environment)):
+        sys.exit(status)
     results = root / "results" / name
     results.mkdir(parents=True, exist_ok=True)
     for path in sorted((folder / "results").glob("*.*")):

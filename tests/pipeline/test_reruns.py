@@ -2,6 +2,7 @@
 
 import fnmatch
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from bilevelrl.config import read_mapping
+from tests.pipeline.clones import TIMEOUT, make_clone
 from tests.pipeline.conftest import Computed
 
 pytestmark = pytest.mark.slow
@@ -62,3 +64,24 @@ def test_a_change_reruns_what_the_readme_says(
     assert set(listed) == expected
     for pattern in patterns:
         assert fnmatch.filter(listed, pattern), pattern
+
+
+@pytest.mark.parametrize("way", [["--temp"], ["--queue"]], ids=["temp", "queue"])
+def test_an_experiment_elsewhere_runs_its_own_code(tmp_path: Path, way: list[str]) -> None:
+    # In a folder that DVC makes: the package that is installed, or that of this folder, is another.
+    clone = make_clone(tmp_path / "clone")
+    records = clone.folder / "src" / "bilevelrl" / "records.py"
+    sound = records.read_bytes()
+    records.write_bytes(b'raise RuntimeError("the code of the experiment")\n' + sound)
+    output = clone.run("dvc", "exp", "run", "--name", "broken", *way, "grid", status=None)
+    records.write_bytes(sound)
+    if way == ["--queue"]:
+        clone.run("dvc", "queue", "start", status=None)
+        deadline = time.monotonic() + TIMEOUT
+        while "Queued" in (shown := clone.run("dvc", "queue", "status").text) or "Running" in shown:
+            assert time.monotonic() < deadline
+            time.sleep(1.0)
+        output = clone.run("dvc", "queue", "logs", "broken")
+        clone.run("dvc", "queue", "stop")
+    assert "RuntimeError: the code of the experiment" in output.text
+    assert not (clone.folder / "data" / "grid.json").exists()
