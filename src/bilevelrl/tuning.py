@@ -12,7 +12,7 @@ from bilevelrl.records import setting_string
 
 HYPERPARAMETERS = (
     "step_size", "critic_step_size", "oracle_steps_per_update", "radius", "actor_steps",
-    "critic_steps", "step_size_ratio", "momentum", "sensitivity",
+    "critic_steps", "step_size_ratio", "momentum", "sensitivity", "forgetting", "smoothing",
 )  # fmt: skip
 CONDITIONS = ("variant", "temperature", "env_steps_per_update", "num_envs")
 COUNTS = {
@@ -26,8 +26,9 @@ def score_candidates(
     """Train every candidate of a cell.
 
     Returns:
-        One row per candidate: conditions, hyper-parameters, `score` (mean over seeds of J over the
-        last tenth of the updates, the paper's criterion), its standard error, number of seeds.
+        One row per candidate: conditions, hyper-parameters as far as candidates have them, `score`
+        (mean over seeds of J over the last tenth of the updates, the paper's criterion), its
+        standard error, number of seeds.
     """
     cell = tuning.grid[name]
     runs = list_runs(params, cell.problem, cell.estimator, tuning.settings(name))
@@ -42,7 +43,7 @@ def score_candidates(
         arrays = results[run.key]
         late = arrays["update"] >= 0.9 * run.setting.num_updates
         finals.setdefault(candidate, []).append(float(arrays["leader_return_mean"][late].mean()))
-    table = pd.DataFrame(rows.values())
+    table = pd.DataFrame(rows.values()).dropna(axis="columns", how="all")
     table["score"] = [np.mean(values) for values in finals.values()]
     table["standard_error"] = [np.std(values) / len(values) ** 0.5 for values in finals.values()]
     table["seeds"] = [len(values) for values in finals.values()]
