@@ -25,11 +25,13 @@ class TuningProblem(Block):
         shared: what all candidates have, as far as their estimator has it.
         temperatures: β of the follower.
         budgets: transitions per update to parallel environments, for problems that have these.
+        unequal: why its searches differ in candidates or seeds, where they do.
     """
 
     shared: dict[str, Any]
     temperatures: tuple[Positive, ...] = Field(min_length=1, strict=False)
     budgets: dict[Count, Count] | None = None
+    unequal: str | None = None
 
     @field_validator("shared")
     @classmethod
