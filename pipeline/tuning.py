@@ -6,7 +6,6 @@ Writes: tuning/results/<name>.csv, one row per candidate; tuning/chosen.yaml.
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import yaml
@@ -15,7 +14,7 @@ from bilevelrl.config import read_params, read_tuning_params
 from bilevelrl.execution import ResultCache, work_folder
 from bilevelrl.records import write_atomically, write_csv
 from bilevelrl.tracking import Tracker
-from bilevelrl.tuning import HYPERPARAMETERS, choose, score_candidates
+from bilevelrl.tuning import choose, effort_table, score_candidates
 from pipeline.stage import run_stage
 
 RESULTS = Path("tuning/results")
@@ -40,16 +39,18 @@ def search(name: str) -> None:
 
 
 def choose_all() -> None:
-    """Write the winners, and how many candidates each estimator had."""
-    cells: dict[str, Any] = {}
-    candidates: dict[str, int] = {}
-    for name, cell in read_tuning_params().grid.items():
-        table = pd.read_csv(RESULTS / f"{name}.csv")
-        chosen = cells.setdefault(cell.problem, {}).setdefault(cell.estimator, {})
-        chosen.update(choose(table))
-        swept = table[[key for key in HYPERPARAMETERS if key in table]].drop_duplicates()
-        candidates[name] = len(swept)
-    text = yaml.safe_dump({"candidates": candidates, "cells": cells}, sort_keys=False, width=200)
+    """Write the winners of every search, and how many candidates and seeds it had."""
+    tuning = read_tuning_params()
+    effort = effort_table(tuning).drop_duplicates("search").set_index("search")
+    searches = {
+        name: {
+            "candidates": int(effort.loc[name, "candidates"]),
+            "seeds": int(effort.loc[name, "seeds"]),
+            "chosen": choose(tuning, name, pd.read_csv(RESULTS / f"{name}.csv")),
+        }
+        for name in tuning.grid
+    }
+    text = yaml.safe_dump(searches, sort_keys=False, width=200)
     write_atomically(Path("tuning/chosen.yaml"), text.encode())
 
 
