@@ -27,10 +27,7 @@ lint: $(STAMP)
 	lint-imports
 
 ui: $(STAMP)
-	-python -m pipeline.mlflow_sync --address http://127.0.0.1:$(PORT)
-	@echo "MLflow runs at http://127.0.0.1:$(PORT), Ctrl-C stops it; the lines above lead to the current runs"
-	MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui \
-	    --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/mlflow.db}" --host 127.0.0.1 --port $(PORT) --workers 1
+	@python -m pipeline.ui --port $(PORT)
 
 tuning: $(STAMP)
 	cd tuning && dvc repro

@@ -18,6 +18,7 @@ import yaml
 
 from bilevelrl.config import ConfigError, read_params
 from bilevelrl.execution import work_folder
+from bilevelrl.tracking import tracking_uri, workspace
 from pipeline.stage import run_stage
 
 #: What a profile's folder needs of the project, besides dvc.yaml and params.yaml.
@@ -73,10 +74,10 @@ def main(name: str, root: Path) -> None:
         subprocess.run(["dvc", "config", "core.analytics", "false"], cwd=folder, check=True)
     environment = os.environ | {
         "BILEVELRL_WORK": str(work_folder().absolute()),
-        "BILEVELRL_WORKSPACE": name,
+        "BILEVELRL_WORKSPACE": f"{workspace(root)}/{name}",
         "PYTHONPATH": os.pathsep.join((str(folder / "src"), str(folder))),
     }
-    environment.setdefault("MLFLOW_TRACKING_URI", f"sqlite:///{root / 'mlflow.db'}")
+    environment.setdefault("MLFLOW_TRACKING_URI", tracking_uri(root))
     done = subprocess.run(["dvc", "repro"], cwd=folder, env=environment, check=False)
     if done.returncode:
         sys.exit(done.returncode)
