@@ -17,6 +17,7 @@ from typing import Any
 from bilevelrl.atomic_files import write_atomically
 from bilevelrl.config import ConfigError, mapping_text, read_mapping, read_params
 from bilevelrl.execution import work_folder
+from bilevelrl.tracking import tracking_uri, workspace
 from pipeline.stage import run_stage
 
 #: What a profile's folder needs of the project, besides dvc.yaml and params.yaml.
@@ -95,9 +96,9 @@ def main(name: str, root: Path) -> None:
         subprocess.run(["dvc", "config", "core.analytics", "false"], cwd=folder, check=True)
     environment = os.environ | {
         "BILEVELRL_WORK": str(work_folder().absolute()),
-        "BILEVELRL_WORKSPACE": name,
+        "BILEVELRL_WORKSPACE": f"{workspace(root)}/{name}",
     }
-    environment.setdefault("MLFLOW_TRACKING_URI", f"sqlite:///{root / 'mlflow.db'}")
+    environment.setdefault("MLFLOW_TRACKING_URI", tracking_uri(root))
     if status := wait(subprocess.Popen(["dvc", "repro"], cwd=folder, env=environment)):
         sys.exit(status)
     results = root / "results" / name
