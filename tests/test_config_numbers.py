@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from bilevelrl.config import ConfigError, Params, read_mapping
+from bilevelrl.config import ConfigError, Params, mapping_text, read_mapping
 from bilevelrl.config.validation import LARGEST, validate
+from pipeline import environments
+from pipeline.stage import run_stage
 
 ROOT = Path(__file__).parents[1]
 Place = tuple[str | int, ...]
@@ -129,3 +131,32 @@ def test_the_largest_seeds_are_allowed() -> None:
 )  # fmt: skip
 def test_lists_hold_what_can_be_used(place: Place, value: Any, expected: str) -> None:
     assert expected in refusal(place, value)
+
+
+@pytest.mark.parametrize(
+    ("problem", "key", "value", "expected"),
+    [
+        ("bilevel_lqr", "state_cost", [[1.0, 0.5], [0.0, 1.0]], "state_cost must be symmetric"),
+        ("bilevel_lqr", "target", [0.0], r"target must be finite, of shape \(2,\)"),
+        ("bilevel_lqr", "state_matrix", [[1.0, 0.0], [0.0]], "state_matrix must be rows"),
+        ("bilevel_lqr", "follower_discount", 0.0, "follower_discount must lie in"),
+        ("thermal_control", "input_matrix", [[1.0], [1.0]], "input_matrix|finite, of shape"),
+        ("guided_cartpole", "goal", [0.75, 0.25], "goal must be an interval"),
+    ],
+)
+def test_impossible_constants_are_refused_before_anything_is_computed(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    problem: str,
+    key: str,
+    value: Any,
+    expected: str,
+) -> None:
+    text = mapping_text(changed(("problems", problem, key), value))
+    (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match=expected) as ending:
+        run_stage(lambda: environments.main(problem))
+    message = str(ending.value)
+    assert message.startswith(f"error: params.yaml: problems.{problem}: ")
+    assert "\n" not in message

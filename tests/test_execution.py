@@ -10,11 +10,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pytest
 
 from bilevelrl.chunks import Chunk, train_chunk
-from bilevelrl.config import Runtime, read_params
+from bilevelrl.config import ConfigError, Runtime, read_params
 from bilevelrl.execution import Arrays, ResultCache, content_key, run_tasks, work_folder
 from bilevelrl.leaders import list_runs, make_chunks
 
@@ -256,3 +257,37 @@ def test_the_work_folder_follows_dvc_and_its_own_variable(
     assert work_folder() == Path("/somewhere/.work")
     monkeypatch.setenv("BILEVELRL_WORK", "/else")
     assert work_folder() == Path("/else")
+
+
+def test_a_scheduler_that_nobody_runs_is_named_in_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    distributed = pytest.importorskip("distributed", reason="the extra `dask` is not installed")
+
+    def nobody(address: str) -> None:
+        raise OSError(f"Timed out trying to connect to {address}\nafter 30 s")
+
+    monkeypatch.setattr(distributed, "Client", nobody)
+    with pytest.raises(ConfigError, match=r"dask_scheduler = tcp://127\.0\.0\.1:9: nobody") as said:
+        next(run_tasks(abs, [1, 2], runtime(scheduler="tcp://127.0.0.1:9")))
+    assert "\n" not in str(said.value)
+
+
+def test_dask_that_is_not_installed_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "dask.distributed", None)
+    with pytest.raises(ConfigError, match=r"backend = dask: not installed; pip install") as said:
+        next(run_tasks(abs, [1, 2], runtime(scheduler="tcp://127.0.0.1:9")))
+    assert "\n" not in str(said.value)
+
+
+def test_there_are_no_more_processes_than_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    class Parallel(joblib.Parallel):  # type: ignore[misc]
+        def __init__(self, n_jobs: int, **options: str) -> None:
+            asked.append(n_jobs)
+            super().__init__(n_jobs=n_jobs, **options)
+
+    monkeypatch.setattr("bilevelrl.execution.joblib.Parallel", Parallel)
+    assert sorted(run_tasks(abs, [-1, -2], runtime(jobs=1000))) == [(0, 1), (1, 2)]
+    assert asked == [2]
