@@ -19,6 +19,7 @@ import yaml
 
 from bilevelrl.config import FAMILIES, read_params
 from bilevelrl.config.families import WITHOUT_GROUND_TRUTH
+from bilevelrl.tracking.workspace import clone_name
 from pipeline.profile import merge
 
 ROOT = Path(__file__).parents[2]
@@ -170,7 +171,7 @@ class Clone:
                 " JOIN tags AS workspace ON workspace.run_uuid = params.run_uuid"
                 " WHERE params.key = 'estimator'"
                 " AND current.key = 'current' AND current.value = 'true'"
-                " AND workspace.key = 'workspace' AND workspace.value = 'workspace'"
+                f" AND workspace.key = 'workspace' AND workspace.value = '{clone_name(self.folder)}'"
             )
         )
 
