@@ -163,6 +163,7 @@ class Clone:
 
     def tracked(self) -> Counter[str]:
         """Current runs of the workspace in MLflow, by estimator."""
+        own = clone_name(self.folder)
         return Counter(
             estimator
             for (estimator,) in self.ask_store(
@@ -171,7 +172,7 @@ class Clone:
                 " JOIN tags AS workspace ON workspace.run_uuid = params.run_uuid"
                 " WHERE params.key = 'estimator'"
                 " AND current.key = 'current' AND current.value = 'true'"
-                f" AND workspace.key = 'workspace' AND workspace.value = '{clone_name(self.folder)}'"
+                f" AND workspace.key = 'workspace' AND workspace.value = '{own}'"
             )
         )
 

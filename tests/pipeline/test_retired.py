@@ -104,9 +104,8 @@ def test_a_search_is_shown_as_its_table_has_it(root: Path) -> None:
     assert sync_sweep(Tracker.here(root), name, root) == Counts(unchanged=2)
     runs = search(f"sqlite:///{root}/mlflow.db", "tags.current = 'true'", f"{name}-tuning")
     shown = {run.info.run_name: (run.data.params, run.data.metrics) for run in runs}
-    params, metrics = shown[
-        "naive critic_steps=5.0 step_size=0.1 temperature=0.1 variant=published"
-    ]
+    ends = "temperature=0.1 variant=published"
+    params, metrics = shown[f"naive critic_steps=5.0 step_size=0.1 {ends}"]
     assert params["problem"] == "four_rooms"
     assert metrics == {"score": 1.0, "standard_error": 0.1}
     params, _ = shown[f"naive step_size=0.5 {ends}"]
