@@ -1,8 +1,8 @@
 """DVC stage `grid`: check all of params.yaml before anything expensive starts, and list the cells.
 
 Reads:  params.yaml (everything).
-Writes: data/grid.json, the only cells that later stages may read. Folders of cells that left the
-        grid are removed, and their runs in MLflow retired.
+Writes: data/grid.json, the only cells that later stages may read. Folders of cells and problems
+        that left the grid are removed, and their runs in MLflow retired.
 """
 
 import shutil
@@ -23,6 +23,10 @@ def main(data: Path = Path("data")) -> None:
         if (folder.parent.name, folder.name) not in kept:
             shutil.rmtree(folder)
             Tracker.here(Path.cwd(), "leaders").retire(folder.parent.name, folder.name, keep=())
+    for kind in ("environments", "followers", "gradients"):
+        for folder in sorted((data / kind).glob("*")):
+            if folder.name not in params.grid_problems:
+                shutil.rmtree(folder)
     write_json(data / "grid.json", {"cells": cells})
 
 

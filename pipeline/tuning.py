@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
-from bilevelrl.config import read_params, read_tuning_params
+from bilevelrl.atomic_files import write_atomically
+from bilevelrl.config import mapping_text, read_params, read_tuning_params
 from bilevelrl.execution import ResultCache, work_folder
-from bilevelrl.records import write_atomically, write_csv
+from bilevelrl.records import write_csv
 from bilevelrl.tracking import Tracker
 from bilevelrl.tuning import HYPERPARAMETERS, choose, score_candidates
 from pipeline.stage import run_stage
@@ -49,7 +49,7 @@ def choose_all() -> None:
         chosen.update(choose(table))
         swept = table[[key for key in HYPERPARAMETERS if key in table]].drop_duplicates()
         candidates[name] = len(swept)
-    text = yaml.safe_dump({"candidates": candidates, "cells": cells}, sort_keys=False, width=200)
+    text = mapping_text({"candidates": candidates, "cells": cells})
     write_atomically(Path("tuning/chosen.yaml"), text.encode())
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bilevelrl.atomic_files import write_atomically
 from bilevelrl.records import (
     COORDINATE_COLUMNS,
     CURVE_COLUMNS,
@@ -22,7 +23,6 @@ from bilevelrl.records import (
     read_parquet,
     setting_dict,
     setting_string,
-    write_atomically,
     write_csv,
     write_json,
     write_parquet,

@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from bilevelrl.atomic_files import write_atomically
 from bilevelrl.config import Runtime
-from bilevelrl.records import write_atomically
 
 Arrays = dict[str, NDArray[Any]]
 Task = TypeVar("Task")

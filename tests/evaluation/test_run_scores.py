@@ -27,7 +27,7 @@ SETTING = "env_steps_per_update=1000;temperature=0.1"
 RETURNS = {0: [-260.0, -200.0, -170.0, -161.0], 1: [-260.0, -190.0, -210.0, -220.0]}
 RADIUS = {0: [0.98, 0.97, 0.96, 0.95], 1: [0.98, 1.02, 1.01, 0.99]}
 PARAMS = EvaluateParams(
-    seed=0, confidence=0.95, replicates=20, thresholds=(0.5, 0.95),
+    confidence=0.95, thresholds=(0.5, 0.95),
     return_thresholds={PROBLEM: (-197.0, -164.0)}, published_updates=(), stuck_radius=0.05,
     final_fraction=0.5,
 )  # fmt: skip
@@ -96,8 +96,9 @@ def test_the_worst_design_of_an_unstable_run_is_named() -> None:
     cell = Cell((), np.zeros((0, 8)), make_curves(), make_coordinates())
     (line,) = unstable_runs(cell)
     assert line == (
-        f"thermal_control bc_hg published {SETTING} seed 1: closed loop unstable at 2 recorded "
-        "updates, spectral radius 1.0200 at update 1 with alpha1 = 0.250"
+        f"thermal_control bc_hg published {SETTING} seed 1: closed loop unstable in 2 of "
+        f"{len(make_coordinates()['update'].unique())} windows of updates, spectral radius up to "
+        "1.0200 in the one that ends at update 1 with alpha1 = 0.250"
     )
     stable = make_coordinates().query("seed == 0")
     assert unstable_runs(Cell((), np.zeros((0, 8)), make_curves(), stable)) == []

@@ -20,8 +20,8 @@ def computed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Clone, Clone, Ou
     base = tmp_path_factory.getbasetemp()
     shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "smoke"
     shared.mkdir(exist_ok=True)
-    first = Clone(shared / "clone", shared / "clone")
-    second = Clone(shared / "copy" / "clone", first.folder)
+    first = Clone(shared / "clone")
+    second = Clone(shared / "copy" / "clone")
     printed = shared / "output.json"
     with (shared / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

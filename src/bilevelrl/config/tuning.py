@@ -3,19 +3,20 @@
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from bilevelrl.config.families import ROLLOUT_KEYS, check_supported, expand, keys_of
 from bilevelrl.config.settings import Setting
 from bilevelrl.config.validation import (
     Block,
+    Choices,
     Count,
     Positive,
     Seed,
     Variant,
-    read_mapping,
     validate,
 )
+from bilevelrl.config.yaml_files import read_mapping
 
 
 class TuningProblem(Block):
@@ -28,7 +29,7 @@ class TuningProblem(Block):
     """
 
     shared: dict[str, Any]
-    temperatures: tuple[Positive, ...] = Field(min_length=1, strict=False)
+    temperatures: Choices[Positive]
     budgets: dict[Count, Count] | None = None
 
 
@@ -41,7 +42,7 @@ class TuningCell(Block):
 
     problem: str
     estimator: str
-    variants: tuple[Variant, ...] = Field(min_length=1, strict=False)
+    variants: Choices[Variant]
     candidates: dict[str, list[Any]]
     num_seeds: Count | None = None
 
