@@ -11,7 +11,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from bilevelrl.records import write_atomically
+from bilevelrl.atomic_files import write_atomically
+from bilevelrl.config import ConfigError
 from bilevelrl.reporting import lint
 from bilevelrl.reporting.documents import (
     Used,
@@ -47,8 +48,8 @@ def problems(root: Path) -> Iterator[str]:
         for wrong in contradictions(text, report, used):
             yield f"{place}: {wrong}"
         for line, figure in lint.figures_outside(text):
-            seen.add(figure)
-            if figure not in report.registry.constants:
+            seen.add(name := f"{page.stem.lower()}/{figure}")
+            if name not in report.registry.constants:
                 yield f"{place}:{line}: {figure} stands outside markers and is no known constant"
         for line in lint.marker_at_line_start(text):
             yield f"{place}:{line}: a line that begins with a marker is shown as plain text"
@@ -80,7 +81,7 @@ def main(arguments: list[str] | None = None, root: Path = Path()) -> None:
                 print(f"{page}: rewritten")
         for problem in problems(root):
             sys.exit(f"error: {problem}")
-    except ReportError as error:
+    except (ReportError, ConfigError) as error:
         sys.exit(f"error: {error}")
 
 

@@ -14,7 +14,7 @@ from bilevelrl.reporting.registry import read_registries
 from bilevelrl.reporting.report import Report
 from bilevelrl.reporting.sources import ReportError, Sources
 
-_NUMBER = re.compile(r"<!--=(?P<name>[^\n>]*?)-->(?P<text>[^\n]*?)<!--/-->")
+_NUMBER = re.compile(r"<!--=(?P<name>[^\n>]*?)-->(?P<text>(?:(?!<!--)[^\n])*)<!--/-->")
 _TABLE = re.compile(
     r"^<!-- table: (?P<name>\S+) -->\n(?P<text>(?:(?!<!-- (?:table|end)).)*)^<!-- end -->$",
     re.MULTILINE | re.DOTALL,

@@ -65,7 +65,8 @@ def fields(template: str) -> list[str]:
 def fill(template: str, rows: pd.DataFrame, of: str | None = None) -> str:
     """A template with the values of one row, or of several reduced to one.
 
-    Where the first value is missing, an em dash stands for all of it.
+    Where the first value is missing, an em dash stands for all of it; an error that is missing is
+    left out.
 
     Args:
         template: text with {expression:format} fields.
@@ -80,7 +81,7 @@ def fill(template: str, rows: pd.DataFrame, of: str | None = None) -> str:
     if texts and texts[0] == NOTHING:
         return NOTHING
     shown = iter(texts)
-    return _FIELD.sub(lambda _: next(shown), template)
+    return _FIELD.sub(lambda _: next(shown), template).replace(f" ± {NOTHING}", "")
 
 
 def value(expression: str, rows: pd.DataFrame, of: str | None = None) -> Any:
@@ -101,8 +102,10 @@ def evaluate(expression: str, rows: pd.DataFrame) -> "pd.Series[Any]":
     """
     if expression in rows:
         return rows[expression]
+    # pandas cleans the name of every column at every evaluation: leave it those that may be meant.
+    named = rows[[column for column in rows if str(column) in expression]]
     try:
-        result = rows.eval(expression, engine="python")
+        result = named.eval(expression, engine="python")
     except Exception as error:  # pandas raises whatever its parser meets
         raise ReportError(f"{expression!r}: {' '.join(str(error).split())}") from error
     return result if isinstance(result, pd.Series) else pd.Series(result, index=rows.index)

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bilevelrl.reporting.documents import without_markers
-from bilevelrl.reporting.formats import number
 from bilevelrl.reporting.registry import Constant
 from bilevelrl.reporting.sources import ReportError, Sources
 
@@ -63,16 +62,16 @@ def anchors(page: Path) -> set[str]:
 
 def wrong_constants(constants: dict[str, Constant], sources: Sources) -> Iterator[str]:
     """Constants that params.yaml does not hold where they say."""
-    for text, constant in constants.items():
+    for name, constant in constants.items():
         if constant.params is None:
             continue
         try:
             found = sources.parameter(constant.params)
         except ReportError as error:
-            yield f"{text}: {error}"
+            yield f"{name}: {error}"
             continue
-        if _plain(text) != _plain(number(found)):
-            yield f"{text}: params.yaml says {found} under {constant.params}"
+        if _plain(name.partition("/")[2]) != float(found):
+            yield f"{name}: params.yaml says {found} under {constant.params}"
 
 
 def _plain(text: str) -> float:

@@ -7,6 +7,9 @@ A registry is a YAML file in docs/ with any of these keys:
     tables: name -> rows and columns of a table
     claims: name -> a relation that a sentence asserts of the results
     constants: a number outside markers -> where it stands, or why it is none of the results
+
+Names are shared by all documents. Constants are those of the document of the same name: page.yaml
+is for page.md, docs/readme.yaml for README.md.
 """
 
 from pathlib import Path
@@ -14,7 +17,8 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from bilevelrl.config.validation import Block, ConfigError, read_mapping, validate
+from bilevelrl.config.validation import Block, ConfigError, validate
+from bilevelrl.config.yaml_files import read_mapping
 from bilevelrl.reporting.sources import ReportError
 
 Reduction = Literal["min", "max", "mean", "median", "sum", "count", "all", "nunique"]
@@ -120,7 +124,11 @@ class Constant(Block):
 
 
 class Registry(Block):
-    """Everything that the markers of all documents may name."""
+    """Everything that the markers of all documents may name.
+
+    Attributes:
+        constants: by "page/number" once all registries are one.
+    """
 
     awaited: dict[str, list[str]] = Field(default_factory=dict)
     numbers: dict[str, Number] = Field(default_factory=dict)
@@ -143,17 +151,18 @@ def read_registries(folder: Path) -> Registry:
             raise ReportError(str(error)) from error
         twice = [
             name
-            for kind in ("numbers", "tables", "claims", "constants")
+            for kind in ("numbers", "tables", "claims")
             for name in getattr(own, kind)
             if name in getattr(merged, kind)
         ]
         if twice:
             raise ReportError(f"{path}: {twice[0]} has a meaning already")
+        constants = {f"{path.stem}/{text}": one for text, one in own.constants.items()}
         merged = Registry(
             awaited=merged.awaited | own.awaited,
             numbers=merged.numbers | own.numbers,
             tables=merged.tables | own.tables,
             claims=merged.claims | own.claims,
-            constants=merged.constants | own.constants,
+            constants=merged.constants | constants,
         )
     return merged

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
+from bilevelrl.config.yaml_files import read_mapping
 from bilevelrl.evaluation import reference
 from bilevelrl.evaluation.conditions import GROUP, with_conditions
 from bilevelrl.figures import style
@@ -21,6 +21,9 @@ FOLDERS = {
     "reference": "reference",
     "tuning": "tuning/results",
 }
+#: Name of the table of what the hyper-parameter searches tried.
+EFFORT = "effort"
+_CONDITIONS = ["temperature", "env_steps_per_update"]
 _COMPARED = ["problem", "estimator", "temperature", "budget"]
 
 
@@ -33,8 +36,7 @@ class Sources:
 
     Attributes:
         root: of the project.
-        awaited: by table, columns that a coming run of the pipeline adds; they are empty until then
-            and an em dash stands for them.
+        awaited: by table, columns that a coming run of the pipeline adds; empty until then.
     """
 
     def __init__(self, root: Path, awaited: dict[str, list[str]] | None = None) -> None:
@@ -49,12 +51,19 @@ class Sources:
         `<metric>_high`), its conditions, every key of the setting as `setting_<key>`, and where the
         paper has such a curve the columns of `against_published`. `directions` has the drift of the
         published runs beside ours, `published_drift`. Where there is an estimator, `label` names
-        it and `order` is its place in the legends. Empty texts are "".
+        it and `order` is its place in the legends. `effort` has one row per search of `tuning/` and
+        variant: under how many `conditions`, how many `candidates` each, and `seeds` of each
+        candidate. Empty texts are "".
 
         Raises:
             ReportError: if there is no such file, or it is no table.
         """
         return self._view(name)
+
+    def coming(self, name: str) -> set[str]:
+        """Awaited columns that a table does not have yet."""
+        rows = self.view(name)
+        return {column for column in self.awaited.get(name, ()) if rows[column].isna().all()}
 
     def parameter(self, path: str) -> Any:
         """What params.yaml says under a dotted path.
@@ -62,17 +71,16 @@ class Sources:
         Raises:
             ReportError: if there is no such key.
         """
-        place: Any = self._parameters()
+        place: Any = read_mapping(self.root / "params.yaml")
         for key in path.split("."):
             if not isinstance(place, dict) or key not in place:
                 raise ReportError(f"params.yaml has no {path}: nothing is called {key!r}")
             place = place[key]
         return place
 
-    def _parameters(self) -> Any:
-        return yaml.safe_load((self.root / "params.yaml").read_text(encoding="utf-8"))
-
     def _read_view(self, name: str) -> pd.DataFrame:
+        if name == EFFORT:
+            return _labelled(_effort(self.root / FOLDERS["tuning"]))
         folder, _, table = name.rpartition("/")
         if folder not in FOLDERS:
             raise ReportError(f"no folder of tables is called {folder!r}; there are {[*FOLDERS]}")
@@ -96,6 +104,22 @@ def _read(path: Path) -> pd.DataFrame:
         rows["estimator"] = rows["estimator"].replace(reference.ESTIMATORS)
     texts = rows.select_dtypes(exclude="number").columns
     return rows.fillna(dict.fromkeys(texts, ""))
+
+
+def _effort(folder: Path) -> pd.DataFrame:
+    """What every search tried, as its results have it."""
+    rows = []
+    for path in sorted(folder.glob("*.csv")):
+        problem, _, search = path.stem.partition("-")
+        for variant, own in _read(path).groupby("variant"):
+            sizes = own.groupby(_CONDITIONS, dropna=False).size()
+            row = {"problem": problem, "search": search, "variant": variant}
+            rows.append(
+                row
+                | {"conditions": len(sizes), "candidates": sizes.max(), "fewest": sizes.min()}
+                | {"seeds": own["seeds"].min()}
+            )
+    return pd.DataFrame(rows)
 
 
 def _wide_summary(rows: pd.DataFrame, compared: pd.DataFrame) -> pd.DataFrame:
