@@ -28,10 +28,7 @@ lint: environment
 	lint-imports
 
 ui: environment
-	-python -m pipeline.mlflow_sync --address http://127.0.0.1:$(PORT)
-	@echo "MLflow runs at http://127.0.0.1:$(PORT), Ctrl-C stops it; the lines above lead to the current runs"
-	MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui \
-	    --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/mlflow.db}" --host 127.0.0.1 --port $(PORT) --workers 1
+	@python -m pipeline.ui --port $(PORT)
 
 tuning: repository environment
 	cd tuning && dvc repro

@@ -11,6 +11,7 @@ _SOURCES = Path(__file__).absolute().parents[1] / "src"
 sys.path.insert(0, str(_SOURCES))
 
 if sys.argv[:1] == ["-m"]:  # so Python says until it has found the script of `python -m pipeline.x`
-    from pipeline.installation import check_installation
+    from pipeline.installation import check_installation, say_less
 
+    sys.excepthook = say_less
     check_installation(_SOURCES.parent)

@@ -36,7 +36,8 @@ from bilevelrl.records import (
 )
 from bilevelrl.thermal_landscape import ThermalLandscape
 from bilevelrl.toy_landscape import ToyLandscape
-from bilevelrl.tracking import Tracker, sync_followers
+from bilevelrl.tracking import Tracker, sync_followers, sync_pending
+from pipeline.attachments import attach_penalty_map
 from pipeline.stage import run_stage
 
 #: A best response as arrays, its accuracy, iterations and value at the start, and the convergence.
@@ -197,7 +198,9 @@ def main(problem_name: str, data: Path = Path("data")) -> None:
     write_csv(folder / "learning.csv", learning)
     # As the file has them, which is what `pipeline.mlflow_sync` will compare with.
     stored = read_csv(folder / "learning.csv", LEARNING_COLUMNS)
-    sync_followers(Tracker.here(Path.cwd(), "followers"), problem_name, stored)
+    tracker = Tracker.here(Path.cwd())
+    sync_followers(tracker, problem_name, stored)
+    sync_pending(tracker, data, Path.cwd(), attach_penalty_map)
 
 
 if __name__ == "__main__":

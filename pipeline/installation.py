@@ -8,6 +8,7 @@ import re
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import TracebackType
 from typing import NoReturn
 
 #: What every stage that computes depends on; torch stands alone because it comes in two builds.
@@ -54,6 +55,16 @@ def check_installation(root: Path) -> None:
     if found:
         more = f", and {len(found) - 1} more like it" if len(found) > 1 else ""
         _refuse(f"{found[0]}{more}")
+
+
+def say_less(
+    kind: "type[BaseException]", error: BaseException, traceback: "TracebackType | None"
+) -> None:
+    """Exceptions while a script still imports; later `pipeline.stage.run_stage` answers."""
+    if issubclass(kind, KeyboardInterrupt):
+        print("interrupted before anything was computed", file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, traceback)
 
 
 def _refuse(reason: str) -> NoReturn:

@@ -28,7 +28,7 @@ def write_atomically(path: Path, content: bytes) -> None:
         os.replace(temporary, path)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename is None:  # of writing, not of opening
+        if isinstance(error, OSError) and error.errno and error.filename is None:  # of writing
             error.filename = str(path)
         raise
 

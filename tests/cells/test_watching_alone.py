@@ -7,7 +7,7 @@ here unless it wants its constants changed.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -229,3 +229,37 @@ def test_the_same_observations_tell_the_same_wherever_they_come_from(watching: W
     found = learn(elsewhere, theta, batches)
     for name in ("direct", "indirect", "leader_return_sampled"):
         np.testing.assert_array_equal(getattr(found, name), getattr(expected, name), err_msg=name)
+
+
+MISTAKEN = [
+    each
+    for each in EVERY
+    if "believed_temperature"
+    in FAMILIES[each.problem].estimators[each.estimator, each.setting.variant].optional
+]
+
+
+def reckoning(watching: Watching, **changes: Any) -> tuple[Estimate, Any]:
+    """The estimate and the belief of a leader with other settings that sees the same."""
+    _, theta, batches = observed(watching)
+    setting = watching.setting.model_copy(update=changes)
+    estimator, streams = replace(watching, setting=setting).build().estimator, Streams(SEEDS)
+    memory = estimator.start(streams)
+    response = estimator.belief.learn(theta, batches[0], memory)
+    return estimator.learner.learn(theta, response, batches[0], memory, streams), response
+
+
+@pytest.mark.parametrize("watching", MISTAKEN, ids=str)
+def test_a_leader_reckons_with_the_temperature_that_it_believes_in(watching: Watching) -> None:
+    # As one that sees the same of a follower of that temperature, and not as one that knows better.
+    other = 2.5 * watching.setting.temperature
+    found, response = reckoning(watching, believed_temperature=other)
+    expected, answer = reckoning(watching, temperature=other)
+    right, _ = reckoning(watching)
+    for name in ("direct", "indirect"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name), err_msg=name)
+    for field in fields(answer):
+        if isinstance(getattr(answer, field.name), np.ndarray):
+            values = getattr(response, field.name), getattr(answer, field.name)
+            np.testing.assert_array_equal(*values, err_msg=field.name)
+    assert (found.indirect != right.indirect).any(axis=1).all()
