@@ -53,7 +53,9 @@ def main(params: Params, root: Path = Path()) -> None:
             agreement.point_agreement(cell.curves, published, params.evaluate.published_updates)
         )
         same_way.append(curves_as_published(cell.curves, published))
-        maps.append(penalty_maps(cell, params.problems.four_rooms, params.followers))
+        maps.append(
+            penalty_maps(cell, params.problems.four_rooms, params.followers.of("four_rooms"))
+        )
     table = summary.summary_table(
         concatenate(scores), reference.published_means(published), params.evaluate
     )

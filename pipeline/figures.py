@@ -16,6 +16,7 @@ from types import MappingProxyType
 import pandas as pd
 from matplotlib.figure import Figure
 
+from bilevelrl.atomic_files import write_atomically
 from bilevelrl.config import Params, read_params
 from bilevelrl.evaluation.as_published import AS_PUBLISHED_COLUMNS
 from bilevelrl.evaluation.conditions import spread_study, with_conditions
@@ -30,7 +31,7 @@ from bilevelrl.figures.game_gallery import GameTables, LQRTables, lqr_gallery, t
 from bilevelrl.figures.thermal_gallery import ThermalTables, thermal_gallery
 from bilevelrl.penalty_maps import MAP_COLUMNS
 from bilevelrl.problems.four_rooms import MAP
-from bilevelrl.records import read_csv, read_parquet, setting_dict, write_atomically
+from bilevelrl.records import read_csv, read_parquet, setting_dict
 from pipeline.stage import run_stage
 
 Figures = Iterator[tuple[str, Figure]]

@@ -1,8 +1,8 @@
 """DVC stage `grid`: check all of params.yaml before anything expensive starts, and list the cells.
 
 Reads:  params.yaml (everything).
-Writes: data/grid.json, the only cells that later stages may read. Folders of cells that left the
-        grid are removed, and their runs in MLflow retired.
+Writes: data/grid.json, the only cells that later stages may read. Folders of cells and problems
+        that left the grid are removed, and their runs in MLflow retired.
 """
 
 import shutil
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bilevelrl.config import read_params
 from bilevelrl.records import write_json
-from bilevelrl.tracking import Tracker
+from bilevelrl.tracking import FOLLOWERS, Tracker, cell_name, retire_cells
 from pipeline.stage import run_stage
 
 
@@ -19,11 +19,18 @@ def main(data: Path = Path("data")) -> None:
     params = read_params()
     cells = [item.model_dump() for item in params.grid.values()]
     kept = {(cell["problem"], cell["estimator"]) for cell in cells}
+    left = []
     for folder in sorted((data / "leaders").glob("*/*")):
         if (folder.parent.name, folder.name) not in kept:
             shutil.rmtree(folder)
-            Tracker.here(Path.cwd(), "leaders").retire(folder.parent.name, folder.name, keep=())
+            left.append(cell_name(folder.parent.name, folder.name))
+    for kind in ("environments", "followers", "gradients"):
+        for folder in sorted((data / kind).glob("*")):
+            if folder.name not in params.grid_problems:
+                shutil.rmtree(folder)
+                left += [cell_name(FOLLOWERS, folder.name)] if kind == "followers" else []
     write_json(data / "grid.json", {"cells": cells})
+    retire_cells(Tracker.here(Path.cwd()), left)  # now that no sync beside us shows them again
 
 
 if __name__ == "__main__":

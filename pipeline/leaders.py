@@ -14,7 +14,7 @@ from bilevelrl.config import Params, read_params
 from bilevelrl.execution import ResultCache, work_folder
 from bilevelrl.leaders import train_cell, unstable_runs
 from bilevelrl.records import CorruptRecord, read_json
-from bilevelrl.tracking import Tracker, sync_cell
+from bilevelrl.tracking import Tracker, cell_name, sync_cell, sync_pending
 from pipeline.attachments import attach_penalty_map
 from pipeline.stage import run_stage
 
@@ -38,12 +38,15 @@ def main(problem: str, estimator: str, data: Path = Path("data")) -> None:
     params = read_params()
     check_follower(params, data / "followers" / problem / "accuracy.json")
     cell = train_cell(params, problem, estimator, ResultCache(work_folder() / "runs"))
-    cell.write(data / "leaders" / problem / estimator)
-    for line in unstable_runs(cell):
-        print(line)
-    for run, why in cell.failures.items():
-        print(f"WARNING: {run} has no result: {why}", file=sys.stderr)
-    sync_cell(Tracker.here(Path.cwd(), "leaders"), cell, attach_penalty_map)
+    tracker = Tracker.here(Path.cwd())
+    with tracker.showing(cell_name(problem, estimator)):  # a sync beside us must not read half
+        cell.write(data / "leaders" / problem / estimator)
+        for line in unstable_runs(cell):
+            print(line)
+        for run, why in cell.failures.items():
+            print(f"WARNING: {run} has no result: {why}", file=sys.stderr)
+        sync_cell(tracker, cell, attach_penalty_map)
+    sync_pending(tracker, data, Path.cwd(), attach_penalty_map)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 """Make MLflow show exactly the runs under data/leaders and data/followers; safe to repeat.
 
 Stages that DVC skips, takes from its cache or pulls log nothing, and a failed or deleted store is
-empty: this fills the gap. No stage depends on it.
+empty: this fills the gap, also while `dvc repro` runs. No stage depends on it.
 
-Reads:  <data>/<problem>/<estimator>/, as the leaders stage writes them, and learning.csv of the
-        followers stage beside it.
+Reads:  data/grid.json; data/leaders/<problem>/<estimator>/, as the leaders stage writes them, and
+        data/followers/<problem>/learning.csv; tuning/params.yaml, and tuning/results of searches
+        that MLflow should show already.
 Writes: the MLflow store (MLFLOW_TRACKING_URI, else mlflow.db).
 """
 
@@ -13,53 +14,55 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from bilevelrl.records import LEARNING_COLUMNS, Cell, CorruptRecord, read_csv
-from bilevelrl.tracking import FOLLOWERS, Tracker, sync_cell, sync_followers
+from bilevelrl.config import ConfigError
+from bilevelrl.records import CorruptRecord
+from bilevelrl.tracking import FOLLOWERS, SWEEP, Counts, Tracker, cell_name, retire_left, sync_files
 from pipeline.attachments import attach_penalty_map
 
 
-def main(data: Path, root: Path, address: str = "") -> int:
-    """Show every cell below `data` and retire the runs of cells that are gone.
+def main(leaders: Path, root: Path) -> int:
+    """Show every cell below `leaders` and retire the runs of those that have left the grid.
 
     Returns:
         Exit status: 0 if MLflow now shows what is there.
     """
-    if not data.is_dir():  # an empty answer here would retire everything
-        print(f"{data}: no such folder; run `dvc repro` or `dvc pull` first", file=sys.stderr)
+    if not leaders.is_dir():
+        print(f"{leaders}: no such folder; run `dvc repro` or `dvc pull` first", file=sys.stderr)
         return 1
-    tracker = Tracker.here(root, "leaders")
-    folders = sorted(path for path in data.glob("*/*") if path.is_dir())
+    data, tracker = leaders.parent, Tracker.here(root)
+    folders = sorted(path for path in leaders.glob("*/*") if path.is_dir())
+    cells = [cell_name(folder.parent.name, folder.name) for folder in folders]
+    learning = sorted(data.glob("followers/*/learning.csv"))
+    cells += [cell_name(FOLLOWERS, path.parent.name) for path in learning]
+    cells += [cell for cell in tracker.pending() if cell.endswith(SWEEP)]
     corrupt = 0
-    for folder in folders:
+    for cell in cells:
         try:
-            counts = sync_cell(tracker, Cell.read(folder), attach_penalty_map)
-        except CorruptRecord as error:
-            print(f"{folder.parent.name} {folder.name}: left as it was, {error}", file=sys.stderr)
+            _report(cell, sync_files(tracker, cell, data, root, attach_penalty_map))
+        except (ConfigError, CorruptRecord) as error:
+            print(f"{' '.join(_names(cell))}: left as it was, {error}", file=sys.stderr)
             corrupt += 1
-        else:
-            _report(folder.parent.name, folder.name, asdict(counts))
-    followers = Tracker.here(root, "followers")
-    for path in sorted(data.parent.glob("followers/*/learning.csv")):
-        problem = path.parent.name
-        counts = sync_followers(followers, problem, read_csv(path, LEARNING_COLUMNS))
-        _report(problem, "followers", asdict(counts))
-    cells = {(folder.parent.name, folder.name) for folder in folders}
-    for problem, estimator in sorted(tracker.current_cells() - cells):
-        _report(problem, estimator, {"retired": tracker.retire(problem, estimator, keep=())})
-    if address:
-        for experiment in (*sorted({folder.parent.name for folder in folders}), FOLLOWERS):
-            print(f"{experiment}: {address}/{tracker.page(experiment)}")
-    return int(tracker.failed or followers.failed or corrupt > 0)
+    for cell, retired in retire_left(tracker, data, root).items():
+        _report(cell, Counts(retired=retired))
+    return int(tracker.failed or corrupt > 0)
 
 
-def _report(problem: str, estimator: str, counts: dict[str, int]) -> None:
-    words = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
-    print(f"{problem} {estimator}: {words or 'nothing to do'}")
+def _names(cell: str) -> tuple[str, ...]:
+    """A cell as people read it: problem and estimator, problem and "followers", or a search."""
+    first, _, second = cell.partition("/")
+    return (second, first) if first == FOLLOWERS else tuple(filter(None, (first, second)))
+
+
+def _report(cell: str, counts: Counts | None) -> None:
+    what = "another process is showing it"
+    if counts is not None:
+        numbers = [f"{count} {word}" for word, count in asdict(counts).items() if count]
+        what = ", ".join(numbers) or "nothing to do"
+    print(f"{' '.join(_names(cell))}: {what}")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("data/leaders"))
-    parser.add_argument("--address", default="", help="of the UI, to print where to look")
     arguments = parser.parse_args()
-    sys.exit(main(arguments.data, Path.cwd(), arguments.address))
+    sys.exit(main(arguments.data, Path.cwd()))

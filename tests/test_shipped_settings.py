@@ -7,7 +7,6 @@ from typing import Any
 
 import pandas as pd
 import pytest
-import yaml
 
 from bilevelrl.config import (
     FAMILIES,
@@ -17,6 +16,7 @@ from bilevelrl.config import (
     Setting,
     ThermalSetting,
     TuningParams,
+    read_mapping,
     read_params,
     read_tuning_params,
 )
@@ -30,8 +30,7 @@ Content = dict[str, Any]
 
 
 def load(name: str) -> Content:
-    content: Content = yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
-    return content
+    return read_mapping(ROOT / name)
 
 
 def profile_names() -> list[str]:

@@ -173,7 +173,9 @@ def _group(params: Params, estimator: str, entry: Mapping[str, Any]) -> Group:
     (setting,) = expand(chosen, PROBLEM, estimator, params.shared(PROBLEM), "gradients")
     assert isinstance(setting, ThermalSetting)
     settings = [setting] * setting.num_seeds
-    return Group(settings, make_game(settings, params.problems.of(PROBLEM), params.followers))
+    return Group(
+        settings, make_game(settings, params.problems.of(PROBLEM), params.followers.of(PROBLEM))
+    )
 
 
 def replicate(study: ThermalStudy) -> tuple[Floats, Floats]:

@@ -34,6 +34,8 @@ ENTRIES: dict[str, dict[str, Any]] = {
     },
 }  # fmt: skip
 WATCHED = [(problem, "rewards") for problem in ENTRIES] + [("four_rooms", "actions")]
+#: Of params.yaml, as `Context` takes them.
+BLOCKS = ("problems", "followers", "leaders")
 
 
 def setting_of(problem: str, estimator: str = "bc_hg", **changes: Any) -> Setting:
@@ -43,7 +45,9 @@ def setting_of(problem: str, estimator: str = "bc_hg", **changes: Any) -> Settin
 
 
 def train_runs(problem: str, setting: Setting, seeds: list[int]) -> list[dict[str, Floats]]:
-    context = Context(PARAMS.problems.of(problem), PARAMS.followers, PARAMS.leaders.of(problem))
+    context = Context(
+        PARAMS.problems.of(problem), PARAMS.followers.of(problem), PARAMS.leaders.of(problem)
+    )
     runs = tuple(Run(setting, seed, str(seed)) for seed in seeds)
     return train_chunk(Chunk(problem, "bc_hg", runs, context, 500))
 
@@ -51,7 +55,9 @@ def train_runs(problem: str, setting: Setting, seeds: list[int]) -> list[dict[st
 @pytest.mark.parametrize(("problem", "information"), WATCHED)
 def test_every_problem_trains_a_leader_that_watches(problem: str, information: str) -> None:
     setting = setting_of(problem, information=information, num_updates=3)
-    context = Context(PARAMS.problems.of(problem), PARAMS.followers, PARAMS.leaders.of(problem))
+    context = Context(
+        PARAMS.problems.of(problem), PARAMS.followers.of(problem), PARAMS.leaders.of(problem)
+    )
     built = family(problem).build("bc_hg", [setting], context)
     assert isinstance(built.estimator, Sampled)
     assert built.estimator.belief is not None

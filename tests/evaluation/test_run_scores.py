@@ -96,8 +96,9 @@ def test_the_worst_design_of_an_unstable_run_is_named() -> None:
     cell = Cell((), np.zeros((0, 8)), make_curves(), make_coordinates())
     (line,) = unstable_runs(cell)
     assert line == (
-        f"thermal_control bc_hg published {SETTING} seed 1: closed loop unstable at 2 recorded "
-        "updates, spectral radius 1.0200 at update 1 with alpha1 = 0.250"
+        f"thermal_control bc_hg published {SETTING} seed 1: closed loop unstable in 2 of "
+        f"{len(make_coordinates()['update'].unique())} windows of updates, spectral radius up to "
+        "1.0200 in the one that ends at update 1 with alpha1 = 0.250"
     )
     stable = make_coordinates().query("seed == 0")
     assert unstable_runs(Cell((), np.zeros((0, 8)), make_curves(), stable)) == []

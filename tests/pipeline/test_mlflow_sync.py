@@ -13,7 +13,14 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from bilevelrl.records import CURVE_COLUMNS, LEARNING_COLUMNS, Cell, RunIdentity, write_csv
+from bilevelrl.records import (
+    CURVE_COLUMNS,
+    LEARNING_COLUMNS,
+    Cell,
+    RunIdentity,
+    write_csv,
+    write_json,
+)
 from pipeline import mlflow_sync
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy")
@@ -44,6 +51,12 @@ def write_cell(data: Path, problem: str, estimator: str, num_seeds: int) -> None
     Cell(runs, theta, curves).write(data / problem / estimator)
 
 
+def write_grid(data: Path, *cells: str) -> None:
+    names = [cell.split("/") for cell in cells]
+    listed = [{"problem": problem, "estimator": estimator} for problem, estimator in names]
+    write_json(data / "grid.json", {"cells": listed})
+
+
 def current(uri: str) -> dict[str, int]:
     """Number of current runs per experiment and estimator."""
     client = MlflowClient(uri)
@@ -57,7 +70,7 @@ def sync(folder: Path, environment: Mapping[str, str]) -> subprocess.CompletedPr
     return subprocess.run(
         [sys.executable, "-m", "pipeline.mlflow_sync"],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": f"{REPOSITORY}", **environment},
+        env={**os.environ, "PYTHONPATH": f"{REPOSITORY / 'src'}:{REPOSITORY}", **environment},
         capture_output=True,
         text=True,
         check=False,
@@ -151,12 +164,14 @@ def test_cells_and_seeds_that_are_gone_are_retired_and_broken_ones_left(
 ) -> None:
     shutil.copy(migrated_store, tmp_path / "mlflow.db")
     data = tmp_path / "leaders"
+    write_grid(tmp_path, "four_rooms/bc_hg", "four_rooms/naive", "four_rooms/sobirl")
     write_cell(data, "four_rooms", "bc_hg", 3)
     write_cell(data, "four_rooms", "naive", 2)
     write_cell(data, "four_rooms", "sobirl", 2)
     assert mlflow_sync.main(data, tmp_path) == 0
     write_cell(data, "four_rooms", "bc_hg", 2)
     (data / "four_rooms" / "naive").rename(tmp_path / "elsewhere")
+    write_grid(tmp_path, "four_rooms/bc_hg", "four_rooms/sobirl")
     (data / "four_rooms" / "sobirl" / "theta.npy").write_bytes(b"")
     capsys.readouterr()
 

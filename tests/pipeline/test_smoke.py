@@ -1,7 +1,7 @@
 """The pipeline as a user runs it: `dvc` commands in a clone, with the numbers of the smoke profile.
 
 One clone is computed once; every test starts from that state and puts it back. The code that runs
-is the clone's own (it comes first on PYTHONPATH), with compiled kernels of its own.
+is the clone's own.
 """
 
 import json
@@ -19,15 +19,15 @@ import pytest
 
 from bilevelrl.records import SUMMARY_COLUMNS
 from tests.pipeline.clones import AFTER, NAIVE, TIMEOUT, Clone, Output, make_clone
+from tests.pipeline.conftest import Computed
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def first(computed: tuple[Clone, Clone, Output]) -> tuple[Clone, Output]:
+def first(computed: Computed) -> tuple[Clone, Output]:
     """The clone, and what the first `dvc repro` in it printed."""
-    clone, _, output = computed
-    return clone, output
+    return computed.first, computed.output
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Made-up cells, and what a store shows of them."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -49,8 +50,12 @@ def _curve(run: RunIdentity, num_rows: int) -> pd.DataFrame:
     return table.astype(CURVE_COLUMNS)
 
 
-def make_tracker(uri: str, workspace: str = "workspace") -> Tracker:
-    return Tracker(uri, workspace, "leaders", commit="c0ffee", digest="d1")
+def make_tracker(uri: str, workspace: str = "workspace", folder: Path | None = None) -> Tracker:
+    return Tracker(uri, workspace, commit="c0ffee", digest="d1", folder=folder)
+
+
+def current_seeds(uri: str) -> list[int]:
+    return sorted(int(run.data.params["seed"]) for run in search(uri, "tags.current = 'true'"))
 
 
 def search(uri: str, condition: str = "", experiment: str = "four_rooms") -> list[Run]:

@@ -8,7 +8,7 @@ import pytest
 from mlflow import MlflowClient
 
 from bilevelrl.records import LEARNING_COLUMNS
-from bilevelrl.tracking import Counts, Tracker, sync_cell, sync_followers
+from bilevelrl.tracking import Counts, sync_cell, sync_followers
 from tests.tracking.stores import make_cell, make_tracker, search
 
 #: MLflow's own use of SQLAlchemy 2.1
@@ -39,7 +39,7 @@ def learned(uri: str) -> list[tuple[str, float, int]]:
 
 
 def test_a_follower_shows_its_curve_against_its_transitions(uri: str) -> None:
-    tracker = Tracker(uri, "workspace", "followers", commit="c0ffee", digest="d1")
+    tracker = make_tracker(uri)
     assert sync_followers(tracker, "four_rooms", make_learning("four_rooms", [7])) == Counts(
         logged=2
     )
@@ -56,7 +56,7 @@ def test_a_follower_shows_its_curve_against_its_transitions(uri: str) -> None:
         "current": "true",
         "workspace": "workspace",
         "problem": "four_rooms",
-        "dvc_stage": "followers",
+        "dvc_stage": "followers@four_rooms",
         "mlflow.source.git.commit": "c0ffee",
         "params_digest": "d1",
     }
@@ -111,7 +111,7 @@ def test_followers_that_are_gone_are_retired_and_those_of_others_are_not(uri: st
 def test_followers_are_no_cells_and_cells_no_followers(uri: str) -> None:
     sync_cell(make_tracker(uri), make_cell([0]))
     sync_followers(make_tracker(uri), "four_rooms", make_learning("four_rooms", [0]))
-    assert make_tracker(uri).current_cells() == {("four_rooms", "bc_hg")}
+    assert make_tracker(uri).current_cells() == {"four_rooms/bc_hg", "followers/four_rooms"}
     assert sync_cell(make_tracker(uri), make_cell([0])) == Counts(unchanged=1)
     assert len(learned(uri)) == 2
 

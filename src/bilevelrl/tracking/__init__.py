@@ -3,20 +3,42 @@
 The only package that imports mlflow, and only when a `Tracker` is first used.
 """
 
-from bilevelrl.tracking.finished_runs import FOLLOWERS, Attach, FinishedRun, finished_runs
-from bilevelrl.tracking.sync import Counts, sync_cell, sync_followers
-from bilevelrl.tracking.tracker import Outcome, Tracker, tracking_uri, workspace
+from bilevelrl.tracking.finished_runs import (
+    FOLLOWERS,
+    SWEEP,
+    Attach,
+    FinishedRun,
+    cell_name,
+    finished_runs,
+)
+from bilevelrl.tracking.sync import (
+    retire_cells,
+    retire_left,
+    sync_cell,
+    sync_files,
+    sync_followers,
+    sync_pending,
+    sync_sweep,
+)
+from bilevelrl.tracking.tracker import Counts, Tracker
+from bilevelrl.tracking.workspace import tracking_uri, workspace
 
 __all__ = [
     "FOLLOWERS",
+    "SWEEP",
     "Attach",
     "Counts",
     "FinishedRun",
-    "Outcome",
     "Tracker",
+    "cell_name",
     "finished_runs",
+    "retire_cells",
+    "retire_left",
     "sync_cell",
+    "sync_files",
     "sync_followers",
+    "sync_pending",
+    "sync_sweep",
     "tracking_uri",
     "workspace",
 ]

@@ -1,8 +1,8 @@
 """What a finished run shows to people: identity, thinned curves, one final number, artifacts."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -13,18 +13,21 @@ from numpy.typing import NDArray
 
 from bilevelrl.records import CURVE_COLUMNS, Cell, CorruptRecord, RunIdentity, write_json
 
-POINTS = (
-    100  # at most, per curve and run: 60 ms and 0.3 MB of SQLite; the full curve stays under DVC
-)
-CURVES = (
-    "env_steps",  # a chart may use it as its x-axis
-    "oracle_steps",
-    "follower_steps",
-    *(name for name, kind in CURVE_COLUMNS.items() if kind == "float64"),
-)
+POINTS = 40  # at most, per run, of the curve that one looks at first and of its x-axis
+THINNING = 4  # of the others; SQLite takes 0.3 kB a point, and the full curves stay under DVC
+#: Columns of a curve, by section of the chart view; MLflow sorts sections and charts by name.
+SECTIONS: dict[str, tuple[str, ...]] = {
+    "1_return": tuple(name for name in CURVE_COLUMNS if name.startswith("leader_return")),
+    "2_gradient": ("gradient_norm", "direct_norm", "indirect_norm", "cosine"),
+    "3_follower": ("follower_accuracy", "follower_kl", "follower_value_gap"),
+    "4_transitions": ("env_steps", "oracle_steps", "follower_steps"),
+}
+DENSE = ("leader_return", "env_steps")
 
 #: Experiment of followers that learn against a leader that does not move.
 FOLLOWERS = "followers"
+#: Ends the name of the experiment of a hyper-parameter search.
+SWEEP = "-tuning"
 Point = tuple[str, float, int]  # metric, value, step
 
 
@@ -36,13 +39,11 @@ class FinishedRun:
         identity: which run.
         curve: its rows, columns `CURVE_COLUMNS`.
         theta: final leader parameters, shape (D,).
-        tags: further tags of the caller's choice.
     """
 
     identity: RunIdentity
     curve: pd.DataFrame
     theta: NDArray[np.float64]
-    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 #: Writes further files of a run into a folder, a drawing of its θ for instance.
@@ -54,15 +55,13 @@ class Entry:
     """One line of the tracking store to be.
 
     Attributes:
-        experiment: the table that it belongs to.
-        cell: the group within which slots are retired.
+        cell: the group within which slots are retired; its first part names the experiment.
         slot: which run this is, whatever its result.
         run_key: digest of everything that determines its result.
         name, params, points, tags: what it shows.
         write_artifacts: fills a folder with its files.
     """
 
-    experiment: str
     cell: str
     slot: str
     run_key: str
@@ -71,6 +70,21 @@ class Entry:
     points: list[Point]
     tags: Mapping[str, str]
     write_artifacts: Callable[[Path], None] | None = None
+
+
+def cell_name(experiment: str, group: str) -> str:
+    """A problem and an estimator, or `FOLLOWERS` and a problem."""
+    return f"{experiment}/{group}"
+
+
+def sweep_cell(sweep: str) -> str:
+    """The cell of a search's candidates."""
+    return f"{sweep}{SWEEP}"
+
+
+def experiment_of(cell: str) -> str:
+    """The MLflow experiment in which a cell is shown."""
+    return cell.partition("/")[0]
 
 
 def finished_runs(cell: Cell) -> Iterator[FinishedRun]:
@@ -88,23 +102,36 @@ def finished_runs(cell: Cell) -> Iterator[FinishedRun]:
 
 
 def thinned(curve: pd.DataFrame) -> list[Point]:
-    """At most `POINTS` points per column; the first and the last row are always among them."""
+    """Points of every column, the first and the last row among them; of a constant, one.
+
+    A quantity that the estimator does not have has none. What never changes stands at step 0,
+    where the UI draws a bar.
+    """
     rows = curve.sort_values("update")
-    positions = np.linspace(0, len(rows) - 1, min(len(rows), POINTS)).round().astype(int)
-    rows = rows.iloc[positions]
-    return [
-        (name, float(value), int(update))
-        for name in CURVES
-        if not rows[name].isna().all()  # a quantity that this estimator does not have
-        for value, update in zip(rows[name], rows["update"], strict=True)
-    ]
+    dense = np.linspace(0, len(rows) - 1, min(len(rows), POINTS)).round().astype(int)
+    sparse = np.unique(np.append(dense[::THINNING], dense[-1:]))
+    points: list[Point] = []
+    for section, names in SECTIONS.items():
+        for name in names:
+            values = rows[name]
+            if values.isna().all():
+                continue
+            if not values.isna().any() and values.nunique() == 1:
+                points.append((f"{section}/{name}", float(values.iloc[0]), 0))
+                continue
+            shown = rows.iloc[dense if name in DENSE else sparse]
+            points += [
+                (f"{section}/{name}", float(value), int(update))
+                for value, update in zip(shown[name], shown["update"], strict=True)
+            ]
+    return points
 
 
 def final_leader_return(curve: pd.DataFrame) -> Point:
     """Mean of `leader_return_mean` over the last tenth of the updates."""
     last_tenth = curve["update"] >= 0.9 * (curve["update"].max() + 1)
     mean = curve.loc[last_tenth, "leader_return_mean"].mean(skipna=False)
-    return "final_leader_return", float(mean), 0  # at step 0 the UI draws a bar, later a dot
+    return "1_return/leader_return_final", float(mean), 0
 
 
 def flattened(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -118,7 +145,7 @@ def flattened(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def run_entry(workspace: str, stage: str, run: FinishedRun, attach: Attach | None = None) -> Entry:
+def run_entry(workspace: str, run: FinishedRun, attach: Attach | None = None) -> Entry:
     """How a run of a cell is shown: one flat run in the experiment named like its problem."""
     who = run.identity
     names = {"problem": who.problem, "estimator": who.estimator, "variant": who.variant}
@@ -132,19 +159,13 @@ def run_entry(workspace: str, stage: str, run: FinishedRun, attach: Attach | Non
             attach(run, folder)
 
     return Entry(
-        experiment=who.problem,
-        cell=f"{who.problem}/{who.estimator}",
+        cell=cell_name(who.problem, who.estimator),
         slot="/".join((workspace, *map(str, identity.values()))),
         run_key=who.run_key,
         name=" ".join(filter(None, (who.estimator, f"seed={who.seed}", who.variant, who.setting))),
         params={**flattened(who.hyperparameters), **identity},
         points=[*thinned(run.curve), final_leader_return(run.curve)],
-        tags={
-            **names,
-            **failure,
-            "dvc_stage": f"{stage}@{who.problem}-{who.estimator}",
-            **run.tags,
-        },
+        tags={**names, **failure, "dvc_stage": f"leaders@{who.problem}-{who.estimator}"},
         write_artifacts=write_artifacts,
     )
 
@@ -164,34 +185,40 @@ def follower_entry(workspace: str, curve: pd.DataFrame) -> Entry:
         for value, step in zip(curve[name], curve["steps"], strict=True)
     ]
     return Entry(
-        experiment=FOLLOWERS,
-        cell=FOLLOWERS,
+        cell=cell_name(FOLLOWERS, str(identity["problem"])),
         slot="/".join((workspace, *map(str, identity.values()))),
         run_key=sha256(curve.to_csv(index=False).encode()).hexdigest()[:16],
         name=f"{identity['problem']} {identity['follower']} seed={identity['seed']}",
         params=identity,
         points=points,
-        tags={"problem": str(identity["problem"])},
+        tags={
+            "problem": str(identity["problem"]),
+            "dvc_stage": f"followers@{identity['problem']}",
+        },
     )
 
 
-def summary_entry(
-    workspace: str,
-    experiment: str,
-    name: str,
-    params: Mapping[str, Any],
-    metrics: Mapping[str, float],
-    tags: Mapping[str, str],
+def candidate_entry(
+    workspace: str, sweep: str, tags: Mapping[str, str], candidate: Mapping[Hashable, Any]
 ) -> Entry:
-    """How one setting of a tuning sweep is shown; its content is its key."""
-    content = json.dumps([dict(params), dict(metrics), dict(tags)], sort_keys=True, default=str)
+    """How one candidate of a search is shown; its content is its key.
+
+    Args:
+        workspace: whose run this is.
+        sweep: name of the search.
+        tags: its problem and estimator.
+        candidate: its row of the search's table.
+    """
+    params = {str(key): value for key, value in candidate.items() if pd.notna(value)}
+    scores = {key: float(params.pop(key)) for key in ("score", "standard_error") if key in params}
+    name = " ".join((tags["estimator"], *(f"{key}={params[key]}" for key in sorted(params))))
+    content = json.dumps([params, scores, dict(tags)], sort_keys=True, default=str)
     return Entry(
-        experiment=experiment,
-        cell=experiment,
+        cell=sweep_cell(sweep),
         slot=f"{workspace}/{name}",
         run_key=sha256(content.encode()).hexdigest()[:16],
         name=name,
-        params=flattened(params),
-        points=[(key, value, 0) for key, value in metrics.items()],
-        tags=tags,
+        params={**params, **tags},
+        points=[(key, value, 0) for key, value in scores.items()],
+        tags={**tags, "dvc_stage": f"search@{sweep}"},
     )

@@ -1,28 +1,25 @@
-"""What the tracker asks of MLflow, through its client; the only module that imports mlflow."""
+"""What the tracker asks of MLflow, through its client."""
 
-import logging
+import json
 import math
-import os
 import re
-import sqlite3
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
-from bilevelrl.tracking.finished_runs import Entry
+from bilevelrl.tracking.client import database, open_client, settle
+from bilevelrl.tracking.finished_runs import Entry, experiment_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Experiment, Run
 
-SQLITE = "sqlite:///"
-PAGE = 1000  # runs per search
+PAGE = 200  # runs per search: an answer in less than a second
 BATCH_METRICS, BATCH_PARAMS = 1000, 100  # MLflow refuses more
 LONGEST_VALUE = 6000  # of a parameter, as above
 ILLEGAL = re.compile(r"[^\w\-./: ]")  # in the name of a parameter or metric
@@ -48,12 +45,12 @@ class Store:
         self.workspace = workspace
         self._experiments: dict[str, str] = {}
 
-    def finished(self, experiment: str, cell: str) -> list[Known]:
+    def finished(self, cell: str) -> list[Known]:
         """The finished runs of a cell, current or not; runs left open by a crash are closed.
 
-        One process at a time writes a cell, so that an open run belongs to nobody.
+        The caller has claimed the cell, so that an open run belongs to nobody.
         """
-        runs = self._search([self._experiment(experiment)], f"tags.cell = '{cell}'")
+        runs = self._search([self._experiment(experiment_of(cell))], f"tags.cell = '{cell}'")
         for run in runs:
             if run.info.status == "RUNNING":
                 self._client.set_tag(run.info.run_id, "current", "false")
@@ -71,13 +68,35 @@ class Store:
         ]
 
     def page(self, experiment: str) -> str:
-        """Where the UI shows the current runs of an experiment, below its address.
+        """Where the UI shows the current runs of an experiment as charts, below its address.
 
-        The parameter must stand behind the hash, or the UI stays in its GenAI mode.
+        How they are grouped cannot be said in a link, only in a view that is shared by its key.
+        The parameters must stand behind the hash, or the UI stays in its GenAI mode.
         """
-        condition = quote(f"tags.current = 'true' and tags.workspace = '{self.workspace}'", "'")
-        query = f"workflowType=machine_learning&searchFilter={condition}"
-        return f"#/experiments/{self._experiment(experiment)}/runs?{query}"
+        number = self._experiment(experiment)
+        key = sha256(self.workspace.encode()).hexdigest()[:16]
+        view = {
+            "searchFilter": f"tags.current = 'true' and tags.workspace = '{self.workspace}'",
+            "orderByKey": "params.`seed`",  # the UI loads 100 runs: the same seeds of everybody
+            "orderByAsc": True,
+            "groupBy": {
+                "aggregateFunction": "average",
+                "groupByKeys": [{"mode": "param", "groupByData": "estimator"}],
+            },
+            "runsHiddenMode": "SHOW_ALL",
+        }
+        self._client.set_experiment_tag(number, f"mlflow.sharedViewState.{key}", json.dumps(view))
+        query = f"workflowType=machine_learning&compareRunsMode=CHART&viewStateShareKey={key}"
+        return f"#/experiments/{number}/runs?{query}"
+
+    def experiments(self) -> list[str]:
+        """Names of the experiments with current runs."""
+        condition = f"tags.current = 'true' and tags.workspace = '{self.workspace}'"
+        return sorted(
+            found.name
+            for found in self._client.search_experiments()
+            if self._client.search_runs([found.experiment_id], condition, max_results=1)
+        )
 
     def current_cells(self) -> set[str]:
         """The cells, of any experiment, that have current runs."""
@@ -85,11 +104,16 @@ class Store:
         runs = self._search(experiments, "tags.current = 'true'")
         return {run.data.tags["cell"] for run in runs}
 
+    def settle(self) -> None:
+        """Leave the database complete in its one file, if it was opened."""
+        if "_client" in vars(self):
+            settle(self.uri)
+
     def create(self, entry: Entry) -> Known:
         """Log a run; it becomes current with its last tag, so that a crash shows no half run."""
         own = {"workspace": self.workspace, "cell": entry.cell, "slot": entry.slot}
         info = self._client.create_run(
-            self._experiment(entry.experiment),
+            self._experiment(experiment_of(entry.cell)),
             run_name=entry.name,
             tags={**entry.tags, **own, "run_key": entry.run_key, "current": "false"},
         ).info
@@ -171,25 +195,9 @@ class Store:
 
     def _artifacts(self, experiment: str) -> str | None:
         """Beside the database: MLflow would choose the folder in which the process was started."""
-        if not self.uri.startswith(SQLITE):
-            return None  # a server decides
-        return (self._database.parent / "mlruns" / experiment).as_uri()
-
-    @property
-    def _database(self) -> Path:
-        return Path(self.uri.removeprefix(SQLITE).partition("?")[0]).absolute()
+        path = database(self.uri)  # None: a server decides
+        return (path.parent / "mlruns" / experiment).as_uri() if path else None
 
     @cached_property
     def _client(self) -> "MlflowClient":
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-        # left alone, MLflow spends minutes on a store that does not answer
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-        if self.uri.startswith(SQLITE):
-            with closing(sqlite3.connect(self._database, timeout=20)) as database:
-                database.execute("BEGIN IMMEDIATE")
-                database.execute("CREATE TABLE can_be_written (x)")  # rolled back
-        from mlflow import MlflowClient
-
-        # every failure reaches the caller as an exception; these are tracebacks on top of it
-        logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
-        return MlflowClient(self.uri)
+        return open_client(self.uri)

@@ -1,46 +1,141 @@
-"""Makes MLflow show what a stage has written; safe to repeat."""
+"""Makes MLflow show what the stages have written; safe to repeat, also while a stage writes."""
 
-from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
 
 import pandas as pd
 
-from bilevelrl.records import Cell
-from bilevelrl.tracking.finished_runs import Attach, finished_runs, run_entry
-from bilevelrl.tracking.tracker import Tracker
+from bilevelrl.config import ConfigError, read_tuning_params
+from bilevelrl.records import LEARNING_COLUMNS, Cell, CorruptRecord, read_csv, read_json
+from bilevelrl.tracking.finished_runs import (
+    FOLLOWERS,
+    SWEEP,
+    Attach,
+    candidate_entry,
+    cell_name,
+    experiment_of,
+    finished_runs,
+    follower_entry,
+    run_entry,
+    sweep_cell,
+)
+from bilevelrl.tracking.tracker import Counts, Tracker
 
 
-@dataclass(frozen=True)
-class Counts:
-    """What became of the runs of a cell; `retired` counts those that are no longer in it."""
-
-    logged: int = 0
-    unchanged: int = 0
-    revived: int = 0
-    failed: int = 0
-    retired: int = 0
+def sync_cell(tracker: Tracker, cell: Cell, attach: Attach | None = None) -> Counts:
+    """Make the runs of a cell the current ones of its slots, and no others."""
+    if not cell.runs:
+        return Counts()
+    name = cell_name(cell.runs[0].problem, cell.runs[0].estimator)
+    runs = finished_runs(cell)
+    return tracker.show(name, [run_entry(tracker.workspace, run, attach) for run in runs])
 
 
 def sync_followers(tracker: Tracker, problem: str, learning: pd.DataFrame) -> Counts:
-    """Make the learning followers of a problem the current ones of their slots, and no others.
+    """The same for the followers of a problem that learn by themselves.
 
     Args:
         tracker: where to show them.
         problem: name.
         learning: columns `LEARNING_COLUMNS`.
     """
-    keys = ["follower", "variant", "temperature", "seed"]
-    shown = [tracker.put_follower(curve) for _, curve in learning.groupby(keys)]
-    outcomes = Counter(outcome for outcome, _ in shown)
-    retired = tracker.retire_followers(problem, {slot for _, slot in shown})
-    return Counts(**{str(name): count for name, count in outcomes.items()}, retired=retired)
+    curves = learning.groupby(["follower", "variant", "temperature", "seed"])
+    entries = [follower_entry(tracker.workspace, curve) for _, curve in curves]
+    return tracker.show(cell_name(FOLLOWERS, problem), entries)
 
 
-def sync_cell(tracker: Tracker, cell: Cell, attach: Attach | None = None) -> Counts:
-    """Make the runs of a cell the current ones of its slots, and no others; safe to repeat."""
-    runs = list(finished_runs(cell))
-    outcomes = Counter(tracker.put(run, attach) for run in runs)
-    keep = {run_entry(tracker.workspace, tracker.stage, run).slot for run in runs}
-    cells = {(run.problem, run.estimator) for run in cell.runs}
-    retired = sum(tracker.retire(problem, estimator, keep) for problem, estimator in cells)
-    return Counts(**{str(name): count for name, count in outcomes.items()}, retired=retired)
+def sync_sweep(tracker: Tracker, name: str, root: Path) -> Counts:
+    """The same for the candidates of a search, in an experiment of its own.
+
+    Raises:
+        CorruptRecord: if its results cannot be read.
+        ConfigError: if there is no such search.
+    """
+    grid = read_tuning_params(root / "tuning" / "params.yaml").grid
+    path = root / "tuning" / "results" / f"{name}.csv"
+    if name not in grid:
+        raise ConfigError(f"grid: no search {name!r}; there are {sorted(grid)}")
+    try:
+        rows = pd.read_csv(path).to_dict("records")
+    except (OSError, ValueError) as error:
+        raise CorruptRecord(f"{path}: {error}") from error
+    tags = {"problem": grid[name].problem, "estimator": grid[name].estimator}
+    entries = [candidate_entry(tracker.workspace, name, tags, row) for row in rows]
+    return tracker.show(sweep_cell(name), entries)
+
+
+def sync_files(
+    tracker: Tracker, cell: str, data: Path, root: Path, attach: Attach | None = None
+) -> Counts | None:
+    """Make MLflow show what the files of a cell say: nothing, if it has left the grid.
+
+    Args:
+        tracker: where to show it.
+        cell: name, see `finished_runs.cell_name`.
+        data: folder with grid.json, leaders/ and followers/.
+        root: folder with tuning/.
+        attach: see `sync_cell`.
+
+    Returns:
+        None if another process is showing it.
+
+    Raises:
+        CorruptRecord: if its files are missing or damaged.
+        ConfigError: if the parameters of a search are.
+    """
+    with tracker.showing(cell, wait=False) as free:
+        if not free:
+            return None
+        if has_left(cell, data, root):
+            return Counts(retired=tracker.retire(cell))
+        if cell.endswith(SWEEP):
+            return sync_sweep(tracker, cell.removesuffix(SWEEP), root)
+        if experiment_of(cell) == FOLLOWERS:
+            problem = cell.removeprefix(cell_name(FOLLOWERS, ""))
+            path = data / "followers" / problem / "learning.csv"
+            return sync_followers(tracker, problem, read_csv(path, LEARNING_COLUMNS))
+        return sync_cell(tracker, Cell.read(data / "leaders" / cell), attach)
+
+
+def sync_pending(tracker: Tracker, data: Path, root: Path, attach: Attach | None = None) -> None:
+    """Show what earlier stages could not; what still cannot be shown waits for the next."""
+    for cell in tracker.pending():
+        if not tracker.failed:
+            # Damaged files are for their own stage to tell, which shows the cell when it has run.
+            with suppress(ConfigError, CorruptRecord):
+                sync_files(tracker, cell, data, root, attach)
+
+
+def retire_cells(tracker: Tracker, cells: Iterable[str]) -> None:
+    """Take all runs of these cells out of the current ones."""
+    for cell in cells:
+        with tracker.showing(cell):
+            tracker.retire(cell)
+
+
+def retire_left(tracker: Tracker, data: Path, root: Path) -> dict[str, int]:
+    """Take the runs of all cells that have left the grid out of the current ones; their numbers."""
+    retired = {}
+    for cell in sorted(tracker.current_cells()):
+        if has_left(cell, data, root) and (counts := sync_files(tracker, cell, data, root)):
+            retired[cell] = counts.retired
+    return retired
+
+
+def has_left(cell: str, data: Path, root: Path) -> bool:
+    """Whether the grid, of cells or of searches, lists a cell no more.
+
+    What is listed and has no files is being computed. While the grid itself is being rewritten, or
+    cannot be read, nothing has left it.
+    """
+    try:
+        if cell.endswith(SWEEP):
+            grid = read_tuning_params(root / "tuning" / "params.yaml").grid
+            return cell.removesuffix(SWEEP) not in grid
+        listed = read_json(data / "grid.json")["cells"]
+        cells = {cell_name(entry["problem"], entry["estimator"]) for entry in listed}
+        followers = {cell_name(FOLLOWERS, entry["problem"]) for entry in listed}
+        return cell not in cells | followers
+    except (ConfigError, CorruptRecord, KeyError, TypeError):
+        return False
