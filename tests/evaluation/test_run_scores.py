@@ -80,6 +80,9 @@ def test_unstable_runs_are_marked_and_counted_and_kept() -> None:
     found = scores(make_coordinates())
     assert found["unstable"].tolist() == [False, True]
     assert scores()["unstable"].isna().all()
+    unknown = make_coordinates()
+    unknown.loc[(unknown["seed"] == 0) & (unknown["update"] == 2), "value"] = np.nan
+    assert scores(unknown)["unstable"].isna().tolist() == [True, False]
     none = pd.DataFrame(
         columns=["problem", "estimator", "temperature", "budget", "published_mean",
                  "published_standard_error"]

@@ -80,9 +80,9 @@ def against_published(
             style.band_handle("± one standard error"),
         ]
         if len(masked):
-            text = "ours without the extreme seeds of every update, as published"
+            text = "ours, extreme seeds left out likewise"
             handles.insert(1, Line2D([], [], color="0.4", label=text, **_MASKED))
-        style.legend_below(figure, handles, columns=3)
+        style.legend_below(figure, handles, columns=2 if len(masked) else 3)
     return figure
 
 

@@ -125,8 +125,8 @@ def _legend(
     handles = style.estimator_handles(curves)
     handles.append(style.band_handle("interval over seeds"))
     if not published.empty:
-        of = " without extreme seeds" if published["masked"].any() else ""
-        text = f"published mean{of}, same colour"
+        how = " (masked)" if published["masked"].any() else ""
+        text = f"published mean{how}, same colour"
         handles.append(Line2D([], [], color="0.3", label=text, **_PUBLISHED))
     for variant, _ in _distinct(best_known[best_known["variant"].isin(curves["variant"])]):
         text = "best known J" + style.VARIANTS[variant][0]
