@@ -1,46 +1,69 @@
-# make repro | test | ui | lint. PROFILE=paper or smoke runs another grid in a folder of its own.
+# make repro | test | ui | lint | docs. PROFILE=paper or smoke runs another grid in a folder of its own.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+LOCKS := requirements.lock requirements-dev.lock requirements-torch.txt
 PORT ?= 5000
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: repro test lint ui tuning bench clean
+.PHONY: repro test lint ui docs tuning bench clean environment repository
 
-repro: $(STAMP)
+repro: repository environment
 ifdef PROFILE
 	python -m pipeline.profile $(PROFILE)
 else
 	dvc repro
 endif
 
-test: $(STAMP)
+test: repository environment
 	python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests
 
-lint: $(STAMP)
+lint: environment
 	ruff check .
 	ruff format --check .
 	codespell
 	mypy
 	lint-imports
 
-ui: $(STAMP)
+ui: environment
 	@python -m pipeline.ui --port $(PORT)
 
-tuning: $(STAMP)
+# Numbers, tables and claims of README.md and docs/, from results/.
+docs: environment
+	python -m pipeline.docs
+
+tuning: repository environment
 	cd tuning && dvc repro
 
-bench: $(STAMP)
+bench: environment
 	python benchmarks/training_speed.py
 
-# The lock holds everything but torch, whose CPU build comes from its own index or a local wheel.
-$(STAMP): requirements.lock pyproject.toml
+# DVC needs a Git repository; better said now than after the installation.
+repository:
+	@command -v git >/dev/null || { echo "error: git is not installed, and DVC needs it" >&2; exit 1; }
+	@git rev-parse --git-dir >/dev/null 2>&1 || { echo "error: $(CURDIR) is no Git repository, and DVC needs one;" \
+	    "clone the project, or run \`git init && git add --all && git commit --message start\`" >&2; exit 1; }
+
+# A virtual environment of another Python than the one asked for, or of none that works, is made anew.
+OLD_ENOUGH = -c 'import sys; sys.exit(sys.version_info < (3, 11))'
+MINOR = -c 'import sys; print(sys.version_info[:2])'
+environment:
+	@if $(BIN)/python $(OLD_ENOUGH) 2>/dev/null && { test "$(origin PYTHON)" = file || \
+	    test "$$($(BIN)/python $(MINOR))" = "$$($(PYTHON) $(MINOR) 2>&1)"; }; then exit 0; fi; \
+	if ! $(PYTHON) $(OLD_ENOUGH) 2>/dev/null; then \
+	    echo "error: PYTHON=$(PYTHON) is $$($(PYTHON) --version 2>&1 | head -n 1), but 3.11 or newer is needed; name one:" \
+	        "make repro PYTHON=python3.12" >&2; exit 1; fi; \
+	rm -rf $(VENV)
+	@$(MAKE) --no-print-directory $(STAMP)
+
+# The locks hold every package; torch's build is PyPI's unless TORCH_OPTIONS names another index.
+$(STAMP): $(LOCKS) pyproject.toml
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -c "import torch, sys; sys.exit(torch.__version__.split('+')[0] != '2.13.0')" 2>/dev/null || $(BIN)/pip install --quiet $(TORCH_OPTIONS) torch==2.13.0
-	$(BIN)/pip install --quiet --no-deps --require-hashes -r requirements.lock
-	$(BIN)/pip install --quiet --no-deps -e .
+	$(BIN)/pip install --quiet $(TORCH_OPTIONS) --requirement requirements-torch.txt
+	$(BIN)/pip install --quiet --no-deps --require-hashes --requirement requirements.lock --requirement requirements-dev.lock
+	$(BIN)/pip install --quiet --no-deps --editable .
 	touch $@
 
 clean:

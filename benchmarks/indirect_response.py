@@ -27,7 +27,7 @@ def promises(task: tuple[Params, int]) -> Floats:
     params, seed = task
     (setting,) = params.settings(PROBLEM, "bc_hg")
     leaders = params.leaders.of(PROBLEM)
-    context = Context(params.problems.of(PROBLEM), params.followers, leaders)
+    context = Context(params.problems.of(PROBLEM), params.followers.of(PROBLEM), leaders)
     built = family(PROBLEM).build("bc_hg", [setting], context)
     rows = []
     for step in ascend(

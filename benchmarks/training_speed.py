@@ -31,7 +31,7 @@ def chunks(
     """`num_runs` runs of a setting, split evenly over the processes."""
     runs = [Run(setting, seed, "") for seed in range(num_runs)]
     leaders = params.leaders.of(problem)
-    context = Context(params.problems.of(problem), params.followers, leaders)
+    context = Context(params.problems.of(problem), params.followers.of(problem), leaders)
     return [
         Chunk(
             problem,

@@ -1,1 +1,17 @@
-"""One thin script per DVC stage, and `mlflow_sync`, which no stage depends on."""
+"""One thin script per DVC stage, and `mlflow_sync`, which no stage depends on.
+
+Whoever runs a script runs the package beside it: a DVC experiment in a folder of its own, or a
+profile's copy, must not compute with the code that happens to be installed.
+"""
+
+import sys
+from pathlib import Path
+
+_SOURCES = Path(__file__).absolute().parents[1] / "src"
+sys.path.insert(0, str(_SOURCES))
+
+if sys.argv[:1] == ["-m"]:  # so Python says until it has found the script of `python -m pipeline.x`
+    from pipeline.installation import check_installation, say_less
+
+    sys.excepthook = say_less
+    check_installation(_SOURCES.parent)

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bilevelrl.atomic_files import write_arrays
 from bilevelrl.cells.discrete_toy import make_game
 from bilevelrl.cells.four_rooms import make_four_rooms
-from bilevelrl.config import AscentParams, Params, read_params
+from bilevelrl.config import AscentParams, Params, read_params, refusing
 from bilevelrl.lqr_landscape import PAPER_GAINS, LqrLandscape
 from bilevelrl.problems.guided_cartpole import GuidedCartPole
 from bilevelrl.records import START_COLUMNS, write_csv, write_json
@@ -34,7 +35,7 @@ def four_rooms(params: Params, problem_name: str, folder: Path) -> Written:
     """Search for the best θ under both slip kernels and at every temperature."""
     del folder
     constants = params.problems.of(problem_name)
-    search = params.environments.of(problem_name)
+    search, followers = params.environments.of(problem_name), params.followers.of(problem_name)
     entries, starts, best_theta, model = [], [], {}, {}
     for variant in ("published", "corrected"):
         problem = make_four_rooms(constants, variant)
@@ -43,19 +44,15 @@ def four_rooms(params: Params, problem_name: str, folder: Path) -> Written:
         theta = np.zeros(problem.num_parameters)
         kept = np.append(theta[:-1], 50.0)  # all of the budget stays with the leader
         for temperature in search.temperatures:
-            found = best_known(
-                constants, variant, temperature, search, params.followers, params.runtime
-            )
+            found = best_known(constants, variant, temperature, search, followers, params.runtime)
             best_theta[f"{variant}_{temperature}"] = found.theta
             entries.append(
                 {
                     "variant": variant,
                     "temperature": temperature,
-                    "initial_return": leader_return_at(
-                        problem, theta, temperature, params.followers
-                    ),
+                    "initial_return": leader_return_at(problem, theta, temperature, followers),
                     "charge_nothing_return": leader_return_at(
-                        problem, kept, temperature, params.followers
+                        problem, kept, temperature, followers
                     ),
                     "best_known": found.leader_return,
                     "best_known_start": found.start,
@@ -79,10 +76,11 @@ def discrete_toy(params: Params, problem_name: str, folder: Path) -> Written:
     """J of every leader, and the best one, for both followers."""
     constants, search = params.problems.of(problem_name), params.environments.of(problem_name)
     returns = params.leaders.of(problem_name).returns
+    followers = params.followers.of(problem_name)
     entries, best_theta, tables = [], {}, []
     for variant in ("published", "corrected"):
         for temperature in search.temperatures:
-            landscape = ToyLandscape(constants, params.followers, variant, temperature)
+            landscape = ToyLandscape(constants, followers, variant, temperature)
             probability, best = landscape.best(search.points, returns)
             best_theta[f"{variant}_{temperature}"] = np.array([probability])
             entries.append(
@@ -96,7 +94,7 @@ def discrete_toy(params: Params, problem_name: str, folder: Path) -> Written:
                     "num_starts": search.points,
                 }
             )
-        landscape = ToyLandscape(constants, params.followers, variant, search.temperatures[0])
+        landscape = ToyLandscape(constants, followers, variant, search.temperatures[0])
         tables.append(landscape.table(201))
     write_csv(folder / "landscape.csv", pd.concat(tables, ignore_index=True))
     return entries, best_theta, [], asdict(make_game(constants))
@@ -104,11 +102,11 @@ def discrete_toy(params: Params, problem_name: str, folder: Path) -> Written:
 
 def bilevel_lqr(params: Params, problem_name: str, folder: Path) -> Written:
     """Exact ascent from many starts, a map of J, and what known gains look like."""
-    search = params.environments.of(problem_name)
+    search, followers = params.environments.of(problem_name), params.followers.of(problem_name)
 
     def landscape(temperature: float) -> LqrLandscape:
         constants, leaders = params.problems.of(problem_name), params.leaders.of(problem_name)
-        return LqrLandscape(constants, params.followers, leaders, temperature)
+        return LqrLandscape(constants, followers, leaders, temperature)
 
     entries, best_theta, starts = _climbed(
         problem_name, search, landscape, lambda own, first: float(own.returns(first).mean())
@@ -124,10 +122,10 @@ def bilevel_lqr(params: Params, problem_name: str, folder: Path) -> Written:
 
 def thermal_control(params: Params, problem_name: str, folder: Path) -> Written:
     """Exact ascent from many starts, named designs, and random ones."""
-    search = params.environments.of(problem_name)
+    search, followers = params.environments.of(problem_name), params.followers.of(problem_name)
 
     def landscape(temperature: float) -> ThermalLandscape:
-        return ThermalLandscape(params.problems.of(problem_name), params.followers, temperature)
+        return ThermalLandscape(params.problems.of(problem_name), followers, temperature)
 
     entries, best_theta, starts = _climbed(
         problem_name, search, landscape,
@@ -145,7 +143,8 @@ def guided_cartpole(params: Params, problem_name: str, folder: Path) -> Written:
     del folder
     unknown = {"initial_return": None, "charge_nothing_return": None, "best_known": None}
     temperatures = params.environments.of(problem_name).temperatures
-    problem = GuidedCartPole(**params.problems.of(problem_name).model_dump())
+    with refusing(f"params.yaml: problems.{problem_name}"):
+        problem = GuidedCartPole(**params.problems.of(problem_name).model_dump())
     entries = [
         {"variant": "improved", "temperature": temperature, **unknown}
         for temperature in temperatures
@@ -200,8 +199,8 @@ def main(problem_name: str, data: Path = Path("data/environments")) -> None:
     params, folder = read_params(), data / problem_name
     folder.mkdir(parents=True, exist_ok=True)
     entries, best_theta, starts, model = WRITERS[problem_name](params, problem_name, folder)
-    np.savez_compressed(folder / "model.npz", **model)
-    np.savez_compressed(folder / "best_theta.npz", **best_theta)
+    write_arrays(folder / "model.npz", model)
+    write_arrays(folder / "best_theta.npz", best_theta)
     write_csv(folder / "starts.csv", pd.DataFrame(starts, columns=list(START_COLUMNS)))
     write_json(folder / "metadata.json", {"problem": problem_name, "entries": entries})
 

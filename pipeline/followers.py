@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from bilevelrl import learning_followers
+from bilevelrl.atomic_files import write_arrays
 from bilevelrl.cells.bilevel_lqr import make_problem as make_linear
 from bilevelrl.cells.discrete_toy import make_game
 from bilevelrl.cells.four_rooms import make_four_rooms
@@ -45,7 +46,7 @@ Solved = tuple[dict[str, Any], dict[str, Any], pd.DataFrame]
 
 def four_rooms(params: Params, problem_name: str, variant: str, temperature: float) -> Solved:
     """Solve at θ = 0."""
-    solver = params.followers
+    solver = params.followers.of(problem_name)
     problem = make_four_rooms(params.problems.of(problem_name), variant)
     theta = np.zeros(problem.num_parameters)
     answer = best_response(problem, theta, temperature, solver.tolerance, solver.max_iterations)
@@ -63,7 +64,7 @@ def four_rooms(params: Params, problem_name: str, variant: str, temperature: flo
 def discrete_toy(params: Params, problem_name: str, variant: str, temperature: float) -> Solved:
     """Solve against a uniform leader."""
     constants = params.problems.of(problem_name)
-    landscape = ToyLandscape(constants, params.followers, variant, temperature)
+    landscape = ToyLandscape(constants, params.followers.of(problem_name), variant, temperature)
     answer = landscape.best_response(np.array([0.5]))
     found = {
         "accuracy": float(answer.accuracy[0]),
@@ -78,7 +79,7 @@ def bilevel_lqr(params: Params, problem_name: str, variant: str, temperature: fl
     """Solve against K = 0."""
     del variant
     leaders, constants = params.leaders.of(problem_name), params.problems.of(problem_name)
-    landscape = LqrLandscape(constants, params.followers, leaders, temperature)
+    landscape = LqrLandscape(constants, params.followers.of(problem_name), leaders, temperature)
     problem, theta = landscape.problem, np.zeros((1, landscape.problem.num_parameters))
     answer = landscape.follower(1).respond(theta)
     start = np.tile(problem.initial_state, (1, 1))
@@ -98,7 +99,7 @@ def thermal_control(params: Params, problem_name: str, variant: str, temperature
     """Solve against θ = 0."""
     del variant
     constants = params.problems.of(problem_name)
-    landscape = ThermalLandscape(constants, params.followers, temperature)
+    landscape = ThermalLandscape(constants, params.followers.of(problem_name), temperature)
     theta = np.zeros((1, landscape.problem.num_parameters))
     answer = landscape.follower(1).respond(theta)
     spread = landscape.problem.initial_deviation**2 * np.trace(answer.quadratic[0])
@@ -127,27 +128,29 @@ def learn_four_rooms(params: Params, problem_name: str, temperature: float) -> L
     problem = make_four_rooms(params.problems.of(problem_name), "corrected")
     own = params.learning.of(problem_name)
     return learning_followers.four_rooms(
-        problem, temperature, params.followers, own.seeds, own.steps
+        problem, temperature, params.followers.of(problem_name), own.seeds, own.steps
     )
 
 
 def learn_toy(params: Params, problem_name: str, temperature: float) -> Learned:
     """Soft Q-learning, which averages in the correct order."""
     game, own = make_game(params.problems.of(problem_name)), params.learning.of(problem_name)
-    return learning_followers.toy(game, temperature, params.followers, own.seeds, own.steps)
+    return learning_followers.toy(
+        game, temperature, params.followers.of(problem_name), own.seeds, own.steps
+    )
 
 
 def learn_lqr(params: Params, problem_name: str, temperature: float) -> Learned:
     """SAC of Stable-Baselines3 against K = 0."""
     leaders, own = params.leaders.of(problem_name), params.learning.of(problem_name)
     problem = make_linear(params.problems.of(problem_name), leaders.leader_noise)
-    duel, rule = LinearDuel(problem, 1.0), params.followers.sac.bilevel_lqr
+    duel, rule = LinearDuel(problem, 1.0), params.followers.of(problem_name).sac
     return learning_followers.sac(duel, temperature, rule, own, params.runtime)
 
 
 def learn_thermal(params: Params, problem_name: str, temperature: float) -> Learned:
     """SAC of Stable-Baselines3 against θ = 0."""
-    own, rule = params.learning.of(problem_name), params.followers.sac.thermal_control
+    own, rule = params.learning.of(problem_name), params.followers.of(problem_name).sac
     duel = ThermalDuel(make_building(params.problems.of(problem_name)))
     return learning_followers.sac(duel, temperature, rule, own, params.runtime)
 
@@ -176,7 +179,7 @@ def main(problem_name: str, data: Path = Path("data")) -> None:
         curves.append(curve.assign(**where))
     folder = data / "followers" / problem_name
     folder.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(folder / "best_responses.npz", **arrays)
+    write_arrays(folder / "best_responses.npz", arrays)
     nothing = pd.DataFrame(columns=["solver", "iteration", "accuracy", "kl"])
     write_csv(folder / "convergence.csv", concatenate(curves) if curves else nothing)
     write_json(folder / "accuracy.json", accuracy)
@@ -189,7 +192,7 @@ def main(problem_name: str, data: Path = Path("data")) -> None:
         policies |= {f"{temperature}_{name}": array for name, array in result.policy.items()}
         where = {"problem": problem_name, "variant": "corrected", "temperature": temperature}
         learned.append(result.curves.assign(**where))
-    np.savez_compressed(folder / "learned_policies.npz", **policies)
+    write_arrays(folder / "learned_policies.npz", policies)
     empty = pd.DataFrame(columns=list(LEARNING_COLUMNS))
     learning = concatenate(learned)[list(LEARNING_COLUMNS)] if learned else empty
     write_csv(folder / "learning.csv", learning)

@@ -3,8 +3,8 @@
 Reads:  params.yaml (problems, leaders and gradients of <problem>, followers); the best known θ from
         data/environments/<problem>.
 Writes: data/gradients/<problem>/quality.parquet, columns `records.GRADIENT_COLUMNS`, and
-        information.csv, columns `records.INFORMATION_COLUMNS`; of thermal_control also
-        directions.csv.
+        information.csv, columns `records.INFORMATION_COLUMNS`, both without rows where nobody
+        knows the hypergradient; of thermal_control also directions.csv.
 """
 
 import argparse
@@ -22,7 +22,13 @@ from bilevelrl.game_gradients import replicate_all as replicate_games
 from bilevelrl.gradients import Study, replicate_all
 from bilevelrl.information_errors import FOUR_ROOMS
 from bilevelrl.information_errors import errors as information_errors
-from bilevelrl.records import GRADIENT_COLUMNS, read_array, write_csv, write_parquet
+from bilevelrl.records import (
+    GRADIENT_COLUMNS,
+    INFORMATION_COLUMNS,
+    read_array,
+    write_csv,
+    write_parquet,
+)
 from bilevelrl.thermal_gradients import PROBLEM as THERMAL_CONTROL
 from bilevelrl.thermal_gradients import ThermalStudy, directions
 from bilevelrl.thermal_gradients import replicate_all as replicate_thermal
@@ -51,8 +57,17 @@ def read_best_theta(params: Params, problem_name: str, data: Path) -> Floats:
 
 
 def main(problem_name: str, data: Path = Path("data")) -> None:
-    """Replicate all studies and summarise each in one row."""
+    """Replicate all studies and summarise each in one row; no rows without a hypergradient."""
     params = read_params()
+    folder = data / "gradients" / problem_name
+    if params.gradients.of(problem_name) is None:
+        write_parquet(
+            folder / "quality.parquet",
+            pd.DataFrame(columns=list(GRADIENT_COLUMNS)),
+            GRADIENT_COLUMNS,
+        )
+        write_csv(folder / "information.csv", pd.DataFrame(columns=list(INFORMATION_COLUMNS)))
+        return
     rows = [
         gradient_row(
             estimates,
@@ -66,7 +81,6 @@ def main(problem_name: str, data: Path = Path("data")) -> None:
         )
         for study, estimates, exact in replications(params, problem_name, data)
     ]
-    folder = data / "gradients" / problem_name
     write_parquet(folder / "quality.parquet", pd.DataFrame(rows), GRADIENT_COLUMNS)
     best = read_best_theta(params, problem_name, data) if problem_name == FOUR_ROOMS else None
     write_csv(folder / "information.csv", information_errors(params, problem_name, best))

@@ -1,8 +1,8 @@
 """DVC stage `grid`: check all of params.yaml before anything expensive starts, and list the cells.
 
 Reads:  params.yaml (everything).
-Writes: data/grid.json, the only cells that later stages may read. Folders of cells that left the
-        grid are removed, and their runs in MLflow retired.
+Writes: data/grid.json, the only cells that later stages may read. Folders of cells and problems
+        that left the grid are removed, and their runs in MLflow retired.
 """
 
 import shutil
@@ -24,8 +24,11 @@ def main(data: Path = Path("data")) -> None:
         if (folder.parent.name, folder.name) not in kept:
             shutil.rmtree(folder)
             left.append(cell_name(folder.parent.name, folder.name))
-    known = {folder.name for folder in (data / "followers").glob("*")}
-    left += [cell_name(FOLLOWERS, name) for name in sorted(known - {name for name, _ in kept})]
+    for kind in ("environments", "followers", "gradients"):
+        for folder in sorted((data / kind).glob("*")):
+            if folder.name not in params.grid_problems:
+                shutil.rmtree(folder)
+                left += [cell_name(FOLLOWERS, folder.name)] if kind == "followers" else []
     write_json(data / "grid.json", {"cells": cells})
     retire_cells(Tracker.here(Path.cwd()), left)  # now that no sync beside us shows them again
 

@@ -14,15 +14,21 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from bilevelrl.config import ConfigError, read_params
+from bilevelrl.atomic_files import write_atomically
+from bilevelrl.config import ConfigError, mapping_text, read_mapping, read_params
 from bilevelrl.execution import work_folder
 from bilevelrl.tracking import tracking_uri, workspace
 from pipeline.stage import run_stage
 
 #: What a profile's folder needs of the project, besides dvc.yaml and params.yaml.
-SOURCES = ("pipeline", "src", "reference", "requirements.lock", ".dvcignore")
+SOURCES = (
+    "pipeline",
+    "src",
+    "reference",
+    "requirements.lock",
+    "requirements-torch.txt",
+    ".dvcignore",
+)
 
 
 def merge(base: dict[str, Any], difference: dict[str, Any]) -> dict[str, Any]:
@@ -48,11 +54,10 @@ def prepare(name: str, root: Path, folder: Path) -> None:
     if not path.exists():
         known = sorted(profile.stem for profile in (root / "profiles").glob("*.yaml"))
         raise ConfigError(f"profile {name!r}: no file {path}; there are {known}")
-    base = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8"))
-    difference = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    folder.mkdir(parents=True, exist_ok=True)
-    text = yaml.safe_dump(merge(base, difference), sort_keys=False)
-    (folder / "params.yaml").write_text(text, encoding="utf-8")
+    base = read_mapping(root / "params.yaml")
+    difference = read_mapping(path, may_be_empty=True)
+    text = mapping_text(merge(base, difference))
+    write_atomically(folder / "params.yaml", text.encode())
     read_params(folder / "params.yaml")
     shutil.copy2(root / "dvc.yaml", folder)
     for source in SOURCES:
@@ -65,6 +70,23 @@ def prepare(name: str, root: Path, folder: Path) -> None:
             shutil.copy2(root / source, target)
 
 
+def wait(process: "subprocess.Popen[bytes]") -> int:
+    """The exit status of a process, which ends in its own way where Ctrl-C reaches it too.
+
+    Raises:
+        KeyboardInterrupt: if it came meanwhile, afterwards.
+    """
+    interrupted = False
+    while process.poll() is None:
+        try:
+            process.wait()
+        except KeyboardInterrupt:
+            interrupted = True
+    if interrupted:
+        raise KeyboardInterrupt
+    return process.returncode
+
+
 def main(name: str, root: Path) -> None:
     """Run `dvc repro` for the profile and copy its small results to results/<name>/."""
     folder = root / ".work" / "profiles" / name
@@ -75,12 +97,10 @@ def main(name: str, root: Path) -> None:
     environment = os.environ | {
         "BILEVELRL_WORK": str(work_folder().absolute()),
         "BILEVELRL_WORKSPACE": f"{workspace(root)}/{name}",
-        "PYTHONPATH": os.pathsep.join((str(folder / "src"), str(folder))),
     }
     environment.setdefault("MLFLOW_TRACKING_URI", tracking_uri(root))
-    done = subprocess.run(["dvc", "repro"], cwd=folder, env=environment, check=False)
-    if done.returncode:
-        sys.exit(done.returncode)
+    if status := wait(subprocess.Popen(["dvc", "repro"], cwd=folder, env=environment)):
+        sys.exit(status)
     results = root / "results" / name
     results.mkdir(parents=True, exist_ok=True)
     for path in sorted((folder / "results").glob("*.*")):

@@ -1,15 +1,59 @@
-"""What every stage script does around its work: one clear line for a bad input, no traceback."""
+"""What every script does around its work: one clear line for what a user can mend, no traceback."""
 
+import errno
 import sys
 from collections.abc import Callable
 
 from bilevelrl.config import ConfigError
 from bilevelrl.records import CorruptRecord
 
+#: Of files that cannot be written, and what to do about it.
+_REMEDIES = {
+    errno.ENOSPC: "free some space",
+    errno.EDQUOT: "free some of your quota",
+    errno.EROFS: "use a folder that can be written to",
+    errno.EACCES: "allow writing there",
+    errno.EPERM: "allow writing there",
+}
+_KEPT = "finished runs are kept, `dvc repro` goes on from there"
+#: What a shell reports of a command that Ctrl-C ended.
+INTERRUPTED = 130
+
 
 def run_stage(stage: Callable[[], None]) -> None:
-    """Run a stage; exit with one line if its parameters or its input files are wrong."""
+    """Run a stage; exit with one line if a user can mend what ended it.
+
+    That is a wrong parameter or input file, Ctrl-C, a file that the system refuses, as on a full
+    disk, and a lack of memory.
+    """
     try:
         stage()
-    except (ConfigError, CorruptRecord) as error:
-        sys.exit(f"error: {error}")
+    except SystemExit:
+        raise
+    except BaseException as error:
+        if (status := _ending(error)) is None:
+            raise
+        sys.exit(status)
+
+
+def _ending(error: BaseException) -> int | str | None:
+    """The exit status or last line for what a user can mend; None for a bug."""
+    if _is_interrupted(error):
+        print(f"interrupted; {_KEPT}", file=sys.stderr)
+        return INTERRUPTED
+    if isinstance(error, ConfigError | CorruptRecord):
+        return f"error: {error}"
+    if isinstance(error, MemoryError):
+        reason = str(error) or "no reason given"
+        return f"error: out of memory ({reason}): lower runtime.jobs in params.yaml; {_KEPT}"
+    if isinstance(error, OSError) and error.errno is not None and error.filename is not None:
+        remedy = _REMEDIES.get(error.errno, "mend this path")
+        return f"error: {error.filename}: {error.strerror}: {remedy}; {_KEPT}"
+    return None
+
+
+def _is_interrupted(error: BaseException | None) -> bool:
+    # Also where tidying up failed for it, as a zip file does that is closed half written.
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__
+    return error is not None

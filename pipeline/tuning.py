@@ -6,16 +6,15 @@ Writes: tuning/results/<name>.csv, one row per candidate; tuning/chosen.yaml.
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
-import yaml
 
-from bilevelrl.config import read_params, read_tuning_params
+from bilevelrl.atomic_files import write_atomically
+from bilevelrl.config import mapping_text, read_params, read_tuning_params
 from bilevelrl.execution import ResultCache, work_folder
-from bilevelrl.records import write_atomically, write_csv
+from bilevelrl.records import write_csv
 from bilevelrl.tracking import Tracker, retire_left, sync_pending, sync_sweep
-from bilevelrl.tuning import HYPERPARAMETERS, choose, score_candidates
+from bilevelrl.tuning import choose, effort_table, score_candidates
 from pipeline.attachments import attach_penalty_map
 from pipeline.stage import run_stage
 
@@ -34,16 +33,19 @@ def search(name: str) -> None:
 
 
 def choose_all() -> None:
-    """Write the winners, and how many candidates each estimator had."""
-    cells: dict[str, Any] = {}
-    candidates: dict[str, int] = {}
-    for name, cell in read_tuning_params().grid.items():
-        table = pd.read_csv(RESULTS / f"{name}.csv")
-        chosen = cells.setdefault(cell.problem, {}).setdefault(cell.estimator, {})
-        chosen.update(choose(table))
-        swept = table[[key for key in HYPERPARAMETERS if key in table]].drop_duplicates()
-        candidates[name] = len(swept)
-    text = yaml.safe_dump({"candidates": candidates, "cells": cells}, sort_keys=False, width=200)
+    """Write the winners of every search, and how many candidates and seeds it had."""
+    tuning = read_tuning_params()
+    rows = effort_table(tuning).drop_duplicates("search").to_dict("records")
+    effort = {row["search"]: row for row in rows}
+    searches = {
+        name: {
+            "candidates": effort[name]["candidates"],
+            "seeds": effort[name]["seeds"],
+            "chosen": choose(tuning, name, pd.read_csv(RESULTS / f"{name}.csv")),
+        }
+        for name in tuning.grid
+    }
+    text = mapping_text(searches)
     write_atomically(Path("tuning/chosen.yaml"), text.encode())
     retire_left(Tracker.here(Path.cwd()), Path("data"), Path.cwd())
 

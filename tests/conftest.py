@@ -16,7 +16,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     Two processes that take one file after the other (`-n 2 --dist loadfile`) then end together.
     """
-    places = {"test_smoke.py": 0, "test_smoke_forced.py": 2}
+    places = {"test_smoke.py": 0, "test_reruns.py": 2, "test_smoke_forced.py": 3}
     items.sort(key=lambda item: places.get(item.path.name, 1))
 
 

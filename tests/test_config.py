@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
+from bilevelrl.atomic_files import write_atomically
 from bilevelrl.config import (
     ConfigError,
     Params,
+    mapping_text,
+    read_mapping,
     read_params,
     read_tuning_params,
 )
@@ -36,8 +38,7 @@ NAN, INFINITY = float("nan"), float("inf")
 
 
 def load(name: str) -> Content:
-    content: Content = yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
-    return content
+    return read_mapping(ROOT / name)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,7 @@ def shipped() -> Content:
 def read(tmp_path: Path) -> Read:
     def write_and_read(content: Content) -> Params:
         path = tmp_path / "params.yaml"
-        path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+        write_atomically(path, mapping_text(content).encode())
         return read_params(path)
 
     return write_and_read
@@ -85,8 +86,8 @@ def refusal(read: Read, content: Content) -> str:
         ("followrs", "followers"),
         ("problems.four_rooms.discont", "discount"),
         ("environments.four_rooms.temperature", "temperatures"),
-        ("leaders.four_rooms.num_seed", "num_seeds"),
-        ("evaluate.replicate", "replicates"),
+        ("seeds.four_rooms.num_seed", "num_seeds"),
+        ("evaluate.confidense", "confidence"),
         (f"{ENTRY}.stepsize", "step_size"),
         (f"{TRUNCATED}.policy_iteration", "policy_iterations"),
     ],
@@ -195,7 +196,7 @@ def test_an_unknown_key_is_named_with_those_that_are_allowed(
         (f"{ENTRY}.temperature", ..., r"bc_hg.published_100: temperature is missing"),
         (f"{NAIVE}.critic_step_size", 0.1, r"critic_step_size = 0.1: unknown key"),
         ("leaders", ..., r"leaders is missing"),
-        ("leaders.four_rooms.num_seeds", ..., r"leaders.four_rooms.num_seeds is missing"),
+        ("seeds.four_rooms.num_seeds", ..., r"seeds.four_rooms.num_seeds is missing"),
     ],
 )
 def test_an_impossible_value_is_named_with_what_is_allowed(
@@ -359,13 +360,29 @@ def test_what_does_not_go_with_a_follower_is_named(
         ("learning.four_rooms.steps", [0, 10], r"steps.0 = 0: .*greater than or equal to 1"),
         ("learning.thermal_control.num_seeds", 0, r"num_seeds = 0: .*greater than or equal to 1"),
         ("learning.four_rooms", ..., r"learning.four_rooms"),
-        ("followers.soft_q.four_rooms.exponent", 0.5, r"exponent = 0.5: .*greater than 0.5"),
-        ("followers.soft_q.discrete_toy.smallest_step", 1.0, r"smallest_step = 1.0: .*less than 1"),
-        ("followers.soft_q.discrete_toy.exploration", 1.5, r"exploration = 1.5: .*or equal to 1"),
-        ("followers.soft_q.four_rooms.settle", 0.0, r"settle = 0.0: .*greater than 0"),
-        ("followers.sac.thermal_control.activation", "sin", r"activation = 'sin': .*'relu' or 't"),
-        ("followers.sac.thermal_control.target_rate", 0.0, r"target_rate = 0.0: .*greater than 0"),
-        ("followers.sac", ..., r"followers.sac is missing"),
+        ("followers.learners.four_rooms.exponent", 0.5, r"exponent = 0.5: .*greater than 0.5"),
+        (
+            "followers.learners.discrete_toy_r1.smallest_step",
+            1.0,
+            r"smallest_step = 1.0: .*less than 1",
+        ),
+        (
+            "followers.learners.discrete_toy_r1.exploration",
+            1.5,
+            r"exploration = 1.5: .*or equal to 1",
+        ),
+        ("followers.learners.four_rooms.settle", 0.0, r"settle = 0.0: .*greater than 0"),
+        (
+            "followers.learners.thermal_control.activation",
+            "sin",
+            r"activation = 'sin': .*'relu' or 't",
+        ),
+        (
+            "followers.learners.thermal_control.target_rate",
+            0.0,
+            r"target_rate = 0.0: .*greater than 0",
+        ),
+        ("followers.learners", ..., r"followers.learners is missing"),
     ],
 )
 def test_an_impossible_learning_rule_is_named(
@@ -425,7 +442,7 @@ def test_a_list_of_step_sizes_is_refused_as_it_repeats_the_conditions(
     ("content", "expected"),
     [
         (b"runtime: [1, 2", "while parsing a flow sequence"),
-        (b"runtime: jobs: 2", "mapping values are not allowed here"),
+        (b"runtime: jobs: 2", "mapping values are not allowed in this context"),
         (b"- runtime\n- problems\n", "expected a mapping, got list"),
         (b"", "expected a mapping, got NoneType"),
         (b"\xff\xfe\x00\x01", "can't decode byte 0xff"),
@@ -471,7 +488,7 @@ def test_an_entry_overrides_the_shared_values_and_inherits_the_rest(
     }
     (setting,) = read(content).settings("four_rooms", "naive")
     assert setting.num_updates == 7
-    num_seeds = shipped["leaders"]["four_rooms"]["num_seeds"]
+    num_seeds = shipped["seeds"]["four_rooms"]["num_seeds"]
     assert setting.seeds == range(3, 3 + num_seeds)
     assert setting.initial_spread == shipped["leaders"]["four_rooms"]["initial_spread"]
 
@@ -510,7 +527,7 @@ def test_tuning_parameters_are_checked_before_the_search_starts(
 ) -> None:
     path = tmp_path / "params.yaml"
     content = changed(load("tuning/params.yaml"), key, value)
-    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    write_atomically(path, mapping_text(content).encode())
     with pytest.raises(ConfigError, match=expected) as caught:
         read_tuning_params(path)
     assert "\n" not in str(caught.value)

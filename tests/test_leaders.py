@@ -47,9 +47,8 @@ def make_params(**changes: Any) -> Params:
     content = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     content["cells"]["four_rooms"]["bc_hg"] = copy.deepcopy(ENTRIES)
     content["environments"]["four_rooms"]["temperatures"] = [0.001, 0.003]
-    content["leaders"]["four_rooms"] |= {
-        "num_seeds": NUM_SEEDS, "num_updates": NUM_UPDATES, "max_rows": NUM_ROWS,
-    }  # fmt: skip
+    content["leaders"]["four_rooms"] |= {"num_updates": NUM_UPDATES, "max_rows": NUM_ROWS}
+    content["seeds"]["four_rooms"]["num_seeds"] = NUM_SEEDS
     content["runtime"] |= {"jobs": 1, "threads": 1}
     for key, value in changes.items():
         *path, last = key.split("__")
@@ -141,7 +140,7 @@ def test_adding_seeds_computes_only_the_new_ones(
 ) -> None:
     cell_of(make_params(), cache)
     computed.clear()
-    more = make_params(leaders__four_rooms__num_seeds=4)
+    more = make_params(seeds__four_rooms__num_seeds=4)
     grown = files(cell_of(more, cache), tmp_path / "grown")
     assert len(computed) == NUM_SETTINGS * 2
     assert {seed for _, seed in computed} == {2, 3}
@@ -244,7 +243,7 @@ def explode(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_follower_that_diverges_costs_its_own_run_and_no_bit_of_others(
     cache: ResultCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    params = make_params(leaders__four_rooms__num_seeds=3)
+    params = make_params(seeds__four_rooms__num_seeds=3)
     before = cell_of(params, cache)
     explode(monkeypatch)
     other = ResultCache(tmp_path / "other")
@@ -351,7 +350,7 @@ def test_keys_cover_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_chunks_hold_runs_that_can_share_arrays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leaders, "CHUNK", 3)
-    params = make_params(leaders__four_rooms__num_seeds=5)
+    params = make_params(seeds__four_rooms__num_seeds=5)
     runs = list_runs(params, "four_rooms", "bc_hg", params.settings("four_rooms", "bc_hg"))
     chunks = make_chunks(params, "four_rooms", "bc_hg", runs)
     assert sorted(run.key for chunk in chunks for run in chunk.runs) == sorted(

@@ -2,6 +2,7 @@
 
 import ast
 import importlib.metadata
+import re
 import shutil
 import subprocess
 import sys
@@ -11,13 +12,19 @@ import pytest
 
 from bilevelrl import provenance
 from bilevelrl.cells.registry import MODULES
-from bilevelrl.provenance import PACKAGE, code_digest, imported_modules, source_closure
+from bilevelrl.provenance import (
+    PACKAGE,
+    code_digest,
+    imported_modules,
+    source_closure,
+    third_party,
+)
 
 CONFIG = {
     "config/__init__.py", "config/blocks.py", "config/cartpole.py", "config/families.py",
     "config/games.py",
     "config/params.py", "config/settings.py", "config/thermal.py", "config/tuning.py",
-    "config/validation.py", "cells/registry.py",
+    "config/validation.py", "config/yaml_files.py", "cells/registry.py",
 }  # fmt: skip
 #: What the worker runs for every problem, besides.
 SHARED = {
@@ -84,7 +91,7 @@ def test_families_of_problems_share_no_more_than_they_must() -> None:
 
 def test_closure_of_the_leaders_adds_what_runs_around_chunks() -> None:
     added = closure_of("leaders") - closure_of("chunks")
-    assert added == {"leaders.py", "execution.py", "records.py"}
+    assert added == {"leaders.py", "execution.py", "records.py", "atomic_files.py"}
 
 
 def test_everything_that_is_loaded_with_a_chunk_is_in_its_closure() -> None:
@@ -173,15 +180,83 @@ def test_the_digest_does_not_depend_on_where_the_package_lies(
     assert digest() == before
 
 
-@pytest.mark.parametrize("name", ["numpy", "numba"])
-def test_another_version_of_a_numerical_package_changes_the_digest(
-    name: str, monkeypatch: pytest.MonkeyPatch
+#: What takes part in a run of each problem, besides what the test's own process needs.
+PACKAGES = {
+    "four_rooms": {"numba", "llvmlite", "numpy", "scipy"},
+    "discrete_toy_r1": {"numba", "llvmlite", "numpy", "scipy"},
+    "bilevel_lqr": {"numba", "numpy", "scipy", "torch", "stable-baselines3", "gymnasium"},
+    "thermal_control": {"numba", "numpy", "scipy", "torch", "stable-baselines3", "gymnasium"},
+    "guided_cartpole": {"numba", "numpy", "scipy", "torch", "stable-baselines3", "gymnasium"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("problem", "name"),
+    [(problem, name) for problem, names in PACKAGES.items() for name in sorted(names)],
+)
+def test_another_version_of_a_package_that_runs_changes_the_digest(
+    problem: str, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = digest()
+    before = digest(problem=problem)
     real = importlib.metadata.version
     monkeypatch.setattr(
         importlib.metadata,
         "version",
         lambda package: "0.0" if package == name else real(package),
     )
-    assert digest() != before
+    assert digest(problem=problem) != before
+
+
+def test_a_package_that_runs_in_no_run_changes_no_digest(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = digest()
+    real = importlib.metadata.version
+    monkeypatch.setattr(
+        importlib.metadata,
+        "version",
+        lambda package: "0.0" if package in ("mlflow", "dvc", "ruff", "torch") else real(package),
+    )
+    assert digest() == before
+
+
+def test_every_third_party_module_that_a_run_loads_is_in_its_key() -> None:
+    # An independent count: what Python itself has loaded after building nothing but the family.
+    code = (
+        "import sys, bilevelrl.chunks\n"
+        "bilevelrl.chunks.family('thermal_control')\n"
+        "print(*{name.split('.')[0] for name in sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    known = third_party(
+        [*source_closure(PACKAGE / "cells/thermal_control.py"), PACKAGE / "chunks.py"]
+    )
+    tops = importlib.metadata.packages_distributions()
+    missing = {
+        name
+        for top in loaded & tops.keys()
+        for name in (re.sub(r"[-_.]+", "-", one).lower() for one in tops[top])
+        if name not in known and name not in {PACKAGE.name, "setuptools", "pip"}
+    }
+    # What `config` loads holds values only, which are in the key; pandas, which Stable-Baselines3
+    # logs with, looks for optional file formats; gymnasium colours its warnings.
+    values = {"pydantic", "pydantic-core", "annotated-types", "typing-inspection", "pyyaml"}
+    assert missing <= values | {"ruamel-yaml", "pyarrow", "colorama"}
+
+
+def test_the_builds_of_torch_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, digests = importlib.metadata.version, set()
+    for label in ("", "+cpu", "+cu128"):
+        monkeypatch.setattr(
+            importlib.metadata,
+            "version",
+            lambda name, label=label: f"2.13.0{label}" if name == "torch" else real(name),
+        )
+        digests.add(digest(problem="thermal_control"))
+    assert len(digests) == 3
+
+
+def test_an_import_that_nobody_installed_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "script.py"
+    path.write_text("import no_such_package\n", encoding="utf-8")
+    with pytest.raises(ImportError, match="no_such_package"):
+        third_party([path])

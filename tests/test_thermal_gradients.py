@@ -82,6 +82,10 @@ def test_directions_tell_a_signal_from_noise() -> None:
     table = directions(make_params(drift_budget=1000, drift_replicates=40))
     assert tuple(table.columns) == DIRECTION_COLUMNS
     assert len(table) == 2 * len(DIRECTIONS)
+    # Heavy tails: a median alone would hide the estimates that a step is made of.
+    assert (table["estimate_norm"] < table["estimate_norm_max"]).all()
+    assert (table["estimate_norm_mean"] < table["estimate_norm_max"]).all()
+    assert (table["estimate_norm_mean"] > 0.5 * table["estimate_norm"]).all()
     names = table["estimator"] + ", " + table["variant"] + ", " + table["critic"]
     rows = dict(list(table.set_index("group").groupby(names.to_numpy())))
     improved, noisy = rows["bc_hg, improved, quadratic"], rows["bc_hg, published, exact"]

@@ -10,7 +10,8 @@ from bilevelrl.thermal_landscape import ThermalLandscape
 
 PARAMS = read_params(Path(__file__).parents[1] / "params.yaml")
 SEARCH = PARAMS.environments.thermal_control
-LANDSCAPE = ThermalLandscape(PARAMS.problems.thermal_control, PARAMS.followers, 0.1)
+FOLLOWERS = PARAMS.followers.of("thermal_control")
+LANDSCAPE = ThermalLandscape(PARAMS.problems.thermal_control, FOLLOWERS, 0.1)
 
 
 def test_every_start_climbs_to_the_same_design() -> None:

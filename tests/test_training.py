@@ -35,8 +35,6 @@ CONSTANTS = FourRoomsParams(
     max_episode_steps=200,
 )
 LEADERS = FourRoomsLeaders(
-    first_seed=0,
-    num_seeds=1,
     num_updates=1,
     max_rows=500,
     max_gradient_norm=1.0,

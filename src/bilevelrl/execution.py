@@ -9,20 +9,25 @@ import hashlib
 import io
 import json
 import os
+import signal
+import socket
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any, TypeVar
 
 import joblib
 import numba
 import numpy as np
+from joblib.externals.loky.process_executor import TerminatedWorkerError
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from bilevelrl.config import Runtime
-from bilevelrl.records import write_atomically
+from bilevelrl.atomic_files import write_atomically
+from bilevelrl.config import ConfigError, Runtime
+from bilevelrl.provenance import PACKAGE, package_digest
 
 Arrays = dict[str, NDArray[Any]]
 Task = TypeVar("Task")
@@ -96,17 +101,20 @@ def run_tasks(
 
     Args:
         function: importable by the workers.
-        tasks: each is sent to one worker.
+        tasks: each is sent to one worker; there are no more workers than tasks.
         runtime: backend, processes, threads per process.
         weights: progress units of each task (1 each by default), e.g. the runs in a chunk.
         description: left of the progress bar, which appears on terminals only.
+
+    Raises:
+        ConfigError: if the scheduler of the backend "dask" cannot be reached, or a worker runs
+            other code than this process.
+        MemoryError: in a worker, or if one was killed.
     """
     units = list(weights or [1] * len(tasks))
     with contextlib.ExitStack() as stack:
         if runtime.backend == "dask":
-            from dask.distributed import Client
-
-            stack.enter_context(Client(runtime.dask_scheduler))  # type: ignore[no-untyped-call]
+            stack.enter_context(_dask_client(runtime.dask_scheduler))
             stack.enter_context(joblib.parallel_config(backend="dask"))
         bar = stack.enter_context(
             tqdm(total=sum(units), desc=description, unit="run", disable=None)
@@ -118,18 +126,62 @@ def run_tasks(
                 yield position, result
             return
         parallel = joblib.Parallel(
-            n_jobs=None if runtime.backend == "dask" else runtime.jobs,
+            n_jobs=None if runtime.backend == "dask" else min(runtime.jobs, max(1, len(tasks))),
             return_as="generator_unordered",
         )
-        for position, result in parallel(
-            joblib.delayed(_numbered)(position, runtime.threads, function, task)
-            for position, task in enumerate(tasks)
-        ):
-            bar.update(units[position])
-            yield position, result
+        code = package_digest() if runtime.backend == "dask" else ""
+        with _interrupts_held_back():
+            results = parallel(
+                joblib.delayed(_numbered)(position, runtime.threads, function, task, code)
+                for position, task in enumerate(tasks)
+            )
+        try:
+            for position, result in results:
+                bar.update(units[position])
+                yield position, result
+        except TerminatedWorkerError as error:
+            raise MemoryError("a worker process was killed, as happens without memory") from error
+        finally:
+            with warnings.catch_warnings():  # that tasks are cancelled, which is what we want
+                warnings.simplefilter("ignore", UserWarning)
+                results.close()
+
+
+@contextlib.contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    # Processes that start meanwhile inherit this for life: Ctrl-C, which reaches all processes of a
+    # terminal, is then the parent's alone, who ends the others. Its own comes when this is over.
+    # The tracker, which would undo this when it starts, has to run before.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _dask_client(address: str | None) -> Any:
+    try:
+        from dask.distributed import Client
+    except ImportError as error:
+        raise ConfigError(
+            "runtime.backend = dask: not installed; pip install .[dask], or set loky"
+        ) from error
+    try:
+        return Client(address)  # type: ignore[no-untyped-call]
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"runtime.dask_scheduler = {address}: nobody answers; start `dask scheduler` there, or "
+            "set runtime.backend to loky"
+        ) from error
 
 
 def _numbered(
-    position: int, threads: int, function: Callable[[Task], Result], task: Task
+    position: int, threads: int, function: Callable[[Task], Result], task: Task, code: str
 ) -> tuple[int, Result]:
+    if code and package_digest() != code:  # a worker of a cluster brings its own package
+        raise ConfigError(
+            f"runtime.backend: the worker on {socket.gethostname()} runs other code or packages "
+            f"than this stage: start it with PYTHONPATH={PACKAGE.parent} in the same environment"
+        )
     return position, _limited(threads, function, task)

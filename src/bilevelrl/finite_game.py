@@ -62,6 +62,11 @@ class FiniteGame:
         leader = self.policy.probabilities(theta)
         return {name: leader[:, s, a] for name, (s, a) in self.shown.items()}
 
+    def extremes(self, theta: Floats) -> dict[str, Floats]:
+        """Nothing."""
+        del theta
+        return {}
+
     def objective(self, theta: Floats, response: BestResponse) -> Floats:
         """The J that the leader climbs, discounted with γ_L, shape (R,)."""
         return self._return(theta, response, self.game.leader_discount)

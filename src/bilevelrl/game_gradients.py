@@ -188,7 +188,7 @@ def _settings(study: GameStudy) -> list[GameSetting]:
 def toy_game(params: Params, problem: str, settings: Sequence[GameSetting]) -> FiniteGame:
     """The toy with a leader whose θ is a table of logits."""
     game = discrete_toy.make_game(params.problems.of(problem))
-    follower, exact = discrete_toy.make_follower(game, settings, params.followers)
+    follower, exact = discrete_toy.make_follower(game, settings, params.followers.of(problem))
     policy = TabularPolicy(game.num_states, game.num_leader_actions)
     return FiniteGame(game, policy, follower, exact, game.leader_discount)
 
@@ -208,7 +208,9 @@ def _toy(study: GameStudy, settings: Sequence[GameSetting]) -> tuple[Game, Estim
 
 def _lqr(study: GameStudy, settings: Sequence[GameSetting]) -> tuple[Game, Estimator[Any], Floats]:
     params = study.params
-    game = bilevel_lqr.make_game(settings, params.problems.of(study.problem), params.followers)
+    game = bilevel_lqr.make_game(
+        settings, params.problems.of(study.problem), params.followers.of(study.problem)
+    )
     return game, _made(study, settings, game, bilevel_lqr.sampled), study.place
 
 

@@ -94,7 +94,8 @@ def studies(params: Params, problem: str, best_theta: Floats) -> list[Study]:
     """Everything that the gradients stage computes, the largest budgets first."""
     own = params.gradients.of(problem)
     constants: FourRoomsParams = params.problems.of(problem)
-    thetas = points(own, constants, params.followers, best_theta)
+    followers = params.followers.of(problem)
+    thetas = points(own, constants, followers, best_theta)
     kinds = [
         ("bc_hg", "published", "learned"), ("bc_hg", "corrected", "learned"),
         ("bc_hg", "corrected", "exact"), ("hpgd_sa", "published", "learned"),
@@ -104,7 +105,7 @@ def studies(params: Params, problem: str, best_theta: Floats) -> list[Study]:
     ]  # fmt: skip
     sampled = [(*kind, budget) for budget in sorted(own.budgets, reverse=True) for kind in kinds]
     return [
-        Study(point, theta, *kind, own, constants, params.followers)
+        Study(point, theta, *kind, own, constants, followers)
         for kind in [*sampled, ("zero_order", "published", "none", 0)]
         for point, theta in thetas.items()
     ]

@@ -139,7 +139,9 @@ def _settings(task: Task) -> list[Any]:
 
 def _four_rooms(task: Task, settings: Sequence[Any]) -> tuple[Any, Estimator[Any]]:
     params = task.params
-    group = four_rooms.make_group(settings, params.problems.four_rooms, params.followers)
+    group = four_rooms.make_group(
+        settings, params.problems.four_rooms, params.followers.of(task.problem)
+    )
     made = four_rooms.ESTIMATORS["bc_hg"](group)
     if task.level.critic == "returns":
         critic = Returns(group.problem.discount)
@@ -159,13 +161,17 @@ def _toy(task: Task, settings: Sequence[Any]) -> tuple[Any, Estimator[Any]]:
 
 def _lqr(task: Task, settings: Sequence[Any]) -> tuple[Any, Estimator[Any]]:
     params = task.params
-    game = bilevel_lqr.make_game(settings, params.problems.bilevel_lqr, params.followers)
+    game = bilevel_lqr.make_game(
+        settings, params.problems.bilevel_lqr, params.followers.of(task.problem)
+    )
     return game, bilevel_lqr.sampled("bc_hg", settings, game)
 
 
 def _thermal(task: Task, settings: Sequence[Any]) -> tuple[Any, Estimator[Any]]:
     params = task.params
-    game = thermal_control.make_game(settings, params.problems.thermal_control, params.followers)
+    game = thermal_control.make_game(
+        settings, params.problems.thermal_control, params.followers.of(task.problem)
+    )
     return game, thermal_control.ESTIMATORS["bc_hg"](thermal_control.Group(settings, game))
 
 

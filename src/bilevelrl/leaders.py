@@ -34,6 +34,7 @@ def list_runs(
     seeds, nor the other settings of the cell.
     """
     constants, leaders = params.problems.of(problem), params.leaders.of(problem)
+    followers = params.followers.of(problem)
     runs = []
     for setting in settings:
         own = setting.model_dump(exclude={"first_seed", "num_seeds"}, exclude_none=True)
@@ -44,7 +45,7 @@ def list_runs(
                 "estimator": estimator,
                 "setting": own,
                 "seed": seed,
-                "followers": params.followers.model_dump(),
+                "followers": followers.model_dump(),
                 "unsettable": leaders.model_dump(exclude=set(type(setting).model_fields)),
                 "code": family_digest(problem),
             }
@@ -59,7 +60,7 @@ def make_chunks(params: Params, problem: str, estimator: str, runs: Sequence[Run
     train alone; how runs are grouped changes no result.
     """
     leaders = params.leaders.of(problem)
-    context = Context(params.problems.of(problem), params.followers, leaders)
+    context = Context(params.problems.of(problem), params.followers.of(problem), leaders)
     size = max(1, min(CHUNK, -(-len(runs) // params.runtime.jobs)))
     groups: defaultdict[tuple[object, ...], list[Run]] = defaultdict(list)
     for run in runs:
@@ -167,13 +168,14 @@ def _curve(identity: RunIdentity, arrays: Arrays) -> pd.DataFrame:
 
 
 def unstable_runs(cell: Cell) -> list[str]:
-    """One line per run in whose recorded updates the closed loop was unstable: where it was worst.
+    """One line per run whose closed loop was unstable at some update: where it was worst.
 
     Such runs are kept: `evaluation.run_scores` marks them.
     """
     key = ["variant", "setting", "seed"]
     places = cell.coordinates
-    radius = places[(places["coordinate"] == "spectral_radius") & (places["value"] > 1.0)]
+    looked_at = places[places["coordinate"] == "spectral_radius"]
+    radius = looked_at[looked_at["value"] > 1.0]
     worst = radius.loc[radius.groupby(key)["value"].idxmax().sort_values()]
     lines = []
     for _, row in worst.iterrows():
@@ -185,9 +187,11 @@ def unstable_runs(cell: Cell) -> list[str]:
             if str(name).startswith(("alpha", "beta"))
         )
         times = int((radius[key] == row[key]).all(axis=1).sum())
+        rows = int((looked_at[key] == row[key]).all(axis=1).sum())
         lines.append(
             f"{row['problem']} {row['estimator']} {row['variant']} {row['setting']} seed "
-            f"{row['seed']}: closed loop unstable at {times} recorded updates, spectral radius "
-            f"{row['value']:.4f} at update {row['update']} with {design}"
+            f"{row['seed']}: closed loop unstable in {times} of {rows} windows of updates, "
+            f"spectral radius up to {row['value']:.4f} in the one that ends at update "
+            f"{row['update']} with {design}"
         )
     return lines

@@ -62,7 +62,7 @@ def four_rooms(
         problem.planner, beta, followers.tolerance, followers.max_iterations
     )
     best = exact.respond(reward, np.zeros((runs, problem.planner.num_states)))
-    options = _for_good(followers.soft_q.four_rooms)
+    options = _for_good(followers.soft_q)
     visits = _episode_visits(problem, best.policy[0])
 
     def soft_return(policy: Floats) -> Floats:
@@ -150,7 +150,7 @@ def toy(
     leader /= game.num_leader_actions
     exact = SoftQIteration(game, beta, followers.tolerance, followers.max_iterations)
     best = exact.respond(leader, exact.start(runs))
-    options = _for_good(followers.soft_q.discrete_toy)
+    options = _for_good(followers.soft_q)
     chain, now = state_chain(game, leader[:1], best.policy[:1])[0], game.initial
     visits = np.zeros(game.num_states)
     for _ in range(game.max_episode_steps):

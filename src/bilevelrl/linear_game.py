@@ -92,6 +92,11 @@ class LinearGame:
         """The leader's gain."""
         return {f"K{i + 1}": theta[:, i] for i in range(theta.shape[1])}
 
+    def extremes(self, theta: Floats) -> dict[str, Floats]:
+        """Nothing."""
+        del theta
+        return {}
+
 
 @dataclass(frozen=True, eq=False)
 class LinearWorld:

@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import zipfile
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
@@ -12,6 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+
+from bilevelrl.atomic_files import write_array, write_atomically
 
 #: One row per (setting, seed, recorded update) of a cell; a row closes a window of updates.
 CURVE_COLUMNS: dict[str, str] = {
@@ -86,7 +87,7 @@ DIRECTION_COLUMNS = (
     "indirect_sd",
     "indirect_mean",  # mean over components
     "indirect_mean_error",
-    "estimate_norm",  # median over estimates
+    "estimate_norm", "estimate_norm_mean", "estimate_norm_max",  # over estimates; first the median
     "cosine_total", "cosine_total_error",  # mean cosine of one estimate with the exact dJ/dθ
     "cosine_direct", "cosine_direct_error",
     "cosine_indirect", "cosine_indirect_error",
@@ -165,7 +166,7 @@ class Cell:
         """Write runs.json, theta.npy, curves.parquet and coordinates.parquet; byte-stable."""
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / "runs.json", [asdict(run) for run in self.runs])
-        np.save(folder / "theta.npy", self.theta)
+        write_array(folder / "theta.npy", self.theta)
         write_parquet(folder / "curves.parquet", self.curves, CURVE_COLUMNS)
         write_parquet(folder / "coordinates.parquet", self.coordinates, COORDINATE_COLUMNS)
 
@@ -204,14 +205,6 @@ def setting_dict(setting: str) -> dict[str, str]:
     return dict(pair.split("=", 1) for pair in setting.split(";") if pair)
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replace `path` in one step, so that a kill leaves the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
-    temporary.write_bytes(content)
-    os.replace(temporary, path)
-
-
 def write_json(path: Path, content: Any) -> None:
     """Write indented, key-sorted JSON."""
     text = json.dumps(content, indent=2, sort_keys=True, allow_nan=False)
@@ -245,8 +238,9 @@ def read_array(path: Path, name: str) -> NDArray[np.float64]:
 
 def write_parquet(path: Path, table: pd.DataFrame, columns: dict[str, str]) -> None:
     """Write exactly `columns`, in this order and with these types."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    table[list(columns)].astype(columns).to_parquet(path, index=False)
+    buffer = io.BytesIO()
+    table[list(columns)].astype(columns).to_parquet(buffer, index=False)
+    write_atomically(path, buffer.getvalue())
 
 
 def read_parquet(path: Path, columns: dict[str, str]) -> pd.DataFrame:

@@ -87,6 +87,10 @@ class ExactGame(Protocol):
         """What is recorded of θ."""
         ...
 
+    def extremes(self, theta: Floats) -> dict[str, Floats]:
+        """What is looked at in every update."""
+        ...
+
 
 @dataclass(frozen=True, eq=False)
 class SacGame:
@@ -194,6 +198,10 @@ class SacGame:
     def coordinates(self, theta: Floats) -> dict[str, Floats]:
         """As of the exact game."""
         return self.exact.coordinates(theta)
+
+    def extremes(self, theta: Floats) -> dict[str, Floats]:
+        """As of the exact game."""
+        return self.exact.extremes(theta)
 
 
 @dataclass(frozen=True, eq=False)

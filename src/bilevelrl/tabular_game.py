@@ -57,6 +57,11 @@ class TabularGame:
         del theta
         return {}
 
+    def extremes(self, theta: Floats) -> dict[str, Floats]:
+        """Nothing."""
+        del theta
+        return {}
+
     def objective(self, theta: Floats, response: BestResponse) -> Floats:
         """The J that the leader climbs: the one that is reported."""
         return self.leader_return(theta, response)

@@ -71,20 +71,23 @@ class ThermalGame:
         return GroundTruth(truth.total, truth.leader_return, none, none)
 
     def coordinates(self, theta: Floats) -> dict[str, Floats]:
-        """The design, what J consists of, and the spectral radius of the closed loop.
-
-        Above a radius of 1 deviations grow, and J counts on growth without limit although samples
-        stop at the problem's state limit; the leaders stage reports such runs.
-        """
+        """The design, and what J consists of."""
         problem, response = self.problem, self.follower.respond(theta)
         named = {
             f"{name}{zone + 1}": level[:, zone]
             for name, level in zip(("alpha", "beta"), problem.levels(theta), strict=True)
             for zone in range(problem.num_zones)
         }
-        radius = spectral_radius(problem, theta, response)
-        parts = components(problem, theta, response, problem.max_episode_steps)
-        return named | parts | {"spectral_radius": radius}
+        return named | components(problem, theta, response, problem.max_episode_steps)
+
+    def extremes(self, theta: Floats) -> dict[str, Floats]:
+        """The spectral radius of the closed loop with the best response.
+
+        Above a radius of 1 deviations grow, and J counts on growth without limit although samples
+        stop at the problem's state limit; the leaders stage reports such runs.
+        """
+        response = self.follower.respond(theta)
+        return {"spectral_radius": spectral_radius(self.problem, theta, response)}
 
 
 @dataclass(frozen=True, eq=False)

@@ -173,7 +173,9 @@ def _group(params: Params, estimator: str, entry: Mapping[str, Any]) -> Group:
     (setting,) = expand(chosen, PROBLEM, estimator, params.shared(PROBLEM), "gradients")
     assert isinstance(setting, ThermalSetting)
     settings = [setting] * setting.num_seeds
-    return Group(settings, make_game(settings, params.problems.of(PROBLEM), params.followers))
+    return Group(
+        settings, make_game(settings, params.problems.of(PROBLEM), params.followers.of(PROBLEM))
+    )
 
 
 def replicate(study: ThermalStudy) -> tuple[Floats, Floats]:
@@ -285,6 +287,7 @@ def _direction(
     drift = 0.5 * (units[0] + units[1]).sum(axis=1) / np.sqrt(size)
     indirect = 0.5 * (parts[0][1] + parts[1][1]).mean(axis=1)
     root = np.sqrt(len(drift))
+    norm = np.linalg.norm(totals[0], axis=1)
     truth = {"total": np.add(*exact)[own], "direct": exact[0][own], "indirect": exact[1][own]}
     cosines: dict[str, float] = {}
     for name, direction in truth.items():
@@ -298,7 +301,9 @@ def _direction(
         "indirect_sd": _spread(parts[0][1]),
         "indirect_mean": float(indirect.mean()),
         "indirect_mean_error": float(indirect.std(ddof=1) / root),
-        "estimate_norm": float(np.median(np.linalg.norm(totals[0], axis=1))),
+        "estimate_norm": float(np.median(norm)),
+        "estimate_norm_mean": float(norm.mean()),
+        "estimate_norm_max": float(norm.max()),
     } | cosines
 
 

@@ -56,6 +56,13 @@ class Game(Protocol[Response]):
         """The few numbers that J depends on, by name, each (R,); none where there are many."""
         ...
 
+    def extremes(self, theta: Floats) -> dict[str, Floats]:
+        """What is looked at in every update, by name, each (R,).
+
+        A row has the largest value of its window, so that "at some update" means any of them.
+        """
+        ...
+
 
 @dataclass(frozen=True, eq=False)
 class Step(Generic[Response]):
@@ -123,7 +130,8 @@ class Trained:
 
     Attributes:
         curves: column name to values, shape (R, rows); see `records.CURVE_COLUMNS`.
-        coordinates: name to values in the same rows, shape (R, rows); see `Game.coordinates`.
+        coordinates: name to values in the same rows, shape (R, rows); see `Game.coordinates`, and
+            `Game.extremes`, of which a row has the largest value since the row before.
         theta: leader parameters after the last update, shape (R, D).
     """
 
@@ -148,17 +156,24 @@ def train(
     max_rows: int,
     actor_steps: int = 1,
 ) -> Trained:
-    """Run `ascend` and record it; J is evaluated at every update, the rest when a window closes."""
+    """Run `ascend` and record it.
+
+    J and what the game says by `extremes` are evaluated at every update, the rest when a window
+    closes.
+    """
     closing = recorded_updates(num_updates, max_rows)
     rows: list[dict[str, Floats]] = []
     places: list[dict[str, Floats]] = []
     window = np.zeros(len(streams.seeds))
+    largest: dict[str, Floats] = {}
     env_steps = oracle_steps = follower_steps = 0
     for step in ascend(
         game, estimator, streams, rule=rule, num_updates=num_updates, actor_steps=actor_steps
     ):
         leader_return = game.leader_return(step.theta, step.response)
         window += leader_return
+        for name, values in game.extremes(step.theta).items():
+            largest[name] = np.maximum(largest[name], values) if name in largest else values
         follower_steps += step.response.steps
         if step.update in closing:
             rows.append(
@@ -172,8 +187,8 @@ def train(
                     **_measure(game, step),
                 }
             )
-            places.append(game.coordinates(step.theta))
-            window = np.zeros(len(window))
+            places.append(game.coordinates(step.theta) | largest)
+            window, largest = np.zeros(len(window)), {}
         env_steps += step.estimate.env_steps
         oracle_steps += step.estimate.oracle_steps
     return Trained(_stacked(rows), _stacked(places), step.next_theta)

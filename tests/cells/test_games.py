@@ -40,6 +40,8 @@ CASES = [
     for problem in GAMES
     for estimator, variant in FAMILIES[problem].estimators
 ]
+#: Of params.yaml, as `Context` takes them.
+BLOCKS = ("problems", "followers", "leaders")
 
 
 def shipped(problem: str, estimator: str, variant: str) -> list[Setting]:
@@ -64,7 +66,9 @@ def make_setting(problem: str, estimator: str, variant: str, **changes: Any) -> 
 
 
 def context(problem: str) -> Context:
-    return Context(PARAMS.problems.of(problem), PARAMS.followers, PARAMS.leaders.of(problem))
+    return Context(
+        PARAMS.problems.of(problem), PARAMS.followers.of(problem), PARAMS.leaders.of(problem)
+    )
 
 
 def train_runs(

@@ -1,7 +1,7 @@
 """What the names of building thermal control's cells stand for, and where they lead."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -20,7 +20,9 @@ from bilevelrl.training import Trained, train
 Floats = NDArray[np.float64]
 PARAMS = read_params(Path(__file__).parents[2] / "params.yaml")
 PROBLEM = "thermal_control"
-CONTEXT = Context(PARAMS.problems.of(PROBLEM), PARAMS.followers, PARAMS.leaders.of(PROBLEM))
+CONTEXT = Context(
+    PARAMS.problems.of(PROBLEM), PARAMS.followers.of(PROBLEM), PARAMS.leaders.of(PROBLEM)
+)
 
 
 def setting(estimator: str, variant: str = "published", **changes: Any) -> ThermalSetting:
@@ -156,16 +158,42 @@ def test_runs_that_differ_in_step_rule_and_temperature_train_together() -> None:
     np.testing.assert_array_equal(together[1:], last([other], [2]))
 
 
-def test_coordinates_are_the_design_its_costs_and_its_stability() -> None:
-    game = build("exact", [setting("exact")], CONTEXT).game
+def test_coordinates_are_the_design_and_its_costs() -> None:
     theta = np.array([[-40.0] * 8, [40.0] * 8])
     follower = build("exact", [setting("exact")] * 2, CONTEXT).game
     found = follower.coordinates(theta)
-    assert len(found) == 13
+    assert len(found) == 12
     np.testing.assert_allclose(found["alpha1"], [0.0, 1.0], atol=1e-12)
-    np.testing.assert_allclose(found["spectral_radius"], [1.049, 0.9076], atol=1e-3)
     parts = [found[name] for name in ("stability", "energy", "insulation", "airflow")]
     expected = parts[0] - 0.5 * parts[1] - 0.1 * parts[2] - 0.1 * parts[3]
     response: Any = follower.respond(theta, np.empty((2, 0)), Streams([0, 1]))
     np.testing.assert_allclose(follower.leader_return(theta, response), expected, rtol=1e-12)
-    assert game.coordinates(np.zeros((1, 8)))["spectral_radius"][0] < 1.0
+
+
+def test_a_row_has_the_largest_spectral_radius_of_all_updates_in_its_window() -> None:
+    # Every row's θ is stable, and two updates between rows are not.
+    built = build("exact", [setting("exact")] * 2, CONTEXT)
+    unstable = {2: 0, 6: 1}  # update to run; rows close at updates 1, 3, 5 and 7
+    asked: list[float] = []
+
+    class Wandering:
+        def start(self, shape: tuple[int, ...]) -> int:
+            del shape
+            return 0
+
+        def step(self, theta: Any, gradient: Any, memory: Any) -> Any:
+            del gradient, memory
+            asked.append(0.0)
+            after = np.full_like(theta, 40.0)
+            if len(asked) in unstable:
+                after[unstable[len(asked)]] = -40.0
+            return after
+
+    trained = train(
+        built.game, built.estimator, Streams([0, 1]),
+        rule=cast(Any, Wandering()), num_updates=8, max_rows=4,
+    )  # fmt: skip
+    radius = trained.coordinates["spectral_radius"]
+    assert radius.shape == (2, 4)
+    np.testing.assert_allclose(radius[[0, 1], [1, 3]], 1.049, atol=1e-3)
+    assert (radius > 1.0).sum() == 2

@@ -27,7 +27,7 @@ SETTING = "env_steps_per_update=1000;temperature=0.1"
 RETURNS = {0: [-260.0, -200.0, -170.0, -161.0], 1: [-260.0, -190.0, -210.0, -220.0]}
 RADIUS = {0: [0.98, 0.97, 0.96, 0.95], 1: [0.98, 1.02, 1.01, 0.99]}
 PARAMS = EvaluateParams(
-    seed=0, confidence=0.95, replicates=20, thresholds=(0.5, 0.95),
+    confidence=0.95, thresholds=(0.5, 0.95),
     return_thresholds={PROBLEM: (-197.0, -164.0)}, published_updates=(), stuck_radius=0.05,
     final_fraction=0.5,
 )  # fmt: skip
@@ -80,6 +80,9 @@ def test_unstable_runs_are_marked_and_counted_and_kept() -> None:
     found = scores(make_coordinates())
     assert found["unstable"].tolist() == [False, True]
     assert scores()["unstable"].isna().all()
+    unknown = make_coordinates()
+    unknown.loc[(unknown["seed"] == 0) & (unknown["update"] == 2), "value"] = np.nan
+    assert scores(unknown)["unstable"].isna().tolist() == [True, False]
     none = pd.DataFrame(
         columns=["problem", "estimator", "temperature", "budget", "published_mean",
                  "published_standard_error"]
@@ -96,8 +99,9 @@ def test_the_worst_design_of_an_unstable_run_is_named() -> None:
     cell = Cell((), np.zeros((0, 8)), make_curves(), make_coordinates())
     (line,) = unstable_runs(cell)
     assert line == (
-        f"thermal_control bc_hg published {SETTING} seed 1: closed loop unstable at 2 recorded "
-        "updates, spectral radius 1.0200 at update 1 with alpha1 = 0.250"
+        f"thermal_control bc_hg published {SETTING} seed 1: closed loop unstable in 2 of "
+        f"{len(make_coordinates()['update'].unique())} windows of updates, spectral radius up to "
+        "1.0200 in the one that ends at update 1 with alpha1 = 0.250"
     )
     stable = make_coordinates().query("seed == 0")
     assert unstable_runs(Cell((), np.zeros((0, 8)), make_curves(), stable)) == []
@@ -114,3 +118,15 @@ def test_directions_are_read_where_there_are_some(tmp_path: Path) -> None:
     assert tuple(found.columns) == ("problem", *DIRECTION_COLUMNS)
     assert found.loc[0, "drift"] == 0.123457
     assert read_directions(tmp_path, grid[:1]).empty
+
+
+@pytest.mark.parametrize("name", ["leader_return_mean", "leader_return_optimal", "cosine"])
+def test_a_run_that_lost_its_return_in_the_end_has_no_score(name: str) -> None:
+    curves = make_curves()
+    lost = (curves["seed"] == 1) & (curves["update"] == 3)
+    curves.loc[lost, name] = np.nan
+    found = run_scores(curves, baselines(), PARAMS).set_index("seed")
+    column = {"leader_return_mean": "final", "leader_return_optimal": "final_optimal"}.get(name)
+    for score in [column or name, *(["last_optimal"] if name == "leader_return_optimal" else [])]:
+        assert np.isfinite(found.loc[0, score])
+        assert np.isnan(found.loc[1, score])

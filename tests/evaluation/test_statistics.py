@@ -1,117 +1,162 @@
-"""Hand-derived values, SciPy's versions of the same statistics, and the properties of intervals."""
+"""Hand-derived values, SciPy's versions of the same statistics, all redraws of small samples."""
+
+import warnings
+from itertools import product
 
 import numpy as np
 import pytest
 from scipy import stats
 
 from bilevelrl.evaluation.statistics import (
+    Statistic,
+    improvement_interval,
+    interval,
     iqm,
     mean,
-    mean_difference,
-    named_generator,
+    mean_difference_interval,
+    median,
     probability_of_improvement,
     standard_error,
-    stratified_bootstrap,
+    trimmed_mean,
+    trimmed_standard_error,
     wilson_interval,
 )
 
+STATISTICS = {"mean": mean, "iqm": iqm, "median": median}
+NAMES: tuple[Statistic, ...] = ("mean", "iqm", "median")
+
 
 def test_iqm_of_twelve_scores_is_the_mean_of_the_middle_six() -> None:
-    scores = np.arange(12.0).reshape(4, 3)
-    scores[3, 2] = 1000.0  # an outlier in the upper quarter does not count
+    scores = np.arange(12.0)
+    scores[11] = 1000.0  # an outlier in the upper quarter does not count
     assert iqm(scores) == 5.5
 
 
 @pytest.mark.parametrize("num_runs", [1, 2, 3, 5, 10, 20, 31])
-def test_iqm_is_scipys_trimmed_mean(num_runs: int) -> None:
-    scores = np.random.default_rng(num_runs).lognormal(size=(num_runs, 2))
-    assert iqm(scores) == pytest.approx(stats.trim_mean(scores, 0.25, axis=None), rel=1e-12)
+def test_statistics_are_scipys_and_numpys(num_runs: int) -> None:
+    scores = np.random.default_rng(num_runs).lognormal(size=num_runs)
+    assert iqm(scores) == pytest.approx(stats.trim_mean(scores, 0.25), rel=1e-12)
+    assert mean(scores) == pytest.approx(np.mean(scores), rel=1e-12)
+    assert median(scores) == pytest.approx(np.median(scores), rel=1e-12)
 
 
-def test_standard_error_is_the_papers() -> None:
-    scores = np.array([[1.0], [3.0]])
-    assert mean(scores) == 2.0
-    assert standard_error(scores) == pytest.approx(1.0 / np.sqrt(2.0))
+def test_standard_error_divides_by_one_less_than_the_runs() -> None:
+    assert standard_error(np.array([1.0, 3.0])) == pytest.approx(1.0)
+    scores = np.random.default_rng(0).normal(size=(4, 7))
+    assert standard_error(scores) == pytest.approx(stats.sem(scores, axis=-1))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("num_runs", [2, 3, 4, 5, 6])
+def test_standard_error_is_that_of_all_redraws(name: Statistic, num_runs: int) -> None:
+    scores = np.random.default_rng(num_runs).lognormal(size=num_runs)
+    redrawn = scores[np.array(list(product(range(num_runs), repeat=num_runs)))]
+    expected = STATISTICS[name](redrawn).std() * np.sqrt(num_runs / (num_runs - 1))
+    assert standard_error(scores, name) == pytest.approx(expected, rel=1e-10)
+
+
+@pytest.mark.parametrize("cut", [1, 3])
+def test_standard_error_of_a_trimmed_mean_is_that_of_random_redraws(cut: int) -> None:
+    scores = np.random.default_rng(3).normal(size=20)
+    redrawn = np.random.default_rng(4).choice(scores, (200_000, 20))
+    expected = trimmed_mean(redrawn, cut).std() * np.sqrt(20 / 19)
+    assert trimmed_standard_error(scores, cut) == pytest.approx(expected, rel=0.01)
+
+
+def test_trimming_needs_a_run_that_remains() -> None:
+    assert trimmed_mean(np.array([5.0, 1.0, 2.0]), 1) == 2.0
+    with pytest.raises(ValueError, match="4 runs cannot lose 2 at each end"):
+        trimmed_mean(np.arange(4.0), 2)
 
 
 def test_statistics_keep_leading_axes() -> None:
-    scores = np.random.default_rng(0).normal(size=(7, 5, 2))
-    for statistic in (iqm, mean, standard_error):
+    scores = np.random.default_rng(0).normal(size=(7, 5))
+    for statistic in (iqm, mean, median, standard_error):
         stacked = statistic(scores)
         assert stacked.shape == (7,)
         assert stacked[3] == pytest.approx(float(statistic(scores[3])))
+    for end, alone in zip(interval(scores, "iqm", 0.9), interval(scores[3], "iqm", 0.9),
+                          strict=True):  # fmt: skip
+        assert end.shape == (7,)
+        assert end[3] == pytest.approx(float(alone))
+
+
+def test_interval_of_the_mean_is_students() -> None:
+    scores = np.random.default_rng(2).lognormal(size=6)
+    expected = stats.ttest_1samp(scores, 0.0).confidence_interval(0.9)
+    assert interval(scores, "mean", 0.9) == pytest.approx((expected.low, expected.high))
+
+
+def test_interval_of_the_mean_difference_is_welchs() -> None:
+    generator = np.random.default_rng(9)
+    ours, theirs = generator.normal(0.5, 3.0, 5), generator.normal(0.0, 1.0, 20)
+    expected = stats.ttest_ind(ours, theirs, equal_var=False).confidence_interval(0.9)
+    found = mean_difference_interval(ours, theirs, 0.9)
+    assert found == pytest.approx((expected.low, expected.high))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_wider_confidence_gives_a_wider_interval_around_the_statistic(name: Statistic) -> None:
+    scores = np.random.default_rng(7).normal(size=(3, 10))
+    centre = STATISTICS[name](scores)
+    low, high = interval(scores, name, 0.5)
+    lower, higher = interval(scores, name, 0.95)
+    assert ((lower < low) & (low < centre) & (centre < high) & (high < higher)).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_one_run_has_no_standard_error_and_no_interval(name: Statistic) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        alone, several = np.array([0.4]), np.array([0.1, 0.2, 0.3])
+        assert np.isnan(standard_error(alone, name))
+        assert np.isnan(interval(alone, name, 0.95)).all()
+        assert np.isnan(interval(np.full((4, 1), 0.4), name, 0.95)).all()
+        for pair in ((alone, several), (several, alone), (alone, alone)):
+            assert np.isnan(mean_difference_interval(*pair, 0.95)).all()
+            assert np.isnan(improvement_interval(*pair, 0.95)).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_a_failed_run_leaves_no_statistic(name: Statistic, bad: float) -> None:
+    # An IQM of ten drops two at each end; dropping the failed run would hide it.
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        scores = np.array([*np.arange(9.0), bad])
+        assert np.isnan(STATISTICS[name](scores))
+        assert np.isnan(standard_error(scores, name))
+        assert np.isnan(interval(scores, name, 0.95)).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_equal_runs_have_no_spread(name: Statistic) -> None:
+    scores = np.full(5, 0.2)
+    assert standard_error(scores, name) == 0.0
+    assert interval(scores, name, 0.95) == (pytest.approx(0.2), pytest.approx(0.2))
+    assert mean_difference_interval(scores, scores - 0.1, 0.95) == pytest.approx((0.1, 0.1))
 
 
 def test_probability_of_improvement_counts_ties_half() -> None:
-    ours, theirs = np.array([[1.0], [2.0], [3.0]]), np.array([[2.0], [2.0]])
+    ours, theirs = np.array([1.0, 2.0, 3.0]), np.array([2.0, 2.0])
     assert probability_of_improvement(ours, theirs) == pytest.approx((0.0 + 0.5 + 1.0) / 3.0)
     assert probability_of_improvement(ours, ours) == 0.5
+    assert np.isnan(probability_of_improvement(np.array([1.0, np.nan]), theirs))
 
 
 def test_probability_of_improvement_is_mann_and_whitneys() -> None:
     generator = np.random.default_rng(1)
-    ours, theirs = generator.integers(0, 6, (11, 1)) + 0.0, generator.integers(0, 5, (7, 1)) + 0.0
-    expected = stats.mannwhitneyu(ours[:, 0], theirs[:, 0]).statistic / (11 * 7)
+    ours, theirs = generator.integers(0, 6, 11) + 0.0, generator.integers(0, 5, 7) + 0.0
+    expected = stats.mannwhitneyu(ours, theirs).statistic / (11 * 7)
     assert probability_of_improvement(ours, theirs) == pytest.approx(expected)
     assert probability_of_improvement(theirs, ours) == pytest.approx(1.0 - expected)
 
 
-def test_bootstrap_interval_of_the_mean_is_scipys() -> None:
-    scores = np.random.default_rng(2).lognormal(size=(20, 1))
-    low, high = stratified_bootstrap(
-        mean, scores, generator=np.random.default_rng(3), replicates=20_000, confidence=0.9
-    )
-    theirs = stats.bootstrap(
-        (scores[:, 0],), np.mean, n_resamples=20_000, confidence_level=0.9, method="percentile",
-        rng=np.random.default_rng(4),
-    ).confidence_interval  # fmt: skip
-    width = theirs.high - theirs.low
-    assert low == pytest.approx(theirs.low, abs=0.03 * width)
-    assert high == pytest.approx(theirs.high, abs=0.03 * width)
-
-
-def test_bootstrap_redraws_runs_within_each_problem() -> None:
-    # Between problems nothing may be exchanged: each has a constant score, so there is no spread.
-    scores = np.tile([[1.0, 100.0]], (6, 1))
-    low, high = stratified_bootstrap(
-        mean, scores, generator=np.random.default_rng(0), replicates=50, confidence=0.95
-    )
-    assert low == high == 50.5
-
-
-def test_bootstrap_covers_the_truth_as_often_as_it_claims() -> None:
-    scores = np.random.default_rng(5).normal(size=(400, 30, 1))
-    covered = []
-    for sample in scores:
-        low, high = stratified_bootstrap(
-            iqm, sample, generator=np.random.default_rng(6), replicates=300, confidence=0.95
-        )
-        assert low <= iqm(sample) <= high
-        covered.append(low <= 0.0 <= high)
-    # 30 runs: 94 to 95 % (style guide, d); four standard errors of 400 trials are 4.4 %.
-    assert 0.895 < np.mean(covered) < 0.985
-
-
-def test_wider_confidence_gives_a_wider_interval() -> None:
-    scores = np.random.default_rng(7).normal(size=(3, 10, 1))
-
-    def width(confidence: float) -> np.ndarray:
-        low, high = stratified_bootstrap(
-            iqm, scores, generator=np.random.default_rng(8), replicates=500, confidence=confidence
-        )
-        return high - low
-
-    assert (width(0.95) > width(0.5)).all()
-
-
-def test_two_sample_interval_contains_its_estimate() -> None:
-    generator = np.random.default_rng(9)
-    ours, theirs = generator.normal(0.5, 1.0, (10, 1)), generator.normal(0.0, 1.0, (20, 1))
-    for statistic in (probability_of_improvement, mean_difference):
-        low, high = stratified_bootstrap(
-            statistic, ours, theirs, generator=generator, replicates=500, confidence=0.95
-        )
-        assert low < statistic(ours, theirs) < high
+def test_improvement_is_a_proportion_of_the_smaller_side() -> None:
+    ours, theirs = np.arange(5.0), np.arange(20.0) - 30.0  # all win
+    assert improvement_interval(ours, theirs, 0.95) == wilson_interval(5, 5, 0.95)
+    assert improvement_interval(theirs, ours, 0.95) == wilson_interval(0, 5, 0.95)
+    assert improvement_interval(ours, ours, 0.95) == wilson_interval(2.5, 5, 0.95)
 
 
 @pytest.mark.parametrize(("successes", "trials"), [(0, 10), (3, 10), (10, 10), (1, 1)])
@@ -123,9 +168,3 @@ def test_wilson_interval_is_scipys(successes: int, trials: int) -> None:
 def test_wilson_interval_needs_a_trial() -> None:
     with pytest.raises(ValueError, match="got 0"):
         wilson_interval(0, 0, 0.95)
-
-
-def test_named_generators_repeat_and_differ_by_name() -> None:
-    first, again, other = (named_generator(0, name).random() for name in ("a", "a", "b"))
-    assert first == again != other
-    assert named_generator(1, "a").random() != first

@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
-from bilevelrl.config import FAMILIES, read_params
-from bilevelrl.config.families import WITHOUT_GROUND_TRUTH
+from bilevelrl.atomic_files import write_atomically
+from bilevelrl.config import mapping_text, read_mapping, read_params
 from bilevelrl.tracking.workspace import clone_name
 from pipeline.profile import merge
 
@@ -48,12 +47,10 @@ class Output:
 class Clone:
     """A copy of the project's files in a Git and DVC repository of its own.
 
-    The package that runs is that of `origin`, this clone or the one that it is a copy of, and its
-    kernels are compiled once: Numba tells files apart by where they are.
+    The package that runs is the clone's own; clones with equal sources share compiled kernels.
     """
 
     folder: Path
-    origin: Path
 
     @property
     def store(self) -> Path:
@@ -76,8 +73,6 @@ class Clone:
         }
         return inherited | identity | {
             "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"])),
-            "PYTHONPATH": str(self.origin / "src"),
-            "NUMBA_CACHE_DIR": str(self.origin.parent / "numba"),
             "DVC_SITE_CACHE_DIR": str(self.folder.parent / "site"),
             "DVC_NO_ANALYTICS": "1",
             "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -118,7 +113,7 @@ class Clone:
     def set(self, key: str, value: Any) -> None:
         """Change one dotted key of params.yaml, or remove it if the value is `...`."""
         path = self.folder / "params.yaml"
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = read_mapping(path)
         *parents, last = key.split(".")
         block = content
         for part in parents:
@@ -127,7 +122,7 @@ class Clone:
             del block[last]
         else:
             block[last] = value
-        path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+        write_atomically(path, mapping_text(content).encode())
 
     def hashes(self) -> dict[str, str]:
         """All that the stages wrote, and dvc.lock."""
@@ -156,9 +151,9 @@ class Clone:
     def stages(self) -> list[str]:
         """All stages of the pipeline."""
         kinds = ("environments", "followers", "gradients")
-        cells = [f"leaders@{name}" for name in read_params(self.folder / "params.yaml").grid]
-        known = {f"{kind}@{problem}" for kind in kinds for problem in FAMILIES}
-        known -= {f"gradients@{problem}" for problem in WITHOUT_GROUND_TRUTH}
+        params = read_params(self.folder / "params.yaml")
+        cells = [f"leaders@{name}" for name in params.grid]
+        known = {f"{kind}@{problem}" for kind in kinds for problem in params.grid_problems}
         return sorted(["grid", *known, *cells, *AFTER])
 
     def tracked(self) -> Counter[str]:
@@ -188,7 +183,7 @@ class Clone:
 
 def make_clone(folder: Path) -> Clone:
     """Tracked files and those that could be, as `git clone` after `git add` would give them."""
-    clone = Clone(folder, folder)
+    clone = Clone(folder)
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -199,10 +194,9 @@ def make_clone(folder: Path) -> Clone:
         if (ROOT / name).is_file():  # not deleted since
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
-    profile = yaml.safe_load((folder / "profiles" / "smoke.yaml").read_text(encoding="utf-8"))
-    params = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
-    text = yaml.safe_dump(merge(params, profile), sort_keys=False)
-    (folder / "params.yaml").write_text(text, encoding="utf-8")
+    profile = read_mapping(folder / "profiles" / "smoke.yaml")
+    params = read_mapping(folder / "params.yaml")
+    write_atomically(folder / "params.yaml", mapping_text(merge(params, profile)).encode())
     clone.run("git", "init", "--quiet", ".")
     if not (folder / ".dvc" / "config").exists():
         clone.run("dvc", "init", "--quiet")
@@ -214,4 +208,4 @@ def copy_of(clone: Clone, folder: Path) -> Clone:
     """The same state in another folder, with an MLflow store of its own, yet empty."""
     ignored = shutil.ignore_patterns("mlflow.db", "mlruns")
     shutil.copytree(clone.folder, folder, ignore=ignored, symlinks=True)
-    return Clone(folder, clone.folder)
+    return Clone(folder)

@@ -4,24 +4,34 @@ import fcntl
 import json
 import os
 import shutil
+from typing import NamedTuple
 
 import pytest
 
 from tests.pipeline.clones import Clone, Output, copy_of, make_clone
 
 
-@pytest.fixture(scope="session")
-def computed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Clone, Clone, Output]:
-    """A clone, a copy of it, and what the first `dvc repro` in it printed.
+class Computed(NamedTuple):
+    """Equal clones, one for each file of tests, and what the first `dvc repro` printed."""
 
-    The first process that asks computes them and others wait, so that the two files of tests,
-    which change one clone each, can run beside each other.
+    first: Clone
+    forced: Clone
+    dry: Clone
+    output: Output
+
+
+@pytest.fixture(scope="session")
+def computed(tmp_path_factory: pytest.TempPathFactory) -> Computed:
+    """The computed clones.
+
+    The first process that asks computes them and others wait, so that the files of tests, which
+    change one clone each, can run beside each other.
     """
     base = tmp_path_factory.getbasetemp()
     shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "smoke"
     shared.mkdir(exist_ok=True)
-    first = Clone(shared / "clone", shared / "clone")
-    second = Clone(shared / "copy" / "clone", first.folder)
+    first = Clone(shared / "clone")
+    copies = [Clone(shared / name / "clone") for name in ("forced", "dry")]
     printed = shared / "output.json"
     with (shared / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -31,6 +41,8 @@ def computed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Clone, Clone, Ou
             output = first.run("dvc", "repro")
             first.commit()
             shutil.copy2(first.store, shared)
-            copy_of(first, second.folder)
+            for copy in copies:
+                copy_of(first, copy.folder)
             printed.write_text(json.dumps(output.text), encoding="utf-8")
-    return first, second, Output(json.loads(printed.read_text(encoding="utf-8")), status=0)
+    output = Output(json.loads(printed.read_text(encoding="utf-8")), status=0)
+    return Computed(first, *copies, output)

@@ -1,5 +1,6 @@
 """dvc.yaml against the code: a dependency that is not listed means stale results, silently."""
 
+import ast
 import itertools
 import re
 from collections.abc import Iterator
@@ -12,13 +13,13 @@ import yaml
 
 from bilevelrl.cells.registry import MODULES
 from bilevelrl.config import FAMILIES, Params
-from bilevelrl.config.families import WITHOUT_GROUND_TRUTH
 from bilevelrl.provenance import imported_modules, source_closure
+from pipeline.installation import LOCKS
 from pipeline.profile import SOURCES
 
 ROOT = Path(__file__).parents[2]
 #: They show or report and determine no result, so that no stage reruns when they change.
-VIEWS = ("bilevelrl.tracking", "pipeline.attachments", "pipeline.stage")
+VIEWS = ("bilevelrl.tracking", "pipeline.attachments", "pipeline.stage", "pipeline.installation")
 #: Where stages write.
 OUTPUT_FOLDERS = ("data/", "results", "figures/", "tuning/results", "tuning/chosen.yaml")
 
@@ -51,7 +52,12 @@ def instances(definition: dict[str, Any], params: Any) -> Iterator[tuple[str, di
         for name, item in params[key].items():
             yield f"@{name}", {**item, "": name}
     elif "matrix" in definition:
-        axes = definition["matrix"]
+        axes = {
+            axis: params[values.removeprefix("${").removesuffix("}")]
+            if isinstance(values, str)
+            else values
+            for axis, values in definition["matrix"].items()
+        }
         for values in itertools.product(*axes.values()):
             yield f"@{'-'.join(values)}", dict(zip(axes, values, strict=True))
     else:
@@ -152,7 +158,6 @@ def test_the_pipeline_has_the_promised_stages() -> None:
     cells = {f"leaders@{name}" for name in load("params.yaml")["grid"]}
     kinds = ("environments", "followers", "gradients")
     problems = {f"{kind}@{problem}" for kind in kinds for problem in FAMILIES}
-    problems -= {f"gradients@{problem}" for problem in WITHOUT_GROUND_TRUTH}
     assert names == {"grid", "evaluate", "figures"} | cells | problems
     tuned = {f"tuning/search@{name}" for name in load("tuning/params.yaml")["grid"]}
     assert {stage.name for stage in STAGES} - names == tuned | {"tuning/choose"}
@@ -246,7 +251,8 @@ def test_every_block_that_the_code_of_a_stage_reads_is_a_parameter(stage: Stage)
         for name in re.findall(r"\bparams\.(\w+)", (ROOT / path).read_text(encoding="utf-8"))
     }
     assert read & set(Params.model_fields)
-    assert (read & set(Params.model_fields)) - {"runtime"} <= listed
+    # Which problems there are decides which stages there are; `shared` adds the runs' seeds.
+    assert (read & set(Params.model_fields)) - {"runtime", "grid_problems"} <= listed
 
 
 def test_no_stage_depends_on_how_it_is_computed() -> None:
@@ -255,7 +261,73 @@ def test_no_stage_depends_on_how_it_is_computed() -> None:
 
 @pytest.mark.parametrize("stage", MAIN, ids=named)
 def test_stages_that_compute_depend_on_the_installed_versions(stage: Stage) -> None:
-    assert ("requirements.lock" in stage.dependencies) == (stage.name != "grid")
+    assert LOCKS == ("requirements.lock", "requirements-torch.txt")
+    for lock in LOCKS:
+        assert (lock in stage.dependencies) == (stage.name != "grid")
+
+
+@pytest.mark.parametrize("stage", STAGES, ids=named)
+def test_tools_of_developers_change_no_result(stage: Stage) -> None:
+    assert not [name for name in stage.dependencies if "dev" in name or "pyproject" in name]
+
+
+#: What the stages leave for one another; the first part of a path below `data`.
+DATA = {path.split("/")[1] for stage in MAIN for path in stage.outputs if path.startswith("data/")}
+
+
+def data_read(script: Path) -> set[str]:
+    """Parts of `data` that a script names and does not write, by its text.
+
+    `data / "followers" / problem` and what is passed on as `data / "leaders"` alike.
+    """
+    tree = ast.parse(script.read_text(encoding="utf-8"))
+    return {
+        node.right.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.BinOp)
+        and isinstance(node.op, ast.Div)
+        and isinstance(node.right, ast.Constant)
+        and re.search(r"\bdata\b['\"]?$", ast.unparse(node.left))
+    } & DATA
+
+
+@pytest.mark.parametrize("stage", [one for one in KINDS if one in MAIN], ids=named)
+def test_the_data_that_a_stage_reads_are_dependencies(stage: Stage) -> None:
+    if stage.name == "grid":  # removes what left the grid, and reads nothing
+        return
+    own = {path.split("/")[1] for path in stage.outputs if path.startswith("data/")}
+    listed = {path.split("/")[1] for path in stage.dependencies if path.startswith("data/")}
+    assert data_read(stage.script) - own == listed
+    item = stage.name.partition("@")[2]
+    for path in (path for path in stage.dependencies if path.startswith("data/")):
+        # One problem's data, unless the stage is of all of them.
+        assert not item or item.startswith(path.split("/")[2]), path
+
+
+def test_every_stage_but_the_first_reads_data() -> None:
+    kinds = {stage.name.partition("@")[0]: data_read(stage.script) for stage in KINDS}
+    for name in ("followers", "leaders", "gradients", "evaluate", "figures"):
+        assert kinds[name], name
+
+
+@pytest.mark.parametrize("stage", MAIN, ids=named)
+def test_a_stage_depends_on_the_parameters_of_its_own_problem_only(stage: Stage) -> None:
+    problem = stage.name.partition("@")[2].partition("-")[0]
+    if not problem:
+        return
+    for _, key in stage.params:
+        named_problems = set(key.split(".")) & set(FAMILIES)
+        whole = load("params.yaml")
+        for part in key.split("."):
+            whole = whole[part]
+        nested = set(whole) & set(FAMILIES) if isinstance(whole, dict) else set()
+        assert named_problems | nested <= {problem}, key
+
+
+def test_how_many_seeds_there_are_concerns_the_leaders_only() -> None:
+    concerned = {stage.name.partition("@")[0] for stage in MAIN for _, key in stage.params
+                 if key.startswith("seeds")}  # fmt: skip
+    assert concerned == {"leaders"}
 
 
 @pytest.mark.parametrize("stage", KINDS, ids=named)

@@ -49,6 +49,8 @@ def keep(path: Path, *names: str) -> None:
     """Leave only these entries in the grid of a parameter file."""
     content = yaml.safe_load(path.read_text())
     content["grid"] = {name: content["grid"][name] for name in names}
+    if "grid_problems" in content:
+        content["grid_problems"] = sorted({item["problem"] for item in content["grid"].values()})
     path.write_text(yaml.safe_dump(content, sort_keys=False))
 
 
@@ -126,6 +128,7 @@ def test_a_search_that_is_removed_is_retired(root: Path, who: str) -> None:
         sync_sweep(Tracker.here(root), name, root)
     keep(root / "tuning" / "params.yaml", SWEEPS[0])
     if who == "choose":
+        shutil.copy(ROOT / "tuning" / "results" / f"{SWEEPS[0]}.csv", root / "tuning" / "results")
         tuning.choose_all()
     else:
         (root / "data" / "leaders").mkdir(parents=True)

@@ -6,13 +6,13 @@ stands there after the first run.
 
 import pytest
 
-from tests.pipeline.clones import Clone, Output
+from tests.pipeline.conftest import Computed
 
 pytestmark = pytest.mark.slow
 
 
-def test_forcing_all_stages_gives_the_same_bytes(computed: tuple[Clone, Clone, Output]) -> None:
-    _, clone, _ = computed
+def test_forcing_all_stages_gives_the_same_bytes(computed: Computed) -> None:
+    clone = computed.forced
     before = clone.hashes()
     output = clone.run("dvc", "repro", "--force")
     assert sorted(output.stages) == sorted(clone.stages())

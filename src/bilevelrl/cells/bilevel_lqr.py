@@ -7,7 +7,13 @@ from typing import Any
 from bilevelrl.beliefs.linear import LinearBelief, blinded
 from bilevelrl.cells.acting_leader import num_episodes, score_function, training
 from bilevelrl.cells.protocol import Context, Training, believed_temperature, per_run
-from bilevelrl.config import BilevelLQRLeaders, BilevelLQRParams, FollowerParams, GameSetting
+from bilevelrl.config import (
+    BilevelLQRLeaders,
+    BilevelLQRParams,
+    FollowerParams,
+    GameSetting,
+    refusing,
+)
 from bilevelrl.critics.linear_model import LinearModelCritic
 from bilevelrl.critics.linear_network import LinearNetworkCritic
 from bilevelrl.estimators.acting_leader import ScoreFunction
@@ -26,7 +32,8 @@ from bilevelrl.problems.observations import Observations
 
 def make_problem(constants: BilevelLQRParams, leader_noise: float) -> BilevelLQR:
     """The problem with the constants of params.yaml."""
-    return BilevelLQR.from_numbers(**constants.model_dump(), leader_noise=leader_noise)
+    with refusing("params.yaml: problems.bilevel_lqr"):
+        return BilevelLQR.from_numbers(**constants.model_dump(), leader_noise=leader_noise)
 
 
 def group_key(setting: GameSetting) -> tuple[object, ...]:
@@ -78,7 +85,7 @@ def _against_sac(
     assert isinstance(built.estimator, Sampled)
     return replace(
         built,
-        game=sac_game(game, duel, settings[0], followers.sac.bilevel_lqr),
+        game=sac_game(game, duel, settings[0], followers.sac),
         estimator=replace(built.estimator, world=world),
     )
 

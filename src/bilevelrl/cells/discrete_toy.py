@@ -82,7 +82,7 @@ def make_follower(
         temperature,
         shared.first_follower_steps or shared.follower_steps,
         shared.follower_steps,
-        SoftQOptions(**followers.soft_q.discrete_toy.model_dump()),
+        SoftQOptions(**followers.soft_q.model_dump()),
         shared.start,
     )
     return learning, exact

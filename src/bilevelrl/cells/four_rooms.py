@@ -232,7 +232,7 @@ def make_follower(
         shared.first_follower_steps or shared.follower_steps,
         shared.follower_steps,
         problem.max_episode_steps,
-        SoftQOptions(**followers.soft_q.four_rooms.model_dump()),
+        SoftQOptions(**followers.soft_q.model_dump()),
         shared.start,
     )
 

@@ -9,6 +9,7 @@ from bilevelrl.beliefs.cartpole import CartPoleBelief
 from bilevelrl.cartpole_game import AgentResponse, CartPoleGame, CartPoleWorld
 from bilevelrl.cells.protocol import Context, Training, per_run
 from bilevelrl.config.cartpole import GuidedCartPoleParams, GuidedCartPoleSetting
+from bilevelrl.config.validation import refusing
 from bilevelrl.critics.cartpole import ArrivalCritic
 from bilevelrl.critics.random_features import RandomFeatures
 from bilevelrl.estimators.acting_leader import ScoreFunction
@@ -28,7 +29,8 @@ _STATES = len(_STATE)
 
 def make_problem(constants: GuidedCartPoleParams) -> GuidedCartPole:
     """The problem with the constants of params.yaml."""
-    return GuidedCartPole(**constants.model_dump())
+    with refusing("params.yaml: problems.guided_cartpole"):
+        return GuidedCartPole(**constants.model_dump())
 
 
 def group_key(setting: GuidedCartPoleSetting) -> tuple[object, ...]:

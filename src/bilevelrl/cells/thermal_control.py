@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bilevelrl.beliefs.regulator import Curve, RegulatorBelief
 from bilevelrl.cells.protocol import Context, Training, believed_temperature, per_run
-from bilevelrl.config import FollowerParams, ThermalControlParams, ThermalSetting
+from bilevelrl.config import FollowerParams, ThermalControlParams, ThermalSetting, refusing
 from bilevelrl.critics.random_features import RandomFeatures
 from bilevelrl.critics.thermal import QuadraticActionCritic, QuadraticStateCritic, ThermalCritic
 from bilevelrl.estimators.control_variate import ControlVariate
@@ -37,7 +37,8 @@ _FREQUENCY = 0.35
 
 def make_problem(constants: ThermalControlParams) -> ThermalControl:
     """The problem with the constants of params.yaml."""
-    return ThermalControl.from_numbers(**constants.model_dump())
+    with refusing("params.yaml: problems.thermal_control"):
+        return ThermalControl.from_numbers(**constants.model_dump())
 
 
 def make_game(
@@ -97,7 +98,7 @@ class Group:
             return NetworkActionCritic(problem, *self.network, shared.follower_samples)
         published = shared.variant == "published"
         return QuadraticActionCritic(
-            problem, expected=not published, samples=shared.follower_samples
+            problem.design, expected=not published, samples=shared.follower_samples
         )
 
     def state_critic(self) -> ThermalCritic:
@@ -106,7 +107,7 @@ class Group:
             from bilevelrl.critics.thermal_network import NetworkStateCritic
 
             return NetworkStateCritic(self.game.problem, *self.network)
-        return QuadraticStateCritic(self.game.problem)
+        return QuadraticStateCritic(self.game.problem.design)
 
     def sensitivity_critic(self) -> MeanSensitivity | None:
         """Of ∇V_F, for HPGD; None is its own least squares."""
@@ -215,7 +216,7 @@ def _against_sac(group: Group, followers: FollowerParams) -> tuple[Any, Estimato
     from bilevelrl.sac_game import SacWorld
 
     duel = ThermalDuel(group.game.problem)
-    game = sac_game(group.game, duel, group.shared, followers.sac.thermal_control)
+    game = sac_game(group.game, duel, group.shared, followers.sac)
     world = SacWorld(duel, group.rollout().num_episodes)
     return game, replace(_sampled(_bc_hg)(group), world=world)
 

@@ -35,7 +35,8 @@ from bilevelrl.config.thermal import (
     ThermalSearchParams,
 )
 from bilevelrl.config.tuning import TuningCell, TuningParams, read_tuning_params
-from bilevelrl.config.validation import ConfigError, Variant
+from bilevelrl.config.validation import ConfigError, Variant, refusing
+from bilevelrl.config.yaml_files import mapping_text, read_mapping
 
 __all__ = [
     "FAMILIES",
@@ -71,6 +72,9 @@ __all__ = [
     "TuningCell",
     "TuningParams",
     "Variant",
+    "mapping_text",
+    "read_mapping",
     "read_params",
     "read_tuning_params",
+    "refusing",
 ]

@@ -6,7 +6,18 @@ from typing import Annotated, Generic, Literal, TypeVar
 
 from pydantic import Field, model_validator
 
-from bilevelrl.config.validation import Block, Count, NonNegative, Positive, Probability, Seed
+from bilevelrl.config.validation import (
+    LARGEST,
+    Block,
+    Choices,
+    Count,
+    Distinct,
+    NonNegative,
+    Positive,
+    Probability,
+    Seed,
+    Whole,
+)
 
 Rows = Annotated[int, Field(ge=1, le=500)]
 
@@ -39,11 +50,11 @@ class FourRoomsParams(Block):
 class SearchParams(Block):
     """Multi-start exact ascent for the best known J."""
 
-    temperatures: tuple[Positive, ...] = Field(min_length=1, strict=False)
+    temperatures: Choices[Positive]
     seed: Seed
     random_starts: Count
-    random_spreads: tuple[Positive, ...] = Field(min_length=1, strict=False)
-    heights: tuple[Positive, ...] = Field(min_length=1, strict=False)
+    random_spreads: Choices[Positive]
+    heights: Choices[Positive]
     num_updates: Count
     first_step_size: Positive
     last_step_size: Positive
@@ -56,13 +67,6 @@ class SoftQParams(Block):
     settle: Positive
     exponent: Annotated[float, Field(gt=0.5, le=1.0)]
     smallest_step: Annotated[float, Field(ge=0.0, lt=1.0)]
-
-
-class SoftQFamilies(Block):
-    """One block per family of tabular problems."""
-
-    four_rooms: SoftQParams
-    discrete_toy: SoftQParams
 
 
 class SacParams(Block):
@@ -91,29 +95,42 @@ class SacParams(Block):
     episodes: Count
 
 
-class SacFamilies(Block):
-    """One block per problem with continuous actions."""
-
-    bilevel_lqr: SacParams
-    thermal_control: SacParams
-
-
 class FollowerParams(Block):
-    """The follower's solvers: certified tolerance, and the sweeps of the released code's solver.
+    """The followers of one problem: accuracy of the solvers, and how the one that learns does.
 
     Attributes:
         tolerance: certified, on the soft value.
         max_iterations: of the exact solvers.
         sweeps: per policy iteration, of the truncated follower.
-        soft_q: learning rules of tabular followers.
-        sac: and of those with continuous actions.
+        learner: rule of a follower that learns; None where none does, or its settings say it.
     """
 
     tolerance: Positive
     max_iterations: Count
     sweeps: Count
-    soft_q: SoftQFamilies
-    sac: SacFamilies
+    learner: SoftQParams | SacParams | None
+
+    @property
+    def soft_q(self) -> SoftQParams:
+        """The rule of a tabular follower.
+
+        Raises:
+            TypeError: if the follower that learns is another.
+        """
+        if not isinstance(self.learner, SoftQParams):
+            raise TypeError(f"the learner is no soft Q-learning: {self.learner!r}")
+        return self.learner
+
+    @property
+    def sac(self) -> SacParams:
+        """The rule of an agent of Stable-Baselines3.
+
+        Raises:
+            TypeError: if the follower that learns is another.
+        """
+        if not isinstance(self.learner, SacParams):
+            raise TypeError(f"the learner is no SAC: {self.learner!r}")
+        return self.learner
 
 
 class LearningParams(Block):
@@ -141,10 +158,8 @@ class LearningParams(Block):
 
 
 class FourRoomsLeaders(Block):
-    """What all cells share; `first_seed` and `num_seeds`, `initial_spread` may be set per entry."""
+    """What all cells share; an entry may set its own `initial_spread`."""
 
-    first_seed: Seed
-    num_seeds: Count
     num_updates: Count
     max_rows: Rows
     max_gradient_norm: Positive
@@ -167,7 +182,7 @@ class InformationParams(Block, Generic[Point]):
     point: Point
     sizes: tuple[Count, ...] = Field(min_length=3, strict=False)
     batches: Count
-    replicates: Annotated[int, Field(ge=2)]
+    replicates: Annotated[int, Field(ge=2, le=LARGEST)]
 
     @model_validator(mode="after")
     def _increasing(self) -> "InformationParams[Point]":
@@ -181,26 +196,48 @@ class InformationParams(Block, Generic[Point]):
             start = first + place * self.replicates
             yield size, range(start, start + self.replicates)
 
+    @property
+    def num_seeds(self) -> int:
+        """Of all sizes together."""
+        return len(self.sizes) * self.replicates
 
-class GradientParams(Block):
+
+class StudyParams(Block, Generic[Point]):
+    """What every study of estimators at fixed θ has.
+
+    Attributes:
+        temperature: β of the follower.
+        first_seed: of the replicates, and of the estimates of `information`.
+        replicates: of every estimate.
+        information: see `InformationParams`.
+    """
+
+    temperature: Positive
+    first_seed: Seed
+    replicates: Annotated[int, Field(ge=2, le=LARGEST)]
+    information: InformationParams[Point]
+
+    def seed_counts(self) -> dict[str, int]:
+        """Beside the replicates, those of `information`."""
+        own = self.information.num_seeds
+        return super().seed_counts() | {"information.sizes * information.replicates": own}
+
+
+class GradientParams(StudyParams[Positive]):
     """The estimator-error study at fixed θ; `budgets` maps transitions to parallel environments.
 
     `information.point` is a share of the best known θ, as `best_fraction`.
     """
 
-    temperature: Positive
-    first_seed: Seed
-    replicates: Annotated[int, Field(ge=2)]
-    warm_up_steps: Annotated[int, Field(ge=0)]
+    warm_up_steps: Whole
     budgets: dict[Count, Count] = Field(min_length=1)
     critic_step_size: Annotated[float, Field(gt=0.0, le=1.0)]
     oracle_steps_per_update: Count
     radius: Positive
     trajectory_seed: Seed
     trajectory_spread: Positive
-    trajectory_updates: tuple[Annotated[int, Field(ge=0)], ...] = Field(strict=False)
+    trajectory_updates: Distinct[Whole]
     best_fraction: Positive
-    information: InformationParams[Positive]
 
     @model_validator(mode="after")
     def _divisible(self) -> "GradientParams":
@@ -217,11 +254,9 @@ class GradientParams(Block):
 class EvaluateParams(Block):
     """Statistics: intervals, thresholds (fractions of the best known J), what counts as stuck."""
 
-    seed: Seed
     confidence: Annotated[float, Field(gt=0.0, lt=1.0)]
-    replicates: Annotated[int, Field(ge=10)]
-    thresholds: tuple[Probability, ...] = Field(strict=False)
-    return_thresholds: dict[str, Annotated[tuple[float, ...], Field(strict=False)]]
+    thresholds: Distinct[Probability]
+    return_thresholds: dict[str, Choices[float]]
     stuck_radius: Positive
-    published_updates: tuple[Count, ...] = Field(strict=False)
+    published_updates: Distinct[Count]
     final_fraction: Annotated[float, Field(gt=0.0, le=1.0)]

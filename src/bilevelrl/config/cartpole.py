@@ -5,9 +5,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from bilevelrl.config.blocks import Rows
-from bilevelrl.config.games import Discount, Vector
+from bilevelrl.config.games import Discount
 from bilevelrl.config.settings import Name, Setting, Share, UnitInterval
-from bilevelrl.config.validation import Block, Count, Positive, Seed
+from bilevelrl.config.validation import Block, Choices, Count, Positive
 
 
 class GuidedCartPoleParams(Block):
@@ -32,20 +32,18 @@ class GuidedCartPoleParams(Block):
 class UnsearchedParams(Block):
     """A problem whose best known J nobody has searched for, at these temperatures."""
 
-    temperatures: tuple[Positive, ...] = Field(min_length=1, strict=False)
+    temperatures: Choices[Positive]
 
 
 class GuidedCartPoleLeaders(Block):
     """What all cells share and an entry may override; see `GuidedCartPoleSetting`."""
 
-    first_seed: Seed
-    num_seeds: Count
     num_updates: Count
     max_rows: Rows
     temperature: Positive
     step_size: Positive
     max_gradient_norm: Positive
-    winds: Vector
+    winds: Choices[float]
     units: Count
     evaluation_episodes: Count
     first_follower_steps: Count
@@ -91,7 +89,7 @@ class GuidedCartPoleSetting(Setting):
     follower: Literal["sac"] = "sac"
     information: Literal["rewards"] = "rewards"
     study: Name | None = None
-    winds: Vector
+    winds: Choices[float]
     units: Count
     evaluation_episodes: Count
     follower_units: Count

@@ -257,6 +257,11 @@ def expand(
             raise ConfigError(unknown_key(where, key, entry[key], sorted(allowed)))
         if entry[key] == []:
             raise ConfigError(f"{where}: {key} = []: a swept list needs at least one value")
+        values = entry[key] if isinstance(entry[key], list) else [entry[key]]
+        if key in keys.required and None in values:
+            raise ConfigError(f"{where}: {key} = {entry[key]}: {estimator} needs a value")
+        if any(value in values[:place] for place, value in enumerate(values)):
+            raise ConfigError(f"{where}: {key} = {values}: swept values must differ")
     filled = {key: value for key, value in shared.items() if key in allowed} | entry
     missing = keys.required - set(filled)
     if missing:

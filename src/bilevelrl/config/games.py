@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from bilevelrl.config.blocks import InformationParams, Rows
-from bilevelrl.config.validation import Block, Count, Positive, Seed
+from bilevelrl.config.blocks import Rows, StudyParams
+from bilevelrl.config.validation import LARGEST, Block, Choices, Count, Positive, Seed, Whole
 
 Discount = Annotated[float, Field(ge=0.0, lt=1.0)]
 Inside = Annotated[float, Field(gt=0.0, lt=1.0)]
@@ -25,14 +25,12 @@ class DiscreteToyParams(Block):
 class DiscreteToyLeaders(Block):
     """What all cells share and an entry may override; see `GameSetting`."""
 
-    first_seed: Seed
-    num_seeds: Count
     num_updates: Count
     max_rows: Rows
     returns: Literal["discounted", "undiscounted"]
     temperature: Positive
     env_steps_per_update: Count
-    random_updates: Annotated[int, Field(ge=0)]
+    random_updates: Whole
     step_size: Positive
     critic_step_size: Annotated[float, Field(gt=0.0, le=1.0)]
     target_rate: Annotated[float, Field(gt=0.0, le=1.0)]
@@ -68,7 +66,7 @@ class BilevelLQRLeaders(DiscreteToyLeaders):
 class AscentParams(Block):
     """Search by exact ascent from many starts θ ~ N(0, spread²)."""
 
-    temperatures: tuple[Positive, ...] = Field(min_length=1, strict=False)
+    temperatures: Choices[Positive]
     seed: Seed
     starts: Count
     spread: Positive
@@ -79,30 +77,22 @@ class AscentParams(Block):
 class LandscapeParams(Block):
     """Search along the one probability that J of the toy depends on."""
 
-    temperatures: tuple[Positive, ...] = Field(min_length=1, strict=False)
-    points: Annotated[int, Field(ge=3)]
+    temperatures: Choices[Positive]
+    points: Annotated[int, Field(ge=3, le=LARGEST)]
 
 
-class GameGradientParams(Block):
+class GameGradientParams(StudyParams[Inside]):
     """The estimator-error study of a game: at which policies, from how many transitions.
 
     A point is the leader's probability of 1 in state A.
     """
 
-    temperature: Positive
-    first_seed: Seed
-    replicates: Annotated[int, Field(ge=2)]
-    points: tuple[Inside, ...] = Field(min_length=1, strict=False)
-    budgets: tuple[Count, ...] = Field(min_length=1, strict=False)
-    information: InformationParams[Inside]
+    points: Choices[Inside]
+    budgets: Choices[Count]
 
 
-class LinearGradientParams(Block):
+class LinearGradientParams(StudyParams[Vector]):
     """The estimator-error study of BilevelLQR: at which gains, from how many transitions."""
 
-    temperature: Positive
-    first_seed: Seed
-    replicates: Annotated[int, Field(ge=2)]
-    points: tuple[Vector, ...] = Field(min_length=1, strict=False)
-    budgets: tuple[Count, ...] = Field(min_length=1, strict=False)
-    information: InformationParams[Vector]
+    points: Choices[Vector]
+    budgets: Choices[Count]

@@ -13,7 +13,9 @@ from bilevelrl.config.blocks import (
     GradientParams,
     LearningParams,
     Runtime,
+    SacParams,
     SearchParams,
+    SoftQParams,
 )
 from bilevelrl.config.cartpole import (
     GuidedCartPoleLeaders,
@@ -38,7 +40,17 @@ from bilevelrl.config.thermal import (
     ThermalLeaders,
     ThermalSearchParams,
 )
-from bilevelrl.config.validation import Block, ConfigError, Variant, read_mapping, validate
+from bilevelrl.config.validation import (
+    Block,
+    ConfigError,
+    Count,
+    Positive,
+    Seed,
+    Variant,
+    unknown_key,
+    validate,
+)
+from bilevelrl.config.yaml_files import read_mapping
 
 
 class PerProblem(Block):
@@ -71,6 +83,53 @@ class EnvironmentParams(PerProblem):
     guided_cartpole: UnsearchedParams
 
 
+class LearnerParams(PerProblem):
+    """How the follower of every problem learns, if it does and its settings do not say it."""
+
+    four_rooms: SoftQParams
+    discrete_toy_r1: SoftQParams
+    discrete_toy_r2: SoftQParams
+    bilevel_lqr: SacParams
+    thermal_control: SacParams
+    guided_cartpole: None
+
+
+class FollowersParams(Block):
+    """Followers of all problems, see `FollowerParams`."""
+
+    tolerance: Positive
+    max_iterations: Count
+    sweeps: Count
+    learners: LearnerParams
+
+    def of(self, problem: str) -> FollowerParams:
+        """What concerns one problem, and no other problem's learner."""
+        shared = self.model_dump(exclude={"learners"})
+        return FollowerParams(**shared, learner=self.learners.of(problem))
+
+
+class SeedParams(Block):
+    """The runs of every setting: which seeds, and how many; an entry may set its own.
+
+    Attributes:
+        first_seed, num_seeds: one run each.
+    """
+
+    first_seed: Seed
+    num_seeds: Count
+
+
+class SeedsParams(PerProblem):
+    """The runs of every problem."""
+
+    four_rooms: SeedParams
+    discrete_toy_r1: SeedParams
+    discrete_toy_r2: SeedParams
+    bilevel_lqr: SeedParams
+    thermal_control: SeedParams
+    guided_cartpole: SeedParams
+
+
 class LearnersParams(PerProblem):
     """Followers that learn at the initial θ of every problem."""
 
@@ -94,13 +153,19 @@ class LeaderParams(PerProblem):
 
 
 class GradientsParams(PerProblem):
-    """The estimator-error study of every problem whose hypergradient is known."""
+    """The estimator-error study of every problem; None where nobody knows the hypergradient."""
 
     four_rooms: GradientParams
     discrete_toy_r1: GameGradientParams
     discrete_toy_r2: GameGradientParams
     bilevel_lqr: LinearGradientParams
     thermal_control: ThermalGradientParams
+    guided_cartpole: None
+
+    @property
+    def studied(self) -> list[str]:
+        """The problems that have such a study."""
+        return [name for name in type(self).model_fields if self.of(name) is not None]
 
 
 class GridItem(Block):
@@ -116,9 +181,11 @@ class Params(Block):
     runtime: Runtime
     problems: ProblemParams
     environments: EnvironmentParams
-    followers: FollowerParams
+    followers: FollowersParams
     learning: LearnersParams
     leaders: LeaderParams
+    seeds: SeedsParams
+    grid_problems: tuple[str, ...] = Field(min_length=1, strict=False)
     grid: dict[str, GridItem] = Field(min_length=1)
     cells: dict[str, dict[str, dict[str, dict[str, Any]]]]
     gradients: GradientsParams
@@ -126,14 +193,14 @@ class Params(Block):
 
     @model_validator(mode="after")
     def _studies_are_searched(self) -> "Params":
-        for problem in GradientsParams.model_fields:
+        for problem in self.gradients.studied:
             temperature = self.gradients.of(problem).temperature
             self._check_temperature(f"gradients.{problem}", problem, temperature)
         return self
 
     @model_validator(mode="after")
     def _sizes_are_whole_episodes(self) -> "Params":
-        for problem in GradientsParams.model_fields:
+        for problem in self.gradients.studied:
             own = self.gradients.of(problem).information
             whole = own.batches * self.problems.of(problem).max_episode_steps
             for size in own.sizes:
@@ -142,6 +209,14 @@ class Params(Block):
                         f"gradients.{problem}.information: size {size} must be a multiple of "
                         f"batches * problems.{problem}.max_episode_steps = {whole}"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _thresholds_have_problems(self) -> "Params":
+        for problem, values in self.evaluate.return_thresholds.items():
+            if problem not in FAMILIES:
+                where = "evaluate.return_thresholds:"
+                raise ValueError(unknown_key(where, problem, list(values), sorted(FAMILIES)))
         return self
 
     @model_validator(mode="after")
@@ -165,6 +240,23 @@ class Params(Block):
                     self._check_temperature(where, problem, setting.temperature)
         return self
 
+    @model_validator(mode="after")
+    def _problems_are_those_of_the_grid(self) -> "Params":
+        # DVC needs the problems by name: it cannot collect them from the grid.
+        listed, used = list(self.grid_problems), {item.problem for item in self.grid.values()}
+        for problem in listed:
+            if problem not in used:
+                raise ValueError(
+                    f"grid_problems = {listed}: {problem} has no cell in grid; allowed are "
+                    f"{sorted(used)}, each once"
+                )
+        if len(set(listed)) < len(listed) or used - set(listed):
+            raise ValueError(
+                f"grid_problems = {listed}: it must name each problem of grid once, which are "
+                f"{sorted(used)}"
+            )
+        return self
+
     def _check_episodes(self, where: str, problem: str, setting: Setting) -> None:
         # FourRooms cuts episodes at the end of a batch; the others sample whole ones.
         steps = getattr(setting, "env_steps_per_update", None)
@@ -186,8 +278,9 @@ class Params(Block):
 
     def shared(self, problem: str) -> dict[str, Any]:
         """What the cells of a problem take over unless they say otherwise."""
-        block: Block = self.leaders.of(problem)
-        return block.model_dump()
+        leaders: Block = self.leaders.of(problem)
+        seeds: Block = self.seeds.of(problem)
+        return leaders.model_dump() | seeds.model_dump()
 
     def settings(self, problem: str, estimator: str) -> tuple[Setting, ...]:
         """All settings of a cell, lists in an entry expanded to their product.

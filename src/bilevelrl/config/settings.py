@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from bilevelrl.config.validation import Block, Count, Positive, Seed, Variant
+from bilevelrl.config.validation import Block, Count, Positive, Seed, Variant, Whole
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 UnitInterval = Annotated[float, Field(gt=0.0, le=1.0)]
@@ -209,7 +209,7 @@ class GameSetting(Setting):
     minibatch: Count | None = None
     follower_samples: Count | None = None
     leader_samples: Count | None = None
-    random_updates: Annotated[int, Field(ge=0)] | None = None
+    random_updates: Whole | None = None
     max_gradient_norm: Positive | None = None
     leader_noise: Positive | None = None
     initial_spread: Positive | None = None

@@ -4,9 +4,17 @@ from typing import Annotated
 
 from pydantic import Field
 
-from bilevelrl.config.blocks import InformationParams, Rows
+from bilevelrl.config.blocks import Rows, StudyParams
 from bilevelrl.config.games import AscentParams, Matrix, Vector
-from bilevelrl.config.validation import Block, Count, NonNegative, Positive, Seed
+from bilevelrl.config.validation import (
+    LARGEST,
+    Block,
+    Choices,
+    Count,
+    NonNegative,
+    Positive,
+    Whole,
+)
 
 
 class ThermalControlParams(Block):
@@ -31,8 +39,6 @@ class ThermalControlParams(Block):
 class ThermalLeaders(Block):
     """What all cells share and an entry may override; see `ThermalSetting`."""
 
-    first_seed: Seed
-    num_seeds: Count
     num_updates: Count
     max_rows: Rows
     temperature: Positive
@@ -50,18 +56,18 @@ class ThermalSearchParams(AscentParams):
     sample_episodes: Count
 
 
-class ThermalGradientParams(Block):
+class ThermalGradientParams(StudyParams[Whole]):
     """The estimator-error study: along one exact ascent from θ = 0, from how many transitions.
 
     `information.point` is an update of that ascent.
     """
 
-    temperature: Positive
-    first_seed: Seed
-    replicates: Annotated[int, Field(ge=2)]
-    updates: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1, strict=False)
+    updates: Choices[Whole]
     step_size: Positive
-    budgets: tuple[Count, ...] = Field(min_length=1, strict=False)
+    budgets: Choices[Count]
     drift_budget: Count
-    drift_replicates: Annotated[int, Field(ge=2)]
-    information: InformationParams[Annotated[int, Field(ge=0)]]
+    drift_replicates: Annotated[int, Field(ge=2, le=LARGEST)]
+
+    def seed_counts(self) -> dict[str, int]:
+        """Beside those of every study, the ones of the drift."""
+        return super().seed_counts() | {"drift_replicates": self.drift_replicates}

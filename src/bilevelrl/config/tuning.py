@@ -3,19 +3,20 @@
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, model_validator
+from pydantic import field_validator, model_validator
 
 from bilevelrl.config.families import ROLLOUT_KEYS, check_supported, expand, keys_of
 from bilevelrl.config.settings import Setting
 from bilevelrl.config.validation import (
     Block,
+    Choices,
     Count,
     Positive,
     Seed,
     Variant,
-    read_mapping,
     validate,
 )
+from bilevelrl.config.yaml_files import read_mapping
 
 
 class TuningProblem(Block):
@@ -25,24 +26,35 @@ class TuningProblem(Block):
         shared: what all candidates have, as far as their estimator has it.
         temperatures: β of the follower.
         budgets: transitions per update to parallel environments, for problems that have these.
+        unequal: why its searches differ in candidates or seeds, where they do.
     """
 
     shared: dict[str, Any]
-    temperatures: tuple[Positive, ...] = Field(min_length=1, strict=False)
+    temperatures: Choices[Positive]
     budgets: dict[Count, Count] | None = None
+    unequal: str | None = None
+
+    @field_validator("shared")
+    @classmethod
+    def _lists_are_not_swept(cls, shared: dict[str, Any]) -> dict[str, Any]:
+        return {key: tuple(v) if isinstance(v, list) else v for key, v in shared.items()}
 
 
 class TuningCell(Block):
     """The candidates of one cell: every combination of the lists.
 
     Attributes:
+        temperatures: if not those of the problem.
+        budgets: likewise.
         num_seeds: more than the others' where outcomes are so unequal that few seeds mislead.
     """
 
     problem: str
     estimator: str
-    variants: tuple[Variant, ...] = Field(min_length=1, strict=False)
+    variants: Choices[Variant]
     candidates: dict[str, list[Any]]
+    temperatures: Choices[Positive] | None = None
+    budgets: dict[Count, Count] | None = None
     num_seeds: Count | None = None
 
 
@@ -79,15 +91,16 @@ class TuningParams(Block):
         seeds = {"first_seed": self.first_seed, "num_seeds": self.seeds_of(name)}
         budgets: list[dict[str, Any]] = [{}]
         keys = keys_of(cell.problem, cell.estimator, cell.variants[0], f"grid.{name}")
-        if problem.budgets is not None and keys.required >= ROLLOUT_KEYS:
+        own = cell.budgets or problem.budgets
+        if own is not None and keys.required >= ROLLOUT_KEYS:
             budgets = [
                 {"env_steps_per_update": steps, "num_envs": num_envs}
-                for steps, num_envs in problem.budgets.items()
+                for steps, num_envs in own.items()
             ]
         return tuple(
             setting
             for variant in cell.variants
-            for temperature in problem.temperatures
+            for temperature in cell.temperatures or problem.temperatures
             for budget in budgets
             for setting in expand(
                 {"variant": variant, "temperature": temperature, **budget, **cell.candidates},

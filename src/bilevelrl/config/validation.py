@@ -1,17 +1,41 @@
 """Strict, frozen models and one-line messages for what they refuse."""
 
 import difflib
-from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
-Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+#: Of seeds and counts: what 32 bits with a sign hold, as all that is handed a seed accepts.
+LARGEST = 2**31 - 1
+
+
+def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    for place, value in enumerate(values):
+        if value in values[:place]:
+            raise ValueError(f"{value} stands there twice; values must differ")
+    return values
+
+
+Item = TypeVar("Item")
+Positive = Annotated[float, Field(gt=0.0)]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
-Count = Annotated[int, Field(ge=1)]
-NonNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
-Seed = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=1, le=LARGEST)]
+NonNegative = Annotated[float, Field(ge=0.0)]
+Whole = Annotated[int, Field(ge=0, le=LARGEST)]
+Seed = Whole
+#: A list whose values differ.
+Distinct = Annotated[tuple[Item, ...], Field(strict=False), AfterValidator(_distinct)]
+#: The same with at least one value.
+Choices = Annotated[tuple[Item, ...], Field(min_length=1, strict=False), AfterValidator(_distinct)]
 Model = TypeVar("Model", bound=BaseModel)
 Variant = Literal["published", "corrected", "improved"]
 
@@ -21,20 +45,25 @@ class ConfigError(ValueError):
 
 
 class Block(BaseModel):
-    """A block of params.yaml: immutable, strictly typed, unknown keys refused."""
+    """A block of params.yaml: immutable, strictly typed, finite, unknown keys refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
+    def seed_counts(self) -> dict[str, int]:
+        """How many seeds follow from `first_seed`, by the keys that say so."""
+        counts = {key: getattr(self, key, None) for key in ("num_seeds", "replicates")}
+        return {key: count for key, count in counts.items() if count is not None}
 
-def read_mapping(path: Path) -> dict[str, Any]:
-    """The YAML mapping in a file; ConfigError if it is missing or none."""
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: {' '.join(str(error).split())}") from error
-    if not isinstance(content, dict):
-        raise ConfigError(f"{path}: expected a mapping, got {type(content).__name__}")
-    return content
+    @model_validator(mode="after")
+    def _last_seed_is_possible(self) -> Self:
+        first: int = getattr(self, "first_seed", 0)
+        for key, count in self.seed_counts().items():
+            if first + count - 1 > LARGEST:
+                raise ValueError(
+                    f"first_seed = {first}: with {key} = {count} the last seed is "
+                    f"{first + count - 1}; at most {LARGEST} is allowed"
+                )
+        return self
 
 
 def validate(model: type[Model], content: dict[str, Any], where: str) -> Model:
@@ -43,6 +72,25 @@ def validate(model: type[Model], content: dict[str, Any], where: str) -> Model:
         return model.model_validate(content)
     except ValidationError as error:
         raise ConfigError(_one_line(error, model, where)) from None
+
+
+@contextmanager
+def refusing(where: str) -> Iterator[None]:
+    """Say of a ValueError where in params.yaml its values come from.
+
+    Raises:
+        ConfigError: in place of the ValueError; the message starts with `where`.
+    """
+    try:
+        yield
+    except ValueError as error:
+        raise ConfigError(f"{where}: {shortened(str(error))}") from error
+
+
+def shortened(text: str) -> str:
+    """The text in one line of at most 300 characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= 300 else f"{line[:300]}..."
 
 
 def _one_line(error: ValidationError, model: type[BaseModel], where: str) -> str:
@@ -57,7 +105,9 @@ def _one_line(error: ValidationError, model: type[BaseModel], where: str) -> str
     if first["type"] == "missing":
         return f"{place} is missing"
     message = first["msg"].removeprefix("Value error, ")
-    return f"{place}: {message}" if not key else f"{place} = {first['input']!r}: {message}"
+    whole = isinstance(first["input"], dict) and first["type"] == "value_error"  # names its keys
+    value = "" if not key or whole else f" = {shortened(repr(first['input']))}"
+    return f"{place}{value}: {message}"
 
 
 def unknown_key(where: str, key: str, value: Any, allowed: list[str]) -> str:

@@ -6,10 +6,10 @@ import pandas as pd
 from bilevelrl.config import EvaluateParams
 from bilevelrl.evaluation.conditions import GROUP
 from bilevelrl.evaluation.statistics import (
-    mean_difference,
-    named_generator,
+    improvement_interval,
+    mean,
+    mean_difference_interval,
     probability_of_improvement,
-    stratified_bootstrap,
 )
 from bilevelrl.records import setting_dict, setting_string
 
@@ -29,11 +29,12 @@ def improvement_table(
 
     Args:
         scores: from `run_scores`.
-        params: of the bootstrap.
+        params: `confidence` is used.
         ours: estimator on the left.
 
     Returns:
-        Columns `IMPROVEMENT_COLUMNS`; above ½ in `low` means better, below ½ in `high` worse.
+        Columns `IMPROVEMENT_COLUMNS`; above ½ in `low` means better, below ½ in `high` worse. The
+        intervals are empty where a side has a single run.
     """
     groups = {tuple(map(str, group)): runs for group, runs in scores.groupby(GROUP)}
     rows = []
@@ -44,7 +45,7 @@ def improvement_table(
             comparable = (their_problem, their_variant) == (problem, variant) and theirs != ours
             if comparable and their_setting in (setting, _without_budget(setting)):
                 row = {"problem": problem, "variant": variant, "setting": setting, "theirs": theirs}
-                rows.append({**row, "ours": ours, **_compare(runs, their_runs, params, row)})
+                rows.append({**row, "ours": ours, **_compare(runs, their_runs, params.confidence)})
     return pd.DataFrame(rows, columns=list(IMPROVEMENT_COLUMNS))
 
 
@@ -53,21 +54,17 @@ def _without_budget(setting: str) -> str:
     return setting_string(kept)
 
 
-def _compare(
-    ours: pd.DataFrame, theirs: pd.DataFrame, params: EvaluateParams, names: dict[str, str]
-) -> dict[str, float]:
-    samples = [runs["final"].to_numpy(dtype=np.float64)[:, None] for runs in (ours, theirs)]
-    row: dict[str, float] = {"ours_seeds": len(ours), "theirs_seeds": len(theirs)}
-    for name, statistic, low_name, high_name in (
-        ("probability", probability_of_improvement, "low", "high"),
-        ("mean_difference", mean_difference, "mean_difference_low", "mean_difference_high"),
-    ):
-        low, high = stratified_bootstrap(
-            statistic,
-            *samples,
-            generator=named_generator(params.seed, name, *names.values()),
-            replicates=params.replicates,
-            confidence=params.confidence,
-        )
-        row |= {name: float(statistic(*samples)), low_name: float(low), high_name: float(high)}
-    return row
+def _compare(our_runs: pd.DataFrame, their_runs: pd.DataFrame, level: float) -> dict[str, float]:
+    ours, theirs = (runs["final"].to_numpy(dtype=np.float64) for runs in (our_runs, their_runs))
+    low, high = improvement_interval(ours, theirs, level)
+    lowest, highest = mean_difference_interval(ours, theirs, level)
+    return {
+        "probability": probability_of_improvement(ours, theirs),
+        "low": low,
+        "high": high,
+        "mean_difference": float(mean(ours) - mean(theirs)),
+        "mean_difference_low": lowest,
+        "mean_difference_high": highest,
+        "ours_seeds": len(ours),
+        "theirs_seeds": len(theirs),
+    }

@@ -2,20 +2,11 @@
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from bilevelrl.config import EvaluateParams
 from bilevelrl.evaluation.conditions import GROUP, study_of, with_conditions
-from bilevelrl.evaluation.statistics import (
-    iqm,
-    mean,
-    named_generator,
-    standard_error,
-    stratified_bootstrap,
-)
+from bilevelrl.evaluation.statistics import interval, iqm, mean, standard_error
 from bilevelrl.records import CorruptRecord
-
-Floats = NDArray[np.float64]
 
 #: Studies whose curves are drawn; those of others end as points.
 DRAWN = ("main", "learning_follower", "information")
@@ -35,6 +26,9 @@ LEARNING_CURVE_COLUMNS: dict[str, str] = {
     "high": "float64",
     "mean": "float64",
     "standard_error": "float64",
+    "worst": "float64",  # the seed that is lowest here
+    "failed": "int64",  # seeds without a finite return here
+    "seeds": "int64",
 }
 
 
@@ -50,11 +44,11 @@ def learning_curves(
 
     Args:
         curves: columns `CURVE_COLUMNS`.
-        params: seed, confidence and replicates are used.
+        params: `confidence` is used.
         num_points: windows per curve.
 
     Returns:
-        Columns `LEARNING_CURVE_COLUMNS`.
+        Columns `LEARNING_CURVE_COLUMNS`; low, high and standard_error are NaN for a single seed.
     """
     drawn = curves[curves["setting"].map(study_of).isin(DRAWN)]
     tables = [
@@ -105,23 +99,19 @@ def _one_curve(rows: pd.DataFrame, params: EvaluateParams, num_points: int) -> p
     lengths = np.diff([*starts, len(returns)])
     ends = starts + lengths - 1
     points = np.add.reduceat(returns.to_numpy(), starts, axis=0) / lengths[:, None]
-    scores: Floats = points[:, :, None]  # (P, R, 1)
-    low, high = stratified_bootstrap(
-        iqm,
-        scores,
-        generator=named_generator(params.seed, "learning_curve", *name),
-        replicates=params.replicates,
-        confidence=params.confidence,
-    )
+    low, high = interval(points, "iqm", params.confidence)
     return pd.DataFrame(
         {
             "update": returns.index.to_numpy()[ends],
             "env_steps": steps["env_steps"].to_numpy()[ends],
             "follower_steps": steps["follower_steps"].to_numpy()[ends],
-            "iqm": iqm(scores),
+            "iqm": iqm(points),
             "low": low,
             "high": high,
-            "mean": mean(scores),
-            "standard_error": standard_error(scores),
+            "mean": mean(points),
+            "standard_error": standard_error(points),
+            "worst": points.min(axis=1),
+            "failed": (~np.isfinite(points)).sum(axis=1),
+            "seeds": points.shape[1],
         }
     )

@@ -18,6 +18,11 @@ def return_name(threshold: float) -> str:
     return f"env_steps_to_return_{threshold:g}"
 
 
+def arrival_name(name: str) -> str:
+    """Name of the metric "share of runs that ever got there", by that of the transitions to it."""
+    return name.replace("env_steps_to", "fraction_at")
+
+
 def run_scores(
     curves: pd.DataFrame,
     baselines: pd.DataFrame,
@@ -30,14 +35,15 @@ def run_scores(
         curves: columns `CURVE_COLUMNS`.
         baselines: columns `BASELINE_COLUMNS`.
         params: thresholds and final_fraction are used.
-        coordinates: columns `COORDINATE_COLUMNS`; a spectral radius is looked at.
+        coordinates: columns `COORDINATE_COLUMNS`; a spectral radius is looked at, which is the
+            largest over the updates of its window.
 
     Returns:
         Columns `GROUP`, seed, final (mean J over the last updates), final_optimal (the same under
         the exact best response), last_optimal (the same at the last recorded update), final_kl,
         final_gap, follower_steps (in all), cosine (mean over updates), accuracy_max, best_known,
-        charge_nothing_return, unstable (whether a recorded closed loop was, NaN where there is
-        none), and `threshold_name` and `return_name` of each threshold.
+        charge_nothing_return, unstable (whether the closed loop was at some update, NaN where
+        there is none), and `threshold_name` and `return_name` of each threshold.
 
     Raises:
         CorruptRecord: if a setting has no baseline.
@@ -46,21 +52,23 @@ def run_scores(
     key = [*GROUP, "seed"]
     updates = curves.groupby(key)["update"].transform("max") + 1
     last = curves[curves["update"] >= (1.0 - params.final_fraction) * updates].groupby(key)
+    closing = curves.loc[curves.groupby(key)["update"].idxmax()].set_index(key)
     columns = {
         # A diverged run must show, hence no skipping of NaN.
         "final": last["leader_return_mean"].mean(skipna=False),
         "final_optimal": last["leader_return_optimal"].mean(skipna=False),
-        "last_optimal": curves.sort_values("update").groupby(key)["leader_return_optimal"].last(),
+        "last_optimal": closing["leader_return_optimal"],
         "final_kl": last["follower_kl"].mean(skipna=False),
         "final_gap": last["follower_value_gap"].mean(skipna=False),
         "follower_steps": curves.groupby(key)["follower_steps"].max(),
-        "cosine": curves.groupby(key)["cosine"].mean(),
-        "accuracy_max": curves.groupby(key)["follower_accuracy"].max(),
+        "cosine": curves.groupby(key)["cosine"].mean(skipna=False),
+        "accuracy_max": curves.groupby(key)["follower_accuracy"].max(skipna=False),
     }
     if coordinates is None:
         coordinates = pd.DataFrame(columns=list(COORDINATE_COLUMNS))
     radius = coordinates[coordinates["coordinate"] == "spectral_radius"]
-    columns["unstable"] = radius.groupby(key)["value"].max() > 1.0
+    largest = radius.groupby(key)["value"].max(skipna=False)
+    columns["unstable"] = (largest > 1.0).where(largest.notna())
     for name in ("best_known", "charge_nothing_return"):
         columns[name] = facts[name].groupby([curves[k] for k in key]).first()
     best = facts["best_known"]

@@ -1,28 +1,25 @@
 """results/summary.csv: the contract with whoever reads the results."""
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from bilevelrl.config import EvaluateParams
 from bilevelrl.evaluation.conditions import FOLLOWER_STUDIES, GROUP, study_of, with_conditions
-from bilevelrl.evaluation.run_scores import return_name, threshold_name
+from bilevelrl.evaluation.run_scores import arrival_name, return_name, threshold_name
 from bilevelrl.evaluation.sample_efficiency import median_env_steps
 from bilevelrl.evaluation.statistics import (
+    Statistic,
+    interval,
     iqm,
     mean,
     median,
-    named_generator,
     standard_error,
-    stratified_bootstrap,
     wilson_interval,
 )
-from bilevelrl.records import SUMMARY_COLUMNS
+from bilevelrl.records import SUMMARY_COLUMNS, setting_dict
 
-Floats = NDArray[np.float64]
 #: metric, value, low, high; NaN where an end has no meaning.
 Row = tuple[str, float, float, float]
 _NOTHING = float("nan")
@@ -32,6 +29,11 @@ def summary_table(
     scores: pd.DataFrame, published: pd.DataFrame, params: EvaluateParams
 ) -> pd.DataFrame:
     """All metrics of all settings, one per row.
+
+    `low` and `high` are those of intervals over seeds, empty where a metric has none or where there
+    is one seed; shares of runs have Wilson's interval, which one run has too. A failed run makes
+    every statistic of its setting's returns empty; `failed_runs` counts it, and shares count it as
+    a run that is not stuck and never arrives.
 
     Args:
         scores: from `run_scores`.
@@ -45,9 +47,10 @@ def summary_table(
     for group, runs in scores.groupby(GROUP):
         identity = dict(zip(GROUP, map(str, group), strict=True))
         metrics = [
-            *_return_metrics(runs, params, list(identity.values())),
+            *_return_metrics(runs, params),
+            *_optimal_metrics(runs, params),
             *_sample_metrics(runs, params),
-            *_follower_metrics(runs, params, list(identity.values())),
+            *_follower_metrics(runs, params),
         ]
         rows += [
             {
@@ -66,79 +69,76 @@ def summary_table(
     return table.astype(numbers).sort_values([*GROUP, "metric"], ignore_index=True)
 
 
-def _return_metrics(runs: pd.DataFrame, params: EvaluateParams, names: list[str]) -> Iterator[Row]:
-    final = _scores(runs["final"])
-    yield "leader_return_mean", float(mean(final)), *_interval(mean, final, params, names, "mean")
-    yield "leader_return_se", float(standard_error(final)), _NOTHING, _NOTHING
-    yield "leader_return_final_iqm", float(iqm(final)), *_interval(iqm, final, params, names, "iqm")
-    middle = _interval(median, final, params, names, "median")
-    yield "leader_return_median", float(median(final)), *middle
-    yield (
-        "leader_return_worst_seed",
-        float(runs["last_optimal"].min(skipna=False)),
-        _NOTHING,
-        _NOTHING,
-    )
+def _return_metrics(runs: pd.DataFrame, params: EvaluateParams) -> Iterator[Row]:
+    final = runs["final"].to_numpy(dtype=np.float64)
+    yield _over_runs("leader_return_mean", runs["final"], "mean", params)
+    yield _plain("leader_return_se", float(standard_error(final)))
+    yield _over_runs("leader_return_final_iqm", runs["final"], "iqm", params)
+    yield _over_runs("leader_return_median", runs["final"], "median", params)
+    yield _plain("leader_return_final_worst", float(final.min()))
+    yield _plain("failed_runs", float((~np.isfinite(final)).sum()))
+    yield _plain("leader_return_worst_seed", float(runs["last_optimal"].min(skipna=False)))
     if runs["unstable"].notna().all():
-        unstable = runs["unstable"].astype(bool)
-        low, high = wilson_interval(int(unstable.sum()), len(runs), params.confidence)
-        yield "unstable_fraction", float(unstable.mean()), low, high
-    if runs["charge_nothing_return"].isna().all():
-        return
-    stuck = (runs["final"] - runs["charge_nothing_return"]).abs() <= params.stuck_radius
-    low, high = wilson_interval(int(stuck.sum()), len(runs), params.confidence)
-    yield "stuck_fraction", float(stuck.mean()), low, high
+        yield _share("unstable_fraction", runs["unstable"].astype(bool), params)
+    if runs["charge_nothing_return"].notna().any():
+        stuck = (runs["final"] - runs["charge_nothing_return"]).abs() <= params.stuck_radius
+        yield _share("stuck_fraction", stuck, params)
+
+
+def _optimal_metrics(runs: pd.DataFrame, params: EvaluateParams) -> Iterator[Row]:
+    """J under the exact best response, where the follower may play something else."""
+    setting = str(runs["setting"].iloc[0])
+    inexact = setting_dict(setting).get("follower", "exact") != "exact"
+    optimal = runs["final_optimal"]
+    if (inexact or study_of(setting) in FOLLOWER_STUDIES) and optimal.notna().any():
+        yield _over_runs("leader_return_optimal_mean", optimal, "mean", params)
+        error = standard_error(optimal.to_numpy(dtype=np.float64))
+        yield _plain("leader_return_optimal_se", float(error))
+        yield _plain("leader_return_optimal_worst", float(optimal.min(skipna=False)))
 
 
 def _sample_metrics(runs: pd.DataFrame, params: EvaluateParams) -> Iterator[Row]:
     best = float(runs["best_known"].iloc[0])
     if not np.isnan(best):
-        yield "best_known", best, _NOTHING, _NOTHING
-    for fraction in () if np.isnan(best) else params.thresholds:
-        name = threshold_name(fraction)
-        yield name, median_env_steps(runs[name].to_numpy()), _NOTHING, _NOTHING
-    for threshold in params.return_thresholds.get(str(runs["problem"].iloc[0]), ()):
-        name = return_name(threshold)
-        yield name, median_env_steps(runs[name].to_numpy()), _NOTHING, _NOTHING
+        yield _plain("best_known", best)
+    fractions = () if np.isnan(best) else params.thresholds
+    levels = params.return_thresholds.get(str(runs["problem"].iloc[0]), ())
+    for name in (*map(threshold_name, fractions), *map(return_name, levels)):
+        steps = runs[name].to_numpy()
+        yield _plain(name, median_env_steps(steps))
+        yield _plain(f"{name}_worst", float(steps.max()))  # empty unless all arrived
+        yield _share(arrival_name(name), runs[name].notna(), params)
 
 
-def _follower_metrics(
-    runs: pd.DataFrame, params: EvaluateParams, names: list[str]
-) -> Iterator[Row]:
-    yield "follower_steps", float(runs["follower_steps"].median()), _NOTHING, _NOTHING
-    studied = study_of(str(runs["setting"].iloc[0])) in FOLLOWER_STUDIES
-    for metric, column, always in (
-        ("follower_kl", "final_kl", True),
-        ("follower_value_gap", "final_gap", True),
-        ("leader_return_optimal_mean", "final_optimal", False),
-        ("cosine_mean", "cosine", True),
+def _follower_metrics(runs: pd.DataFrame, params: EvaluateParams) -> Iterator[Row]:
+    yield _plain("follower_steps", float(runs["follower_steps"].mean()))
+    for metric, column in (
+        ("follower_kl", "final_kl"),
+        ("follower_value_gap", "final_gap"),
+        ("cosine_mean", "cosine"),
     ):
-        if always or studied:
-            values = _scores(runs[column])
-            yield metric, float(mean(values)), *_interval(mean, values, params, names, metric)
-    if studied:
-        yield "follower_accuracy_max", float(runs["accuracy_max"].max()), _NOTHING, _NOTHING
+        yield _over_runs(metric, runs[column], "mean", params)
+    if study_of(str(runs["setting"].iloc[0])) in FOLLOWER_STUDIES:
+        yield _plain("follower_accuracy_max", float(runs["accuracy_max"].max(skipna=False)))
 
 
-def _scores(column: pd.Series) -> Floats:
-    return column.to_numpy(dtype=np.float64)[:, None]
+_STATISTICS = {"mean": mean, "iqm": iqm, "median": median}
 
 
-def _interval(
-    statistic: Callable[..., Floats],
-    values: Floats,
-    params: EvaluateParams,
-    names: list[str],
-    metric: str,
-) -> tuple[float, float]:
-    low, high = stratified_bootstrap(
-        statistic,
-        values,
-        generator=named_generator(params.seed, metric, *names),
-        replicates=params.replicates,
-        confidence=params.confidence,
-    )
-    return float(low), float(high)
+def _over_runs(metric: str, column: pd.Series, statistic: Statistic, params: EvaluateParams) -> Row:
+    values = column.to_numpy(dtype=np.float64)
+    low, high = interval(values, statistic, params.confidence)
+    return metric, float(_STATISTICS[statistic](values)), float(low), float(high)
+
+
+def _share(metric: str, happened: pd.Series, params: EvaluateParams) -> Row:
+    low, high = wilson_interval(int(happened.sum()), len(happened), params.confidence)
+    return metric, float(happened.mean()), low, high
+
+
+def _plain(metric: str, value: float) -> Row:
+    """A number without an interval."""
+    return metric, value, _NOTHING, _NOTHING
 
 
 def _published_rows(table: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
@@ -152,36 +152,3 @@ def _published_rows(table: pd.DataFrame, published: pd.DataFrame) -> pd.DataFram
         metric="published_mean", value=joined["published_mean"], low=_NOTHING, high=_NOTHING
     )
     return joined[list(SUMMARY_COLUMNS)]
-
-
-def headline_metrics(
-    summary: pd.DataFrame, baselines: pd.DataFrame, failures: dict[str, str] | None = None
-) -> dict[str, Any]:
-    """The few numbers that `dvc metrics` shows: main comparison, first temperature of each problem.
-
-    Args:
-        summary: columns `SUMMARY_COLUMNS`.
-        baselines: columns `BASELINE_COLUMNS`, in the order of params.yaml.
-        failures: run to why it has no result.
-
-    Returns:
-        problem -> estimator -> variant -> "budget_<B>" (left out for estimators that sample
-        nothing) -> "leader_return_mean", and problem -> "best_known" -> variant. Finite only.
-        "failed_runs" -> run -> why, if there are any.
-    """
-    metrics: dict[str, Any] = {"failed_runs": failures} if failures else {}
-    first = baselines.drop_duplicates("problem").set_index("problem")["temperature"]
-    shown = baselines[baselines["temperature"] == baselines["problem"].map(first)]
-    for problem, variant, best in shown[["problem", "variant", "best_known"]].to_numpy():
-        known = metrics.setdefault(problem, {})
-        if not np.isnan(best):
-            known.setdefault("best_known", {})[variant] = round(float(best), 6)
-    rows = with_conditions(summary[summary["metric"] == "leader_return_mean"])
-    rows = rows[(rows["study"] == "main") & (rows["temperature"] == rows["problem"].map(first))]
-    for _, row in rows[np.isfinite(rows["value"])].iterrows():
-        place = metrics[row["problem"]].setdefault(row["estimator"], {})
-        place = place.setdefault(row["variant"], {})
-        if row["budget"]:
-            place = place.setdefault(f"budget_{row['budget']}", {})
-        place["leader_return_mean"] = round(float(row["value"]), 6)
-    return metrics

@@ -1,5 +1,6 @@
 """How every figure looks: one table of labels, colours and line styles, and byte-stable saving."""
 
+import io
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+
+from bilevelrl.atomic_files import write_atomically
 
 LineStyle = str | tuple[int, tuple[float, ...]]
 
@@ -205,6 +208,6 @@ def save(figure: Figure, folder: Path, name: str) -> None:
     png: dict[str, Any] = {"Software": None}
     pdf: dict[str, Any] = {"CreationDate": None, "Producer": None, "Creator": None}
     for suffix, options in (("png", {"dpi": DPI, "metadata": png}), ("pdf", {"metadata": pdf})):
-        path = folder / suffix / f"{name}.{suffix}"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, **options)
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format=suffix, **options)
+        write_atomically(folder / suffix / f"{name}.{suffix}", buffer.getvalue())

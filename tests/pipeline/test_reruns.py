@@ -1,0 +1,87 @@
+"""README's table "what then reruns", tried with `dvc repro --dry` in the computed clone."""
+
+import fnmatch
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from bilevelrl.config import read_mapping
+from tests.pipeline.clones import TIMEOUT, make_clone
+from tests.pipeline.conftest import Computed
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+
+
+def rows() -> Iterator[tuple[str, list[str]]]:
+    """(`key: value`, patterns of stages) of the table; no pattern where nothing reruns."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = text.partition("<!-- reruns -->")[2].partition("<!-- end -->")[0]
+    for line in table.strip().splitlines()[2:]:
+        change, stages = (part.strip() for part in line.strip("|").split("|"))
+        yield change.strip("`"), re.findall(r"`([^`]+)`", stages)
+
+
+ROWS = list(rows())
+
+
+def test_the_table_speaks_of_all_kinds_of_stages() -> None:
+    said = " ".join(pattern for _, stages in ROWS for pattern in stages)
+    for kind in ("environments", "followers", "leaders", "gradients", "evaluate", "figures"):
+        assert kind in said
+    assert [change for change, stages in ROWS if not stages]  # and of what changes nothing
+
+
+@pytest.mark.parametrize(("change", "patterns"), ROWS, ids=[change for change, _ in ROWS])
+def test_a_change_reruns_what_the_readme_says(
+    computed: Computed, change: str, patterns: list[str]
+) -> None:
+    clone = computed.dry
+    params = clone.folder / "params.yaml"
+    before = params.read_bytes()
+    try:
+        if change != "nothing":
+            key, _, value = change.partition(": ")
+            block = read_mapping(params)
+            for part in key.split("."):
+                block = block[part]  # the key exists in the smoke profile too
+            clone.set(key, YAML(typ="safe", pure=True).load(value))
+        # Whatever hangs on a changed stage may run: its results decide that later.
+        listed = clone.run("dvc", "repro", "--dry", "--force-downstream").stages
+    finally:
+        params.write_bytes(before)
+    expected = {
+        stage
+        for pattern in patterns
+        for stage in clone.stages()
+        if fnmatch.fnmatchcase(stage, pattern)
+    }
+    assert set(listed) == expected
+    for pattern in patterns:
+        assert fnmatch.filter(listed, pattern), pattern
+
+
+@pytest.mark.parametrize("way", [["--temp"], ["--queue"]], ids=["temp", "queue"])
+def test_an_experiment_elsewhere_runs_its_own_code(tmp_path: Path, way: list[str]) -> None:
+    # In a folder that DVC makes: the package that is installed, or that of this folder, is another.
+    clone = make_clone(tmp_path / "clone")
+    records = clone.folder / "src" / "bilevelrl" / "records.py"
+    sound = records.read_bytes()
+    records.write_bytes(b'raise RuntimeError("the code of the experiment")\n' + sound)
+    output = clone.run("dvc", "exp", "run", "--name", "broken", *way, "grid", status=None)
+    records.write_bytes(sound)
+    if way == ["--queue"]:
+        clone.run("dvc", "queue", "start", status=None)
+        deadline = time.monotonic() + TIMEOUT
+        while "Queued" in (shown := clone.run("dvc", "queue", "status").text) or "Running" in shown:
+            assert time.monotonic() < deadline
+            time.sleep(1.0)
+        output = clone.run("dvc", "queue", "logs", "broken")
+        clone.run("dvc", "queue", "stop")
+    assert "RuntimeError: the code of the experiment" in output.text
+    assert not (clone.folder / "data" / "grid.json").exists()
