@@ -1,13 +1,18 @@
 """Every shipped value says where it comes from, and is what it says."""
 
 import re
-from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
 import pytest
-from setting_sources import (
+
+from bilevelrl.config import ConfigError, Params
+from bilevelrl.tuning import CONDITIONS, choose, effort_table, winners
+from pipeline.profile import merge
+from tests.setting_sources import (
     ROOT,
     Content,
     Leaf,
@@ -22,25 +27,21 @@ from setting_sources import (
     won,
 )
 
-from bilevelrl.config import ConfigError, Params
-from bilevelrl.tuning import CONDITIONS, choose, effort_table, winners
-from pipeline.profile import merge
-
 FILES = ("params.yaml", "profiles/paper.yaml")
-
-
-def shared_of(file: str, problem: str) -> tuple[Content, set[str]]:
-    """What the entries of a problem take over, and which of it the file changes."""
-    content, base = load(file), load("params.yaml")
-    params = Params.model_validate(base if file == "params.yaml" else merge(base, content))
-    changed = set() if file == "params.yaml" else set(content["leaders"].get(problem, {}))
-    return params.shared(problem), changed
 
 
 @pytest.fixture(scope="module")
 def shared() -> dict[tuple[str, str], tuple[Content, set[str]]]:
-    """The same of every file and problem."""
-    return {(file, p): shared_of(file, p) for file in FILES for p in load("params.yaml")["cells"]}
+    """What the entries of a problem take over, and which of it the file changes."""
+    base = load("params.yaml")
+    found = {}
+    for file in FILES:
+        own = {} if file == "params.yaml" else load(file)
+        params = Params.model_validate(merge(base, own))
+        for problem in base["cells"]:
+            changed = set(own.get("leaders", {}).get(problem, {}))
+            found[file, problem] = (params.shared(problem), changed)
+    return found
 
 
 def entries(file: str) -> Iterator[tuple[str, str, str, Content]]:
@@ -51,8 +52,9 @@ def entries(file: str) -> Iterator[tuple[str, str, str, Content]]:
                     yield problem, estimator, name, entry
 
 
-def all_leaves() -> list[tuple[str, Leaf]]:
-    return [(file, leaf) for file in FILES for leaf in leaves(load(file))]
+@cache
+def all_leaves() -> tuple[tuple[str, Leaf], ...]:
+    return tuple((file, leaf) for file in FILES for leaf in leaves(load(file)))
 
 
 def test_exactly_one_rule_covers_each_shipped_value() -> None:
@@ -63,12 +65,13 @@ def test_exactly_one_rule_covers_each_shipped_value() -> None:
     assert {value: number for value, number in covering.items() if number != 1} == {}
 
 
-def test_every_rule_covers_something() -> None:
-    used = Counter(rule for _, leaf in all_leaves() for rule in rules_of(leaf.block, leaf.key))
-    assert [rule for rule in rules() if not used[rule]] == []
+def test_every_rule_covers_something_with_each_of_its_blocks_and_keys() -> None:
+    values = {(leaf.block, leaf.key) for _, leaf in all_leaves()}
     for rule in rules():
+        for block in rule.blocks:
+            assert any(replace(rule, blocks=(block,)).covers(*value) for value in values), block
         for key in rule.keys or ():
-            assert any(leaf.key == key and rule.covers(leaf.block, key) for _, leaf in all_leaves())
+            assert any(replace(rule, keys=(key,)).covers(*value) for value in values), key
 
 
 def test_every_rule_names_a_source() -> None:

@@ -24,6 +24,7 @@ FOLDERS = {
 #: Name of the table of what the hyper-parameter searches tried.
 EFFORT = "effort"
 _CONDITIONS = ["temperature", "env_steps_per_update"]
+_NOT_SWEPT = [*_CONDITIONS, "variant", "num_envs", "score", "standard_error", "seeds"]
 _COMPARED = ["problem", "estimator", "temperature", "budget"]
 
 
@@ -49,11 +50,12 @@ class Sources:
 
         `summary` has one row per setting: its metrics and their intervals (`<metric>_low`,
         `<metric>_high`), its conditions, every key of the setting as `setting_<key>`, and where the
-        paper has such a curve the columns of `against_published`. `directions` has the drift of the
-        published runs beside ours, `published_drift`. Where there is an estimator, `label` names
-        it and `order` is its place in the legends. `effort` has one row per search of `tuning/` and
-        variant: under how many `conditions`, how many `candidates` each, and `seeds` of each
-        candidate. Empty texts are "".
+        paper has such a curve the columns of `against_published`; of these `<column>_as_published`
+        leaves out the seeds that the published curve leaves out, if the table has it. `directions`
+        has the drift of the published runs beside ours, `published_drift`. Where there is an
+        estimator, `label` names it and `order` is its place in the legends. `effort` has one row
+        per search of `tuning/` and variant: what is `swept`, under how many `conditions`, how many
+        `candidates` each, and `seeds` of each candidate. Empty texts are "".
 
         Raises:
             ReportError: if there is no such file, or it is no table.
@@ -111,13 +113,22 @@ def _effort(folder: Path) -> pd.DataFrame:
     rows = []
     for path in sorted(folder.glob("*.csv")):
         problem, _, search = path.stem.partition("-")
-        for variant, own in _read(path).groupby("variant"):
-            sizes = own.groupby(_CONDITIONS, dropna=False).size()
-            row = {"problem": problem, "search": search, "variant": variant}
+        results = _read(path)
+        conditions = [name for name in _CONDITIONS if name in results]
+        for variant, own in results.groupby("variant"):
+            sizes = own.groupby(conditions).size()
+            swept = [name for name in own.columns.difference(_NOT_SWEPT) if own[name].nunique() > 1]
             rows.append(
-                row
-                | {"conditions": len(sizes), "candidates": sizes.max(), "fewest": sizes.min()}
-                | {"seeds": own["seeds"].min()}
+                {
+                    "problem": problem,
+                    "search": search,
+                    "variant": variant,
+                    "swept": ", ".join(f"`{name}`" for name in swept),
+                    "conditions": len(sizes),
+                    "candidates": sizes.max(),
+                    "fewest": sizes.min(),
+                    "seeds": own["seeds"].min(),
+                }
             )
     return pd.DataFrame(rows)
 
@@ -136,6 +147,12 @@ def _wide_summary(rows: pd.DataFrame, compared: pd.DataFrame) -> pd.DataFrame:
         wide[f"setting_{key}"] = _numbers_if_all_are(given[key])
     compared = compared.drop(columns=["seeds", "label", "order"])
     compared = compared.assign(study="main", variant="published")
+    for name in ("ours_mean", "ours_standard_error", "z", "within_3_se"):
+        masked = name.replace("ours", "ours_masked") if "ours" in name else f"masked_{name}"
+        whole = compared[name]
+        if masked in compared:
+            whole = compared[masked].where(compared["masked"] > 0, whole)
+        compared[f"{name}_as_published"] = whole
     return wide.merge(compared, how="left", on=[*_COMPARED, "study", "variant"])
 
 
