@@ -23,22 +23,37 @@ INTERRUPTED = 130
 def run_stage(stage: Callable[[], None]) -> None:
     """Run a stage; exit with one line if a user can mend what ended it.
 
-    That is a wrong parameter or input file, Ctrl-C, and a lack of disk, permission or memory.
+    That is a wrong parameter or input file, Ctrl-C, a file that the system refuses, as on a full
+    disk, and a lack of memory.
     """
     try:
         stage()
-    except (ConfigError, CorruptRecord) as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        print(f"interrupted; {_KEPT}", file=sys.stderr)
-        sys.exit(INTERRUPTED)
-    except MemoryError as error:
-        sys.exit(
-            f"error: out of memory ({error or 'no reason given'}): lower runtime.jobs in "
-            f"params.yaml; {_KEPT}"
-        )
-    except OSError as error:
-        if error.errno not in _REMEDIES:
+    except SystemExit:
+        raise
+    except BaseException as error:
+        if (status := _ending(error)) is None:
             raise
-        remedy = _REMEDIES[error.errno]
-        sys.exit(f"error: {error.filename}: {error.strerror}: {remedy}; {_KEPT}")
+        sys.exit(status)
+
+
+def _ending(error: BaseException) -> int | str | None:
+    """The exit status or last line for what a user can mend; None for a bug."""
+    if _is_interrupted(error):
+        print(f"interrupted; {_KEPT}", file=sys.stderr)
+        return INTERRUPTED
+    if isinstance(error, ConfigError | CorruptRecord):
+        return f"error: {error}"
+    if isinstance(error, MemoryError):
+        reason = str(error) or "no reason given"
+        return f"error: out of memory ({reason}): lower runtime.jobs in params.yaml; {_KEPT}"
+    if isinstance(error, OSError) and error.errno is not None and error.filename is not None:
+        remedy = _REMEDIES.get(error.errno, "mend this path")
+        return f"error: {error.filename}: {error.strerror}: {remedy}; {_KEPT}"
+    return None
+
+
+def _is_interrupted(error: BaseException | None) -> bool:
+    # Also where tidying up failed for it, as a zip file does that is closed half written.
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__
+    return error is not None

@@ -102,9 +102,10 @@ def stop(server: "subprocess.Popen[bytes]") -> None:
 
 
 def print_links(tracker: Tracker, address: str) -> None:
-    """One line per experiment with current runs of this clone."""
+    """Where the current runs of this clone are, experiment by experiment."""
     for experiment in tracker.experiments():
-        print(f"{experiment}: {address}/{tracker.page(experiment)}")
+        page, setting = tracker.page(experiment)
+        print(f"{' '.join(filter(None, (experiment, setting)))}\n    {address}/{page}")
 
 
 if __name__ == "__main__":

@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bilevelrl import execution
 from bilevelrl.chunks import Chunk, train_chunk
-from bilevelrl.config import Runtime, read_params
+from bilevelrl.config import ConfigError, Runtime, read_params
 from bilevelrl.execution import Arrays, ResultCache, content_key, run_tasks, work_folder
 from bilevelrl.leaders import list_runs, make_chunks
 
@@ -256,3 +257,11 @@ def test_the_work_folder_follows_dvc_and_its_own_variable(
     assert work_folder() == Path("/somewhere/.work")
     monkeypatch.setenv("BILEVELRL_WORK", "/else")
     assert work_folder() == Path("/else")
+
+
+def test_a_worker_with_other_code_is_refused(
+    scheduler: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(execution, "package_digest", lambda: "of a stage with other code")
+    with pytest.raises(ConfigError, match=r"the worker on \S+ runs other code or packages"):
+        list(run_tasks(process_of, range(2), runtime(scheduler=scheduler)))
