@@ -51,11 +51,14 @@ class Sources:
         `summary` has one row per setting: its metrics and their intervals (`<metric>_low`,
         `<metric>_high`), its conditions, every key of the setting as `setting_<key>`, and where the
         paper has such a curve the columns of `against_published`; of these `<column>_as_published`
-        leaves out the seeds that the published curve leaves out, if the table has it. `directions`
-        has the drift of the published runs beside ours, `published_drift`. Where there is an
-        estimator, `label` names it and `order` is its place in the legends. `effort` has one row
-        per search of `tuning/` and variant: what is `swept`, under how many `conditions`, how many
-        `candidates` each, and `seeds` of each candidate. Empty texts are "".
+        leaves out the seeds that the published curve leaves out, if the table has it.
+
+        `directions` has the drift of the published runs beside ours, `published_drift`. `effort`
+        has one row per search of `tuning/` and variant: what is `swept`, under how many
+        `conditions`, how many `candidates` each, and `seeds` of each candidate.
+
+        Where there is an estimator, `label` names it and `order` is its place in the legends. Empty
+        texts are "".
 
         Raises:
             ReportError: if there is no such file, or it is no table.
