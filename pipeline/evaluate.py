@@ -3,15 +3,18 @@
 Reads:  data/grid.json, and of the cells it lists only: data/leaders, data/environments,
         data/gradients, data/followers; reference; params.yaml (evaluate, problems, followers).
 Writes: results/{summary,curves,against_published,curve_agreement,published_updates,exact_ascent,
-        improvement,gradients,directions,information_errors,followers}.csv, results/plots/,
-        results/metrics.json,
-        data/evaluate/{learning_curves,trajectories,penalty_maps}.parquet.
+        improvement,gradients,directions,information_errors,followers,failed_runs}.csv,
+        results/plots/, results/metrics/<problem>/<setting>.json,
+        data/evaluate/{learning_curves,as_published,trajectories,penalty_maps}.parquet.
 """
 
+import shutil
 from pathlib import Path
 
 from bilevelrl.config import Params, read_params
-from bilevelrl.evaluation import inputs, reference, summary
+from bilevelrl.evaluation import agreement, inputs, reference, summary
+from bilevelrl.evaluation.as_published import AS_PUBLISHED_COLUMNS, curves_as_published
+from bilevelrl.evaluation.headlines import failed_runs, headline_metrics
 from bilevelrl.evaluation.improvement import improvement_table
 from bilevelrl.evaluation.learning_curves import (
     LEARNING_CURVE_COLUMNS,
@@ -40,16 +43,16 @@ def main(params: Params, root: Path = Path()) -> None:
     grid = inputs.read_grid(data / "grid.json")
     baselines = inputs.read_baselines(data / "environments", grid)
     published = reference.read_references(root / "reference", inputs.problems_of(grid))
-    scores, curves, maps, places, points = [], [], [], [], []
-    failures: dict[str, str] = {}
+    scores, curves, maps, places, points, failed, same_way = [], [], [], [], [], [], []
     for cell in inputs.read_cells(grid, data / "leaders"):
-        failures |= cell.failures
+        failed.append(failed_runs(cell.runs))
         scores.append(run_scores(cell.curves, baselines, params.evaluate, cell.coordinates))
         curves.append(learning_curves(cell.curves, params.evaluate))
         places.append(main_trajectories(cell))
         points.append(
-            reference.point_agreement(cell.curves, published, params.evaluate.published_updates)
+            agreement.point_agreement(cell.curves, published, params.evaluate.published_updates)
         )
+        same_way.append(curves_as_published(cell.curves, published))
         maps.append(
             penalty_maps(cell, params.problems.four_rooms, params.followers.of("four_rooms"))
         )
@@ -57,7 +60,11 @@ def main(params: Params, root: Path = Path()) -> None:
         concatenate(scores), reference.published_means(published), params.evaluate
     )
     write_csv(results / "summary.csv", table)
-    write_json(results / "metrics.json", summary.headline_metrics(table, baselines, failures))
+    write_csv(results / "failed_runs.csv", concatenate(failed))
+    for folder in ("metrics", "plots"):  # what a larger grid left there
+        shutil.rmtree(results / folder, ignore_errors=True)
+    for name, metrics in headline_metrics(table, baselines).items():
+        write_json(results / "metrics" / f"{name}.json", metrics)
     tracked = tracked_curves(concatenate(curves), baselines)
     write_csv(results / "curves.csv", tracked)
     for problem, rows in tracked[tracked["budget"] > 0].groupby("problem"):
@@ -65,9 +72,10 @@ def main(params: Params, root: Path = Path()) -> None:
         for size, budget in (("smallest", rows["budget"].min()), ("largest", rows["budget"].max())):
             path = results / "plots" / f"{problem}_{size}_budget.csv"
             write_csv(path, side_by_side(own, budget))
-    write_csv(results / "against_published.csv", reference.against_published(table, published))
-    agreement = reference.curve_agreement(concatenate(curves), published)
-    write_csv(results / "curve_agreement.csv", agreement)
+    ours = concatenate(same_way)
+    compared = agreement.against_published(table, published, ours)
+    write_csv(results / "against_published.csv", compared)
+    write_csv(results / "curve_agreement.csv", agreement.curve_agreement(ours, published))
     write_csv(results / "published_updates.csv", concatenate(points))
     starts = concatenate(
         read_csv(data / "environments" / problem / "starts.csv", START_COLUMNS)
@@ -86,6 +94,7 @@ def main(params: Params, root: Path = Path()) -> None:
     path = data / "evaluate" / "trajectories.parquet"
     write_parquet(path, concatenate(places), TRAJECTORY_COLUMNS)
     write_parquet(data / "evaluate" / "penalty_maps.parquet", concatenate(maps), MAP_COLUMNS)
+    write_parquet(data / "evaluate" / "as_published.parquet", ours, AS_PUBLISHED_COLUMNS)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 
 from bilevelrl.atomic_files import write_atomically
 from bilevelrl.config import Params, read_params
+from bilevelrl.evaluation.as_published import AS_PUBLISHED_COLUMNS
 from bilevelrl.evaluation.conditions import spread_study, with_conditions
 from bilevelrl.evaluation.learning_curves import LEARNING_CURVE_COLUMNS
 from bilevelrl.evaluation.reference import published_means, read_references
@@ -43,6 +44,8 @@ def main(params: Params, root: Path = Path()) -> None:
     spread = params.leaders.four_rooms.initial_spread
     summary = with_conditions(pd.read_csv(results / "summary.csv"), spread)
     curves = read_parquet(evaluated / "learning_curves.parquet", LEARNING_CURVE_COLUMNS)
+    alike = read_parquet(evaluated / "as_published.parquet", AS_PUBLISHED_COLUMNS)
+    masked = alike[alike["masked_mean"].notna()]
     gradients = pd.read_csv(results / "gradients.csv")
     comparison = pd.read_csv(results / "against_published.csv")
     for problem in [known for known in _GALLERIES if known in set(summary["problem"])]:
@@ -53,6 +56,7 @@ def main(params: Params, root: Path = Path()) -> None:
             _reported(at(curves, problem=problem, study="main"), params),
             at(gradients, problem=problem),
             published,
+            at(masked, problem=problem),
             params.environments.of(problem).temperatures,
         )
         for name, figure in _GALLERIES[problem](params, root, own):
@@ -81,11 +85,12 @@ def _reported(table: pd.DataFrame, params: Params) -> pd.DataFrame:
 
 
 def _write_tables(folder: Path, results: Results, comparison: pd.DataFrame) -> None:
-    main_rows = results.summary[results.summary["study"] == "main"]
+    main = results.summary["study"] == "main"
     prefix = "" if results.problem == "four_rooms" else f"{results.problem}_"
     for name, table in {
-        "results": tables.results_table(main_rows, "iqm"),
-        "results_mean": tables.results_table(main_rows, "mean"),
+        "results": tables.results_table(results.summary[main]),
+        "results_mean": tables.means_table(results.summary[main]),
+        "studies": tables.results_table(results.summary[~main]),
         "against_published": tables.against_published_table(comparison),
     }.items():
         stem = folder / f"{prefix}{name}"

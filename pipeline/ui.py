@@ -17,6 +17,7 @@ from pathlib import Path
 
 from bilevelrl.tracking import Tracker, tracking_uri
 from pipeline import mlflow_sync
+from pipeline.stage import run_stage
 
 HOST = "127.0.0.1"
 PATIENCE = 180.0  # seconds, for a server that starts on a busy machine
@@ -102,13 +103,14 @@ def stop(server: "subprocess.Popen[bytes]") -> None:
 
 
 def print_links(tracker: Tracker, address: str) -> None:
-    """One line per experiment with current runs of this clone."""
+    """Where the current runs of this clone are, experiment by experiment."""
     for experiment in tracker.experiments():
-        print(f"{experiment}: {address}/{tracker.page(experiment)}")
+        page, setting = tracker.page(experiment)
+        print(f"{' '.join(filter(None, (experiment, setting)))}\n    {address}/{page}")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=5000)
     arguments = parser.parse_args()
-    sys.exit(main(arguments.port, Path.cwd()))
+    run_stage(lambda: sys.exit(main(arguments.port, Path.cwd())))

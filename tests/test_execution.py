@@ -14,6 +14,7 @@ import joblib
 import numpy as np
 import pytest
 
+from bilevelrl import execution
 from bilevelrl.chunks import Chunk, train_chunk
 from bilevelrl.config import ConfigError, Runtime, read_params
 from bilevelrl.execution import Arrays, ResultCache, content_key, run_tasks, work_folder
@@ -262,7 +263,7 @@ def test_the_work_folder_follows_dvc_and_its_own_variable(
 def test_a_scheduler_that_nobody_runs_is_named_in_one_line(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    distributed = pytest.importorskip("distributed", reason="the extra `dask` is not installed")
+    distributed = pytest.importorskip("dask.distributed", reason="the extra is not installed")
 
     def nobody(address: str) -> None:
         raise OSError(f"Timed out trying to connect to {address}\nafter 30 s")
@@ -291,3 +292,11 @@ def test_there_are_no_more_processes_than_tasks(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("bilevelrl.execution.joblib.Parallel", Parallel)
     assert sorted(run_tasks(abs, [-1, -2], runtime(jobs=1000))) == [(0, 1), (1, 2)]
     assert asked == [2]
+
+
+def test_a_worker_with_other_code_is_refused(
+    scheduler: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(execution, "package_digest", lambda: "of a stage with other code")
+    with pytest.raises(ConfigError, match=r"the worker on \S+ runs other code or packages"):
+        list(run_tasks(process_of, range(2), runtime(scheduler=scheduler)))

@@ -10,6 +10,7 @@ import io
 import json
 import os
 import signal
+import socket
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,6 +27,7 @@ from tqdm import tqdm
 
 from bilevelrl.atomic_files import write_atomically
 from bilevelrl.config import ConfigError, Runtime
+from bilevelrl.provenance import PACKAGE, package_digest
 
 Arrays = dict[str, NDArray[Any]]
 Task = TypeVar("Task")
@@ -105,7 +107,8 @@ def run_tasks(
         description: left of the progress bar, which appears on terminals only.
 
     Raises:
-        ConfigError: if the scheduler of the backend "dask" cannot be reached.
+        ConfigError: if the scheduler of the backend "dask" cannot be reached, or a worker runs
+            other code than this process.
         MemoryError: in a worker, or if one was killed.
     """
     units = list(weights or [1] * len(tasks))
@@ -126,9 +129,10 @@ def run_tasks(
             n_jobs=None if runtime.backend == "dask" else min(runtime.jobs, max(1, len(tasks))),
             return_as="generator_unordered",
         )
+        code = package_digest() if runtime.backend == "dask" else ""
         with _interrupts_held_back():
             results = parallel(
-                joblib.delayed(_numbered)(position, runtime.threads, function, task)
+                joblib.delayed(_numbered)(position, runtime.threads, function, task, code)
                 for position, task in enumerate(tasks)
             )
         try:
@@ -173,6 +177,11 @@ def _dask_client(address: str | None) -> Any:
 
 
 def _numbered(
-    position: int, threads: int, function: Callable[[Task], Result], task: Task
+    position: int, threads: int, function: Callable[[Task], Result], task: Task, code: str
 ) -> tuple[int, Result]:
+    if code and package_digest() != code:  # a worker of a cluster brings its own package
+        raise ConfigError(
+            f"runtime.backend: the worker on {socket.gethostname()} runs other code or packages "
+            f"than this stage: start it with PYTHONPATH={PACKAGE.parent} in the same environment"
+        )
     return position, _limited(threads, function, task)

@@ -142,3 +142,9 @@ def code_digest(*modules: str, values: tuple[str, ...] = ()) -> str:
         for path in sources
         if not any(path.with_suffix("").is_relative_to(place) for place in left_out)
     )
+
+
+@cache
+def package_digest() -> str:
+    """Digest of this whole package and all that it imports, to tell equal installations."""
+    return digest_of(PACKAGE.rglob("*.py"))

@@ -42,7 +42,7 @@ def score_candidates(
         finals.setdefault(candidate, []).append(float(arrays["leader_return_mean"][late].mean()))
     table = pd.DataFrame(rows.values()).dropna(axis="columns", how="all")
     table["score"] = [np.mean(values) for values in finals.values()]
-    table["standard_error"] = [np.std(values) / len(values) ** 0.5 for values in finals.values()]
+    table["standard_error"] = [pd.Series(values).sem() for values in finals.values()]
     table["seeds"] = [len(values) for values in finals.values()]
     return table
 

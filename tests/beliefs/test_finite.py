@@ -99,3 +99,21 @@ def test_a_tabular_belief_counts_actions() -> None:
     found = belief.learn(np.zeros((1, 1)), seen, belief.start(Streams([0])))
     np.testing.assert_allclose(found.policy[0], [[2.0 / 3.0, 1.0 / 3.0], [0.5, 0.5]])
     assert np.isnan(found.value).all()
+
+
+def test_a_tabular_belief_forgets_and_smooths() -> None:
+    never = np.zeros((1, 1, 4), np.bool_)
+    state = np.zeros((1, 1, 4), np.int16)
+    batches = [
+        TabularObservations(
+            state, np.array([[actions]], np.int8), state, state, never, never,
+            leader_reward=np.zeros((1, 1, 4)),
+        )
+        for actions in ([0, 0, 0, 1], [1, 1, 1, 1])
+    ]  # fmt: skip
+    belief = TabularBelief((2, 2), forgetting=0.5, smoothing=0.1)
+    memory = belief.start(Streams([0]))
+    for seen in batches:
+        found = belief.learn(np.zeros((1, 1)), seen, memory)
+    np.testing.assert_array_equal(memory["belief_played"][0], [[1.5, 4.5], [0.0, 0.0]])
+    np.testing.assert_allclose(found.policy[0], [[0.275, 0.725], [0.5, 0.5]])

@@ -27,7 +27,7 @@ def believed(episodes: int, information: str = "rewards"):  # type: ignore[no-un
     return belief.learn(THETA, seen, {})
 
 
-@pytest.mark.parametrize("name", ["gain", "covariance", "quadratic"])
+@pytest.mark.parametrize("name", ["gain", "covariance", "quadratic", "offset"])
 def test_errors_fall_with_the_root_of_the_samples(name: str) -> None:
     truth, sizes, errors = getattr(RESPONSE, name), [20, 80, 320], []
     for episodes in sizes:

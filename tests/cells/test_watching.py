@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from bilevelrl.cells.protocol import Context
 from bilevelrl.chunks import Chunk, Run, family, train_chunk
-from bilevelrl.config import ConfigError, Params, Setting, read_params
+from bilevelrl.config import FAMILIES, ConfigError, Params, Setting, read_params
 from bilevelrl.config.families import expand
 from bilevelrl.estimators.sampled import Sampled
 
@@ -76,6 +76,21 @@ def test_bits_do_not_depend_on_the_other_runs(problem: str, information: str) ->
     (alone,) = train_runs(problem, setting, [4])
     for name, values in alone.items():
         np.testing.assert_array_equal(values, together[1][name], err_msg=name)
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [p for p in ENTRIES if "smoothing" in FAMILIES[p].estimators["bc_hg", "corrected"].optional],
+)
+def test_beliefs_forget_and_smooth_as_they_are_told(problem: str) -> None:
+    context = Context(
+        PARAMS.problems.of(problem), PARAMS.followers.of(problem), PARAMS.leaders.of(problem)
+    )
+    for told in ({}, {"forgetting": 0.75}, {"smoothing": 0.1}):
+        setting = setting_of(problem, information="rewards", **told)
+        belief: Any = family(problem).build("bc_hg", [setting], context).estimator.belief  # type: ignore[attr-defined]
+        found = {"forgetting": belief.forgetting, "smoothing": belief.smoothing}
+        assert found == {"forgetting": 0.0, "smoothing": 0.0} | told
 
 
 def test_watching_costs_the_leader_of_the_toy_next_to_nothing() -> None:

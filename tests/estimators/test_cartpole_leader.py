@@ -226,6 +226,26 @@ def test_bits_do_not_depend_on_the_batch(expected: bool) -> None:
         np.testing.assert_array_equal(together.indirect[run], alone.indirect[0])
 
 
+def test_older_batches_count_less_in_what_the_leader_learns() -> None:
+    theta, made, streams = generic(1), leader(expected=True), Streams([0])
+    batches = [batch_of(theta, [seed], 20) for seed in (0, 1)]
+    response, _ = watched(theta, batches[0], [0])
+
+    def matrices(*seen: CartPoleBatch) -> dict[str, Floats]:
+        memory: Any = made.start(streams)
+        memory["leader_value_features"] = features
+        for batch in seen:
+            made.learn(theta, response, batch, batch, memory, streams)
+        names = ("leader_value_matrix", "leader_value_vector", "follower_slope_matrix")
+        return {name: memory[name] for name in names}
+
+    features = made.start(streams)["leader_value_features"]
+    both, old, new = matrices(*batches), matrices(batches[0]), matrices(batches[1])
+    for name, found in both.items():
+        np.testing.assert_allclose(found, 0.5 * old[name] + new[name], rtol=1e-9, atol=1e-12)
+        assert np.abs(old[name]).max() > 0.1
+
+
 def test_watching_needs_the_follower_s_rewards() -> None:
     theta, believed = generic(1), belief(1)
     blind = replace(batch_of(theta, [0], 2), follower_reward=None)

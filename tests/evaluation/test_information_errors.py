@@ -59,3 +59,13 @@ def test_every_curve_has_its_own_means_and_slope() -> None:
     assert (table["standard_error"] / table["error"]).tolist() == pytest.approx([relative] * 4)
     expected = np.sqrt(2.0) * relative / np.log(9.0)
     assert table["slope_error"].tolist() == pytest.approx([expected] * 4)
+
+
+def test_one_seed_has_no_standard_error_and_no_error_of_its_slope() -> None:
+    rows = pd.DataFrame(
+        [("maze", "start", "full", "", "learned", size, 0, size**-0.5) for size in (100, 900)],
+        columns=[*CURVE, "env_steps", "seed", "error"],
+    )
+    table = error_curves(rows)
+    assert table["slope"].tolist() == pytest.approx([-0.5, -0.5])
+    assert table[["standard_error", "slope_error"]].isna().all(axis=None)

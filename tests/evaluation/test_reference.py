@@ -1,16 +1,11 @@
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from bilevelrl.evaluation.reference import (
-    against_published,
-    curve_agreement,
-    point_agreement,
-    published_means,
-    read_references,
-)
+from bilevelrl.evaluation.reference import published_means, read_references
 from bilevelrl.records import CorruptRecord
 
 REFERENCE = Path(__file__).parents[2] / "reference"
@@ -45,100 +40,44 @@ def test_published_means_are_those_of_the_figures(
     )
 
 
-def summary_of(
-    estimator: str, mean: float, error: float, variant: str = "published"
-) -> pd.DataFrame:
-    table = pd.DataFrame(
-        {"metric": ["leader_return_mean", "leader_return_se"], "value": [mean, error]}
-    )
-    setting = "env_steps_per_update=100;temperature=0.003"
-    return table.assign(
-        problem="four_rooms", estimator=estimator, variant=variant, setting=setting, seeds=10
-    )
+def test_the_standard_error_of_a_figure_is_that_of_a_sample(reference: pd.DataFrame) -> None:
+    # The figure of FourRooms divides by n = 10; sample standard deviations are √(10/9) of that.
+    raw = pd.read_csv(REFERENCE / "four_rooms_curves.csv")["standard_error"].to_numpy()
+    found = reference["standard_error"].to_numpy()
+    assert found == pytest.approx(raw * np.sqrt(10.0 / 9.0))
+    games = read_references(REFERENCE, ["bilevel_lqr"])["standard_error"].to_numpy()
+    raw = pd.read_csv(REFERENCE / "bilevel_lqr_curves.csv")["standard_error"].to_numpy()
+    assert (games == raw).all()
+
+
+def test_only_the_curves_of_thermal_control_lack_seeds() -> None:
+    problems = [path.name.removesuffix("_curves.csv") for path in REFERENCE.glob("*_curves.csv")]
+    masked = read_references(REFERENCE, problems).groupby("problem")["masked"].agg(["min", "max"])
+    assert masked.loc["thermal_control"].tolist() == [1, 1]
+    assert (masked.drop(index="thermal_control") == 0).all(axis=None)
 
 
 @pytest.mark.parametrize(
-    ("estimator", "mean", "error", "within"),
-    [
-        ("bc_hg", 0.545304, 0.0, True),
-        ("bc_hg", 0.545304 + 2.9 * 0.009713, 0.0, True),
-        ("bc_hg", 0.545304 + 3.1 * 0.009713, 0.0, False),
-        ("bc_hg", 0.545304 + 3.1 * 0.009713, 0.01, True),  # our own error counts too
-        ("naive", 0.00128, 3e-8, True),  # neither side has an error to speak of
-        ("naive", 0.0035, 3e-8, False),
-        ("naive", 0.1, 0.05, True),  # one seed of ours escaped: judged by our error
-        ("naive", 0.3, 0.05, False),
-    ],
-)
-def test_agreement_is_three_standard_errors(
-    reference: pd.DataFrame, estimator: str, mean: float, error: float, within: bool
+    "content",
+    ["[]", "{}", '{"averaged_over": 1, "seeds": 10, "ddof": 1, "masked": "one"}',
+     '{"averaged_over": 1, "seeds": 10, "ddof": 1, "masked": -1}', '{"seeds": 10'],
+)  # fmt: skip
+def test_curves_that_do_not_say_how_they_were_made_are_refused(
+    tmp_path: Path, content: str
 ) -> None:
-    row = against_published(summary_of(estimator, mean, error), reference).iloc[0]
-    assert row["within_3_se"] == within
-    assert row["difference"] == pytest.approx(row["ours_mean"] - row["published_mean"])
-    assert np.isnan(row["z"]) == (estimator == "naive" and error < 1e-4)
-
-
-def test_only_published_variants_are_compared(reference: pd.DataFrame) -> None:
-    assert against_published(summary_of("bc_hg", 0.5, 0.1, "corrected"), reference).empty
-
-
-def test_unlisted_estimators_are_left_out(reference: pd.DataFrame) -> None:
-    assert against_published(summary_of("zero_order", 0.5, 0.1), reference).empty
-
-
-def test_a_file_that_is_no_reference_is_named(tmp_path: Path) -> None:
-    (tmp_path / "four_rooms_curves.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(CorruptRecord, match=r"four_rooms_curves\.csv"):
+    shutil.copy(REFERENCE / "four_rooms_curves.csv", tmp_path)
+    with pytest.raises(CorruptRecord, match=r"four_rooms_curves\.json"):
+        read_references(tmp_path, ["four_rooms"])
+    (tmp_path / "four_rooms_curves.json").write_text(content)
+    with pytest.raises(CorruptRecord, match=r"four_rooms_curves\.json"):
         read_references(tmp_path, ["four_rooms"])
 
 
-def test_curve_agreement_finds_the_update_that_is_off() -> None:
-    key = {"problem": "four_rooms", "estimator": "naive", "temperature": 0.003, "budget": 100}
-    published = pd.DataFrame(
-        [key | {"update": u, "leader_return": 0.1, "standard_error": 0.01} for u in (100, 200, 300)]
-    ).assign(averaged_over=100)
-    ours = pd.DataFrame(
-        [
-            key | {"variant": "published", "update": u - 1, "mean": mean, "standard_error": 0.0}
-            for u, mean in ((100, 0.1), (200, 0.15), (300, 0.11))
-        ]
-    )
-    (row,) = curve_agreement(ours, published).to_dict("records")
-    assert row["updates"] == 3
-    assert row["at_update"] == 200
-    assert row["largest_difference"] == pytest.approx(0.05)
-    assert row["largest_z"] == pytest.approx(5.0)
-    assert row["share_within_3_se"] == pytest.approx(2 / 3)
-
-
-def test_single_updates_are_compared_with_the_leader_that_was_there() -> None:
-    key = {"problem": "bilevel_lqr", "estimator": "naive_on", "temperature": 0.1, "budget": 400}
-    setting = "env_steps_per_update=400;return=undiscounted;temperature=0.1"
-    published = pd.DataFrame(
-        [key | {"update": u, "leader_return": 1.0, "standard_error": 0.3} for u in (2, 3, 4)]
-    ).assign(averaged_over=1)
-    ours = pd.DataFrame(
-        [
-            {
-                "problem": "bilevel_lqr", "estimator": "naive_on", "variant": variant,
-                "setting": setting + extra, "update": u, "leader_return": u + shift + seed,
-            }
-            for u in range(4)  # 4 updates: 0 .. 3
-            for seed in (-0.4, 0.4)
-            for variant, extra, shift in (
-                ("published", "", 0.0),
-                ("published", ";study=clipped", 50.0),
-                ("improved", "", 99.0),
-            )
-        ]
-    )  # fmt: skip
-    table = point_agreement(ours, published, [2, 4, 500]).to_dict("records")
-    assert [row["update"] for row in table] == [2, 4]
-    assert [row["ours_mean"] for row in table] == pytest.approx([2.0, 3.0])  # 4 is nearest to 3
-    assert table[0]["ours_standard_error"] == pytest.approx(0.4)  # sd .4 √2, over √2
-    assert [row["z"] for row in table] == pytest.approx([2.0, 4.0])
-    assert [row["within_3_se"] for row in table] == [True, False]
+def test_a_file_that_is_no_reference_is_named(tmp_path: Path) -> None:
+    shutil.copy(REFERENCE / "four_rooms_curves.json", tmp_path)
+    (tmp_path / "four_rooms_curves.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(CorruptRecord, match=r"four_rooms_curves\.csv"):
+        read_references(tmp_path, ["four_rooms"])
 
 
 @pytest.mark.parametrize("problem", ["discrete_toy_r1", "discrete_toy_r2", "bilevel_lqr"])

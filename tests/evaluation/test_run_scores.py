@@ -80,6 +80,9 @@ def test_unstable_runs_are_marked_and_counted_and_kept() -> None:
     found = scores(make_coordinates())
     assert found["unstable"].tolist() == [False, True]
     assert scores()["unstable"].isna().all()
+    unknown = make_coordinates()
+    unknown.loc[(unknown["seed"] == 0) & (unknown["update"] == 2), "value"] = np.nan
+    assert scores(unknown)["unstable"].isna().tolist() == [True, False]
     none = pd.DataFrame(
         columns=["problem", "estimator", "temperature", "budget", "published_mean",
                  "published_standard_error"]
@@ -115,3 +118,15 @@ def test_directions_are_read_where_there_are_some(tmp_path: Path) -> None:
     assert tuple(found.columns) == ("problem", *DIRECTION_COLUMNS)
     assert found.loc[0, "drift"] == 0.123457
     assert read_directions(tmp_path, grid[:1]).empty
+
+
+@pytest.mark.parametrize("name", ["leader_return_mean", "leader_return_optimal", "cosine"])
+def test_a_run_that_lost_its_return_in_the_end_has_no_score(name: str) -> None:
+    curves = make_curves()
+    lost = (curves["seed"] == 1) & (curves["update"] == 3)
+    curves.loc[lost, name] = np.nan
+    found = run_scores(curves, baselines(), PARAMS).set_index("seed")
+    column = {"leader_return_mean": "final", "leader_return_optimal": "final_optimal"}.get(name)
+    for score in [column or name, *(["last_optimal"] if name == "leader_return_optimal" else [])]:
+        assert np.isfinite(found.loc[0, score])
+        assert np.isnan(found.loc[1, score])

@@ -26,6 +26,9 @@ TARGET = {"x1": (-0.8, 0.2), "x2": (0.0, 0.01)}
 BC_HG = style.ESTIMATORS["bc_hg"].colour
 
 
+UNMASKED = game_tables.as_published(LQR, masked=False).iloc[:0]
+
+
 def toy_map() -> pd.DataFrame:
     return game_tables.toy_landscape().rename(columns={"discounted": "leader_return"})
 
@@ -37,7 +40,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     ),
     "ablation": lambda: ablation(with_conditions(game_tables.summary(LQR)), J),
     "against_published": lambda: against_published(
-        game_tables.curves(LQR), game_tables.published(LQR), J, "log"
+        game_tables.curves(LQR), game_tables.published(LQR), UNMASKED, J, "log"
     ),
     "states": lambda: state_trajectories(game_tables.simulations(), TARGET),
     "returns": lambda: return_histogram(game_tables.returns()),
@@ -49,7 +52,7 @@ EMPTY: dict[str, Callable[[], Figure]] = {
     ),
     "ablation": lambda: ablation(with_conditions(game_tables.summary(TOY)), J),
     "against_published": lambda: against_published(
-        game_tables.curves(LQR), game_tables.published(LQR).iloc[:0], J, "log"
+        game_tables.curves(LQR), game_tables.published(LQR).iloc[:0], UNMASKED, J, "log"
     ),
     "states": lambda: state_trajectories(game_tables.simulations().iloc[:0], TARGET),
     "returns": lambda: return_histogram(game_tables.returns().iloc[:0]),
@@ -142,6 +145,16 @@ def test_published_curves_stand_beside_the_mean() -> None:
     assert lowest > 0.0  # mean - SE is negative, which a logarithmic axis cannot show
 
 
+def test_a_masked_curve_has_ours_masked_beside_it() -> None:
+    masked = game_tables.as_published(LQR, masked=True)
+    curves, published = game_tables.curves(LQR), game_tables.published(LQR)
+    figure = against_published(curves, published, masked, J, "log")
+    (panel,) = figure.axes
+    assert [set(line.get_ydata()) for line in panel.lines] == [{0.5}, {0.25}, {0.75}]
+    assert any("extreme seeds" in text for text in texts(figure))
+    assert not any("extreme seeds" in text for text in texts(FIGURES["against_published"]()))
+
+
 def test_the_last_panel_of_every_column_names_its_updates() -> None:
     theirs = game_tables.published(TOY)
     ours, known = (
@@ -152,7 +165,7 @@ def test_the_last_panel_of_every_column_names_its_updates() -> None:
     five, published = (
         pd.concat([rows.assign(estimator=name) for name in known]) for rows in (ours, theirs)
     )
-    figure = against_published(five, published, J, "linear")
+    figure = against_published(five, published, UNMASKED, J, "linear")
     named = [bool(ax.get_xlabel()) for ax in figure.axes if ax.axison]
     assert named == [False, False, True, True, True]
     for ax in figure.axes[2:5]:
@@ -172,6 +185,7 @@ def results_of(problem: str, rows: int | None = None) -> Results:
         game_tables.curves(problem).iloc[:rows],
         game_tables.gradients(problem).iloc[:rows],
         game_tables.published(problem).iloc[:rows],
+        UNMASKED,
         (0.05 if problem == TOY else 0.1,),
     )
 

@@ -6,8 +6,9 @@ import pandas as pd
 import pytest
 
 from bilevelrl.config import Params, read_params
+from bilevelrl.evaluation.agreement import AGAINST_PUBLISHED_COLUMNS
+from bilevelrl.evaluation.as_published import AS_PUBLISHED_COLUMNS
 from bilevelrl.evaluation.learning_curves import LEARNING_CURVE_COLUMNS
-from bilevelrl.evaluation.reference import AGAINST_PUBLISHED_COLUMNS
 from bilevelrl.evaluation.trajectories import TRAJECTORY_COLUMNS
 from bilevelrl.figures.gallery import NAMES
 from bilevelrl.records import CorruptRecord, concatenate, write_csv, write_parquet
@@ -44,6 +45,8 @@ def write_project(root: Path, *problems: str) -> None:
     evaluated = root / "data" / "evaluate"
     curves = concatenate(map(game_tables.curves, problems))
     write_parquet(evaluated / "learning_curves.parquet", curves, LEARNING_CURVE_COLUMNS)
+    alike = concatenate(game_tables.as_published(name, masked=False) for name in problems)
+    write_parquet(evaluated / "as_published.parquet", alike, AS_PUBLISHED_COLUMNS)
     walked = concatenate(map(game_tables.trajectories, problems))
     write_parquet(evaluated / "trajectories.parquet", walked, TRAJECTORY_COLUMNS)
     environments = root / "data" / "environments"
@@ -64,7 +67,7 @@ def test_every_name_of_every_problem_with_results_is_written(
     figures.main(params, tmp_path)
     expected = {*NAMES[TOY], *NAMES[LQR], *SHARED}
     assert stems(tmp_path / "figures" / "png") == stems(tmp_path / "figures" / "pdf") == expected
-    tables = ("results", "results_mean", "against_published")
+    tables = ("results", "results_mean", "studies", "against_published")
     written = {f"{problem}_{name}" for problem in (TOY, LQR) for name in tables}
     assert stems(tmp_path / "results" / "tables") == written
 
@@ -75,11 +78,13 @@ def test_a_table_shows_the_reported_return_only(params: Params, tmp_path: Path) 
     assert stems(tmp_path / "figures" / "png") == {*NAMES[TOY], *SHARED}
     lines = (tmp_path / "results" / "tables" / f"{TOY}_results.md").read_text().splitlines()
     assert lines == [
-        "| temperature | estimator | 450 |",
-        "| --- | --- | --- |",
-        "| 0.05 | BC-HG | 0.400 [0.200, 0.800] |",
-        "| 0.05 | BC-HG, corrected | 0.400 [0.200, 0.800] |",
-        "| 0.05 | Naive-PGD (on-policy) | 0.400 [0.200, 0.800] |",
+        "| temperature | estimator | transitions | IQM [interval] | mean ± SE | worst seed "
+        "| failed |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+        *(
+            f"| 0.05 | {name} | 450 | 0.400 [0.200, 0.800] | 0.500 ± 0.100 | – | – |"
+            for name in ("BC-HG", "BC-HG, corrected", "Naive-PGD (on-policy)")
+        ),
     ]
 
 

@@ -226,7 +226,8 @@ def make_results(learning: pd.DataFrame) -> Results:
     published = pd.DataFrame(
         columns=["estimator", "temperature", "budget", "update", "leader_return", "standard_error"]
     )
-    return Results("thermal_control", summary, learning, gradients(), published, (0.1,))
+    alike = pd.DataFrame(columns=["estimator", "temperature", "budget", "update", "masked_mean"])
+    return Results("thermal_control", summary, learning, gradients(), published, alike, (0.1,))
 
 
 @pytest.mark.parametrize("complete", [True, False])

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -125,12 +126,20 @@ def test_stuck_fraction_has_a_wilson_interval(summary: pd.DataFrame) -> None:
 def test_thresholds_are_fractions_of_the_best_known_return(summary: pd.DataFrame) -> None:
     # Three of four seeds reach 0.3 in the first window after update 50; one reaches 0.54.
     assert metric(summary, "env_steps_to_50_percent")["value"] == 5400.0
+    assert metric(summary, "fraction_at_50_percent")["value"] == 0.75
+    assert metric(summary, "fraction_at_50_percent")["low"] < 0.5
+    assert np.isnan(metric(summary, "env_steps_to_50_percent_worst")["value"])  # one never arrives
     assert np.isnan(metric(summary, "env_steps_to_90_percent")["value"])
+    assert metric(summary, "fraction_at_90_percent")["value"] == 0.25
 
 
 def test_truncated_follower_has_its_own_metrics(summary: pd.DataFrame) -> None:
     optimal = metric(summary, "leader_return_optimal_mean", TRUNCATED)
     assert optimal["value"] == pytest.approx(np.mean(FINAL) + 0.1)
+    worst = metric(summary, "leader_return_optimal_worst", TRUNCATED)
+    assert worst["value"] == pytest.approx(CHARGE_NOTHING + 0.1)
+    assert metric(summary, "leader_return_final_worst", TRUNCATED)["value"] == CHARGE_NOTHING
+    assert metric(summary, "failed_runs", TRUNCATED)["value"] == 0.0
     assert metric(summary, "follower_kl", TRUNCATED)["value"] == 0.25
     assert metric(summary, "follower_accuracy_max", TRUNCATED)["value"] == 0.5
     for name in ("leader_return_optimal_mean", "follower_accuracy_max"):
@@ -164,8 +173,23 @@ def test_learning_followers_are_summarised_over_seeds(evaluated: Path) -> None:
     assert table["seeds"].tolist() == [3, 3]
     for steps, scale in ((200, 1.0), (1000, 0.1)):
         for name, factor in (("value_gap", 1.0), ("relative_gap", 0.1), ("kl", 2.0)):
-            found = [table.loc[steps, f"{name}_{which}"] for which in ("median", "min", "max")]
-            assert found == pytest.approx([scale * factor * each for each in (4.0, 1.0, 10.0)])
+            told = ("median", "min", "max", "mean")
+            found = [table.loc[steps, f"{name}_{which}"] for which in told]
+            assert found == pytest.approx([scale * factor * each for each in (4.0, 1.0, 10.0, 5.0)])
+    assert table["failed"].tolist() == [0, 0]
+
+
+def test_a_follower_without_a_result_is_counted(params: Params, project: Path) -> None:
+    path = project / "data" / "followers" / "four_rooms" / "learning.csv"
+    learned = pd.read_csv(path)
+    learned.loc[0, "kl"] = np.nan  # of 200 steps
+    learned.to_csv(path, index=False)
+    evaluate.main(params, project)
+    table = pd.read_csv(project / "results" / "followers.csv").set_index("steps")
+    assert table["failed"].tolist() == [1, 0]
+    assert table.loc[200, ["kl_median", "kl_min", "kl_max", "kl_mean"]].isna().all()
+    assert table.loc[1000].notna().all()
+    figures.main(params, project)
 
 
 def test_errors_of_watching_leaders_have_means_and_slopes(evaluated: Path) -> None:
@@ -182,7 +206,9 @@ def test_errors_of_watching_leaders_have_means_and_slopes(evaluated: Path) -> No
 
 def test_failed_runs_are_among_the_headlines(params: Params, project: Path) -> None:
     folder = project / "data" / "leaders" / "four_rooms" / "bc_hg"
-    assert "failed_runs" not in headlines(params, project)
+    before = headlines(params, project)
+    assert pd.read_csv(project / "results" / "failed_runs.csv").empty
+    assert {content["failed"] for content in before.values()} == {0}
     cell = Cell.read(folder)
     failed = cell.runs[-1]
     runs = (*cell.runs[:-1], replace(failed, failure="loss 1e30"))
@@ -194,16 +220,33 @@ def test_failed_runs_are_among_the_headlines(params: Params, project: Path) -> N
     theta = cell.theta.copy()
     theta[-1] = np.nan
     Cell(runs, theta, curves).write(folder)
-    name = f"four_rooms bc_hg {failed.variant} {failed.setting} seed {failed.seed}"
-    assert headlines(params, project)["failed_runs"] == {name: "loss 1e30"}
+    # The failed run belongs to a study; of the main comparison nothing changes.
+    assert headlines(params, project) == before
+    (row,) = pd.read_csv(project / "results" / "failed_runs.csv").to_dict("records")
+    assert row == {
+        "problem": "four_rooms", "estimator": "bc_hg", "variant": failed.variant,
+        "setting": failed.setting, "seed": failed.seed, "reason": "loss 1e30",
+    }  # fmt: skip
+    table = pd.read_csv(project / "results" / "summary.csv")
+    found = table[(table["setting"] == failed.setting) & (table["variant"] == failed.variant)]
+    own = found[found["estimator"] == "bc_hg"].set_index("metric")
+    assert own.loc["failed_runs", "value"] == 1.0
+    # Nine of ten are no result; three of four were "middle" runs before.
+    for name in ("mean", "se", "final_iqm", "median", "final_worst", "worst_seed",
+                 "optimal_mean", "optimal_worst"):  # fmt: skip
+        assert own.loc[f"leader_return_{name}", ["value", "low", "high"]].isna().all()
     figures.main(params, project)
+    told = (project / "results" / "tables" / "studies.md").read_text()
+    assert "| – | – | – | 1 of 4 |" in told
 
 
 def headlines(params: Params, project: Path) -> dict[str, Any]:
     evaluate.main(params, project)
-    content = (project / "results" / "metrics.json").read_text()
-    found: dict[str, Any] = json.loads(content)
-    return found
+    folder = project / "results" / "metrics"
+    return {
+        str(path.relative_to(folder)): json.loads(path.read_text())
+        for path in sorted(folder.rglob("*.json"))
+    }
 
 
 def test_published_mean_is_there_only_where_something_is_published(summary: pd.DataFrame) -> None:
@@ -222,12 +265,61 @@ def test_improvement_compares_like_with_like(evaluated: Path) -> None:
     assert not (table["variant"] == "corrected").any()  # nobody to compare with in this grid
 
 
-def test_headline_metrics_are_nested_finite_floats(evaluated: Path) -> None:
-    metrics = json.loads((evaluated / "results" / "metrics.json").read_text())["four_rooms"]
-    value = metrics["bc_hg"]["published"]["budget_100"]["leader_return_mean"]
-    assert value == pytest.approx(np.mean(FINAL), abs=1e-6)
-    assert metrics["exact"]["published"]["leader_return_mean"] == pytest.approx(CHARGE_NOTHING)
-    assert metrics["best_known"] == {"published": 0.6, "corrected": 0.55}
+def test_headline_metrics_are_a_small_file_per_setting(params: Params, project: Path) -> None:
+    gone = project / "results" / "metrics" / "four_rooms" / "sobirl-published-100.json"
+    write_json(gone, {"mean": 1.0})
+    found = headlines(params, project)
+    assert set(found) == {
+        "four_rooms/bc_hg-corrected-100.json", "four_rooms/bc_hg-published-100.json",
+        "four_rooms/exact-published.json", "four_rooms/hpgd_mc-published-100.json",
+    }  # fmt: skip
+    assert found["four_rooms/bc_hg-published-100.json"] == {
+        "mean": pytest.approx(np.mean(FINAL), abs=1e-6),
+        "standard_error": pytest.approx(np.std(FINAL, ddof=1) / 2.0, abs=1e-6),
+        "worst": CHARGE_NOTHING,
+        "failed": 0,
+        "seeds": 4,
+        "stuck": 0.25,
+        "best_known": 0.6,
+    }
+    assert found["four_rooms/exact-published.json"]["mean"] == pytest.approx(CHARGE_NOTHING)
+    assert found["four_rooms/bc_hg-corrected-100.json"]["best_known"] == 0.55
+
+
+def test_one_seed_has_no_interval_anywhere(params: Params, project: Path) -> None:
+    for estimator, final in (("bc_hg", 0.4), ("hpgd_mc", 0.2), ("exact", CHARGE_NOTHING)):
+        write_cell(project, estimator, {("published", MAIN): [final]})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        evaluate.main(params, project)
+    results = project / "results"
+    table = pd.read_csv(results / "summary.csv").set_index("metric")
+    shares = table.index.str.contains("fraction")
+    assert table.loc[~shares, ["low", "high"]].isna().all(axis=None)
+    assert table.loc[shares, ["low", "high"]].notna().all(axis=None)  # Wilson's of one trial
+    assert table.loc["leader_return_se", "value"].isna().all()
+    assert table.loc["leader_return_mean", "value"].notna().all()
+    curves = pd.read_csv(results / "curves.csv")
+    assert curves["iqm"].notna().all()
+    assert curves[["low", "high", "standard_error"]].isna().all(axis=None)
+    better = pd.read_csv(results / "improvement.csv")
+    ends = [f"{name}{end}" for name in ("", "mean_difference_") for end in ("low", "high")]
+    assert better[ends].isna().all(axis=None)
+    compared = pd.read_csv(results / "against_published.csv")
+    assert len(compared) == 2
+    unknown = ["ours_standard_error", "z", "within_3_se"]
+    assert compared[unknown].isna().all(axis=None)
+    along = pd.read_csv(results / "curve_agreement.csv")
+    assert along["largest_z"].isna().all()
+    (content, *_) = headlines(params, project).values()
+    assert "standard_error" not in content
+    figures.main(params, project)
+    for path in sorted((results / "tables").iterdir()):
+        told = path.read_text()
+        assert "nan" not in told
+        assert "0.400 ±" not in told
+        assert "0.400 [" not in told
+    assert "| 0.003 | BC-HG | 0.400 |" in (results / "tables" / "results_mean.md").read_text()
 
 
 def test_tracked_curves_show_the_main_comparison(evaluated: Path) -> None:
@@ -315,12 +407,10 @@ def test_a_problem_without_ground_truth_is_measured_by_its_return(
     assert table.loc["env_steps_to_return_0.4", "value"] > 0.0
     assert "best_known" not in table.index
     assert not any(name.endswith("_percent") for name in table.index)
-    metrics = json.loads((tmp_path / "results" / "metrics.json").read_text())
-    own = metrics.pop("guided_cartpole")
-    assert metrics == {}
-    assert own.keys() == {"bc_hg"}
-    value = own["bc_hg"]["improved"]["budget_100"]["leader_return_mean"]
-    assert value == pytest.approx(np.mean(FINAL), abs=1e-6)
+    ((name, content),) = headlines(params, tmp_path).items()
+    assert name == "guided_cartpole/bc_hg-improved-100.json"
+    assert content["mean"] == pytest.approx(np.mean(FINAL), abs=1e-6)
+    assert "best_known" not in content
     figures.main(params, tmp_path)
     drawn = {path.stem for path in (tmp_path / "figures" / "png").iterdir()}
     assert {*NAMES["guided_cartpole"]} <= drawn
@@ -356,6 +446,9 @@ def test_exact_ascent_is_summarised_by_kind_of_start(evaluated: Path) -> None:
     assert row["fraction_at_90_percent"] == pytest.approx(1 / 3)
     assert row["median_return"] == 0.4
     assert row["best_return"] == 0.55
+    assert row["mean_return"] == pytest.approx((CHARGE_NOTHING + 0.4 + 0.55) / 3)
+    assert row["worst_return"] == CHARGE_NOTHING
+    assert row["failed"] == 0
 
 
 def test_figures_stage_writes_every_name_even_without_its_study(

@@ -64,7 +64,7 @@ def test_the_first_run_computes_every_stage_once(first: tuple[Clone, Output]) ->
     assert set(summary["estimator"]) == set(clone.num_runs())
     assert len(list((clone.folder / "figures").rglob("*.png"))) >= 5
     assert len(list((clone.folder / "figures").rglob("*.pdf"))) >= 5
-    assert json.loads((clone.folder / "results" / "metrics.json").read_text())["four_rooms"]
+    assert list((clone.folder / "results" / "metrics" / "four_rooms").glob("*.json"))
 
 
 def test_a_second_run_runs_nothing(clone: Clone) -> None:
@@ -190,8 +190,11 @@ def test_an_experiment_changes_parameters_and_is_listed(clone: Clone) -> None:
 
 def test_metrics_and_plots_are_shown(clone: Clone) -> None:
     shown = json.loads(clone.run("dvc", "metrics", "show", "--json").text.splitlines()[-1])
-    metrics = shown[""]["data"]["results/metrics.json"]["data"]["four_rooms"]
-    assert set(clone.num_runs("four_rooms")) <= set(metrics)
+    files = [Path(name) for name in shown[""]["data"]]
+    assert {path.parent for path in files} >= {Path("results/metrics/four_rooms")}
+    own = {path.name.split("-")[0] for path in files if path.parent.name == "four_rooms"}
+    assert set(clone.num_runs("four_rooms")) <= own
+    assert all("mean" in entry["data"] for entry in shown[""]["data"].values())
     clone.run("dvc", "plots", "show")
     page = (clone.folder / "dvc_plots" / "index.html").read_text(encoding="utf-8")
     assert "vega" in page
@@ -211,8 +214,7 @@ def test_another_step_size_reruns_its_cell_and_what_follows(clone: Clone) -> Non
         "env_steps_per_update=100;follower=exact;information=full;temperature=0.003"
     }
     difference = json.loads(clone.run("dvc", "metrics", "diff", "--json").text.splitlines()[-1])
-    assert "results/metrics.json" in difference
-    assert {name.split(".")[1] for name in difference["results/metrics.json"]} == {"naive"}
+    assert set(difference) == {"results/metrics/four_rooms/naive-published-100.json"}
     plots = clone.run("dvc", "plots", "diff", "HEAD")
     assert (clone.folder / "dvc_plots" / "index.html").exists(), plots.text
 

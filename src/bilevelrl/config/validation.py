@@ -105,7 +105,8 @@ def _one_line(error: ValidationError, model: type[BaseModel], where: str) -> str
     if first["type"] == "missing":
         return f"{place} is missing"
     message = first["msg"].removeprefix("Value error, ")
-    value = f" = {shortened(repr(first['input']))}" if key else ""
+    whole = isinstance(first["input"], dict) and first["type"] == "value_error"  # names its keys
+    value = "" if not key or whole else f" = {shortened(repr(first['input']))}"
     return f"{place}{value}: {message}"
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from bilevelrl.config.families import WITHOUT_GROUND_TRUTH
@@ -136,8 +137,9 @@ def read_learning(followers: Path, grid: Grid) -> pd.DataFrame:
     """Learning curves of the grid's followers, over seeds.
 
     Returns:
-        Columns problem, follower, variant, temperature, steps, seeds, and the median, the lowest
-        and the highest value_gap, relative_gap and kl.
+        Columns problem, follower, variant, temperature, steps, the median, the lowest, the highest
+        and the mean value_gap, relative_gap and kl, seeds, and failed: seeds in which one of them
+        is not finite, which leaves its statistics empty.
 
     Raises:
         CorruptRecord: if a table is missing or unreadable.
@@ -148,10 +150,20 @@ def read_learning(followers: Path, grid: Grid) -> pd.DataFrame:
     )
     keys = ["problem", "follower", "variant", "temperature", "steps"]
     measured = ["value_gap", "relative_gap", "kl"]
-    groups = table.groupby(keys)
-    spread = groups[measured].agg(["median", "min", "max"]).map(_six_digits)
-    spread.columns = ["_".join(pair) for pair in spread.columns.to_flat_index()]
-    return spread.assign(seeds=groups["seed"].nunique()).reset_index()
+    values = table[measured].to_numpy(dtype=np.float64)
+    finite = np.isfinite(values)
+    known = pd.DataFrame(np.where(finite, values, np.nan), columns=measured, index=table.index)
+    failed = pd.Series(~finite.all(axis=1), index=table.index)
+    groups = table.assign(**known, failed=failed).groupby(keys)
+    spread = pd.DataFrame(
+        {
+            f"{name}_{statistic}": groups[name].agg(statistic, skipna=False).map(_six_digits)
+            for name in measured
+            for statistic in ("median", "min", "max", "mean")
+        }
+    )
+    counts = {"seeds": groups["seed"].nunique(), "failed": groups["failed"].sum()}
+    return spread.assign(**counts).reset_index()
 
 
 def read_directions(gradients: Path, grid: Grid) -> pd.DataFrame:

@@ -67,7 +67,8 @@ def run_scores(
     if coordinates is None:
         coordinates = pd.DataFrame(columns=list(COORDINATE_COLUMNS))
     radius = coordinates[coordinates["coordinate"] == "spectral_radius"]
-    columns["unstable"] = radius.groupby(key)["value"].max() > 1.0
+    largest = radius.groupby(key)["value"].max(skipna=False)
+    columns["unstable"] = (largest > 1.0).where(largest.notna())
     for name in ("best_known", "charge_nothing_return"):
         columns[name] = facts[name].groupby([curves[k] for k in key]).first()
     best = facts["best_known"]

@@ -1,8 +1,11 @@
 """Where exact ascent ends, by where it starts."""
 
+import numpy as np
 import pandas as pd
 
 from bilevelrl.config import EvaluateParams
+
+_RETURNS = {"median": "median", "best": "max", "mean": "mean", "worst": "min"}
 
 
 def start_table(
@@ -17,7 +20,8 @@ def start_table(
 
     Returns:
         One row per problem, variant, temperature and kind: number of starts, fraction that ended
-        stuck, fraction that reached each threshold, median and best J.
+        stuck, fraction that reached each threshold, starts without a finite J (`failed`), and
+        median, best, mean and worst of the others' J.
     """
     keys = ["problem", "variant", "temperature"]
     known = starts.merge(baselines, on=keys, validate="many_to_one")
@@ -26,9 +30,11 @@ def start_table(
     for fraction in params.thresholds:
         name = f"fraction_at_{round(100 * fraction)}_percent"
         columns[name] = known["leader_return"] >= fraction * known["best_known"]
-    groups = known.assign(**columns).groupby([*keys, "kind"])
+    returns = known["leader_return"].replace([np.inf, -np.inf], np.nan)
+    groups = known.assign(**columns, finite_return=returns).groupby([*keys, "kind"])
     table = groups[list(columns)].mean()
     table.insert(0, "starts", groups.size())
-    table["median_return"] = groups["leader_return"].median()
-    table["best_return"] = groups["leader_return"].max()
+    for name, statistic in _RETURNS.items():
+        table[f"{name}_return"] = groups["finite_return"].agg(statistic)
+    table["failed"] = groups.size() - groups["finite_return"].count()
     return table.reset_index()

@@ -1,7 +1,6 @@
 """results/summary.csv: the contract with whoever reads the results."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -153,36 +152,3 @@ def _published_rows(table: pd.DataFrame, published: pd.DataFrame) -> pd.DataFram
         metric="published_mean", value=joined["published_mean"], low=_NOTHING, high=_NOTHING
     )
     return joined[list(SUMMARY_COLUMNS)]
-
-
-def headline_metrics(
-    summary: pd.DataFrame, baselines: pd.DataFrame, failures: dict[str, str] | None = None
-) -> dict[str, Any]:
-    """The few numbers that `dvc metrics` shows: main comparison, first temperature of each problem.
-
-    Args:
-        summary: columns `SUMMARY_COLUMNS`.
-        baselines: columns `BASELINE_COLUMNS`, in the order of params.yaml.
-        failures: run to why it has no result.
-
-    Returns:
-        problem -> estimator -> variant -> "budget_<B>" (left out for estimators that sample
-        nothing) -> "leader_return_mean", and problem -> "best_known" -> variant. Finite only.
-        "failed_runs" -> run -> why, if there are any.
-    """
-    metrics: dict[str, Any] = {"failed_runs": failures} if failures else {}
-    first = baselines.drop_duplicates("problem").set_index("problem")["temperature"]
-    shown = baselines[baselines["temperature"] == baselines["problem"].map(first)]
-    for problem, variant, best in shown[["problem", "variant", "best_known"]].to_numpy():
-        known = metrics.setdefault(problem, {})
-        if not np.isnan(best):
-            known.setdefault("best_known", {})[variant] = round(float(best), 6)
-    rows = with_conditions(summary[summary["metric"] == "leader_return_mean"])
-    rows = rows[(rows["study"] == "main") & (rows["temperature"] == rows["problem"].map(first))]
-    for _, row in rows[np.isfinite(rows["value"])].iterrows():
-        place = metrics[row["problem"]].setdefault(row["estimator"], {})
-        place = place.setdefault(row["variant"], {})
-        if row["budget"]:
-            place = place.setdefault(f"budget_{row['budget']}", {})
-        place["leader_return_mean"] = round(float(row["value"]), 6)
-    return metrics

@@ -75,6 +75,6 @@ def _points(ax: Axes, rows: pd.DataFrame, studies: list[str], shift: float) -> N
 def _legend(figure: Figure, estimators: list[str]) -> None:
     looks = {name: style.line_style(name) | {"linestyle": "none"} for name in estimators}
     handles = [Line2D([], [], label=style.label(name), **look) for name, look in looks.items()]
-    handles.append(Line2D([], [], color="0.4", linewidth=1.4, label="bootstrap interval"))
+    handles.append(Line2D([], [], color="0.4", linewidth=1.4, label="interval over seeds"))
     handles.append(Line2D([], [], label="published mean", **_CROSS))
     style.legend_below(figure, list[Artist](handles), columns=5)

@@ -13,17 +13,24 @@ from bilevelrl.figures.learning_curves import Scale
 from bilevelrl.figures.ticks import plain_log_ticks
 
 _COLUMNS = 3
+_MASKED: dict[str, Any] = {"linestyle": (0, (1.0, 1.0)), "linewidth": 1.4}
 _PUBLISHED: dict[str, Any] = {"color": "black", "linestyle": (0, (2.0, 1.0)), "linewidth": 0.8}
 
 
 def against_published(
-    curves: pd.DataFrame, published: pd.DataFrame, objective: str, scale: Scale
+    curves: pd.DataFrame,
+    published: pd.DataFrame,
+    masked: pd.DataFrame,
+    objective: str,
+    scale: Scale,
 ) -> Figure:
     """Mean ± standard error over seeds, ours and theirs; a mean is not robust, and neither is this.
 
     Args:
         curves: columns estimator, variant, budget, update, mean, standard_error of one temperature.
         published: columns estimator, budget, update, leader_return, standard_error.
+        masked: columns estimator, budget, update, masked_mean: ours without the seeds that the
+            published curves leave out, where they leave out some.
         objective: what J is called on the vertical axis.
         scale: of the vertical axis.
 
@@ -52,6 +59,10 @@ def against_published(
             colour = style.ESTIMATORS[estimator].colour
             _curve(ax, rows, "mean", {"color": colour, "linewidth": 1.6})
             _curve(ax, theirs, "leader_return", _PUBLISHED)
+            likewise = masked[(masked["estimator"] == estimator) & (masked["budget"] == budget)]
+            if len(likewise):
+                ordered = likewise.sort_values("update")
+                ax.plot(ordered["update"], ordered["masked_mean"], color=colour, **_MASKED)
             ax.set_title(f"{style.label(estimator)}\n{budget} transitions per update")
             ax.xaxis.set_major_formatter(EngFormatter(sep=""))
         for ax in panels[len(pairs) :]:
@@ -68,7 +79,10 @@ def against_published(
             Line2D([], [], label="published", **_PUBLISHED),
             style.band_handle("± one standard error"),
         ]
-        style.legend_below(figure, handles, columns=3)
+        if len(masked):
+            text = "ours, extreme seeds left out likewise"
+            handles.insert(1, Line2D([], [], color="0.4", label=text, **_MASKED))
+        style.legend_below(figure, handles, columns=2 if len(masked) else 3)
     return figure
 
 

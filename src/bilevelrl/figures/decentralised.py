@@ -135,7 +135,7 @@ def _errors(ax: Axes, rows: pd.DataFrame) -> None:
             constant = critic == "learned" and "returns" in set(rows["critic"])
             slope, error = curve["slope"].iloc[0], curve["slope_error"].iloc[0]
             names = [level, *([belief] if belief else []), *(["constant step"] if constant else [])]
-            fitted = f"{style.number(slope, 2)} ± {error:.2f}"
+            fitted = style.number(slope, 2) + (f" ± {error:.2f}" if np.isfinite(error) else "")
             ax.errorbar(
                 curve["env_steps"], curve["error"], curve["standard_error"], color=colour,
                 marker=marker, linestyle=":" if constant else "-", linewidth=1.2, elinewidth=1.0,
@@ -250,7 +250,8 @@ def follower_learning(followers: pd.DataFrame) -> Figure:
                 own = followers[followers["problem"] == problem]
                 seen = own[[f"{name}_{which}" for which in ("median", "min", "max")]].to_numpy()
                 # What is no loss at all, up to the noise of measuring it, ends at the edge.
-                edge = 0.7 * seen[seen > 0.0].min(initial=max(seen.max(), 1e-12))
+                positive = seen[np.isfinite(seen) & (seen > 0.0)]
+                edge = 0.7 * positive.min() if positive.size else 1e-12
                 for _, curve in own.groupby("temperature"):
                     line = ax.plot(curve["steps"], curve[f"{name}_median"], marker="o")[0]
                     low = np.maximum(curve[f"{name}_min"], edge)

@@ -73,7 +73,7 @@ def _decorate(ax: Axes, budgets: list[int]) -> None:
     ax.set_xticks(budgets, [str(budget) for budget in budgets])
     ax.minorticks_off()
     ax.set_xlabel("transitions per update (log scale)")
-    ax.set_ylabel("final leader return J(θ)\nIQM over seeds, bootstrap interval")
+    ax.set_ylabel("final leader return J(θ)\nIQM over seeds, with its interval")
 
 
 def _legend(

@@ -60,6 +60,7 @@ class Results:
         curves: data/evaluate/learning_curves.parquet.
         gradients: results/gradients.csv.
         published: published curves.
+        masked: data/evaluate/as_published.parquet where the published curves leave out seeds.
         temperatures: the first one gets the plain names of `NAMES`.
     """
 
@@ -68,6 +69,7 @@ class Results:
     curves: pd.DataFrame
     gradients: pd.DataFrame
     published: pd.DataFrame
+    masked: pd.DataFrame
     temperatures: Sequence[float]
 
 

@@ -89,6 +89,7 @@ def game_figures(results: Results, objective: str, scale: Scale) -> Iterator[tup
         best = best_known_of(at(results.summary, temperature=temperature, study="main"))
         curves = at(results.curves, temperature=temperature)
         published = at(results.published, temperature=temperature)
+        masked = at(results.masked, temperature=temperature)
         yield (
             f"{problem}_learning_curves{suffix}",
             learning_curves(curves, published, best, "update", objective=objective, scale=scale),
@@ -99,6 +100,6 @@ def game_figures(results: Results, objective: str, scale: Scale) -> Iterator[tup
         )
         yield (
             f"{problem}_against_published{suffix}",
-            against_published(curves, published, objective, scale),
+            against_published(curves, published, masked, objective, scale),
         )
     yield f"{problem}_gradient_quality", gradient_quality(results.gradients)

@@ -35,7 +35,8 @@ def learning_curves(
         curves: columns estimator, variant, budget, update, env_steps, iqm, low, high; rows of one
             temperature. Estimators with budget 0 sample nothing: they appear in every panel
             against updates and in none against transitions.
-        published: columns estimator, budget, update, leader_return; drawn thin where listed.
+        published: columns estimator, budget, update, leader_return, masked; drawn thin where
+            listed.
         best_known: columns variant, best_known; one line per value.
         x: horizontal axis.
         objective: what J is called on the vertical axis.
@@ -69,7 +70,7 @@ def learning_curves(
         for ax in axes[-1]:
             ax.set_xlabel(_AXIS_LABELS[x])
         drawn = curves if x == "update" else curves[curves["budget"] > 0]
-        _legend(figure, drawn, best_known, with_published=not published.empty)
+        _legend(figure, drawn, best_known, published)
     return figure
 
 
@@ -119,14 +120,14 @@ def best_known_style(variant: str) -> dict[str, Any]:
 
 
 def _legend(
-    figure: Figure, curves: pd.DataFrame, best_known: pd.DataFrame, *, with_published: bool
+    figure: Figure, curves: pd.DataFrame, best_known: pd.DataFrame, published: pd.DataFrame
 ) -> None:
     handles = style.estimator_handles(curves)
-    handles.append(style.band_handle("bootstrap interval"))
-    if with_published:
-        handles.append(
-            Line2D([], [], color="0.3", label="published mean, same colour", **_PUBLISHED)
-        )
+    handles.append(style.band_handle("interval over seeds"))
+    if not published.empty:
+        how = " (masked)" if published["masked"].any() else ""
+        text = f"published mean{how}, same colour"
+        handles.append(Line2D([], [], color="0.3", label=text, **_PUBLISHED))
     for variant, _ in _distinct(best_known[best_known["variant"].isin(curves["variant"])]):
         text = "best known J" + style.VARIANTS[variant][0]
         handles.append(Line2D([], [], label=text, **best_known_style(variant)))

@@ -1,27 +1,27 @@
 """The result tables as Markdown and LaTeX."""
 
-from typing import Literal
-
 import numpy as np
 import pandas as pd
 
 from bilevelrl.figures import style
+from bilevelrl.records import setting_dict
 
 _EMPTY = "–"
 _LATEX_ESCAPES = str.maketrans({"%": r"\%", "_": r"\_", "&": r"\&", "#": r"\#"})
 _LATEX_SIGNS = {"±": r"$\pm$", "–": "--", "−": "$-$"}
+#: Conditions that have columns of their own, and what the others are unless a setting says so.
+_NAMED = ("temperature", "env_steps_per_update", "study", "return")
+_USUAL = {"follower": "exact", "information": "full"}
+#: Shares of runs, shown as counts where they are known: metric and heading.
+_SHARES = {"stuck_fraction": "stuck", "unstable_fraction": "unstable"}
 
 
-Statistic = Literal["iqm", "mean"]
-
-
-def results_table(summary: pd.DataFrame, statistic: Statistic) -> pd.DataFrame:
-    """Final J of every estimator and budget, in words.
+def means_table(summary: pd.DataFrame) -> pd.DataFrame:
+    """The paper's statistic, mean ± standard error of the final J, in words.
 
     Args:
-        summary: columns estimator, variant, temperature, budget, metric, value, low, high of the
-            main comparison.
-        statistic: "iqm" with its interval, or the paper's "mean" ± SE.
+        summary: columns estimator, variant, temperature, budget, metric, value of the main
+            comparison.
 
     Returns:
         Text; one row per temperature and estimator, one column per budget.
@@ -36,9 +36,67 @@ def results_table(summary: pd.DataFrame, statistic: Statistic) -> pd.DataFrame:
             for budget in budgets:
                 # What samples nothing costs the same at every budget: shown once in each column.
                 cell = lines[lines["budget"].isin([budget, 0])].set_index("metric")
-                row[f"{budget}"] = _interval(cell) if statistic == "iqm" else _mean(cell)
+                row[f"{budget}"] = _mean(cell["value"], "leader_return")
             rows.append(row)
     return pd.DataFrame(rows)
+
+
+def results_table(summary: pd.DataFrame) -> pd.DataFrame:
+    """Final J of every setting in words: what a robust statistic says, and what it hides.
+
+    Args:
+        summary: columns estimator, variant, temperature, budget, study, setting, metric, value,
+            low, high, seeds.
+
+    Returns:
+        Text; a row per setting with interquartile mean and interval, mean ± standard error, worst
+        seed, runs without a result and, where they are known, stuck or unstable runs, and mean and
+        worst seed under the exact best response. Settings of studies also say which and how.
+    """
+    studied = (summary["study"] != "main").any()
+    rows = []
+    for temperature in sorted(set(summary["temperature"])):
+        for estimator, variant, lines in style.groups(
+            summary[summary["temperature"] == temperature]
+        ):
+            for (budget, study, setting), cell in lines.groupby(["budget", "study", "setting"]):
+                seeds = int(cell["seeds"].iloc[0])
+                row = {
+                    "temperature": f"{temperature:g}",
+                    "estimator": style.label(estimator, variant),
+                }
+                if studied:
+                    row |= {"study": str(study), "conditions": _conditions(str(setting))}
+                row["transitions"] = f"{budget}" if budget else _EMPTY
+                rows.append(row | _statistics(cell.set_index("metric"), seeds))
+    return pd.DataFrame(rows).fillna(_EMPTY)
+
+
+def _conditions(setting: str) -> str:
+    given = setting_dict(setting)
+    told = [
+        f"{key} = {value}"
+        for key, value in given.items()
+        if key not in _NAMED and _USUAL.get(key) != value
+    ]
+    return ", ".join(told) or _EMPTY
+
+
+def _statistics(cell: pd.DataFrame, seeds: int) -> dict[str, str]:
+    value = cell["value"].astype(float)
+    row = {
+        "IQM [interval]": _interval(cell, "leader_return_final_iqm"),
+        "mean ± SE": _mean(value, "leader_return"),
+        "worst seed": _number(value.get("leader_return_final_worst", np.nan)),
+        "failed": _count(value.get("failed_runs", np.nan), seeds),
+    }
+    for metric, heading in _SHARES.items():
+        if metric in value:
+            row[heading] = _count(seeds * value[metric], seeds)
+    if "leader_return_optimal_mean" in value:
+        row["best response: mean ± SE"] = _mean(value, "leader_return_optimal")
+        row["worst seed there"] = _number(value.get("leader_return_optimal_worst", np.nan))
+    return row
 
 
 def against_published_table(comparison: pd.DataFrame) -> pd.DataFrame:
@@ -46,21 +104,36 @@ def against_published_table(comparison: pd.DataFrame) -> pd.DataFrame:
 
     Args:
         comparison: columns of `results/against_published.csv`.
+
+    Returns:
+        Text, with columns of our masked mean where a published curve is masked.
     """
-    rows = [
-        {
+    masked = bool(len(comparison)) and bool((comparison["masked"] > 0).any())
+    rows = []
+    for _, row in comparison.iterrows():
+        cells = {
             "temperature": f"{row['temperature']:g}",
             "budget": f"{row['budget']}",
             "estimator": style.label(str(row["estimator"])),
             "ours": _plus_minus(row["ours_mean"], row["ours_standard_error"]),
             "published": _plus_minus(row["published_mean"], row["published_standard_error"]),
-            "difference": _number(row["difference"]),
-            "z": _EMPTY if np.isnan(row["z"]) else f"{row['z']:.1f}".replace("-", "−"),
-            "within 3 SE": "yes" if row["within_3_se"] else "no",
+            **_agreement(row, ""),
         }
-        for _, row in comparison.iterrows()
-    ]
+        if masked:
+            error = row["ours_masked_standard_error"]
+            cells["ours, masked likewise"] = _plus_minus(row["ours_masked_mean"], error)
+            cells |= {f"{name}, masked": text for name, text in _agreement(row, "masked_").items()}
+        rows.append(cells)
     return pd.DataFrame(rows)
+
+
+def _agreement(row: pd.Series, prefix: str) -> dict[str, str]:
+    within, z = row[f"{prefix}within_3_se"], row[f"{prefix}z"]
+    return {
+        "difference": _number(row[f"{prefix}difference"]),
+        "z": _EMPTY if pd.isna(z) else f"{z:.1f}".replace("-", "−"),
+        "within 3 SE": _EMPTY if pd.isna(within) else "yes" if within else "no",
+    }
 
 
 def to_markdown(table: pd.DataFrame) -> str:
@@ -92,25 +165,31 @@ def _latex_row(cells: list[str]) -> str:
 
 
 def _number(value: float) -> str:
+    if not np.isfinite(value):
+        return _EMPTY
     text = f"{value:.3f}"
     # -0.0004 must not print as "−0.000".
     return text.lstrip("-") if float(text) == 0.0 else text.replace("-", "−")
 
 
+def _count(value: float, seeds: int) -> str:
+    return f"{round(value)} of {seeds}" if np.isfinite(value) else _EMPTY
+
+
 def _plus_minus(value: float, error: float) -> str:
-    return f"{_number(value)} ± {_number(error)}"
+    """The value alone where it has no standard error, as one seed has none."""
+    return f"{_number(value)} ± {_number(error)}" if np.isfinite(error) else _number(value)
 
 
-def _interval(cell: pd.DataFrame) -> str:
-    metric = "leader_return_final_iqm"
+def _interval(cell: pd.DataFrame, metric: str) -> str:
+    """The value alone where it has no interval."""
     if metric not in cell.index:
         return _EMPTY
-    value, low, high = (_number(float(cell[end][metric])) for end in ("value", "low", "high"))
-    return f"{value} [{low}, {high}]"
+    value, low, high = (float(cell[end][metric]) for end in ("value", "low", "high"))
+    ends = f" [{_number(low)}, {_number(high)}]" if np.isfinite([low, high]).all() else ""
+    return f"{_number(value)}{ends}"
 
 
-def _mean(cell: pd.DataFrame) -> str:
-    if "leader_return_mean" not in cell.index:
-        return _EMPTY
-    value = cell["value"].astype(float)
-    return _plus_minus(value["leader_return_mean"], value["leader_return_se"])
+def _mean(value: pd.Series, name: str) -> str:
+    mean, error = (float(value.get(f"{name}_{kind}", np.nan)) for kind in ("mean", "se"))
+    return _plus_minus(mean, error)

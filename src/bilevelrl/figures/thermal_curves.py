@@ -99,7 +99,7 @@ def sample_efficiency(
             ax.xaxis.set_major_formatter(EngFormatter(sep=""))
             ax.set_xlabel("transitions sampled by the leader")
         handles = left.get_legend_handles_labels()[0]
-        style.legend_below(figure, [*handles, style.band_handle("bootstrap interval")], columns=2)
+        style.legend_below(figure, [*handles, style.band_handle("interval over seeds")], columns=2)
     return figure
 
 

@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from bilevelrl.tracking.workspace import SQLITE
+from bilevelrl.tracking.workspace import ENCODED_SQLITE, SQLITE
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -63,7 +63,7 @@ def open_client(uri: str) -> "MlflowClient":
 
 def database(uri: str) -> Path | None:
     """The file of an SQLite store, None for any other."""
-    if not uri.startswith(SQLITE):
+    if not uri.startswith((SQLITE, ENCODED_SQLITE)):
         return None
     from sqlalchemy import make_url
 

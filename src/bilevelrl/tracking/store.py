@@ -5,12 +5,13 @@ import math
 import re
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bilevelrl.tracking.client import database, open_client, settle
 from bilevelrl.tracking.finished_runs import Entry, experiment_of
@@ -23,6 +24,19 @@ PAGE = 200  # runs per search: an answer in less than a second
 BATCH_METRICS, BATCH_PARAMS = 1000, 100  # MLflow refuses more
 LONGEST_VALUE = 6000  # of a parameter, as above
 ILLEGAL = re.compile(r"[^\w\-./: ]")  # in the name of a parameter or metric
+
+
+#: Parameters by which runs are grouped that have the parameter in front.
+GROUPS = {
+    "setting": ("estimator", "variant"),
+    "follower": ("problem", "follower", "temperature"),
+}
+
+
+def grouped_by(*names: str) -> dict[str, Any]:
+    """Groups of runs as the UI keeps them: the mean over all that share these parameters."""
+    keys = [{"mode": "param", "groupByData": name} for name in names]
+    return {"aggregateFunction": "average", "groupByKeys": keys}
 
 
 @dataclass(eq=False)
@@ -50,7 +64,8 @@ class Store:
 
         The caller has claimed the cell, so that an open run belongs to nobody.
         """
-        runs = self._search([self._experiment(experiment_of(cell))], f"tags.cell = '{cell}'")
+        condition = self._own(f"tags.cell = '{cell}'")
+        runs = self._search([self._experiment(experiment_of(cell))], condition)
         for run in runs:
             if run.info.status == "RUNNING":
                 self._client.set_tag(run.info.run_id, "current", "false")
@@ -67,31 +82,38 @@ class Store:
             if run.info.status == "FINISHED"
         ]
 
-    def page(self, experiment: str) -> str:
-        """Where the UI shows the current runs of an experiment as charts, below its address.
+    def page(self, experiment: str) -> tuple[str, str]:
+        """Where the UI shows the current runs of an experiment as charts, and of which setting.
 
         How they are grouped cannot be said in a link, only in a view that is shared by its key.
         The parameters must stand behind the hash, or the UI stays in its GenAI mode.
+
+        Returns:
+            The page, below the UI's address, and the setting that most runs have, which it is
+            narrowed down to: a mean over settings would mean nothing. Empty if they have none.
         """
-        number = self._experiment(experiment)
-        key = sha256(self.workspace.encode()).hexdigest()[:16]
+        number, condition = self._experiment(experiment), self._own("tags.current = 'true'")
+        runs = self._search([number], condition)
+        names = set[str]().union(*(run.data.params for run in runs))
+        counts = Counter(filter(None, (run.data.params.get("setting") for run in runs)))
+        setting = max(sorted(counts), key=lambda each: counts[each], default="")
+        if setting:
+            condition += f" and params.setting = '{setting}'"
         view = {
-            "searchFilter": f"tags.current = 'true' and tags.workspace = '{self.workspace}'",
+            "searchFilter": condition,
             "orderByKey": "params.`seed`",  # the UI loads 100 runs: the same seeds of everybody
             "orderByAsc": True,
-            "groupBy": {
-                "aggregateFunction": "average",
-                "groupByKeys": [{"mode": "param", "groupByData": "estimator"}],
-            },
+            "groupBy": next((grouped_by(*GROUPS[name]) for name in GROUPS if name in names), None),
             "runsHiddenMode": "SHOW_ALL",
         }
+        key = sha256(self.workspace.encode()).hexdigest()[:16]
         self._client.set_experiment_tag(number, f"mlflow.sharedViewState.{key}", json.dumps(view))
         query = f"workflowType=machine_learning&compareRunsMode=CHART&viewStateShareKey={key}"
-        return f"#/experiments/{number}/runs?{query}"
+        return f"#/experiments/{number}/runs?{query}", setting
 
     def experiments(self) -> list[str]:
         """Names of the experiments with current runs."""
-        condition = f"tags.current = 'true' and tags.workspace = '{self.workspace}'"
+        condition = self._own("tags.current = 'true'")
         return sorted(
             found.name
             for found in self._client.search_experiments()
@@ -101,7 +123,7 @@ class Store:
     def current_cells(self) -> set[str]:
         """The cells, of any experiment, that have current runs."""
         experiments = [found.experiment_id for found in self._client.search_experiments()]
-        runs = self._search(experiments, "tags.current = 'true'")
+        runs = self._search(experiments, self._own("tags.current = 'true'"))
         return {run.data.tags["cell"] for run in runs}
 
     def settle(self) -> None:
@@ -158,9 +180,12 @@ class Store:
         for start in range(0, len(metrics), BATCH_METRICS):
             self._client.log_batch(run_id, metrics=metrics[start : start + BATCH_METRICS])
 
+    def _own(self, condition: str) -> str:
+        """The same condition for the runs of this workspace."""
+        return f"{condition} and tags.workspace = '{self.workspace}'"
+
     def _search(self, experiments: Sequence[str], condition: str) -> "list[Run]":
-        """All runs of this workspace that meet a condition, page by page."""
-        condition = f"{condition} and tags.workspace = '{self.workspace}'"
+        """All runs that meet a condition, page by page."""
         runs: list[Run] = []
         token: str | None = None
         while token is None or token:

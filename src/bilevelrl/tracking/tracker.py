@@ -127,11 +127,11 @@ class Tracker:
             return self._store.experiments()
         return []
 
-    def page(self, experiment: str) -> str:
-        """Where the UI shows the current runs of an experiment, below its address."""
+    def page(self, experiment: str) -> tuple[str, str]:
+        """Where the UI shows current runs of an experiment, below its address; of which setting."""
         with self._failures_warned():
             return self._store.page(experiment)
-        return ""
+        return "", ""
 
     def _outcome(self, entry: Entry) -> str:
         """What became of a run: the name of a field of `Counts`."""

@@ -6,19 +6,23 @@ import re
 import secrets
 from hashlib import sha256
 from pathlib import Path
-from urllib.parse import quote
 
 SQLITE = "sqlite:///"
+#: The same to SQLAlchemy, but MLflow creates no folder that is called like the encoded path.
+ENCODED_SQLITE = "sqlite+pysqlite:///"
 
 
 def tracking_uri(root: Path) -> str:
     """MLFLOW_TRACKING_URI, else mlflow.db in DVC_ROOT, else mlflow.db in `root`.
 
-    Absolute, because `dvc exp run --temp` works in a folder that is thrown away; percent-encoded,
-    because a `?` in a folder's name would start the options of a database.
+    Absolute, because `dvc exp run --temp` works in a folder that is thrown away; percent-encoded
+    where need be, because a `?` in a folder's name would start the options of a database.
     """
+    if given := os.environ.get("MLFLOW_TRACKING_URI"):
+        return given
     path = str(_repository(root) / "mlflow.db")
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}{quote(path)}"
+    encoded = path.replace("%", "%25").replace("?", "%3F")
+    return f"{SQLITE if encoded == path else ENCODED_SQLITE}{encoded}"
 
 
 def workspace(root: Path) -> str:

@@ -1,0 +1,61 @@
+"""The few numbers that `dvc metrics` shows, and the runs that have none."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from bilevelrl.evaluation.conditions import with_conditions
+from bilevelrl.records import RunIdentity
+
+FAILED_RUN_COLUMNS = ("problem", "estimator", "variant", "setting", "seed", "reason")
+#: Metrics of results/summary.csv and what they are called here.
+_SHOWN = {
+    "leader_return_mean": "mean",
+    "leader_return_se": "standard_error",
+    "leader_return_final_worst": "worst",
+    "failed_runs": "failed",
+    "stuck_fraction": "stuck",
+    "unstable_fraction": "unstable",
+    "best_known": "best_known",
+}
+
+
+def headline_metrics(
+    summary: pd.DataFrame, baselines: pd.DataFrame
+) -> dict[str, dict[str, float | int]]:
+    """Main comparison at the first temperature of each problem, one small table per setting.
+
+    `dvc metrics show` prints a row per file and a column per key, hence few keys and one file each.
+
+    Args:
+        summary: columns `SUMMARY_COLUMNS`.
+        baselines: columns `BASELINE_COLUMNS`, in the order of params.yaml.
+
+    Returns:
+        "<problem>/<estimator>-<variant>[-<transitions per update>]" -> mean, standard_error, worst
+        (seed), failed (runs without a result), seeds, stuck and unstable (shares), best_known; what
+        is unknown is left out.
+    """
+    first = baselines.drop_duplicates("problem").set_index("problem")["temperature"]
+    rows = with_conditions(summary[summary["metric"].isin(list(_SHOWN))])
+    rows = rows[(rows["study"] == "main") & (rows["temperature"] == rows["problem"].map(first))]
+    metrics: dict[str, dict[str, float | int]] = {}
+    for _, row in rows.iterrows():
+        budget = f"-{row['budget']}" if row["budget"] else ""
+        name = f"{row['problem']}/{row['estimator']}-{row['variant']}{budget}"
+        known = metrics.setdefault(name, {"seeds": int(row["seeds"])})
+        if np.isfinite(row["value"]):
+            key = _SHOWN[row["metric"]]
+            known[key] = int(row["value"]) if key == "failed" else round(float(row["value"]), 6)
+    return metrics
+
+
+def failed_runs(runs: Iterable[RunIdentity]) -> pd.DataFrame:
+    """Runs without a result and why; columns `FAILED_RUN_COLUMNS`."""
+    rows = [
+        (run.problem, run.estimator, run.variant, run.setting, run.seed, run.failure)
+        for run in runs
+        if run.failure
+    ]
+    return pd.DataFrame(rows, columns=list(FAILED_RUN_COLUMNS))

@@ -1,0 +1,168 @@
+"""The registries beside the documents: what every marker stands for.
+
+A registry is a YAML file in docs/ with any of these keys:
+
+    awaited: columns of a table that the next run of the pipeline adds
+    numbers: name -> where the value of an inline marker comes from
+    tables: name -> rows and columns of a table
+    claims: name -> a relation that a sentence asserts of the results
+    constants: a number outside markers -> where it stands, or why it is none of the results
+
+Names are shared by all documents. Constants are those of the document of the same name: page.yaml
+is for page.md, docs/readme.yaml for README.md.
+"""
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from bilevelrl.config.validation import Block, ConfigError, validate
+from bilevelrl.config.yaml_files import read_mapping
+from bilevelrl.reporting.sources import ReportError
+
+Reduction = Literal["min", "max", "mean", "median", "sum", "count", "all", "nunique"]
+
+
+class Number(Block):
+    """One value in a sentence.
+
+    Attributes:
+        table, where: the row that it comes from; several rows need `of`.
+        show: template with {expression:format} fields.
+        of: how several rows become one.
+        compute: instead of a table, an expression with {name} for other numbers.
+    """
+
+    table: str | None = None
+    where: str | None = None
+    show: str
+    of: Reduction | None = None
+    compute: str | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.table is None) == (self.compute is None):
+            raise ValueError("either `table` or `compute` says where it comes from")
+        return self
+
+
+class Row(Block):
+    """A row of a table, chosen by hand."""
+
+    label: str
+    where: str
+
+
+class Column(Block):
+    """A column of a table: which of the row's rows it shows, and how."""
+
+    show: str
+    where: str | None = None
+    of: Reduction | None = None
+
+
+class Table(Block):
+    """A table of a document.
+
+    Attributes:
+        table, where: the rows that it is made from.
+        sort: columns that order them; those of the file without it.
+        by: header -> template; rows with equal texts are one row of the table.
+        head, rows: instead of `by`, rows chosen one by one, and the header over their labels.
+        columns: header -> template, or which of a row's rows and template.
+    """
+
+    table: str
+    where: str | None = None
+    sort: list[str] = Field(default_factory=list)
+    by: dict[str, str] | None = None
+    head: str = ""
+    rows: list[Row] = Field(default_factory=list)
+    columns: dict[str, str | Column]
+
+    @model_validator(mode="after")
+    def _rows_said_once(self) -> Self:
+        if (self.by is None) == (not self.rows):
+            raise ValueError("either `by` or `rows` says what a row is")
+        return self
+
+
+class Claim(Block):
+    """A relation that must hold while a sentence asserts it.
+
+    Attributes:
+        says: the relation in words, for whoever meets the failure.
+        table, where, holds: an expression that is true in every such row, at least one.
+        compare: instead, an expression with {name} for numbers.
+    """
+
+    says: str
+    table: str | None = None
+    where: str | None = None
+    holds: str | None = None
+    compare: str | None = None
+
+    @model_validator(mode="after")
+    def _one_relation(self) -> Self:
+        if (self.compare is None) == (self.table is None or self.holds is None):
+            raise ValueError("either `table` and `holds`, or `compare`, says what must hold")
+        return self
+
+
+class Constant(Block):
+    """Why a number may stand outside markers: params.yaml holds it, or a reason."""
+
+    params: str | None = None
+    reason: str | None = None
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        if (self.params is None) == (self.reason is None):
+            raise ValueError("either `params` or `reason` says where it comes from")
+        return self
+
+
+class Registry(Block):
+    """Everything that the markers of all documents may name.
+
+    Attributes:
+        constants: by "page/number" once all registries are one.
+    """
+
+    awaited: dict[str, list[str]] = Field(default_factory=dict)
+    numbers: dict[str, Number] = Field(default_factory=dict)
+    tables: dict[str, Table] = Field(default_factory=dict)
+    claims: dict[str, Claim] = Field(default_factory=dict)
+    constants: dict[str, Constant] = Field(default_factory=dict)
+
+
+def read_registries(folder: Path) -> Registry:
+    """All registries below a folder as one.
+
+    Raises:
+        ReportError: if one cannot be read, or two give the same name a meaning.
+    """
+    merged = Registry()
+    for path in sorted(folder.rglob("*.yaml")):
+        try:
+            own = validate(Registry, read_mapping(path), str(path))
+        except ConfigError as error:
+            raise ReportError(str(error)) from error
+        twice = [
+            name
+            for kind in ("numbers", "tables", "claims")
+            for name in getattr(own, kind)
+            if name in getattr(merged, kind)
+        ]
+        if twice:
+            raise ReportError(f"{path}: {twice[0]} has a meaning already")
+        constants = {f"{path.stem}/{text}": one for text, one in own.constants.items()}
+        merged = Registry(
+            awaited=merged.awaited | own.awaited,
+            numbers=merged.numbers | own.numbers,
+            tables=merged.tables | own.tables,
+            claims=merged.claims | own.claims,
+            constants=merged.constants | constants,
+        )
+    return merged

@@ -1,0 +1,193 @@
+"""Tracked tables as the documents quote them: one row per thing that a sentence can name."""
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bilevelrl.config.yaml_files import read_mapping
+from bilevelrl.evaluation import reference
+from bilevelrl.evaluation.conditions import GROUP, with_conditions
+from bilevelrl.figures import style
+from bilevelrl.records import setting_dict
+
+#: First part of a table's name, and where its file lies; a name without one lies in results/.
+FOLDERS = {
+    "": "results",
+    "benchmarks": "benchmarks/results",
+    "paper": "results/paper",
+    "reference": "reference",
+    "tuning": "tuning/results",
+}
+#: Name of the table of what the hyper-parameter searches tried.
+EFFORT = "effort"
+_CONDITIONS = ["temperature", "env_steps_per_update"]
+_NOT_SWEPT = [*_CONDITIONS, "variant", "num_envs", "score", "standard_error", "seeds"]
+_COMPARED = ["problem", "estimator", "temperature", "budget"]
+
+
+class ReportError(ValueError):
+    """A document or a registry asks for something that the results do not hold."""
+
+
+class Sources:
+    """Reads every table once.
+
+    Attributes:
+        root: of the project.
+        awaited: by table, columns that a coming run of the pipeline adds; empty until then.
+    """
+
+    def __init__(self, root: Path, awaited: dict[str, list[str]] | None = None) -> None:
+        self.root = root
+        self.awaited = awaited or {}
+        self._view = cache(self._read_view)
+
+    def view(self, name: str) -> pd.DataFrame:
+        """The table of a name such as `summary`, `paper/summary` or `tuning/four_rooms-exact`.
+
+        `summary` has one row per setting: its metrics and their intervals (`<metric>_low`,
+        `<metric>_high`), its conditions, every key of the setting as `setting_<key>`, and where the
+        paper has such a curve the columns of `against_published`; of these `<column>_as_published`
+        leaves out the seeds that the published curve leaves out, if the table has it.
+
+        `directions` has the drift of the published runs beside ours, `published_drift`. `effort`
+        has one row per search of `tuning/` and variant: what is `swept`, under how many
+        `conditions`, how many `candidates` each, and `seeds` of each candidate.
+
+        Where there is an estimator, `label` names it and `order` is its place in the legends. Empty
+        texts are "".
+
+        Raises:
+            ReportError: if there is no such file, or it is no table.
+        """
+        return self._view(name)
+
+    def coming(self, name: str) -> set[str]:
+        """Awaited columns that a table does not have yet."""
+        rows = self.view(name)
+        return {column for column in self.awaited.get(name, ()) if rows[column].isna().all()}
+
+    def parameter(self, path: str) -> Any:
+        """What params.yaml says under a dotted path.
+
+        Raises:
+            ReportError: if there is no such key.
+        """
+        place: Any = read_mapping(self.root / "params.yaml")
+        for key in path.split("."):
+            if not isinstance(place, dict) or key not in place:
+                raise ReportError(f"params.yaml has no {path}: nothing is called {key!r}")
+            place = place[key]
+        return place
+
+    def _read_view(self, name: str) -> pd.DataFrame:
+        if name == EFFORT:
+            return _labelled(_effort(self.root / FOLDERS["tuning"]))
+        folder, _, table = name.rpartition("/")
+        if folder not in FOLDERS:
+            raise ReportError(f"no folder of tables is called {folder!r}; there are {[*FOLDERS]}")
+        path = self.root / FOLDERS[folder] / f"{table}.csv"
+        rows = _read(path)
+        if table in _BESIDE:
+            other, join = _BESIDE[table]
+            rows = join(rows, self.view(other if "/" in other else f"{folder}/{other}".strip("/")))
+        for column in self.awaited.get(name, ()):
+            if column not in rows:
+                rows[column] = float("nan")
+        return _labelled(rows)
+
+
+def _read(path: Path) -> pd.DataFrame:
+    try:
+        rows = pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise ReportError(f"{path}: {error}") from error
+    if "estimator" in rows:
+        rows["estimator"] = rows["estimator"].replace(reference.ESTIMATORS)
+    texts = rows.select_dtypes(exclude="number").columns
+    return rows.fillna(dict.fromkeys(texts, ""))
+
+
+def _effort(folder: Path) -> pd.DataFrame:
+    """What every search tried, as its results have it."""
+    rows = []
+    for path in sorted(folder.glob("*.csv")):
+        problem, _, search = path.stem.partition("-")
+        results = _read(path)
+        conditions = [name for name in _CONDITIONS if name in results]
+        for variant, own in results.groupby("variant"):
+            sizes = own.groupby(conditions).size()
+            swept = [name for name in own.columns.difference(_NOT_SWEPT) if own[name].nunique() > 1]
+            rows.append(
+                {
+                    "problem": problem,
+                    "search": search,
+                    "variant": variant,
+                    "swept": ", ".join(f"`{name}`" for name in swept),
+                    "conditions": len(sizes),
+                    "candidates": sizes.max(),
+                    "fewest": sizes.min(),
+                    "seeds": own["seeds"].min(),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def _wide_summary(rows: pd.DataFrame, compared: pd.DataFrame) -> pd.DataFrame:
+    """One row per setting, the comparison with the paper beside it."""
+    rows = rows[rows["metric"] != "published_mean"]
+    wide = rows.pivot(index=GROUP, columns="metric", values=["value", "low", "high"])
+    ends = {"value": "", "low": "_low", "high": "_high"}
+    pairs: Any = wide.columns.to_flat_index()
+    wide.columns = pd.Index([f"{metric}{ends[end]}" for end, metric in pairs])
+    wide = wide.join(rows.groupby(GROUP)["seeds"].max())
+    wide = with_conditions(wide.reset_index())
+    given = pd.DataFrame(list(wide["setting"].map(setting_dict)), index=wide.index)
+    for key in given:
+        wide[f"setting_{key}"] = _numbers_if_all_are(given[key])
+    compared = compared.drop(columns=["seeds", "label", "order"])
+    compared = compared.assign(study="main", variant="published")
+    for name in ("ours_mean", "ours_standard_error", "z", "within_3_se"):
+        masked = name.replace("ours", "ours_masked") if "ours" in name else f"masked_{name}"
+        whole = compared[name]
+        if masked in compared:
+            whole = compared[masked].where(compared["masked"] > 0, whole)
+        compared[f"{name}_as_published"] = whole
+    return wide.merge(compared, how="left", on=[*_COMPARED, "study", "variant"])
+
+
+def _numbers_if_all_are(column: "pd.Series[Any]") -> "pd.Series[Any]":
+    try:
+        return pd.to_numeric(column)
+    except ValueError:
+        return column.fillna("")
+
+
+def _with_published_drift(rows: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
+    """Directions of estimates, the drift of the published runs beside them."""
+    published = published.rename(columns={"drift": "published_drift"})
+    published = published[["estimator", "group", "published_drift"]]
+    return rows.merge(published, how="left", on=["estimator", "group"])
+
+
+#: Tables that are quoted together with another file, and how the two are joined.
+_BESIDE: dict[str, tuple[str, Callable[[pd.DataFrame, pd.DataFrame], pd.DataFrame]]] = {
+    "summary": ("against_published", _wide_summary),
+    "directions": ("reference/thermal_control_drift", _with_published_drift),
+}
+
+
+def _labelled(rows: pd.DataFrame) -> pd.DataFrame:
+    if "estimator" not in rows:
+        return rows
+    variant = rows["variant"] if "variant" in rows else pd.Series("published", index=rows.index)
+    pairs = list(zip(rows["estimator"], variant, strict=True))
+    known = {
+        pair: place
+        for place, pair in enumerate((e, v) for e in style.ESTIMATORS for v in style.VARIANTS)
+    }
+    label = [style.label(*pair) if pair in known else pair[0] for pair in pairs]
+    return rows.assign(label=label, order=[known.get(pair, len(known)) for pair in pairs])

@@ -1,0 +1,59 @@
+"""README.md and docs/ as they are committed say what the committed results say."""
+
+import re
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+from pipeline.docs import problems
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.slow
+def test_the_documents_say_what_the_results_say() -> None:
+    assert list(problems(ROOT)) == []
+
+
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_bytes()) < 15_000
+
+
+def test_equations_live_where_the_documents_say() -> None:
+    text = (ROOT / "docs" / "equations.md").read_text(encoding="utf-8").partition("| what |")[2]
+    named = re.findall(r"`((?:[a-z_]+/)*[\w{},/]+?(?:\.py|/))`", text)
+    assert len(named) > 30
+    for name in named:
+        for path in expanded(name):
+            assert (ROOT / "src" / "bilevelrl" / path).exists(), path
+
+
+def expanded(name: str) -> list[str]:
+    """{a,b}/c as a shell has it, nested braces not."""
+    parts = [part.split(",") for part in re.split(r"[{}]", name)]
+    if "{" not in name:
+        return [name]
+    return ["".join(chosen) for chosen in product(*parts)]
+
+
+def test_every_table_of_the_paper_profile_says_which_commit_it_is_from() -> None:
+    folder = ROOT / "results" / "paper"
+    listed = re.findall(
+        r"^\| `([\w.]+)` \| `[0-9a-f]{7,}` \| `[0-9a-f]{7,}` \|$",
+        (folder / "README.md").read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+    assert sorted(listed) == sorted(
+        path.name for path in folder.iterdir() if path.name != "README.md"
+    )
+
+
+def test_the_table_of_what_reruns_is_one_change_a_row() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = text.partition("<!-- reruns -->\n")[2].partition("<!-- end -->")[0]
+    rows = table.strip().splitlines()[2:]
+    assert len(rows) > 5
+    form = r"\| (?:nothing|`[\w.]+: [^`|]+`) \| (nothing|`[^`]+`(, `[^`]+`)*) \|"
+    for row in rows:
+        assert re.fullmatch(form, row), row

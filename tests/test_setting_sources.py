@@ -1,0 +1,265 @@
+"""Every shipped value says where it comes from, and is what it says."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bilevelrl.config import ConfigError, Params
+from bilevelrl.tuning import CONDITIONS, choose, effort_table, winners
+from pipeline.profile import merge
+from tests.setting_sources import (
+    ROOT,
+    Content,
+    Leaf,
+    leaves,
+    load,
+    misquoted,
+    results,
+    rules,
+    rules_of,
+    tuning_params,
+    untraceable,
+    won,
+)
+
+FILES = ("params.yaml", "profiles/paper.yaml")
+
+
+@pytest.fixture(scope="module")
+def shared() -> dict[tuple[str, str], tuple[Content, set[str]]]:
+    """What the entries of a problem take over, and which of it the file changes."""
+    base = load("params.yaml")
+    found = {}
+    for file in FILES:
+        own = {} if file == "params.yaml" else load(file)
+        params = Params.model_validate(merge(base, own))
+        for problem in base["cells"]:
+            changed = set(own.get("leaders", {}).get(problem, {}))
+            found[file, problem] = (params.shared(problem), changed)
+    return found
+
+
+def entries(file: str) -> Iterator[tuple[str, str, str, Content]]:
+    for problem, estimators in load(file)["cells"].items():
+        for estimator, own in estimators.items():
+            for name, entry in own.items():
+                if entry is not None:
+                    yield problem, estimator, name, entry
+
+
+@cache
+def all_leaves() -> tuple[tuple[str, Leaf], ...]:
+    return tuple((file, leaf) for file in FILES for leaf in leaves(load(file)))
+
+
+def test_exactly_one_rule_covers_each_shipped_value() -> None:
+    covering = {
+        f"{file}: {leaf.block}.{leaf.key}": len(rules_of(leaf.block, leaf.key))
+        for file, leaf in all_leaves()
+    }
+    assert {value: number for value, number in covering.items() if number != 1} == {}
+
+
+def test_every_rule_covers_something_with_each_of_its_blocks_and_keys() -> None:
+    values = {(leaf.block, leaf.key) for _, leaf in all_leaves()}
+    for rule in rules():
+        for block in rule.blocks:
+            assert any(replace(rule, blocks=(block,)).covers(*value) for value in values), block
+        for key in rule.keys or ():
+            assert any(replace(rule, keys=(key,)).covers(*value) for value in values), key
+
+
+def test_every_rule_names_a_source() -> None:
+    for rule in rules():
+        assert rule.source in ("paper", "tuned", "fixed")
+        assert (rule.search is not None) == (rule.source == "tuned")
+        assert bool(rule.reason) == (rule.source == "fixed")
+    assert {rule.search for rule in rules() if rule.search} <= tuning_params().grid.keys()
+
+
+def test_what_is_said_to_be_the_papers_is() -> None:
+    outside = [leaf for _, leaf in all_leaves() if not leaf.block.startswith("cells.")]
+    assert [fault for leaf in outside for fault in misquoted(leaf)] == []
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_every_entry_is_the_papers_or_the_winner_of_its_search(
+    file: str, shared: dict[tuple[str, str], tuple[Content, set[str]]]
+) -> None:
+    faults = [
+        fault
+        for problem, estimator, name, entry in entries(file)
+        for fault in untraceable(problem, estimator, name, entry, *shared[file, problem])
+    ]
+    assert faults == []
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_the_comment_of_an_entry_names_its_sources(file: str) -> None:
+    lines = (ROOT / file).read_text(encoding="utf-8").split("\ncells:\n")[1].splitlines()
+    said = [
+        found[1] for line in lines if (found := re.match(r" {6}\w+: \{.*\} # ([\w, ]+)$", line))
+    ]
+    known = []
+    for problem, estimator, name, entry in entries(file):
+        own = {rules_of(f"cells.{problem}.{estimator}.{name}", key)[0].source for key in entry}
+        known.append(", ".join(kind for kind in ("paper", "tuned", "fixed") if kind in own))
+    assert said == known
+
+
+def another(value: Any) -> Any:
+    """A value of the same kind."""
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int):
+        return value + 1
+    if isinstance(value, float):
+        return 0.5 * value if value else 0.25
+    return [another(value[0]), *value[1:]]
+
+
+def numbers(value: Any) -> bool:
+    return numbers(value[0]) if isinstance(value, list) else not isinstance(value, str)
+
+
+def is_refused(*arguments: Any) -> bool:
+    try:
+        return any(True for _ in untraceable(*arguments))
+    except ConfigError:
+        return True
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_any_other_number_is_refused(
+    file: str, shared: dict[tuple[str, str], tuple[Content, set[str]]]
+) -> None:
+    accepted, tried = [], 0
+    for problem, estimator, name, entry in entries(file):
+        block = f"cells.{problem}.{estimator}.{name}"
+        for key, value in entry.items():
+            if rules_of(block, key)[0].source == "fixed" or not numbers(value):
+                continue
+            tried += 1
+            mutant = entry | {key: another(value)}
+            if not is_refused(problem, estimator, name, mutant, *shared[file, problem]):
+                accepted.append(f"{block}.{key}")
+    assert accepted == []
+    assert tried > 250
+
+
+def test_any_other_number_of_the_paper_is_refused_outside_of_the_cells() -> None:
+    quoted = [
+        leaf
+        for _, leaf in all_leaves()
+        if not leaf.block.startswith("cells.")
+        and rules_of(leaf.block, leaf.key)[0].source == "paper"
+        and numbers(leaf.value)
+    ]
+    assert len(quoted) > 90
+    for leaf in quoted:
+        assert [*misquoted(Leaf(leaf.block, leaf.key, another(leaf.value)))]
+
+
+@pytest.mark.parametrize(
+    ("problem", "name", "change"),
+    [
+        ("discrete_toy_r1", "corrected", {"control_variate": False}),
+        ("discrete_toy_r1", "soft_q", {"control_variate": False}),
+        ("discrete_toy_r2", "corrected", {"random_updates": 5}),
+        ("bilevel_lqr", "watching", {"random_updates": 5}),
+        ("bilevel_lqr", "improved", {"control_variate": True}),
+        ("four_rooms", "watching_200", {"smoothing": 0.06}),
+        ("four_rooms", "soft_q_watching", {"forgetting": 0.5}),
+        ("bilevel_lqr", "sac", {"num_updates": 20, "minibatch": 32}),
+        ("guided_cartpole", "improved", {"keep": 0.5}),
+    ],
+)
+def test_what_the_search_held_cannot_change_under_its_name(
+    problem: str,
+    name: str,
+    change: Content,
+    shared: dict[tuple[str, str], tuple[Content, set[str]]],
+) -> None:
+    entry = load("params.yaml")["cells"][problem]["bc_hg"][name]
+    own = shared["params.yaml", problem]
+    assert not is_refused(problem, "bc_hg", name, entry, *own)
+    assert is_refused(problem, "bc_hg", name, entry | change, *own)
+
+
+def test_the_search_shares_what_the_leaders_share() -> None:
+    leaders = Params.model_validate(load("params.yaml")).leaders
+    for problem, searched in tuning_params().problems.items():
+        shipped = leaders.of(problem).model_dump()
+        different = {k: v for k, v in searched.shared.items() if shipped[k] != v}
+        assert not different, problem
+
+
+@pytest.mark.parametrize("search", sorted(tuning_params().grid))
+def test_the_winner_has_the_highest_score_under_its_conditions(search: str) -> None:
+    table = results(search)
+    assert set(table["seeds"]) == {tuning_params().seeds_of(search)}
+    keys = [key for key in CONDITIONS if key in table]
+    best = table.groupby(keys)["score"].max()
+    for winner in won(search):
+        row = np.ones(len(table), dtype=bool)
+        for key, value in winner.items():
+            if key in table:
+                row &= table[key].isna() if value is None else table[key] == value
+        assert table["score"][row].max() == best[tuple(winner[key] for key in keys)]
+    assert len(won(search)) == len(best)
+
+
+def test_the_chosen_settings_are_written_down() -> None:
+    chosen = load("tuning/chosen.yaml")
+    effort = effort_table(tuning_params()).set_index(["search", "variant"])
+    assert chosen.keys() == tuning_params().grid.keys()
+    for search, item in chosen.items():
+        settings = choose(tuning_params(), search, results(search))
+        assert item["chosen"] == settings
+        assert {item["candidates"]} == set(effort.loc[search]["candidates"])
+        assert {item["seeds"]} == set(results(search)["seeds"])
+
+
+def test_a_table_of_other_candidates_is_refused() -> None:
+    search = "bilevel_lqr-exact"
+    table = results(search).copy()
+    table["step_size"] *= 2.0
+    for wrong in (table, results(search)[1:]):
+        with pytest.raises(ConfigError, match=f"tuning/results/{search}.csv has other candidates"):
+            winners(tuning_params(), search, wrong)
+
+
+def test_effort_differs_only_where_the_file_says_why() -> None:
+    effort = effort_table(tuning_params())
+    for problem, own in effort.groupby("problem"):
+        unequal = len(own[["candidates", "seeds"]].drop_duplicates()) > 1
+        assert unequal == (tuning_params().problems[str(problem)].unequal is not None)
+
+
+def test_effort_counts_candidates_and_seeds() -> None:
+    counts, rows = {}, Counter[str]()
+    for row in effort_table(tuning_params()).to_dict("records"):
+        own = (row["conditions"], row["candidates"], row["seeds"])
+        counts[row["search"], row["variant"]] = own
+        rows[row["search"]] += own[0] * own[1]
+    assert counts["four_rooms-hpgd_sa", "published"] == (12, 24, 3)
+    assert counts["four_rooms-exact", "corrected"] == (3, 4, 3)
+    assert counts["thermal_control-bc_hg_improved", "improved"] == (3, 9, 10)
+    assert counts["guided_cartpole-naive", "improved"] == (1, 3, 3)
+    assert rows == {search: len(results(search)) for search in tuning_params().grid}
+
+
+def test_the_estimators_that_are_compared_had_the_same_effort() -> None:
+    effort = effort_table(tuning_params())
+    for problem in ("discrete_toy_r1", "discrete_toy_r2", "bilevel_lqr", "guided_cartpole"):
+        sampled = effort[
+            (effort["problem"] == problem) & ~effort["estimator"].isin(["zero_order", "exact"])
+        ]
+        first = sampled[sampled["variant"] == sampled["variant"].iloc[0]]
+        assert len(first[["candidates", "seeds"]].drop_duplicates()) == 1
