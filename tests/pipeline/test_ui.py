@@ -9,8 +9,11 @@ import subprocess
 import sys
 import time
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
@@ -52,7 +55,9 @@ def test_a_port_that_cannot_be_used_is_said_before_anything_else(
 
 def test_make_ui_is_this_script() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    assert "\nui: $(STAMP)\n\t@python -m pipeline.ui --port $(PORT)\n" in makefile
+    assert re.search(
+        r"^ui: .*\n\t@python -m pipeline\.ui --port \$\(PORT\)\n$", makefile, re.MULTILINE
+    )
 
 
 def test_the_view_shows_the_current_runs_of_one_setting_by_estimator(project: Path) -> None:
@@ -68,13 +73,24 @@ def test_the_view_shows_the_current_runs_of_one_setting_by_estimator(project: Pa
     ).groups()  # type: ignore[union-attr]
     client = MlflowClient(uri)
     view = json.loads(client.get_experiment(number).tags[f"mlflow.sharedViewState.{key}"])
-    assert view["groupBy"]["groupByKeys"] == [
-        {"mode": "param", "groupByData": "estimator"},
-        {"mode": "param", "groupByData": "variant"},
-    ]
+    by_estimator = {"mode": "param", "groupByData": "estimator"}
+    assert view["groupBy"]["groupByKeys"] == [by_estimator]
     assert f"tags.workspace = '{workspace(project)}'" in view["searchFilter"]
     shown = client.search_runs([number], view["searchFilter"], order_by=["params.`seed` ASC"])
     assert [run.data.params["seed"] for run in shown] == ["0", "1"]
+    # Another setting does not count, another variant is a line of its own.
+    cell = make_cell([0, 1])
+    others = (("published", "temperature=1"), ("corrected", setting))
+    for (variant, other), number_of_groups in zip(others, (1, 2), strict=True):
+        extra = replace(cell.runs[0], seed=5, variant=variant, setting=other)
+        curve = cell.curves[cell.curves["seed"] == 0]
+        curve = curve.assign(seed=5, variant=variant, setting=other)
+        runs, curves = (*cell.runs, extra), pd.concat([cell.curves, curve], ignore_index=True)
+        sync_cell(tracker, replace(cell, runs=runs, theta=np.zeros((3, 2)), curves=curves))
+        assert tracker.page("four_rooms") == (page, setting)
+        view = json.loads(client.get_experiment(number).tags[f"mlflow.sharedViewState.{key}"])
+        assert len(view["groupBy"]["groupByKeys"]) == number_of_groups
+        assert view["groupBy"]["groupByKeys"][0] == by_estimator
     metrics = sorted({name for run in shown for name in run.data.metrics})
     assert metrics[0] == "1_return/leader_return"  # the UI sorts sections and charts by name
 

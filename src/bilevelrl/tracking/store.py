@@ -33,10 +33,26 @@ GROUPS = {
 }
 
 
-def grouped_by(*names: str) -> dict[str, Any]:
-    """Groups of runs as the UI keeps them: the mean over all that share these parameters."""
+def groups(runs: "Sequence[Run]") -> dict[str, Any] | None:
+    """Groups of these runs as the UI keeps them, one mean each; None if they have none.
+
+    A parameter that tells no two of the groups before it apart only makes their names long.
+    """
+    params = [run.data.params for run in runs]
+    kind = next((name for name in GROUPS if any(name in each for each in params)), None)
+    if kind is None:
+        return None
+    names: list[str] = []
+    for name in GROUPS[kind]:
+        finer = [*names, name]
+        if not names or _num_groups(params, finer) > _num_groups(params, names):
+            names = finer
     keys = [{"mode": "param", "groupByData": name} for name in names]
     return {"aggregateFunction": "average", "groupByKeys": keys}
+
+
+def _num_groups(params: "Sequence[dict[str, str]]", names: list[str]) -> int:
+    return len({tuple(each.get(name) for name in names) for each in params})
 
 
 @dataclass(eq=False)
@@ -94,16 +110,16 @@ class Store:
         """
         number, condition = self._experiment(experiment), self._own("tags.current = 'true'")
         runs = self._search([number], condition)
-        names = set[str]().union(*(run.data.params for run in runs))
         counts = Counter(filter(None, (run.data.params.get("setting") for run in runs)))
         setting = max(sorted(counts), key=lambda each: counts[each], default="")
         if setting:
             condition += f" and params.setting = '{setting}'"
+            runs = [run for run in runs if run.data.params.get("setting") == setting]
         view = {
             "searchFilter": condition,
             "orderByKey": "params.`seed`",  # the UI loads 100 runs: the same seeds of everybody
             "orderByAsc": True,
-            "groupBy": next((grouped_by(*GROUPS[name]) for name in GROUPS if name in names), None),
+            "groupBy": groups(runs),
             "runsHiddenMode": "SHOW_ALL",
         }
         key = sha256(self.workspace.encode()).hexdigest()[:16]
