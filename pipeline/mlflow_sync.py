@@ -18,6 +18,7 @@ from bilevelrl.config import ConfigError
 from bilevelrl.records import CorruptRecord
 from bilevelrl.tracking import FOLLOWERS, SWEEP, Counts, Tracker, cell_name, retire_left, sync_files
 from pipeline.attachments import attach_penalty_map
+from pipeline.stage import run_stage
 
 
 def main(leaders: Path, root: Path) -> int:
@@ -65,4 +66,4 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("data/leaders"))
     arguments = parser.parse_args()
-    sys.exit(main(arguments.data, Path.cwd()))
+    run_stage(lambda: sys.exit(main(arguments.data, Path.cwd())))

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from bilevelrl.tracking import Tracker, tracking_uri
 from pipeline import mlflow_sync
+from pipeline.stage import run_stage
 
 HOST = "127.0.0.1"
 PATIENCE = 180.0  # seconds, for a server that starts on a busy machine
@@ -112,4 +113,4 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=5000)
     arguments = parser.parse_args()
-    sys.exit(main(arguments.port, Path.cwd()))
+    run_stage(lambda: sys.exit(main(arguments.port, Path.cwd())))

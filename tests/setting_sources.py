@@ -75,7 +75,13 @@ def _pattern(text: str) -> re.Pattern[str]:
 def rules() -> tuple[Rule, ...]:
     """All of tuning/sources.yaml."""
     return tuple(
-        Rule(**{key: tuple(v) if isinstance(v, list) else v for key, v in item.items()})
+        Rule(
+            tuple(item["blocks"]),
+            item["source"],
+            tuple(item["keys"]) if "keys" in item else None,
+            item.get("search"),
+            item.get("reason"),
+        )
         for item in load("tuning/sources.yaml")["rules"]
     )
 

@@ -328,7 +328,7 @@ def test_keys_cover_what_determines_a_result(changes: dict[str, Any]) -> None:
     [
         {"runtime__jobs": 7},
         {"runtime__threads": 2},
-        {"evaluate__replicates": 11},
+        {"evaluate__confidence": 0.5},
         {"environments__four_rooms__random_starts": 1},
         {"cells__four_rooms__naive": {}},
     ],

@@ -36,7 +36,7 @@ def name(value: object) -> str:
 
 def build(problem: str, estimator: str, setting: Setting) -> Any:
     constants = PARAMS.problems.of(problem).model_copy(update=APART)
-    context = Context(constants, PARAMS.followers, PARAMS.leaders.of(problem))
+    context = Context(constants, PARAMS.followers.of(problem), PARAMS.leaders.of(problem))
     return family(problem).build(estimator, [setting], context)
 
 

@@ -16,7 +16,9 @@ from bilevelrl.problems.tabular import TabularModel
 
 PARAMS = read_params(Path(__file__).parents[2] / "params.yaml")
 PROBLEM = "four_rooms"
-CONTEXT = Context(PARAMS.problems.of(PROBLEM), PARAMS.followers, PARAMS.leaders.of(PROBLEM))
+CONTEXT = Context(
+    PARAMS.problems.of(PROBLEM), PARAMS.followers.of(PROBLEM), PARAMS.leaders.of(PROBLEM)
+)
 CASES = sorted(FAMILIES[PROBLEM].estimators)
 VARIANTS = ("published", "corrected")
 FAIL = 0.33

@@ -83,7 +83,9 @@ def test_bits_do_not_depend_on_the_other_runs(problem: str, information: str) ->
     [p for p in ENTRIES if "smoothing" in FAMILIES[p].estimators["bc_hg", "corrected"].optional],
 )
 def test_beliefs_forget_and_smooth_as_they_are_told(problem: str) -> None:
-    context = Context(PARAMS.problems.of(problem), PARAMS.followers, PARAMS.leaders.of(problem))
+    context = Context(
+        PARAMS.problems.of(problem), PARAMS.followers.of(problem), PARAMS.leaders.of(problem)
+    )
     for told in ({}, {"forgetting": 0.75}, {"smoothing": 0.1}):
         setting = setting_of(problem, information="rewards", **told)
         belief: Any = family(problem).build("bc_hg", [setting], context).estimator.belief  # type: ignore[attr-defined]

@@ -56,7 +56,9 @@ class Watching:
         """All that the training loop needs for two runs; `changes` are of the constants."""
         constants = PARAMS.problems.of(self.problem)
         changed = type(constants).model_validate(constants.model_dump() | changes)
-        context = Context(changed, PARAMS.followers, PARAMS.leaders.of(self.problem))
+        context = Context(
+            changed, PARAMS.followers.of(self.problem), PARAMS.leaders.of(self.problem)
+        )
         settings = [self.setting] * len(SEEDS)
         return family(self.problem).build(self.estimator, settings, context)
 

@@ -18,6 +18,7 @@ import pandas as pd
 
 from bilevelrl.atomic_files import write_atomically
 from bilevelrl.config import mapping_text, read_mapping, read_params
+from bilevelrl.tracking.workspace import clone_name
 from pipeline.profile import merge
 
 ROOT = Path(__file__).parents[2]
@@ -157,6 +158,7 @@ class Clone:
 
     def tracked(self) -> Counter[str]:
         """Current runs of the workspace in MLflow, by estimator."""
+        own = clone_name(self.folder)
         return Counter(
             estimator
             for (estimator,) in self.ask_store(
@@ -165,7 +167,7 @@ class Clone:
                 " JOIN tags AS workspace ON workspace.run_uuid = params.run_uuid"
                 " WHERE params.key = 'estimator'"
                 " AND current.key = 'current' AND current.value = 'true'"
-                " AND workspace.key = 'workspace' AND workspace.value = 'workspace'"
+                f" AND workspace.key = 'workspace' AND workspace.value = '{own}'"
             )
         )
 

@@ -13,11 +13,15 @@ from bilevelrl.tracking import Tracker
 
 
 def make_cell(
-    seeds: Sequence[int], key: str = "a", estimator: str = "bc_hg", num_rows: int = 5
+    seeds: Sequence[int],
+    key: str = "a",
+    estimator: str = "bc_hg",
+    num_rows: int = 5,
+    problem: str = "four_rooms",
 ) -> Cell:
     runs = tuple(
         RunIdentity(
-            problem="four_rooms",
+            problem=problem,
             estimator=estimator,
             variant="published",
             setting="temperature=0.003",

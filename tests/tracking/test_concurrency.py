@@ -155,7 +155,7 @@ def test_two_syncs_at_once_log_nothing_twice(root: Path, uri: str) -> None:
         subprocess.Popen(command, cwd=root, env={**os.environ, "PYTHONPATH": paths})
         for _ in range(2)
     ]
-    assert [process.wait(120) for process in both] == [0, 0]
+    assert [process.wait(600) for process in both] == [0, 0]
     assert current_seeds(uri) == list(range(6))
     assert len(search(uri)) == 6
 

@@ -84,12 +84,12 @@ def test_profiles_of_two_clones_are_two_workspaces(
 ) -> None:
     environments = []
 
-    def run(command: list[str], **options: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    def start(command: list[str], **options: dict[str, str]) -> None:
         environments.append(options["env"])
-        return subprocess.CompletedProcess(command, 0)
 
     monkeypatch.setattr(profile, "prepare", lambda *_: None)
-    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(profile, "wait", lambda _: 0)
+    monkeypatch.setattr(subprocess, "Popen", start)
     clones = [make_clone(tmp_path / name) for name in ("a", "b%")]
     for clone in clones:
         (clone / ".work" / "profiles" / "paper" / ".dvc").mkdir(parents=True)

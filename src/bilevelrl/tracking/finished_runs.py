@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from bilevelrl.records import CURVE_COLUMNS, Cell, CorruptRecord, RunIdentity, write_json
 
-POINTS = 33  # at most, per run, of the curve that one looks at first and of its x-axis
+POINTS = 25  # at most, per run, of the curve that one looks at first and of its x-axis
 THINNING = 4  # of the others; SQLite takes 0.3 kB a point, and the full curves stay under DVC
 #: Columns of a curve, by section of the chart view; MLflow sorts sections and charts by name.
 SECTIONS: dict[str, tuple[str, ...]] = {

@@ -1,0 +1,118 @@
+"""`make ui`, as a user runs it."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from bilevelrl.tracking import Tracker, sync_cell, workspace
+from pipeline import ui
+from tests.tracking.stores import make_cell
+
+pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy")
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def project(migrated_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A clone with a `%` in its path and two runs of one cell."""
+    for name in ("MLFLOW_TRACKING_URI", "DVC_ROOT", "BILEVELRL_WORKSPACE", "DVC_EXP_NAME"):
+        monkeypatch.delenv(name, raising=False)
+    root = tmp_path / "50% done"
+    cell = make_cell([0, 1])
+    cell.write(root / "data" / "leaders" / "four_rooms" / "bc_hg")
+    (root / "mlflow.db").write_bytes(migrated_store.read_bytes())
+    sync_cell(Tracker.here(root), cell)
+    return root
+
+
+@pytest.mark.parametrize("taken", [True, False])
+def test_a_port_that_cannot_be_used_is_said_before_anything_else(
+    taken: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1] if taken else 70000
+        assert ui.main(port, tmp_path) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    (line,) = printed.err.splitlines()
+    assert line.startswith(f"error: port {port}: ")
+    assert "make ui PORT=" in line
+    assert list(tmp_path.iterdir()) == []  # no sync either
+
+
+def test_make_ui_is_this_script() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert "\nui: $(STAMP)\n\t@python -m pipeline.ui --port $(PORT)\n" in makefile
+
+
+def test_the_view_shows_the_current_runs_of_one_setting_by_estimator(project: Path) -> None:
+    tracker = Tracker.here(project)
+    uri = f"sqlite+pysqlite:///{str(project).replace('%', '%25')}/mlflow.db"
+    assert tracker.experiments() == ["four_rooms"]
+    page, setting = tracker.page("four_rooms")
+    assert setting == "temperature=0.003"
+    number, _, key = re.fullmatch(
+        r"#/experiments/(\d+)/runs\?(workflowType=machine_learning&compareRunsMode=CHART)"
+        r"&viewStateShareKey=(\w+)",
+        page,
+    ).groups()  # type: ignore[union-attr]
+    client = MlflowClient(uri)
+    view = json.loads(client.get_experiment(number).tags[f"mlflow.sharedViewState.{key}"])
+    assert view["groupBy"]["groupByKeys"] == [
+        {"mode": "param", "groupByData": "estimator"},
+        {"mode": "param", "groupByData": "variant"},
+    ]
+    assert f"tags.workspace = '{workspace(project)}'" in view["searchFilter"]
+    shown = client.search_runs([number], view["searchFilter"], order_by=["params.`seed` ASC"])
+    assert [run.data.params["seed"] for run in shown] == ["0", "1"]
+    metrics = sorted({name for run in shown for name in run.data.metrics})
+    assert metrics[0] == "1_return/leader_return"  # the UI sorts sections and charts by name
+
+
+def test_it_says_where_it_runs_once_it_answers_and_ends_quietly(
+    project: Path, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    output = tmp_path / "output"
+    with output.open("w") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pipeline.ui", "--port", str(port)],
+            cwd=project,
+            env={**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}", "PYTHONUNBUFFERED": "1"},
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        end = time.monotonic() + 180
+        while "MLflow runs at" not in output.read_text():
+            assert process.poll() is None, output.read_text()
+            assert time.monotonic() < end, output.read_text()
+            time.sleep(0.2)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=10) as answer:
+            assert answer.status == 200
+        known = f"http://127.0.0.1:{port}/api/2.0/mlflow/experiments/get-by-name"
+        with urllib.request.urlopen(f"{known}?experiment_name=four_rooms", timeout=10) as answer:
+            assert answer.status == 200  # it reads this clone's database
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+    assert process.returncode == 0
+    printed = output.read_text()
+    assert "four_rooms bc_hg: 2 unchanged" in printed
+    assert f"four_rooms temperature=0.003\n    http://127.0.0.1:{port}/#/experiments/" in printed
+    assert "Traceback" not in printed
+    with socket.create_server(("127.0.0.1", port)):  # nobody is left there
+        pass
+    # No other folder, of a name that somebody encoded.
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["50% done", "output"]
