@@ -35,6 +35,7 @@ def test_nothing_is_wrong_with_the_made_up_project(project: Path) -> None:
         ("README.md", "#toy", "#toys", "README.md: nothing at #toys"),
         ("README.md", "figure.png", "lost.png", "README.md: nothing at lost.png"),
         ("README.md", "BC-HG reaches <", "BC-HG reaches\n<", "a line that begins with a marker"),
+        ("README.md", "See", "<!-- claim: toy.better -->", "a line that begins with a marker"),
         ("README.md", " <!-- claim: toy.better -->", "", "no document uses toy.better"),
         ("results/summary.csv", "mean,1.25", "mean,0.25", "README.md:3"),
         ("docs/readme.yaml", "> 1)", "> 2)", "contradict toy.better (BC-HG ends above Naive-PGD)"),

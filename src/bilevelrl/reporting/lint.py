@@ -21,6 +21,8 @@ _FIGURE = re.compile(
     r"(?<![\w.])[−-]?(?:\d{1,3}(?:,\d{3})+|\d*\.\d+|\d+·10[⁰¹²³⁴-⁹⁻]*|\d+(?= ?%)|\d{2,})"
     r"[⁰¹²³⁴-⁹⁻]*(?: ?%| of \d+)?(?!\w)|\b\d of (?:the )?\d+"
 )
+#: Comments that have a line to themselves.
+_ALONE = re.compile(r"<!-- (?:table: \S+|end|reruns) -->")
 _HEADING = re.compile(r"^#{1,6} +(?P<title>.+?)\s*$", re.MULTILINE)
 
 
@@ -37,7 +39,7 @@ def figures_outside(text: str) -> Iterator[tuple[int, str]]:
 def marker_at_line_start(text: str) -> Iterator[int]:
     """Lines that begin with an inline marker, which Markdown then shows as plain text."""
     for line, content in enumerate(text.splitlines(), start=1):
-        if re.match(r" {0,3}<!--(=|/| claim)", content) and not content.rstrip().endswith("-->"):
+        if re.match(r"\s*<!--", content) and not _ALONE.fullmatch(content):
             yield line
 
 
