@@ -86,6 +86,9 @@ def test_frequencies_are_smoothed_and_uniform_where_nothing_was_seen() -> None:
     counts = np.array([[3.0, 1.0], [0.0, 0.0]])
     np.testing.assert_allclose(frequencies(counts, 0.0), [[0.75, 0.25], [0.5, 0.5]])
     np.testing.assert_allclose(frequencies(counts, 0.1), [[0.725, 0.275], [0.5, 0.5]])
+    many = np.array([[[0.0, 0.0, 0.0, 0.0], [1.0, 1.0, 0.0, 2.0]]] * 3)
+    expected = [[0.25, 0.25, 0.25, 0.25], [0.25, 0.25, 0.05, 0.45]]
+    np.testing.assert_allclose(frequencies(many, 0.2), [expected] * 3)
 
 
 def test_a_tabular_belief_counts_actions() -> None:

@@ -73,7 +73,7 @@ def belief(num_runs: int, features: int = 20) -> CartPoleBelief:
 def leader(expected: bool = False) -> CartPoleLeader:
     arrival = RandomFeatures((1.0,) * 5, 20)
     critic = ArrivalCritic(arrival, HORIZON, PROBLEM.leader_discount, 0.5, RIDGE)
-    return CartPoleLeader(POLICY, critic, expected)
+    return CartPoleLeader(POLICY, critic, expected) if expected else CartPoleLeader(POLICY, critic)
 
 
 def learner(made: CartPoleLeader, num_runs: int = 1) -> ScoreFunction:
@@ -190,6 +190,7 @@ def test_the_estimate_is_the_double_sum_over_advantages() -> None:
     np.testing.assert_allclose(estimate.direct[0], direct, atol=1e-10)
     np.testing.assert_allclose(estimate.indirect[0], indirect, atol=1e-10)
     assert np.abs(indirect).max() > 1e-6
+    assert made.features(batch).shape == (1, episodes * HORIZON, 0)  # no control variate
 
 
 def test_the_expected_sensitivity_is_the_mean_of_the_sampled_one() -> None:

@@ -78,3 +78,8 @@ def test_without_a_belief_the_learner_is_told_the_truth() -> None:
     estimate = estimator.estimate(THETA, "the truth", memory, streams)
     assert world.notes[1][:3] == ("learner", THETA, "the truth")
     np.testing.assert_array_equal(estimate.gradient, 3.0 * THETA)
+
+
+def test_an_estimate_without_samples_costs_nothing() -> None:
+    estimate = Estimate(THETA, THETA, THETA[:, 0])
+    assert (estimate.env_steps, estimate.oracle_steps, estimate.again) == (0, 0, None)
