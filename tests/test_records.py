@@ -1,7 +1,7 @@
 """Files between two stages: they come back as they went, or the reader says which one is bad."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from bilevelrl.records import (
     CorruptRecord,
     RunIdentity,
     concatenate,
+    is_late,
     read_array,
     read_json,
     read_parquet,
@@ -269,3 +270,26 @@ def test_runs_are_readable_json(folder: Path) -> None:
         "problem", "estimator", "variant", "setting", "seed", "run_key", "hyperparameters",
         "failure",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("num_updates", "interval", "expected"),
+    [
+        (10_000, 20, range(9019, 10_000, 20)),
+        (2000, 4, range(1803, 2000, 4)),
+        (500, 1, range(450, 500)),
+        (30, 1, range(27, 30)),
+        (6, 1, [5]),
+        (6, 4, [3]),  # the only row
+        (1, 1, [0]),
+    ],
+)
+def test_the_last_tenth_are_the_rows_whose_windows_lie_in_it(
+    num_updates: int, interval: int, expected: Iterable[int]
+) -> None:
+    closing = np.arange(interval - 1, num_updates, interval)
+    length = int(closing[-1]) + 1  # what the rows themselves tell
+    for number in {num_updates, length} if num_updates % interval == 0 else {length}:
+        assert closing[is_late(closing, number, 0.1)].tolist() == list(expected)
+    table = pd.Series(closing)
+    assert table[is_late(table, length, 0.1)].tolist() == list(expected)

@@ -6,7 +6,7 @@ import zipfile
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -108,6 +108,9 @@ SUMMARY_COLUMNS = (
 )  # fmt: skip
 
 
+Updates = TypeVar("Updates", pd.Series, NDArray[Any])
+
+
 class CorruptRecord(RuntimeError):
     """A file between two stages is missing, unreadable, or not what its writer promised."""
 
@@ -193,6 +196,22 @@ class Cell:
         curves = read_parquet(folder / "curves.parquet", CURVE_COLUMNS)
         coordinates = read_parquet(folder / "coordinates.parquet", COORDINATE_COLUMNS)
         return cls(runs, theta, curves, coordinates)
+
+
+def is_late(update: Updates, num_updates: Updates | int, fraction: float) -> Any:
+    """Whether rows belong to the last `fraction` of a run's updates; the last row always does.
+
+    A row closes the window of updates that ends with its own.
+
+    Args:
+        update: 0-based, of every row.
+        num_updates: of the run, or of the run of every row.
+        fraction: in (0, 1].
+
+    Returns:
+        Booleans, in the form of `update`.
+    """
+    return update + 1 > (1.0 - fraction) * num_updates
 
 
 def setting_string(conditions: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ import pandas as pd
 from bilevelrl.config import ConfigError, Params, Setting, TuningParams
 from bilevelrl.execution import ResultCache
 from bilevelrl.leaders import list_runs, train_runs
-from bilevelrl.records import setting_string
+from bilevelrl.records import is_late, setting_string
 
 HYPERPARAMETERS = (
     "step_size", "critic_step_size", "oracle_steps_per_update", "radius", "actor_steps",
@@ -38,7 +38,7 @@ def score_candidates(
         candidate = setting_string(content)
         rows[candidate] = content
         arrays = results[run.key]
-        late = arrays["update"] >= 0.9 * run.setting.num_updates
+        late = is_late(arrays["update"], run.setting.num_updates, 0.1)
         finals.setdefault(candidate, []).append(float(arrays["leader_return_mean"][late].mean()))
     table = pd.DataFrame(rows.values()).dropna(axis="columns", how="all")
     table["score"] = [np.mean(values) for values in finals.values()]

@@ -5,7 +5,7 @@ import pandas as pd
 from bilevelrl.config import EvaluateParams
 from bilevelrl.evaluation.conditions import GROUP, with_conditions
 from bilevelrl.evaluation.sample_efficiency import env_steps_to_threshold
-from bilevelrl.records import COORDINATE_COLUMNS, CorruptRecord
+from bilevelrl.records import COORDINATE_COLUMNS, CorruptRecord, is_late
 
 
 def threshold_name(fraction: float) -> str:
@@ -51,7 +51,7 @@ def run_scores(
     facts = _baseline_of_each_row(curves, baselines)
     key = [*GROUP, "seed"]
     updates = curves.groupby(key)["update"].transform("max") + 1
-    last = curves[curves["update"] >= (1.0 - params.final_fraction) * updates].groupby(key)
+    last = curves[is_late(curves["update"], updates, params.final_fraction)].groupby(key)
     closing = curves.loc[curves.groupby(key)["update"].idxmax()].set_index(key)
     columns = {
         # A diverged run must show, hence no skipping of NaN.

@@ -12,9 +12,12 @@ def draw_study(ax: Axes, rows: pd.DataFrame, x: str) -> None:
 
     Args:
         ax: where to draw.
-        rows: columns estimator, variant, `x`, value, low, high of one metric.
+        rows: columns estimator, variant, `x`, value, low, high of one metric; nothing is drawn of
+            none.
         x: the condition's column, positive.
     """
+    if rows.empty:
+        return
     names = [(estimator, variant) for estimator, variant, _ in style.groups(rows)]
     # Side by side: each line moves by up to 3 % of the axis, measured on its logarithm.
     reach = 0.03 * np.log10(rows[x].max() / rows[x].min())

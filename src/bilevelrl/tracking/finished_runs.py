@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bilevelrl.records import CURVE_COLUMNS, Cell, CorruptRecord, RunIdentity, write_json
+from bilevelrl.records import CURVE_COLUMNS, Cell, CorruptRecord, RunIdentity, is_late, write_json
 
 POINTS = 25  # at most, per run, of the curve that one looks at first and of its x-axis
 THINNING = 4  # of the others; SQLite takes 0.3 kB a point, and the full curves stay under DVC
@@ -129,7 +129,7 @@ def thinned(curve: pd.DataFrame) -> list[Point]:
 
 def final_leader_return(curve: pd.DataFrame) -> Point:
     """Mean of `leader_return_mean` over the last tenth of the updates."""
-    last_tenth = curve["update"] >= 0.9 * (curve["update"].max() + 1)
+    last_tenth = is_late(curve["update"], int(curve["update"].max()) + 1, 0.1)
     mean = curve.loc[last_tenth, "leader_return_mean"].mean(skipna=False)
     return "1_return/leader_return_final", float(mean), 0
 
