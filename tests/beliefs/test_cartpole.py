@@ -1,5 +1,7 @@
 """What a watching leader believes about the follower of the guided cart-pole."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -82,6 +84,23 @@ def test_the_bonus_is_that_of_the_policy_that_was_seen() -> None:
     found = learned(1.0, stays(0.0))
     entropy = found.answers(0, np.zeros((1, 4))).entropy
     np.testing.assert_allclose(entropy, np.full((1, 3), ENTROPY), atol=0.02)
+
+
+def test_what_is_believed_of_pushes_stays_finite() -> None:
+    # A follower that pushes with all its force, always or at random.
+    hard = stays(0.0, number=2000)
+    for push, largest in ((np.ones(2000), 6.1), (np.resize([1.0, -1.0], 2000), 0.5)):
+        follower = replace(hard, follower_action=push.reshape(1, -1, 1))
+        found = learned(1.0, follower)
+        mean, deviation = found.gaussian(0, np.zeros((1, 4)), np.zeros(1))
+        assert abs(mean[0]) < largest
+        assert np.exp(-4.0) <= deviation[0] <= np.exp(1.5)
+        assert np.isfinite(values(found)).all()
+    assert abs(deviation[0] - np.exp(1.5)) < 1e-9  # ± 6 is more spread than is believed
+    steady = replace(hard, follower_action=np.full((1, 2000, 1), np.tanh(0.3)))
+    mean, deviation = learned(1.0, steady).gaussian(0, np.zeros((1, 4)), np.zeros(1))
+    assert mean[0] == pytest.approx(0.3, abs=1e-4)
+    assert deviation[0] == pytest.approx(np.exp(-4.0))
 
 
 def test_physics_are_kept_and_the_follower_fades() -> None:

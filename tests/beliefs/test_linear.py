@@ -8,9 +8,11 @@ from bilevelrl.beliefs.linear import LinearBelief, blinded, least_squares, quadr
 from bilevelrl.followers.linear_gaussian import LinearGaussianResponse
 from bilevelrl.followers.max_entropy_lqr import MaxEntropyLQR
 from bilevelrl.linear_game import LinearWorld
+from bilevelrl.problems.bilevel_lqr import matrix_vector
 from bilevelrl.problems.linear_rollout import LinearRollout
 from bilevelrl.problems.observations import Observations
 from bilevelrl.seeding import Streams
+from tests.buildings import normal_nodes
 from tests.games import generic_lqr
 
 Floats = NDArray[np.float64]
@@ -107,6 +109,47 @@ def test_bits_do_not_depend_on_the_other_runs() -> None:
     )
     for name in ("state_gain", "noise_gain", "covariance", "quadratic", "cross", "noise", "offset"):
         np.testing.assert_array_equal(getattr(alone, name)[0], getattr(found, name)[4])
+
+
+def test_the_value_is_that_of_the_policy_that_is_believed_in() -> None:
+    # V(x, a) = E_u[r_F(x, u) + γ_F E_a' V(x', a')] + β H, whatever the costs, by quadrature.
+    rng, runs = np.random.default_rng(5), 2
+    theta, beta, noise = THETA[:runs], np.array([0.1, 0.4]), np.array([0.3, 0.1])
+    state, push = rng.standard_normal((runs, 400, 3)), rng.standard_normal((runs, 400, 1))
+    mean = matrix_vector(PROBLEM.gain(theta)[:, None], state)
+    leader = mean + noise[:, None, None] * push
+    reaction, own = rng.standard_normal((2, 2, 3)), rng.standard_normal((2, 3))
+    ahead = state @ PROBLEM.state_matrix.T + leader @ PROBLEM.leader_matrix.T
+    answer = -0.2 * ahead @ reaction[0].T + 0.3 * rng.standard_normal((runs, 400, 2))
+
+    def reward(x: Floats, u: Floats) -> Floats:
+        """With a cross term, and an effort that is not alike in all directions."""
+        paid = np.square(x).sum(axis=-1) + 2.0 * np.square(u @ own).sum(axis=-1)
+        paid += 0.5 * np.square(u).sum(axis=-1) + 2.0 * ((x @ own.T) * u).sum(axis=-1)
+        return -paid
+
+    after = PROBLEM.transition(state, leader, answer)
+    nothing = np.zeros(state.shape[:2])
+    seen = Observations(state, leader, answer, after, nothing, reward(state, answer))
+    blind = blinded(PROBLEM)
+    found = LinearBelief(blind, beta, noise).learn(theta, seen, {})
+
+    asked = leader[:, :20] + rng.standard_normal((runs, 20, 1))
+    x, own_mean = state[:, :20], found.mean_action(blind, theta, state[:, :20], asked)
+    spread = np.linalg.cholesky(found.covariance)
+    expected = np.zeros(x.shape[:2])
+    for node, weight in zip(*normal_nodes(2), strict=True):
+        u = own_mean + (spread @ node)[:, None]
+        reached = PROBLEM.transition(x, asked, u)
+        planned = matrix_vector(PROBLEM.gain(theta)[:, None], reached)
+        later = np.zeros(x.shape[:2])
+        for (z,), share in zip(*normal_nodes(1), strict=True):
+            later += share * found.value(blind, theta, reached, planned + noise[:, None, None] * z)
+        expected += weight * (reward(x, u) + PROBLEM.follower_discount * later)
+    entropy = 0.5 * np.linalg.slogdet(2.0 * np.pi * np.e * found.covariance)[1]
+    expected += (beta * entropy)[:, None]
+    value = found.value(blind, theta, x, asked)
+    np.testing.assert_allclose(value, expected, rtol=1e-6, atol=1e-6 * np.abs(expected).max())
 
 
 def test_regressions_without_noise_are_exact() -> None:

@@ -1,0 +1,63 @@
+"""How likely a run of one estimator beats a run of another: whose runs, and which way round."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bilevelrl.config import read_params
+from bilevelrl.evaluation.improvement import IMPROVEMENT_COLUMNS, improvement_table
+from bilevelrl.evaluation.statistics import improvement_interval, mean_difference_interval
+
+PARAMS = read_params().evaluate
+SMALL, LARGE = (f"env_steps_per_update={n};temperature=0.1" for n in (100, 200))
+NONE = "temperature=0.1"
+
+
+def runs(
+    problem: str, estimator: str, variant: str, setting: str, finals: list[float]
+) -> pd.DataFrame:
+    same = {"problem": problem, "estimator": estimator, "variant": variant, "setting": setting}
+    return pd.DataFrame([{**same, "seed": n, "final": each} for n, each in enumerate(finals)])
+
+
+OURS, THEIRS = [3.0, 4.0, 5.5], [1.0, 4.5]
+SCORES = pd.concat(
+    [
+        runs("a", "bc_hg", "published", SMALL, OURS),
+        runs("a", "naive", "published", SMALL, THEIRS),
+        runs("a", "naive", "published", LARGE, [9.0, 9.5]),
+        runs("a", "exact", "published", NONE, [7.0, 8.0]),
+        runs("a", "naive", "corrected", SMALL, [9.0, 9.5]),
+        runs("b", "naive", "published", SMALL, [9.0, 9.5]),
+    ]
+)
+
+
+def test_shared_settings_of_one_problem_and_variant_are_compared() -> None:
+    table = improvement_table(SCORES, PARAMS)
+    assert list(table) == list(IMPROVEMENT_COLUMNS)
+    assert sorted(table["theirs"]) == ["exact", "naive"]
+    for name, value in (("problem", "a"), ("variant", "published"), ("setting", SMALL)):
+        assert set(table[name]) == {value}
+    assert set(table["ours"]) == {"bc_hg"}
+    others = improvement_table(SCORES, PARAMS, ours="naive")
+    # Its own two budgets are no rivals; what samples nothing has every budget.
+    assert sorted(zip(others["theirs"], others["setting"], strict=True)) == [
+        ("bc_hg", SMALL), ("exact", SMALL), ("exact", LARGE),
+    ]  # fmt: skip
+
+
+def test_ours_beats_theirs_as_often_as_pairs_say() -> None:
+    row = improvement_table(SCORES, PARAMS).set_index("theirs").loc["naive"]
+    assert row["probability"] == pytest.approx(4 / 6)  # 3 and 4 beat 1 alone, 5.5 beats both
+    assert row["mean_difference"] == pytest.approx(np.mean(OURS) - np.mean(THEIRS))
+    assert (row["ours_seeds"], row["theirs_seeds"]) == (3, 2)
+    ours, theirs, level = np.array(OURS), np.array(THEIRS), PARAMS.confidence
+    assert (row["low"], row["high"]) == improvement_interval(ours, theirs, level)
+    assert (row["mean_difference_low"], row["mean_difference_high"]) == mean_difference_interval(
+        ours, theirs, level
+    )
+    back = improvement_table(SCORES, PARAMS, ours="naive")
+    row = back[(back["theirs"] == "bc_hg") & (back["setting"] == SMALL)].iloc[0]
+    assert row["probability"] == pytest.approx(2 / 6)
+    assert row["mean_difference"] < 0.0
