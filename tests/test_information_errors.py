@@ -81,7 +81,7 @@ def slopes(problem: str, **changes: Any) -> dict[tuple[str, str], tuple[float, f
         ("four_rooms", (10_000, 40_000, 160_000), 20, 0.2),
         ("discrete_toy_r1", (900, 9000, 90_000), 40, 0.2),
         ("discrete_toy_r2", (900, 9000, 90_000), 40, 0.05),
-        ("bilevel_lqr", (400, 2000, 10_000), 60, 0.6),
+        ("bilevel_lqr", (400, 4000, 40_000), 40, 0.6),
         ("thermal_control", (2000, 10_000, 50_000), 20, 2.0),
     ],
 )
