@@ -7,12 +7,11 @@ from pathlib import Path
 import numba
 import numpy as np
 import pytest
-import yaml
 from numpy.typing import NDArray
 from scipy import stats
 
 from bilevelrl.cells.four_rooms import ESTIMATORS, make_four_rooms
-from bilevelrl.config import Params
+from bilevelrl.config import Params, read_mapping
 from bilevelrl.gradients import Study, points, replicate, replicate_all, studies
 from bilevelrl.search import leader_return_at
 from bilevelrl.seeding import stream
@@ -23,7 +22,7 @@ BEST = np.linspace(-2.0, 2.0, 105)  # any θ will do
 
 
 def make_params(jobs: int = 1, replicates: int = 3) -> Params:
-    content = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    content = read_mapping(ROOT / "params.yaml")
     content["runtime"] |= {"jobs": jobs, "threads": 1}
     content["gradients"]["four_rooms"] |= {
         "replicates": replicates,

@@ -10,13 +10,12 @@ import numba
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 
 from bilevelrl import leaders
 from bilevelrl.cells import four_rooms
 from bilevelrl.cells.four_rooms import group_key
 from bilevelrl.chunks import FAILURE, Chunk, train_chunk
-from bilevelrl.config import Params, read_params
+from bilevelrl.config import Params, read_mapping, read_params
 from bilevelrl.execution import ResultCache
 from bilevelrl.followers.protocol import FollowerDiverged
 from bilevelrl.leaders import list_runs, make_chunks, train_cell
@@ -44,7 +43,7 @@ NUM_SETTINGS, NUM_SEEDS, NUM_UPDATES, NUM_ROWS = 5, 2, 6, 3
 
 def make_params(**changes: Any) -> Params:
     """A small BC-HG cell; dotted keys (dots as double underscores) change params.yaml."""
-    content = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    content = read_mapping(ROOT / "params.yaml")
     content["cells"]["four_rooms"]["bc_hg"] = copy.deepcopy(ENTRIES)
     content["environments"]["four_rooms"]["temperatures"] = [0.001, 0.003]
     content["leaders"]["four_rooms"] |= {"num_updates": NUM_UPDATES, "max_rows": NUM_ROWS}

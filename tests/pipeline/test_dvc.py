@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from bilevelrl.cells.registry import MODULES
-from bilevelrl.config import FAMILIES, Params
+from bilevelrl.config import FAMILIES, Params, read_mapping
 from bilevelrl.provenance import imported_modules, source_closure
 from pipeline.installation import LOCKS
 from pipeline.profile import SOURCES
@@ -39,10 +38,6 @@ class Stage:
         found = re.match(r"python -m pipeline\.(\w+)", self.command)
         assert found, self.command
         return ROOT / "pipeline" / f"{found[1]}.py"
-
-
-def load(name: str) -> Any:
-    return yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
 
 
 def instances(definition: dict[str, Any], params: Any) -> Iterator[tuple[str, dict[str, str]]]:
@@ -76,8 +71,8 @@ def filled(value: Any, item: dict[str, str]) -> Any:
 
 
 def stages_of(folder: str) -> Iterator[Stage]:
-    definitions = load(f"{folder}dvc.yaml")["stages"]
-    params = load(f"{folder}params.yaml")
+    definitions = read_mapping(ROOT / f"{folder}dvc.yaml")["stages"]
+    params = read_mapping(ROOT / f"{folder}params.yaml")
     for name, definition in definitions.items():
         for suffix, item in instances(definition, params):
             body = filled(definition.get("do", definition), item)
@@ -155,11 +150,11 @@ def is_output(path: str) -> bool:
 
 def test_the_pipeline_has_the_promised_stages() -> None:
     names = {stage.name for stage in MAIN}
-    cells = {f"leaders@{name}" for name in load("params.yaml")["grid"]}
+    cells = {f"leaders@{name}" for name in read_mapping(ROOT / "params.yaml")["grid"]}
     kinds = ("environments", "followers", "gradients")
     problems = {f"{kind}@{problem}" for kind in kinds for problem in FAMILIES}
     assert names == {"grid", "evaluate", "figures"} | cells | problems
-    tuned = {f"tuning/search@{name}" for name in load("tuning/params.yaml")["grid"]}
+    tuned = {f"tuning/search@{name}" for name in read_mapping(ROOT / "tuning/params.yaml")["grid"]}
     assert {stage.name for stage in STAGES} - names == tuned | {"tuning/choose"}
 
 
@@ -229,7 +224,7 @@ def test_no_two_stages_write_the_same_place() -> None:
 @pytest.mark.parametrize("stage", STAGES, ids=named)
 def test_every_parameter_of_a_stage_exists(stage: Stage) -> None:
     for file, key in stage.params:
-        block = load(file)
+        block = read_mapping(ROOT / file)
         for part in key.split("."):
             assert part in block, f"{file} has no {key}"
             block = block[part]
@@ -317,7 +312,7 @@ def test_a_stage_depends_on_the_parameters_of_its_own_problem_only(stage: Stage)
         return
     for _, key in stage.params:
         named_problems = set(key.split(".")) & set(FAMILIES)
-        whole = load("params.yaml")
+        whole = read_mapping(ROOT / "params.yaml")
         for part in key.split("."):
             whole = whole[part]
         nested = set(whole) & set(FAMILIES) if isinstance(whole, dict) else set()

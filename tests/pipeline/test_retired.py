@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import yaml
 
-from bilevelrl.config import ConfigError
+from bilevelrl.config import ConfigError, mapping_text, read_mapping
 from bilevelrl.records import LEARNING_COLUMNS, CorruptRecord, write_csv
 from bilevelrl.tracking import (
     Counts,
@@ -47,11 +46,11 @@ def root(migrated_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def keep(path: Path, *names: str) -> None:
     """Leave only these entries in the grid of a parameter file."""
-    content = yaml.safe_load(path.read_text())
+    content = read_mapping(path)
     content["grid"] = {name: content["grid"][name] for name in names}
     if "grid_problems" in content:
         content["grid_problems"] = sorted({item["problem"] for item in content["grid"].values()})
-    path.write_text(yaml.safe_dump(content, sort_keys=False))
+    path.write_text(mapping_text(content))
 
 
 def make_learning(problem: str) -> pd.DataFrame:
