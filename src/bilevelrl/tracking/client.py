@@ -35,8 +35,6 @@ def open_client(uri: str) -> "MlflowClient":
     Raises:
         Exception: of any kind, if the store does not answer or cannot be written.
     """
-    from mlflow import MlflowClient
-
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     # every failure reaches the caller as an exception; these are tracebacks on top of it
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
@@ -49,16 +47,22 @@ def open_client(uri: str) -> "MlflowClient":
                 connection.execute("BEGIN IMMEDIATE")
                 connection.execute("CREATE TABLE can_be_written (x)")
                 connection.rollback()
-            client = MlflowClient(uri)
+            client = _mlflow_client(uri)
             client.search_experiments(max_results=1)
         _let_readers_read(path)
     else:
-        client = MlflowClient(uri)
+        client = _mlflow_client(uri)
         with _set_by_default(FIRST_REQUEST):
             client.search_experiments(max_results=1)
         for name, value in REQUESTS.items():
             os.environ.setdefault(name, value)
     return cast("MlflowClient", _Patient(client))
+
+
+def _mlflow_client(uri: str) -> "MlflowClient":
+    from mlflow import MlflowClient  # seconds, which a file that cannot be written saves
+
+    return MlflowClient(uri)
 
 
 def database(uri: str) -> Path | None:

@@ -108,21 +108,21 @@ def thinned(curve: pd.DataFrame) -> list[Point]:
     where the UI draws a bar.
     """
     rows = curve.sort_values("update")
+    updates = rows["update"].to_numpy(int)
     dense = np.linspace(0, len(rows) - 1, min(len(rows), POINTS)).round().astype(int)
     sparse = np.unique(np.append(dense[::THINNING], dense[-1:]))
     points: list[Point] = []
     for section, names in SECTIONS.items():
         for name in names:
-            values = rows[name]
-            if values.isna().all():
+            values = rows[name].to_numpy(float)
+            if np.isnan(values).all():
                 continue
-            if not values.isna().any() and values.nunique() == 1:
-                points.append((f"{section}/{name}", float(values.iloc[0]), 0))
+            if (values == values[0]).all():
+                points.append((f"{section}/{name}", float(values[0]), 0))
                 continue
-            shown = rows.iloc[dense if name in DENSE else sparse]
+            shown = dense if name in DENSE else sparse
             points += [
-                (f"{section}/{name}", float(value), int(update))
-                for value, update in zip(shown[name], shown["update"], strict=True)
+                (f"{section}/{name}", float(values[row]), int(updates[row])) for row in shown
             ]
     return points
 
