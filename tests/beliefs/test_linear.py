@@ -114,13 +114,14 @@ def test_bits_do_not_depend_on_the_other_runs() -> None:
 def test_the_value_is_that_of_the_policy_that_is_believed_in() -> None:
     # V(x, a) = E_u[r_F(x, u) + γ_F E_a' V(x', a')] + β H, whatever the costs, by quadrature.
     rng, runs = np.random.default_rng(5), 2
+    problem = generic_lqr(state_matrix=0.5 * PROBLEM.state_matrix)  # the loop must be stable
     theta, beta, noise = THETA[:runs], np.array([0.1, 0.4]), np.array([0.3, 0.1])
     state, push = rng.standard_normal((runs, 400, 3)), rng.standard_normal((runs, 400, 1))
-    mean = matrix_vector(PROBLEM.gain(theta)[:, None], state)
+    mean = matrix_vector(problem.gain(theta)[:, None], state)
     leader = mean + noise[:, None, None] * push
     reaction, own = rng.standard_normal((2, 2, 3)), rng.standard_normal((2, 3))
-    ahead = state @ PROBLEM.state_matrix.T + leader @ PROBLEM.leader_matrix.T
-    answer = -0.2 * ahead @ reaction[0].T + 0.3 * rng.standard_normal((runs, 400, 2))
+    ahead = state @ problem.state_matrix.T + leader @ problem.leader_matrix.T
+    answer = -0.1 * ahead @ reaction[0].T + 0.3 * rng.standard_normal((runs, 400, 2))
 
     def reward(x: Floats, u: Floats) -> Floats:
         """With a cross term, and an effort that is not alike in all directions."""
@@ -128,10 +129,10 @@ def test_the_value_is_that_of_the_policy_that_is_believed_in() -> None:
         paid += 0.5 * np.square(u).sum(axis=-1) + 2.0 * ((x @ own.T) * u).sum(axis=-1)
         return -paid
 
-    after = PROBLEM.transition(state, leader, answer)
+    after = problem.transition(state, leader, answer)
     nothing = np.zeros(state.shape[:2])
     seen = Observations(state, leader, answer, after, nothing, reward(state, answer))
-    blind = blinded(PROBLEM)
+    blind = blinded(problem)
     found = LinearBelief(blind, beta, noise).learn(theta, seen, {})
 
     asked = leader[:, :20] + rng.standard_normal((runs, 20, 1))
@@ -140,14 +141,15 @@ def test_the_value_is_that_of_the_policy_that_is_believed_in() -> None:
     expected = np.zeros(x.shape[:2])
     for node, weight in zip(*normal_nodes(2), strict=True):
         u = own_mean + (spread @ node)[:, None]
-        reached = PROBLEM.transition(x, asked, u)
-        planned = matrix_vector(PROBLEM.gain(theta)[:, None], reached)
+        reached = problem.transition(x, asked, u)
+        planned = matrix_vector(problem.gain(theta)[:, None], reached)
         later = np.zeros(x.shape[:2])
         for (z,), share in zip(*normal_nodes(1), strict=True):
             later += share * found.value(blind, theta, reached, planned + noise[:, None, None] * z)
-        expected += weight * (reward(x, u) + PROBLEM.follower_discount * later)
+        expected += weight * (reward(x, u) + problem.follower_discount * later)
     entropy = 0.5 * np.linalg.slogdet(2.0 * np.pi * np.e * found.covariance)[1]
     expected += (beta * entropy)[:, None]
+    assert np.isfinite(expected).all()
     value = found.value(blind, theta, x, asked)
     np.testing.assert_allclose(value, expected, rtol=1e-6, atol=1e-6 * np.abs(expected).max())
 

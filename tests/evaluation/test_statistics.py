@@ -168,3 +168,9 @@ def test_wilson_interval_is_scipys(successes: int, trials: int) -> None:
 def test_wilson_interval_needs_a_trial() -> None:
     with pytest.raises(ValueError, match="got 0"):
         wilson_interval(0, 0, 0.95)
+
+
+def test_two_runs_a_side_are_enough_for_an_interval_of_improvement() -> None:
+    low, high = improvement_interval(np.array([1.0, 2.0]), np.array([0.0, 3.0]), 0.95)
+    assert 0.0 < low < 0.5 < high < 1.0
+    assert np.isnan(improvement_interval(np.array([1.0]), np.array([0.0, 3.0]), 0.95)).all()
