@@ -266,6 +266,36 @@ def test_half_an_indirect_part_is_found_out() -> None:
     assert p_value(direct + 0.5 * indirect, np.add(*exact(point))) < 1e-12
 
 
+def test_a_baseline_from_earlier_batches_makes_the_indirect_part_quieter() -> None:
+    spreads = [
+        np.trace(np.cov(samples(POINTS["published"], Kind("pathwise", control), 300, 10)[1].T))
+        for control in (True, False)
+    ]
+    assert spreads[0] < 0.1 * spreads[1]
+
+
+def test_a_mean_that_is_clipped_does_not_move_with_theta() -> None:
+    point = POINTS["loud"]
+    clipped = replace(point, problem=replace(point.problem, state_limit=1e-9))
+    _, indirect = samples(clipped, Kind("pathwise"), 2, 3)
+    np.testing.assert_array_equal(indirect, 0.0)
+    assert (samples(point, Kind("pathwise"), 2, 3)[1] != 0.0).all()
+
+
+@pytest.mark.parametrize("unknown", ["noise", "surprise"])
+def test_a_score_needs_the_noise_and_what_it_was(unknown: str) -> None:
+    response = ThermalRegulator(PROBLEM, BETA).respond(THETA)
+    batch = ThermalRollout(PROBLEM, EPISODES).sample(THETA, response, Streams([1, 2]))
+    noise: float | None = PROBLEM.noise
+    assert score(PROBLEM.design, noise, THETA, batch).any()
+    if unknown == "noise":
+        noise = None
+    else:
+        batch = replace(batch, surprise=None)
+    with pytest.raises(ValueError, match="needs the building's noise"):
+        score(PROBLEM.design, noise, THETA, batch)
+
+
 def test_clipped_scores_are_biased() -> None:
     point = POINTS["loud"]
     learner = TransitionScore(
