@@ -10,8 +10,15 @@ from pathlib import Path
 _SOURCES = Path(__file__).absolute().parents[1] / "src"
 sys.path.insert(0, str(_SOURCES))
 
+#: The files when a script started, before it imported any; None for those who import a script.
+snapshot = None
+
 if sys.argv[:1] == ["-m"]:  # so Python says until it has found the script of `python -m pipeline.x`
     from pipeline.installation import check_installation, say_less
 
     sys.excepthook = say_less
     check_installation(_SOURCES.parent)
+
+    from pipeline.edits import Snapshot
+
+    snapshot = Snapshot.take(_SOURCES.parent)

@@ -1,10 +1,13 @@
 """What every script does around its work: one clear line for what a user can mend, no traceback."""
 
 import errno
+import os
 import sys
 from collections.abc import Callable
 
+import pipeline
 from bilevelrl.config import ConfigError
+from bilevelrl.followers.protocol import NotConverged
 from bilevelrl.records import CorruptRecord
 
 #: Of files that cannot be written, and what to do about it.
@@ -23,17 +26,30 @@ INTERRUPTED = 130
 def run_stage(stage: Callable[[], None]) -> None:
     """Run a stage; exit with one line if a user can mend what ended it.
 
-    That is a wrong parameter or input file, Ctrl-C, a file that the system refuses, as on a full
-    disk, and a lack of memory.
+    That is a wrong parameter or input file, a solver that misses its tolerance, Ctrl-C, a file that
+    the system refuses, as on a full disk, a lack of memory, and an edit of what the stage depends
+    on while it ran.
     """
     try:
         stage()
+        _refuse_edits()
     except SystemExit:
         raise
     except BaseException as error:
         if (status := _ending(error)) is None:
             raise
         sys.exit(status)
+
+
+def _refuse_edits() -> None:
+    name, before = os.environ.get("DVC_STAGE"), pipeline.snapshot
+    if name is None or before is None:
+        return
+    if edited := before.edited(name):
+        sys.exit(
+            f"error: {', '.join(edited)} changed while this stage ran; what it wrote is of before: "
+            f"run `dvc repro` again, finished runs are kept"
+        )
 
 
 def _ending(error: BaseException) -> int | str | None:
@@ -43,6 +59,8 @@ def _ending(error: BaseException) -> int | str | None:
         return INTERRUPTED
     if isinstance(error, ConfigError | CorruptRecord):
         return f"error: {error}"
+    if isinstance(error, NotConverged):
+        return f"error: {error}; raise followers.max_iterations or followers.tolerance; {_KEPT}"
     if isinstance(error, MemoryError):
         reason = str(error) or "no reason given"
         return f"error: out of memory ({reason}): lower runtime.jobs in params.yaml; {_KEPT}"

@@ -35,8 +35,8 @@ from bilevelrl.config.thermal import (
     ThermalSearchParams,
 )
 from bilevelrl.config.tuning import TuningCell, TuningParams, read_tuning_params
-from bilevelrl.config.validation import ConfigError, Variant, refusing
-from bilevelrl.config.yaml_files import mapping_text, read_mapping
+from bilevelrl.config.validation import ConfigError, Variant, refusing, shown
+from bilevelrl.config.yaml_files import mapping_text, parse_mapping, read_mapping
 
 __all__ = [
     "FAMILIES",
@@ -73,8 +73,10 @@ __all__ = [
     "TuningParams",
     "Variant",
     "mapping_text",
+    "parse_mapping",
     "read_mapping",
     "read_params",
     "read_tuning_params",
     "refusing",
+    "shown",
 ]

@@ -25,9 +25,22 @@ def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
     return values
 
 
+def shown(value: float) -> str:
+    """A number as names of metrics show it, 12 digits long."""
+    return f"{value:.12g}"
+
+
+def _shown_apart(values: tuple[float, ...]) -> tuple[float, ...]:
+    names = [shown(value) for value in values]
+    for place, name in enumerate(names):
+        if name in names[:place]:
+            raise ValueError(f"{values[place]!r} differs from another only after 12 digits")
+    return values
+
+
 Item = TypeVar("Item")
 Positive = Annotated[float, Field(gt=0.0)]
-Probability = Annotated[float, Field(ge=0.0, le=1.0)]
+UnitInterval = Annotated[float, Field(gt=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=1, le=LARGEST)]
 NonNegative = Annotated[float, Field(ge=0.0)]
 Whole = Annotated[int, Field(ge=0, le=LARGEST)]
@@ -36,6 +49,8 @@ Seed = Whole
 Distinct = Annotated[tuple[Item, ...], Field(strict=False), AfterValidator(_distinct)]
 #: The same with at least one value.
 Choices = Annotated[tuple[Item, ...], Field(min_length=1, strict=False), AfterValidator(_distinct)]
+#: Added to a list of numbers after which metrics are named.
+Apart = AfterValidator(_shown_apart)
 Model = TypeVar("Model", bound=BaseModel)
 Variant = Literal["published", "corrected", "improved"]
 

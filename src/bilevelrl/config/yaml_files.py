@@ -18,18 +18,31 @@ def read_mapping(path: Path, *, may_be_empty: bool = False) -> dict[str, Any]:
         ConfigError: if the file cannot be read, is not YAML, repeats a key, or is no mapping.
     """
     try:
-        content = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {shortened(str(error))}") from error
+    return parse_mapping(text, str(path), may_be_empty=may_be_empty)
+
+
+def parse_mapping(text: str, where: str, *, may_be_empty: bool = False) -> dict[str, Any]:
+    """The mapping that a text is, as a file's content.
+
+    Raises:
+        ConfigError: if it is not YAML, repeats a key, or is no mapping; starts with `where`.
+    """
+    try:
+        content = YAML(typ="safe").load(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark
         place = [f"line {mark.line + 1}"] if mark else []
         said = [shortened(part) for part in (error.context, error.problem) if part]
-        raise ConfigError(": ".join([str(path), *place, *said])) from error
-    except (OSError, UnicodeDecodeError, YAMLError, ValueError, RecursionError) as error:
-        raise ConfigError(f"{path}: {shortened(str(error))}") from error
+        raise ConfigError(": ".join([where, *place, *said])) from error
+    except (YAMLError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{where}: {shortened(str(error))}") from error
     if content is None and may_be_empty:
         return {}
     if not isinstance(content, dict):
-        raise ConfigError(f"{path}: expected a mapping, got {type(content).__name__}")
+        raise ConfigError(f"{where}: expected a mapping, got {type(content).__name__}")
     return content
 
 

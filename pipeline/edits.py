@@ -1,0 +1,98 @@
+"""Whether what a stage depends on was edited while it ran.
+
+DVC looks at dependencies and parameters after the command, and would take results that the old ones
+computed for results of the new ones.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+#: What people edit of what stages depend on, below the project's folder.
+_EDITABLE = ("src/**/*.py", "pipeline/*.py", "requirements*", "params.yaml", "tuning/params.yaml")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Files as they were when a script started.
+
+    Attributes:
+        root: the project's folder.
+        contents: of every file that people edit, by its path below `root`.
+    """
+
+    root: Path
+    contents: Mapping[str, bytes]
+
+    @classmethod
+    def take(cls, root: Path) -> "Snapshot":
+        """As they are now."""
+        paths = (path for pattern in _EDITABLE for path in root.glob(pattern) if path.is_file())
+        return cls(root, {str(path.relative_to(root)): path.read_bytes() for path in paths})
+
+    def edited(self, stage: str) -> list[str]:
+        """Names of the dependencies and parameters of a stage that are others now.
+
+        Args:
+            stage: as DVC's variable DVC_STAGE names it.
+        """
+        then, now = self.contents, Snapshot.take(self.root).contents
+        files = {path for path in {*then, *now} if then.get(path) != now.get(path)}
+        if not files:
+            return []
+        dependencies = _dependencies(stage.rpartition(":")[2])
+        if dependencies is None:
+            return sorted(files)
+        found = []
+        for path, keys in dependencies:
+            if keys is None:
+                found += [file for file in files if file == path or file.startswith(f"{path}/")]
+            elif path in files:
+                before, after = _values(then.get(path)), _values(now.get(path))
+                found += [key for key in keys if _at(key, before) != _at(key, after)]
+        return sorted(set(found))
+
+
+def _dependencies(stage: str) -> list[tuple[str, list[str] | None]] | None:
+    """Path below the root of every dependency; of a file of parameters, also the keys.
+
+    None if DVC cannot tell, as where dvc.yaml or a file of parameters no longer is YAML.
+    """
+    from dvc.dependency.param import ParamsDependency  # a second, for those who edit meanwhile
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    try:
+        with Repo() as repo:
+            for found in repo.index.stages:
+                if getattr(found, "name", None) == stage:
+                    return [
+                        (
+                            os.path.relpath(each.fs_path, repo.root_dir),
+                            each.params if isinstance(each, ParamsDependency) else None,
+                        )
+                        for each in found.deps
+                    ]
+    except DvcException:
+        pass
+    return None
+
+
+def _values(content: bytes | None) -> Mapping[str, Any]:
+    from bilevelrl.config import ConfigError, parse_mapping  # which a snapshot must precede
+
+    try:
+        return parse_mapping((content or b"").decode(), "then")
+    except (ConfigError, UnicodeDecodeError):
+        return {}
+
+
+def _at(key: str, values: Mapping[str, Any]) -> Any:
+    value: Any = values
+    for part in key.split("."):
+        if not isinstance(value, Mapping) or part not in value:
+            return None
+        value = value[part]
+    return value
