@@ -293,3 +293,4 @@ def test_the_last_tenth_are_the_rows_whose_windows_lie_in_it(
         assert closing[is_late(closing, number, 0.1)].tolist() == list(expected)
     table = pd.Series(closing)
     assert table[is_late(table, length, 0.1)].tolist() == list(expected)
+    assert is_late(closing, number, 1e-17).tolist() == [update == number - 1 for update in closing]

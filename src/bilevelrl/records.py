@@ -199,7 +199,7 @@ class Cell:
 
 
 def is_late(update: Updates, num_updates: Updates | int, fraction: float) -> Any:
-    """Whether rows belong to the last `fraction` of a run's updates; the last row always does.
+    """Whether rows belong to the last `fraction` of a run's updates; the last update always does.
 
     A row closes the window of updates that ends with its own.
 
@@ -211,7 +211,7 @@ def is_late(update: Updates, num_updates: Updates | int, fraction: float) -> Any
     Returns:
         Booleans, in the form of `update`.
     """
-    return update + 1 > (1.0 - fraction) * num_updates
+    return (update + 1 > (1.0 - fraction) * num_updates) | (update + 1 >= num_updates)
 
 
 def setting_string(conditions: dict[str, Any]) -> str:

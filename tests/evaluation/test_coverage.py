@@ -41,6 +41,17 @@ def stuck(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
     return np.where(rng.random(shape) < 0.3, 0.0, rng.normal(1.0, 0.1, shape))
 
 
+def half(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
+    """A leader that always ends in one place."""
+    del rng
+    return np.full(shape, 0.5)
+
+
+def rare(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
+    """One run in sixteen gets anywhere."""
+    return (rng.random(shape) < 1.0 / 16.0).astype(np.float64)
+
+
 @lru_cache
 def truth(draw: Draw, name: Statistic) -> float:
     return float(STATISTICS[name](draw(np.random.default_rng(1), (1_000_001,))))
@@ -50,7 +61,7 @@ def coverage(draw: Draw, name: Statistic, num_runs: int) -> float:
     scores = draw(np.random.default_rng(num_runs), (SAMPLES, num_runs))
     low, high = interval(scores, name, 0.95)
     expected = truth(draw, name)
-    return float(((low <= expected) & (expected <= high)).mean())
+    return float(((low <= expected) & (expected <= high))[np.isfinite(low)].mean())
 
 
 #: Least coverage for 3, 5, 10 and 20 runs.
@@ -65,11 +76,10 @@ LEAST = {
     (lognormal, "mean"): (0.90, 0.90, 0.90, 0.91),
     (lognormal, "iqm"): (0.92, 0.94, 0.94, 0.93),
     (lognormal, "median"): (0.94, 0.94, 0.94, 0.93),
-    # Where all runs of a sample end alike, none of them tells of the other outcome: a share of
-    # .7³ + .3³ = .37 of samples of three, .17 of five, .03 of ten.
-    (stuck, "mean"): (0.60, 0.79, 0.93, 0.93),
-    (stuck, "iqm"): (0.72, 0.79, 0.91, 0.86),
-    (stuck, "median"): (0.93, 0.93, 0.92, 0.94),
+    # Where some runs get stuck, a handful may show none of them, or too many.
+    (stuck, "mean"): (0.72, 0.82, 0.94, 0.93),
+    (stuck, "iqm"): (0.86, 0.86, 0.92, 0.88),
+    (stuck, "median"): (0.94, 0.94, 0.93, 0.94),
 }
 
 
@@ -92,7 +102,7 @@ SIZES = ((3, 3), (5, 5), (10, 10), (20, 20), (5, 20))
     [
         (normal, (0.93, 0.93, 0.93, 0.93, 0.93)),
         (exponential, (0.95, 0.95, 0.94, 0.92, 0.89)),
-        (stuck, (0.95, 0.95, 0.93, 0.92, 0.85)),
+        (stuck, (0.95, 0.95, 0.93, 0.92, 0.83)),
     ],
 )
 def test_intervals_of_mean_differences_cover_the_truth(
@@ -101,19 +111,21 @@ def test_intervals_of_mean_differences_cover_the_truth(
     rng = np.random.default_rng(0)
     found = []
     for num_ours, num_theirs in SIZES:
-        covered = 0
+        covered = []
         for ours, theirs in zip(draw(rng, (1000, num_ours)), draw(rng, (1000, num_theirs)),
                                 strict=True):  # fmt: skip
             low, high = mean_difference_interval(3.0 + ours, theirs, 0.95)
-            covered += low <= 3.0 <= high
-        found.append(covered / 1000)
+            if np.isfinite(low):
+                covered.append(low <= 3.0 <= high)
+        found.append(np.mean(covered))
     assert (np.array(found) >= least).all(), found
 
 
 @pytest.mark.parametrize(
     ("first", "second", "shift"),
     [(normal, normal, 0.0), (normal, normal, 1.0), (normal, normal, 3.0),
-     (exponential, normal, 0.5), (stuck, stuck, 0.0), (stuck, normal, 0.0), (stuck, stuck, 0.1)],
+     (exponential, normal, 0.5), (stuck, stuck, 0.0), (stuck, normal, 0.0), (stuck, stuck, 0.1),
+     (rare, half, 0.0), (half, rare, 0.0), (stuck, half, 0.0)],
 )  # fmt: skip
 def test_intervals_of_improvement_cover_the_truth(first: Draw, second: Draw, shift: float) -> None:
     rng = np.random.default_rng(0)
@@ -127,4 +139,4 @@ def test_intervals_of_improvement_cover_the_truth(first: Draw, second: Draw, shi
             low, high = improvement_interval(shift + ours, theirs, 0.95)
             covered += low <= expected <= high
         found.append(covered / 1000)
-    assert min(found) >= 0.93, found
+    assert min(found) >= 0.95, found

@@ -44,3 +44,18 @@ def test_starts_without_a_finite_return_are_counted_and_reach_nothing() -> None:
     assert (found["starts"], found["failed"]) == (4, 2)
     assert (found["fraction_at_50_percent"], found["stuck_fraction"]) == (0.5, 0.0)
     assert (found["best_return"], found["worst_return"], found["median_return"]) == (0.4, 0.3, 0.35)
+
+
+def test_shares_of_a_loss_are_those_of_the_learning_curves() -> None:
+    baselines = BASELINES.assign(best_known=-100.0, charge_nothing_return=-500.0)
+    every = pd.DataFrame(starts("wide", -100.0, -111.0, -112.0, -199.0, -201.0))
+    (found,) = start_table(every, baselines, PARAMS).to_dict("records")
+    assert found["fraction_at_50_percent"] == 4 / 5  # a loss of 200 and less
+    assert found["fraction_at_90_percent"] == 2 / 5
+
+
+def test_thresholds_keep_their_digits_in_names() -> None:
+    params = PARAMS.model_copy(update={"thresholds": (0.07, 0.95, 0.999)})
+    found = start_table(pd.DataFrame(starts("wide", 0.2)), BASELINES, params)
+    names = [name for name in found if name.startswith("fraction_at")]
+    assert names == [f"fraction_at_{shown}_percent" for shown in ("7", "95", "99.9")]

@@ -16,10 +16,10 @@ from bilevelrl.evaluation.statistics import (
     mean_difference_interval,
     median,
     probability_of_improvement,
+    proportion_interval,
     standard_error,
     trimmed_mean,
     trimmed_standard_error,
-    wilson_interval,
 )
 
 STATISTICS = {"mean": mean, "iqm": iqm, "median": median}
@@ -130,11 +130,21 @@ def test_a_failed_run_leaves_no_statistic(name: Statistic, bad: float) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_equal_runs_have_no_spread(name: Statistic) -> None:
-    scores = np.full(5, 0.2)
+def test_equal_runs_have_no_spread_and_no_interval(name: Statistic) -> None:
+    scores, others = np.full(5, 0.2), np.arange(5.0)
     assert standard_error(scores, name) == 0.0
-    assert interval(scores, name, 0.95) == (pytest.approx(0.2), pytest.approx(0.2))
-    assert mean_difference_interval(scores, scores - 0.1, 0.95) == pytest.approx((0.1, 0.1))
+    for alike in (scores, np.zeros(5), scores * (1.0 + 1e-13 * others)):
+        assert np.isnan(interval(alike, name, 0.95)).all()
+        for pair in ((alike, others), (others, alike), (alike, alike)):
+            assert np.isnan(mean_difference_interval(*pair, 0.95)).all()
+    low, _ = interval(np.stack([scores, others]), name, 0.95)
+    assert np.isnan(low).tolist() == [True, False]
+
+
+def test_scores_need_not_differ_by_much_to_have_an_interval() -> None:
+    scores = 5.0 + 1e-7 * np.arange(4)
+    assert np.isfinite(interval(scores, "mean", 0.95)).all()
+    assert np.isfinite(mean_difference_interval(scores, scores, 0.95)).all()
 
 
 def test_probability_of_improvement_counts_ties_half() -> None:
@@ -154,20 +164,22 @@ def test_probability_of_improvement_is_mann_and_whitneys() -> None:
 
 def test_improvement_is_a_proportion_of_the_smaller_side() -> None:
     ours, theirs = np.arange(5.0), np.arange(20.0) - 30.0  # all win
-    assert improvement_interval(ours, theirs, 0.95) == wilson_interval(5, 5, 0.95)
-    assert improvement_interval(theirs, ours, 0.95) == wilson_interval(0, 5, 0.95)
-    assert improvement_interval(ours, ours, 0.95) == wilson_interval(2.5, 5, 0.95)
+    assert improvement_interval(ours, theirs, 0.95) == proportion_interval(5, 5, 0.95)
+    assert improvement_interval(theirs, ours, 0.95) == proportion_interval(0, 5, 0.95)
+    assert improvement_interval(ours, ours, 0.95) == proportion_interval(2.5, 5, 0.95)
 
 
 @pytest.mark.parametrize(("successes", "trials"), [(0, 10), (3, 10), (10, 10), (1, 1)])
-def test_wilson_interval_is_scipys(successes: int, trials: int) -> None:
-    expected = stats.binomtest(successes, trials).proportion_ci(0.95, method="wilson")
-    assert wilson_interval(successes, trials, 0.95) == pytest.approx((expected.low, expected.high))
+def test_interval_of_a_proportion_is_scipys(successes: int, trials: int) -> None:
+    expected = stats.binomtest(successes, trials).proportion_ci(0.95, method="exact")
+    assert proportion_interval(successes, trials, 0.95) == pytest.approx(
+        (expected.low, expected.high)
+    )
 
 
-def test_wilson_interval_needs_a_trial() -> None:
+def test_interval_of_a_proportion_needs_a_trial() -> None:
     with pytest.raises(ValueError, match="got 0"):
-        wilson_interval(0, 0, 0.95)
+        proportion_interval(0, 0, 0.95)
 
 
 def test_two_runs_a_side_are_enough_for_an_interval_of_improvement() -> None:

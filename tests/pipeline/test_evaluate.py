@@ -115,7 +115,7 @@ def test_summary_has_the_known_answers(summary: pd.DataFrame) -> None:
     assert metric(summary, "published_mean")["value"] == pytest.approx(0.5453, abs=1e-4)
 
 
-def test_stuck_fraction_has_a_wilson_interval(summary: pd.DataFrame) -> None:
+def test_stuck_fraction_has_the_interval_of_a_proportion(summary: pd.DataFrame) -> None:
     stuck = metric(summary, "stuck_fraction")
     assert stuck["value"] == 0.25
     assert stuck["low"] == pytest.approx(0.0456, abs=1e-3)
@@ -296,7 +296,7 @@ def test_one_seed_has_no_interval_anywhere(params: Params, project: Path) -> Non
     table = pd.read_csv(results / "summary.csv").set_index("metric")
     shares = table.index.str.contains("fraction")
     assert table.loc[~shares, ["low", "high"]].isna().all(axis=None)
-    assert table.loc[shares, ["low", "high"]].notna().all(axis=None)  # Wilson's of one trial
+    assert table.loc[shares, ["low", "high"]].notna().all(axis=None)  # that of one trial
     assert table.loc["leader_return_se", "value"].isna().all()
     assert table.loc["leader_return_mean", "value"].notna().all()
     curves = pd.read_csv(results / "curves.csv")

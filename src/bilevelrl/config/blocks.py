@@ -8,14 +8,15 @@ from pydantic import Field, model_validator
 
 from bilevelrl.config.validation import (
     LARGEST,
+    Apart,
     Block,
     Choices,
     Count,
     Distinct,
     NonNegative,
     Positive,
-    Probability,
     Seed,
+    UnitInterval,
     Whole,
 )
 
@@ -84,7 +85,7 @@ class SacParams(Block):
     last_step_size: Positive
     decay_steps: Count
     batch_size: Count
-    target_rate: Annotated[float, Field(gt=0.0, le=1.0)]
+    target_rate: UnitInterval
     start_steps: Count
     capacity: Count
     reward_scale: Positive
@@ -217,6 +218,10 @@ class StudyParams(Block, Generic[Point]):
     replicates: Annotated[int, Field(ge=2, le=LARGEST)]
     information: InformationParams[Point]
 
+    def whole_episodes(self) -> list[tuple[str, int]]:
+        """Numbers of transitions that must be those of whole episodes, each with its key."""
+        return []
+
     def seed_counts(self) -> dict[str, int]:
         """Beside the replicates, those of `information`."""
         own = self.information.num_seeds
@@ -231,7 +236,7 @@ class GradientParams(StudyParams[Positive]):
 
     warm_up_steps: Whole
     budgets: dict[Count, Count] = Field(min_length=1)
-    critic_step_size: Annotated[float, Field(gt=0.0, le=1.0)]
+    critic_step_size: UnitInterval
     oracle_steps_per_update: Count
     radius: Positive
     trajectory_seed: Seed
@@ -255,8 +260,8 @@ class EvaluateParams(Block):
     """Statistics: intervals, thresholds (fractions of the best known J), what counts as stuck."""
 
     confidence: Annotated[float, Field(gt=0.0, lt=1.0)]
-    thresholds: Distinct[Probability]
-    return_thresholds: dict[str, Choices[float]]
+    thresholds: Annotated[Distinct[UnitInterval], Apart]
+    return_thresholds: dict[str, Annotated[Choices[float], Apart]]
     stuck_radius: Positive
     published_updates: Distinct[Count]
-    final_fraction: Annotated[float, Field(gt=0.0, le=1.0)]
+    final_fraction: UnitInterval

@@ -6,8 +6,8 @@ from pydantic import Field, model_validator
 
 from bilevelrl.config.blocks import Rows
 from bilevelrl.config.games import Discount
-from bilevelrl.config.settings import Name, Setting, Share, UnitInterval
-from bilevelrl.config.validation import Block, Choices, Count, Positive
+from bilevelrl.config.settings import Name, Setting, Share
+from bilevelrl.config.validation import Block, Choices, Count, Positive, UnitInterval
 
 
 class GuidedCartPoleParams(Block):

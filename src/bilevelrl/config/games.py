@@ -5,7 +5,16 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from bilevelrl.config.blocks import Rows, StudyParams
-from bilevelrl.config.validation import LARGEST, Block, Choices, Count, Positive, Seed, Whole
+from bilevelrl.config.validation import (
+    LARGEST,
+    Block,
+    Choices,
+    Count,
+    Positive,
+    Seed,
+    UnitInterval,
+    Whole,
+)
 
 Discount = Annotated[float, Field(ge=0.0, lt=1.0)]
 Inside = Annotated[float, Field(gt=0.0, lt=1.0)]
@@ -32,8 +41,8 @@ class DiscreteToyLeaders(Block):
     env_steps_per_update: Count
     random_updates: Whole
     step_size: Positive
-    critic_step_size: Annotated[float, Field(gt=0.0, le=1.0)]
-    target_rate: Annotated[float, Field(gt=0.0, le=1.0)]
+    critic_step_size: UnitInterval
+    target_rate: UnitInterval
     minibatch: Count
     follower_samples: Count
 
@@ -90,9 +99,17 @@ class GameGradientParams(StudyParams[Inside]):
     points: Choices[Inside]
     budgets: Choices[Count]
 
+    def whole_episodes(self) -> list[tuple[str, int]]:
+        """All budgets."""
+        return [("budgets", budget) for budget in self.budgets]
+
 
 class LinearGradientParams(StudyParams[Vector]):
     """The estimator-error study of BilevelLQR: at which gains, from how many transitions."""
 
     points: Choices[Vector]
     budgets: Choices[Count]
+
+    def whole_episodes(self) -> list[tuple[str, int]]:
+        """All budgets."""
+        return [("budgets", budget) for budget in self.budgets]

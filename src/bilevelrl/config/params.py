@@ -201,8 +201,15 @@ class Params(Block):
     @model_validator(mode="after")
     def _sizes_are_whole_episodes(self) -> "Params":
         for problem in self.gradients.studied:
-            own = self.gradients.of(problem).information
-            whole = own.batches * self.problems.of(problem).max_episode_steps
+            study, horizon = self.gradients.of(problem), self.problems.of(problem).max_episode_steps
+            for key, size in study.whole_episodes():
+                if size % horizon:
+                    raise ValueError(
+                        f"gradients.{problem}.{key}: {size} must be a multiple of "
+                        f"problems.{problem}.max_episode_steps = {horizon}"
+                    )
+            own = study.information
+            whole = own.batches * horizon
             for size in own.sizes:
                 if size % whole:
                     raise ValueError(
@@ -291,7 +298,11 @@ class Params(Block):
         """
         settings: dict[tuple[Variant, tuple[tuple[str, Any], ...]], str] = {}
         expanded = []
-        for name, entry in self.cells[problem][estimator].items():
+        check_supported("cell", problem, estimator)
+        cells = self.cells.get(problem, {})
+        if estimator not in cells:
+            raise ConfigError(f"cells.{problem}: no {estimator!r}, there are {sorted(cells)}")
+        for name, entry in cells[estimator].items():
             where = f"cells.{problem}.{estimator}.{name}"
             for setting in expand(entry, problem, estimator, self.shared(problem), where):
                 self._check_episodes(where, problem, setting)

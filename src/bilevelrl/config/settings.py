@@ -5,10 +5,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from bilevelrl.config.validation import Block, Count, Positive, Seed, Variant, Whole
+from bilevelrl.config.validation import Block, Count, Positive, Seed, UnitInterval, Variant, Whole
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-UnitInterval = Annotated[float, Field(gt=0.0, le=1.0)]
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 

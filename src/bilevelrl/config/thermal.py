@@ -68,6 +68,10 @@ class ThermalGradientParams(StudyParams[Whole]):
     drift_budget: Count
     drift_replicates: Annotated[int, Field(ge=2, le=LARGEST)]
 
+    def whole_episodes(self) -> list[tuple[str, int]]:
+        """All budgets."""
+        return [*(("budgets", each) for each in self.budgets), ("drift_budget", self.drift_budget)]
+
     def seed_counts(self) -> dict[str, int]:
         """Beside those of every study, the ones of the drift."""
         return super().seed_counts() | {"drift_replicates": self.drift_replicates}

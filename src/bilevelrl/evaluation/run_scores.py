@@ -2,20 +2,20 @@
 
 import pandas as pd
 
-from bilevelrl.config import EvaluateParams
+from bilevelrl.config import EvaluateParams, shown
 from bilevelrl.evaluation.conditions import GROUP, with_conditions
-from bilevelrl.evaluation.sample_efficiency import env_steps_to_threshold
+from bilevelrl.evaluation.sample_efficiency import env_steps_to_threshold, share_of
 from bilevelrl.records import COORDINATE_COLUMNS, CorruptRecord, is_late
 
 
 def threshold_name(fraction: float) -> str:
     """Name of the metric "transitions to `fraction` of the best known J"."""
-    return f"env_steps_to_{100.0 * fraction:g}_percent"
+    return f"env_steps_to_{shown(100.0 * fraction)}_percent"
 
 
 def return_name(threshold: float) -> str:
     """Name of the metric "transitions to J of at least `threshold`"."""
-    return f"env_steps_to_return_{threshold:g}"
+    return f"env_steps_to_return_{shown(threshold)}"
 
 
 def arrival_name(name: str) -> str:
@@ -71,10 +71,8 @@ def run_scores(
     columns["unstable"] = (largest > 1.0).where(largest.notna())
     for name in ("best_known", "charge_nothing_return"):
         columns[name] = facts[name].groupby([curves[k] for k in key]).first()
-    best = facts["best_known"]
     for fraction in params.thresholds:
-        # Where J is a loss, 95 percent allow a loss that is larger by 1 / 0.95.
-        threshold = (best * fraction).where(best > 0.0, best / fraction)
+        threshold = share_of(facts["best_known"], fraction)
         columns[threshold_name(fraction)] = env_steps_to_threshold(curves, threshold)
     for value in params.return_thresholds.get(str(curves["problem"].iloc[0]), ()):
         level = pd.Series(value, index=curves.index)

@@ -9,6 +9,14 @@ from bilevelrl.evaluation.conditions import GROUP
 Floats = NDArray[np.float64]
 
 
+def share_of(best: pd.Series, fraction: float) -> pd.Series:
+    """The J that counts as a share in (0, 1] of the best known one.
+
+    Where J is a loss, 95 % allow a loss that is larger by 1 / 0.95.
+    """
+    return (best * fraction).where(best > 0.0, best / fraction)
+
+
 def env_steps_to_threshold(curves: pd.DataFrame, threshold: pd.Series) -> pd.Series:
     """Transitions that each run consumed before its return first reached a threshold.
 

@@ -4,6 +4,8 @@ import numpy as np
 import pandas as pd
 
 from bilevelrl.config import EvaluateParams
+from bilevelrl.evaluation.run_scores import arrival_name, threshold_name
+from bilevelrl.evaluation.sample_efficiency import share_of
 
 _RETURNS = {"median": "median", "best": "max", "mean": "mean", "worst": "min"}
 
@@ -28,8 +30,8 @@ def start_table(
     distance = (known["leader_return"] - known["charge_nothing_return"]).abs()
     columns = {"stuck_fraction": distance <= params.stuck_radius}
     for fraction in params.thresholds:
-        name = f"fraction_at_{round(100 * fraction)}_percent"
-        columns[name] = known["leader_return"] >= fraction * known["best_known"]
+        level = share_of(known["best_known"], fraction)
+        columns[arrival_name(threshold_name(fraction))] = known["leader_return"] >= level
     returns = known["leader_return"].replace([np.inf, -np.inf], np.nan)
     groups = known.assign(**columns, finite_return=returns).groupby([*keys, "kind"])
     table = groups[list(columns)].mean()

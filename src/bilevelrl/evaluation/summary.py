@@ -15,8 +15,8 @@ from bilevelrl.evaluation.statistics import (
     iqm,
     mean,
     median,
+    proportion_interval,
     standard_error,
-    wilson_interval,
 )
 from bilevelrl.records import SUMMARY_COLUMNS, setting_dict
 
@@ -30,10 +30,10 @@ def summary_table(
 ) -> pd.DataFrame:
     """All metrics of all settings, one per row.
 
-    `low` and `high` are those of intervals over seeds, empty where a metric has none or where there
-    is one seed; shares of runs have Wilson's interval, which one run has too. A failed run makes
-    every statistic of its setting's returns empty; `failed_runs` counts it, and shares count it as
-    a run that is not stuck and never arrives.
+    `low` and `high` are those of intervals over seeds, empty where a metric has none, where there
+    is one seed, and where all seeds end alike; shares of runs have Clopper and Pearson's interval,
+    which one run has too. A failed run makes every statistic of its setting's returns empty;
+    `failed_runs` counts it, and shares count it as a run that is not stuck and never arrives.
 
     Args:
         scores: from `run_scores`.
@@ -132,7 +132,7 @@ def _over_runs(metric: str, column: pd.Series, statistic: Statistic, params: Eva
 
 
 def _share(metric: str, happened: pd.Series, params: EvaluateParams) -> Row:
-    low, high = wilson_interval(int(happened.sum()), len(happened), params.confidence)
+    low, high = proportion_interval(int(happened.sum()), len(happened), params.confidence)
     return metric, float(happened.mean()), low, high
 
 
