@@ -18,7 +18,7 @@ import pandas as pd
 from bilevelrl.atomic_files import write_arrays
 from bilevelrl.cells.discrete_toy import make_game
 from bilevelrl.cells.four_rooms import make_four_rooms
-from bilevelrl.config import AscentParams, Params, read_params, refusing
+from bilevelrl.config import FAMILIES, AscentParams, Params, read_params, refusing
 from bilevelrl.lqr_landscape import PAPER_GAINS, LqrLandscape
 from bilevelrl.problems.guided_cartpole import GuidedCartPole
 from bilevelrl.records import START_COLUMNS, write_csv, write_json
@@ -207,6 +207,6 @@ def main(problem_name: str, data: Path = Path("data/environments")) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("problem_name")
+    parser.add_argument("problem_name", choices=sorted(FAMILIES))
     arguments = parser.parse_args()
     run_stage(lambda: main(arguments.problem_name))

@@ -20,7 +20,7 @@ from bilevelrl.cells.bilevel_lqr import make_problem as make_linear
 from bilevelrl.cells.discrete_toy import make_game
 from bilevelrl.cells.four_rooms import make_four_rooms
 from bilevelrl.cells.thermal_control import make_problem as make_building
-from bilevelrl.config import Params, read_params
+from bilevelrl.config import FAMILIES, Params, read_params
 from bilevelrl.convergence import best_response, convergence
 from bilevelrl.followers.sac_linear import LinearDuel
 from bilevelrl.followers.sac_thermal import ThermalDuel
@@ -205,6 +205,6 @@ def main(problem_name: str, data: Path = Path("data")) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("problem_name")
+    parser.add_argument("problem_name", choices=sorted(FAMILIES))
     arguments = parser.parse_args()
     run_stage(lambda: main(arguments.problem_name))

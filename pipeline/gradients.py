@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bilevelrl.config import Params, read_params
+from bilevelrl.config import FAMILIES, Params, read_params
 from bilevelrl.evaluation.gradient_quality import gradient_row
 from bilevelrl.game_gradients import LADDERS, GameStudy
 from bilevelrl.game_gradients import replicate_all as replicate_games
@@ -90,6 +90,6 @@ def main(problem_name: str, data: Path = Path("data")) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("problem_name")
+    parser.add_argument("problem_name", choices=sorted(FAMILIES))
     arguments = parser.parse_args()
     run_stage(lambda: main(arguments.problem_name))

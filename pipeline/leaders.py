@@ -10,7 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from bilevelrl.config import Params, read_params
+from bilevelrl.config import FAMILIES, Params, read_params
 from bilevelrl.execution import ResultCache, work_folder
 from bilevelrl.leaders import train_cell, unstable_runs
 from bilevelrl.records import CorruptRecord, read_json
@@ -51,7 +51,7 @@ def main(problem: str, estimator: str, data: Path = Path("data")) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("problem")
+    parser.add_argument("problem", choices=sorted(FAMILIES))
     parser.add_argument("estimator")
     arguments = parser.parse_args()
     run_stage(lambda: main(arguments.problem, arguments.estimator))

@@ -7,10 +7,13 @@ results/<name>/.
 """
 
 import argparse
+import fcntl
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +73,24 @@ def prepare(name: str, root: Path, folder: Path) -> None:
             shutil.copy2(root / source, target)
 
 
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Keep others from preparing a profile's folder.
+
+    Raises:
+        ConfigError: if another process already works there.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_name(f"{folder.name}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(
+                f"profile {folder.name!r}: another process runs it in {folder}; wait for its end"
+            ) from None
+        yield
+
+
 def wait(process: "subprocess.Popen[bytes]") -> int:
     """The exit status of a process, which ends in its own way where Ctrl-C reaches it too.
 
@@ -90,6 +111,12 @@ def wait(process: "subprocess.Popen[bytes]") -> int:
 def main(name: str, root: Path) -> None:
     """Run `dvc repro` for the profile and copy its small results to results/<name>/."""
     folder = root / ".work" / "profiles" / name
+    with alone(folder):
+        run(name, root, folder)
+
+
+def run(name: str, root: Path, folder: Path) -> None:
+    """The same while nobody else does it."""
     prepare(name, root, folder)
     if not (folder / ".dvc").exists():
         subprocess.run(["dvc", "init", "--quiet", "--no-scm"], cwd=folder, check=True)

@@ -20,6 +20,7 @@ from pipeline import mlflow_sync
 from pipeline.stage import run_stage
 
 HOST = "127.0.0.1"
+LAST_PORT = 65535
 PATIENCE = 180.0  # seconds, for a server that starts on a busy machine
 SETTINGS = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 
@@ -28,32 +29,33 @@ def main(port: int, root: Path) -> int:
     """Sync, serve and wait.
 
     Returns:
-        Exit status: 0 after Ctrl-C.
+        Exit status: 0 after Ctrl-C, and if a server now shows what is there.
     """
     uri = tracking_uri(root)
     remote = uri.startswith(("http://", "https://"))
     if not remote and (why := unusable(port)):
-        print(
-            f"error: port {port}: {why}; `make ui PORT={port + 1}` takes another", file=sys.stderr
-        )
+        print(f"error: port {port}: {why}", file=sys.stderr)
         return 1
-    mlflow_sync.main(root / "data" / "leaders", root)
+    status = mlflow_sync.main(root / "data" / "leaders", root)
     if remote:
-        print_links(Tracker.here(root), uri.rstrip("/"))
-        return 0
+        if status == 0:
+            print_links(Tracker.here(root), uri.rstrip("/"))
+        return status
     return serve(uri, port, root)
 
 
 def unusable(port: int) -> str:
     """Why nobody can listen at a port, empty if one can."""
-    if not 0 < port < 65535:
-        return "not a port"
+    if not 0 < port <= LAST_PORT:
+        return f"there are ports 1 to {LAST_PORT}"
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do
         try:
             probe.bind((HOST, port))
         except OSError as error:
-            return (error.strerror or str(error)).lower()
+            other = port + 1 if port < LAST_PORT else port - 1
+            why = (error.strerror or str(error)).lower()
+            return f"{why}; `make ui PORT={other}` takes another"
     return ""
 
 

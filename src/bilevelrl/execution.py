@@ -74,8 +74,8 @@ class ResultCache:
 
 def work_folder() -> Path:
     """BILEVELRL_WORK, or .work below DVC_ROOT or the current folder."""
-    root = Path(os.environ.get("DVC_ROOT", "."))
-    return Path(os.environ.get("BILEVELRL_WORK", root / ".work"))
+    root = Path(os.environ.get("DVC_ROOT") or ".")
+    return Path(os.environ.get("BILEVELRL_WORK") or root / ".work")
 
 
 def _thread_limit() -> int:

@@ -15,8 +15,9 @@ import pytest
 from bilevelrl.atomic_files import write_atomically
 from bilevelrl.config import ConfigError, Runtime, mapping_text, read_mapping
 from bilevelrl.execution import run_tasks
+from bilevelrl.followers.protocol import NotConverged
 from bilevelrl.records import CorruptRecord
-from pipeline.profile import wait
+from pipeline.profile import alone, wait
 from pipeline.stage import run_stage
 
 ROOT = Path(__file__).parents[2]
@@ -68,6 +69,8 @@ def tidying_up_badly() -> None:
          "error: a/b: Read-only file system: use a folder that can be written to"),
         (raising(PermissionError(errno.EACCES, "Permission denied", "a/b")), 1,
          "error: a/b: Permission denied: allow writing there"),
+        (raising(NotConverged("run 0 is only accurate to 1e-12")), 1,
+         "error: run 0 is only accurate to 1e-12; raise followers.max_iterations or followers.tol"),
         (raising(MemoryError()), 1, "error: out of memory (no reason given): lower runtime.jobs"),
         (two_workers(lack_memory), 1, "error: out of memory (task "),
         (two_workers(die_for_lack_of_memory), 1, "error: out of memory (a worker process was"),
@@ -214,3 +217,43 @@ def test_ctrl_c_lets_what_a_profile_runs_end_in_its_own_way(
 
 def test_what_a_profile_runs_passes_its_status_on() -> None:
     assert wait(subprocess.Popen([sys.executable, "-c", "raise SystemExit(7)"])) == 7
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (("leaders", "nosuch", "bc_hg"), "invalid choice: 'nosuch'"),
+        (
+            ("leaders", "discrete_toy_r1", "bchg"),
+            "cell.estimator = 'bchg': discrete_toy_r1",
+        ),
+        (("environments", "nosuch"), "invalid choice: 'nosuch'"),
+        (("followers", "nosuch"), "invalid choice: 'nosuch'"),
+        (("gradients", "nosuch"), "invalid choice: 'nosuch'"),
+    ],
+)
+def test_a_problem_or_an_estimator_that_does_not_exist_is_named(
+    project: Path, command: tuple[str, ...], said: str
+) -> None:
+    accuracy = project / "data" / "followers" / "discrete_toy_r1" / "accuracy.json"
+    accuracy.parent.mkdir(parents=True)
+    accuracy.write_text("[]")
+    name, *arguments = command
+    done = subprocess.run(
+        [sys.executable, "-m", f"pipeline.{name}", *arguments],
+        cwd=project, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": f"{ROOT}"},
+    )  # fmt: skip
+    assert done.returncode in (1, 2)
+    assert said in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+
+
+def test_a_profile_runs_once_at_a_time(tmp_path: Path) -> None:
+    with (
+        alone(tmp_path / "profiles" / "paper"),
+        pytest.raises(ConfigError, match="profile 'paper': another process runs it"),
+        alone(tmp_path / "profiles" / "paper"),
+    ):
+        pass
+    with alone(tmp_path / "profiles" / "paper"), alone(tmp_path / "profiles" / "smoke"):
+        pass

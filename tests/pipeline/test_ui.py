@@ -38,6 +38,19 @@ def project(migrated_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     return root
 
 
+def test_the_last_port_is_one_too() -> None:
+    assert "PORT=65536" not in ui.unusable(65535)
+    assert "there are ports" not in ui.unusable(65535)
+
+
+def test_a_server_that_nobody_runs_gets_no_links_and_status_1(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    assert ui.main(0, project) == 1
+    assert capsys.readouterr().out == "four_rooms bc_hg: 2 failed\n"
+
+
 @pytest.mark.parametrize("taken", [True, False])
 def test_a_port_that_cannot_be_used_is_said_before_anything_else(
     taken: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -49,7 +62,8 @@ def test_a_port_that_cannot_be_used_is_said_before_anything_else(
     assert printed.out == ""
     (line,) = printed.err.splitlines()
     assert line.startswith(f"error: port {port}: ")
-    assert "make ui PORT=" in line
+    assert ("make ui PORT=" in line) == taken
+    assert taken or "there are ports 1 to 65535" in line
     assert list(tmp_path.iterdir()) == []  # no sync either
 
 
