@@ -16,7 +16,16 @@ from pathlib import Path
 
 from bilevelrl.config import ConfigError
 from bilevelrl.records import CorruptRecord
-from bilevelrl.tracking import FOLLOWERS, SWEEP, Counts, Tracker, cell_name, retire_left, sync_files
+from bilevelrl.tracking import (
+    FOLLOWERS,
+    SWEEP,
+    Counts,
+    Tracker,
+    cell_name,
+    derived_names,
+    retire_left,
+    sync_files,
+)
 from pipeline.attachments import attach_penalty_map
 from pipeline.stage import run_stage
 
@@ -45,6 +54,9 @@ def main(leaders: Path, root: Path) -> int:
             corrupt += 1
     for cell, retired in retire_left(tracker, data, root).items():
         _report(cell, Counts(retired=retired))
+    if (names := derived_names(root)) is not None:
+        for name, count in tracker.retire_derived(names).items():
+            print(f"{name}, which is no experiment or profile any more: {count} retired")
     return int(tracker.failed or corrupt > 0)
 
 

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+from collections import Counter
 from pathlib import Path
 
 import pandas as pd
@@ -17,6 +19,7 @@ from bilevelrl.tracking import (
     sync_followers,
     sync_pending,
     sync_sweep,
+    tracking_uri,
 )
 from pipeline import grid, mlflow_sync, tuning
 from tests.tracking.stores import make_cell, search
@@ -151,3 +154,40 @@ def test_a_search_that_could_not_be_shown_is_shown_by_the_next_stage(
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     sync_pending(Tracker.here(root), root / "data", root)
     assert current(root, f"{SWEEPS[0]}-tuning") == 2
+
+
+def test_runs_of_removed_experiments_and_profiles_are_retired(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = root / ".dvc" / "tmp" / "exps" / "run" / "1" / "1.run"
+    running.parent.mkdir(parents=True)
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b"]
+    subprocess.run([*git, "init", "--quiet"], check=True)
+    subprocess.run([*git, "commit", "--quiet", "--allow-empty", "--message", "a"], check=True)
+    for name in ("kept", "a_b"):
+        subprocess.run([*git, "update-ref", f"refs/exps/12/34/{name}", "HEAD"], check=True)
+    (root / "profiles").mkdir()
+    (root / "profiles" / "paper.yaml").touch()
+    cell = make_cell([0, 1])
+    for name in ("", "kept", "a_b", "a-b", "gone", "paper"):
+        monkeypatch.setenv("DVC_EXP_NAME", name)
+        sync_cell(Tracker.here(root), cell)
+    monkeypatch.delenv("DVC_EXP_NAME")
+    monkeypatch.setattr(mlflow_sync, "attach_penalty_map", None)  # of θ that are no penalties
+    cell.write(root / "data" / "leaders" / "four_rooms" / "bc_hg")
+    listed = {"problem": "four_rooms", "estimator": "bc_hg"}
+    (root / "data" / "grid.json").write_text(json.dumps({"cells": [listed]}))
+
+    def current() -> list[str]:
+        """The workspaces with two current runs."""
+        found = search(tracking_uri(root), "tags.current = 'true'")
+        counts = Counter(run.data.tags["workspace"].partition("/")[2] for run in found)
+        assert set(counts.values()) == {2}
+        return sorted(counts)
+
+    running.touch()  # it may be the one that has no name yet
+    assert mlflow_sync.main(root / "data" / "leaders", root) == 0
+    assert current() == ["", "a-b", "a_b", "gone", "kept", "paper"]
+    running.unlink()
+    assert mlflow_sync.main(root / "data" / "leaders", root) == 0
+    assert current() == ["", "a_b", "kept", "paper"]

@@ -3,6 +3,7 @@
 The only package that imports mlflow, and only when a `Tracker` is first used.
 """
 
+from bilevelrl.tracking.derived import derived_names
 from bilevelrl.tracking.finished_runs import (
     FOLLOWERS,
     SWEEP,
@@ -31,6 +32,7 @@ __all__ = [
     "FinishedRun",
     "Tracker",
     "cell_name",
+    "derived_names",
     "finished_runs",
     "retire_cells",
     "retire_left",

@@ -142,6 +142,22 @@ class Store:
         runs = self._search(experiments, self._own("tags.current = 'true'"))
         return {run.data.tags["cell"] for run in runs}
 
+    def derived(self) -> dict[str, list[str]]:
+        """Ids of the current runs of every workspace below this one, by its name there."""
+        experiments = [found.experiment_id for found in self._client.search_experiments()]
+        prefix = f"{self.workspace}/"
+        found: dict[str, list[str]] = {}
+        like = f"tags.current = 'true' and tags.workspace LIKE '{prefix}%'"
+        for run in self._search(experiments, like):  # in which `_` stands for any character
+            if run.data.tags["workspace"].startswith(prefix):
+                name = run.data.tags["workspace"].removeprefix(prefix)
+                found.setdefault(name, []).append(run.info.run_id)
+        return found
+
+    def retire_id(self, run_id: str) -> None:
+        """Take a run out of the current ones."""
+        self._client.set_tag(run_id, "current", "false")
+
     def settle(self) -> None:
         """Leave the database complete in its one file, if it was opened."""
         if "_client" in vars(self):
@@ -173,7 +189,7 @@ class Store:
 
     def retire(self, run: Known, superseded_by: str = "") -> None:
         """Take a run out of the current ones, for the run given or because its slot is gone."""
-        self._client.set_tag(run.run_id, "current", "false")
+        self.retire_id(run.run_id)
         if superseded_by:
             self._client.set_tag(run.run_id, "superseded_by", superseded_by)
         run.current, run.superseded = False, bool(superseded_by)

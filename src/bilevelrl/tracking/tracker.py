@@ -113,6 +113,26 @@ class Tracker:
                     retired += 1
         return retired
 
+    def retire_derived(self, keep: Collection[str]) -> dict[str, int]:
+        """Take the runs of workspaces below this one out of the current ones, but for some.
+
+        Args:
+            keep: names of those that stay, as `derived.derived_names` has them.
+
+        Returns:
+            How many runs were retired, by name.
+        """
+        retired: dict[str, int] = {}
+        if self.failed:
+            return retired
+        with self._failures_warned():
+            for name, runs in self._store.derived().items():
+                if name not in keep:
+                    for run in runs:
+                        self._store.retire_id(run)
+                    retired[name] = len(runs)
+        return retired
+
     def current_cells(self) -> set[str]:
         """The cells with current runs."""
         if self.failed:
