@@ -51,7 +51,7 @@ step 0.5 and <!--=params:toy.num_updates-->2,000<!--/--> updates. <!-- claim: to
 
 <!-- end -->
 
-See [above](#toy), `0.123` and
+See [above](#toy), `x=0.123` and
 
     0.999 in code
 

@@ -11,15 +11,17 @@ from bilevelrl.reporting.sources import ReportError, Sources
 _FENCE = re.compile(r"^(`{3,}|~{3,}).*?^\1$", re.MULTILINE | re.DOTALL)
 _INDENTED = re.compile(r"(?:\n|^)\n((?: {4}[^\n]*\n)+)")
 _MATHS = re.compile(r"\$\$.*?\$\$|(?<![\w$])\$[^$\n]+\$(?!\w)", re.DOTALL)
-_CODE = re.compile(r"`[^`\n]+`")
+_CODE = re.compile(r"`(?!\d*\.\d+`)[^`\n]+`")  # a decimal alone is no code
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _TARGET = re.compile(r"\]\([^)\n]*\)")
 _LINK = re.compile(r"\]\((?P<target>[^)\s]+)\)")
 _URL = re.compile(r"https?://\S+")
-#: 0.5, .5, 1,000, 12, 5%, 10⁶ and 3·10⁵: single digits (1/2, R1, step 3) count for nothing.
+#: 0.5, .5, 1,000, 12, 5%, 10⁶ and 3·10⁵; single digits (1/2, R1, step 3) count where they count
+#: runs or say how many times.
 _FIGURE = re.compile(
     r"(?<![\w.])[−-]?(?:\d{1,3}(?:,\d{3})+|\d*\.\d+|\d+·10[⁰¹²³⁴-⁹⁻]*|\d+(?= ?%)|\d{2,})"
     r"[⁰¹²³⁴-⁹⁻]*(?: ?%| of \d+)?(?!\w)|\b\d of (?:the )?\d+"
+    r"|(?<![\w.])\d(?= (?:seeds|runs|times)\b)|(?<=factor of )\d\b"
 )
 #: Comments that have a line to themselves.
 _ALONE = re.compile(r"<!-- (?:table: \S+|end|reruns) -->")
