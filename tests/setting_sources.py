@@ -1,21 +1,26 @@
 """Where shipped values come from: reads tuning/sources.yaml, and finds what is not as it says."""
 
+import importlib
+import inspect
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from bilevelrl.config import Setting, TuningParams, read_mapping, read_tuning_params
+from bilevelrl.config import Params, Setting, TuningParams, read_mapping, read_tuning_params
 from bilevelrl.config.families import expand
 from bilevelrl.tuning import CONDITIONS, winners
+from pipeline.profile import merge
 
 ROOT = Path(__file__).parents[1]
 #: What does not count: who runs things, and which cells there are.
 UNTRACED = {"runtime", "grid", "grid_problems"}
+#: Files whose values are traced.
+FILES = ("params.yaml", "profiles/paper.yaml")
 Content = dict[str, Any]
 
 
@@ -46,21 +51,51 @@ def leaves(content: Content) -> Iterator[Leaf]:
     yield from below({k: v for k, v in content.items() if k not in UNTRACED}, ())
 
 
+def merged(file: str) -> Content:
+    """All of params.yaml, as a profile changes it."""
+    return merge(load("params.yaml"), {} if file == "params.yaml" else load(file))
+
+
 @dataclass(frozen=True)
 class Rule:
-    """One rule of tuning/sources.yaml."""
+    """One rule of tuning/sources.yaml.
+
+    `check` has what can be checked of a reason, by kind: `CHECKS`.
+    """
 
     blocks: tuple[str, ...]
     source: str
     keys: tuple[str, ...] | None = None
     search: str | None = None
     reason: str | None = None
+    check: Content = field(default_factory=dict)
 
     def covers(self, block: str, key: str) -> bool:
         """Whether the rule is about a value."""
-        return (self.keys is None or key in self.keys) and any(
-            _pattern(pattern).fullmatch(block) for pattern in self.blocks
+        return (self.keys is None or key in self.keys) and _matches(self.blocks, block)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What tuned cells have otherwise than their search."""
+
+    search: str
+    blocks: tuple[str, ...]
+    keys: tuple[str, ...]
+    reason: str
+    file: str | None = None
+
+    def covers(self, file: str, block: str, search: str) -> bool:
+        """Whether it is about a cell and one of its searches."""
+        return (
+            self.file in (None, file)
+            and _matches(self.blocks, block)
+            and _matches((self.search,), search)
         )
+
+
+def _matches(patterns: tuple[str, ...], name: str) -> bool:
+    return any(_pattern(pattern).fullmatch(name) for pattern in patterns)
 
 
 @cache
@@ -73,7 +108,8 @@ def _pattern(text: str) -> re.Pattern[str]:
 
 @cache
 def rules() -> tuple[Rule, ...]:
-    """All of tuning/sources.yaml."""
+    """All rules of tuning/sources.yaml."""
+    own = {"blocks", "keys", "source", "search", "reason"}
     return tuple(
         Rule(
             tuple(item["blocks"]),
@@ -81,8 +117,18 @@ def rules() -> tuple[Rule, ...]:
             tuple(item["keys"]) if "keys" in item else None,
             item.get("search"),
             item.get("reason"),
+            {kind: argument for kind, argument in item.items() if kind not in own},
         )
         for item in load("tuning/sources.yaml")["rules"]
+    )
+
+
+@cache
+def differences() -> tuple[Difference, ...]:
+    """All differences of tuning/sources.yaml."""
+    return tuple(
+        Difference(**item | {"blocks": tuple(item["blocks"]), "keys": tuple(item["keys"])})
+        for item in load("tuning/sources.yaml")["differences"]
     )
 
 
@@ -124,8 +170,98 @@ def misquoted(leaf: Leaf) -> Iterator[str]:
             yield f"{leaf.block}.{leaf.key} = {leaf.value}, the paper has {stated}"
 
 
+def settings_of(content: Content, problem: str) -> list[Setting]:
+    """Everything that is trained on a problem."""
+    params = Params.model_validate(content)
+    return [
+        setting
+        for estimator in content["cells"][problem]
+        for setting in params.settings(problem, estimator)
+    ]
+
+
+def _problem_of(leaf: Leaf) -> str:
+    (problem,) = set(leaf.block.split(".")) & tuning_params().problems.keys()
+    return problem
+
+
+def _same_as(leaf: Leaf, block: str, content: Content) -> bool:
+    node: Any = content
+    for part in block.split("."):
+        node = node[part]
+    return bool(leaf.value == node.get(leaf.key))
+
+
+def _times(leaf: Leaf, factors: list[Any], content: Content) -> bool:
+    del content
+    product, problem = 1.0, _problem_of(leaf)
+    for factor in factors:
+        if factor == "paper":
+            stated = paper()["values"]
+            said = stated[f"seeds.{problem}"] | stated[f"leaders.{problem}"]
+            product *= said[leaf.key]
+        else:
+            product *= factor
+    return bool(leaf.value == product)
+
+
+def _default_of(leaf: Leaf, arguments: Content, content: Content) -> bool:
+    del content
+    where, argument = arguments[leaf.key].rsplit(".", 1)
+    module, name = where.rsplit(".", 1)
+    called = getattr(importlib.import_module(module), name)
+    return bool(leaf.value == inspect.signature(called).parameters[argument].default)
+
+
+def _at_least(leaf: Leaf, least: str, content: Content) -> bool:
+    assert least == "transitions"
+    longest = 0
+    for setting in settings_of(content, _problem_of(leaf)):
+        if setting.follower == "sac":
+            own = setting.follower_steps or 0
+            first = setting.first_follower_steps or own
+            longest = max(longest, first + (setting.num_updates - 1) * own)
+    shown: Content | None = content["learning"][_problem_of(leaf)]
+    return bool(leaf.value > max(longest, *(shown or {"steps": [0]})["steps"]))
+
+
+def _at_most(leaf: Leaf, most: float, content: Content) -> bool:
+    del content
+    return bool(leaf.value <= most)
+
+
+def _values(leaf: Leaf, values: Content, content: Content) -> bool:
+    del content
+    return type(leaf.value) is type(values[leaf.key]) and bool(leaf.value == values[leaf.key])
+
+
+def _of_settings(leaf: Leaf, key: str, content: Content) -> bool:
+    used = {getattr(setting, key) for setting in settings_of(content, _problem_of(leaf))}
+    return set(leaf.value) == used if isinstance(leaf.value, list) else leaf.value in used
+
+
+#: By name in tuning/sources.yaml: does a value, in the file that it is part of, hold to it?
+CHECKS: Mapping[str, Any] = {
+    "same_as": _same_as,
+    "times": _times,
+    "default_of": _default_of,
+    "at_least": _at_least,
+    "at_most": _at_most,
+    "values": _values,
+    "of_settings": _of_settings,
+}
+
+
+def unreasonable(leaf: Leaf, content: Content) -> Iterator[str]:
+    """Complaints about a fixed value that is not what its reason says."""
+    for rule in rules_of(leaf.block, leaf.key):
+        for kind, argument in rule.check.items():
+            if not CHECKS[kind](leaf, argument, content):
+                yield f"{leaf.block}.{leaf.key} = {leaf.value}: not {kind} {argument}"
+
+
 def untraceable(
-    problem: str, estimator: str, name: str, entry: Content, shared: Content, changed: Iterable[str]
+    problem: str, estimator: str, name: str, entry: Content, shared: Content, file: str
 ) -> Iterator[str]:
     """Complaints about an entry of `cells` that is not what its rules say.
 
@@ -133,7 +269,7 @@ def untraceable(
         problem, estimator, name: of the entry.
         entry: its keys.
         shared: what the problem's entries take over.
-        changed: keys of these that a profile changes.
+        file: of `FILES`, where it is shipped.
     """
     block = f"cells.{problem}.{estimator}.{name}"
     unknown = [key for key in entry if len(rules_of(block, key)) != 1]
@@ -141,23 +277,39 @@ def untraceable(
         yield f"{block} does not say where {unknown} come from"
         return
     claims = {key: rules_of(block, key)[0] for key in entry}
-    fixed = {key for key, rule in claims.items() if rule.source == "fixed"}
     quoted = {key for key, rule in claims.items() if rule.source == "paper"}
-    searches = {rule.search for rule in claims.values() if rule.search is not None}
-    for setting in expand(entry, problem, estimator, shared, block):
-        if quoted and not _is_the_papers(problem, estimator, setting, quoted):
-            yield f"{block} has not the paper's {sorted(quoted)}"
-        own = setting.model_dump()
-        for search in searches:
-            held = {*tuning_params().grid[search].candidates, *CONDITIONS}
-            foreign = {key for key, rule in claims.items() if rule.search not in (None, search)}
-            free = {"first_seed", "num_seeds", *fixed, *changed, *(foreign - held)}
-            if not any(_agree(own, winner, free) for winner in won(search)):
-                yield f"{block} is not what {search} chose, {sorted(free)} apart"
+    settings = expand(entry, problem, estimator, shared, block)
+    if quoted and not all(_is_the_papers(problem, estimator, own, quoted) for own in settings):
+        yield f"{block} has not the paper's {sorted(quoted)}"
+    for search in sorted({rule.search for rule in claims.values() if rule.search is not None}):
+        tuned = {key for key, rule in claims.items() if rule.search == search} | {*CONDITIONS}
+        found: set[str] = set()
+        for setting in settings:
+            other = _unlike_the_winner(setting.model_dump(), search)
+            if other & tuned:
+                yield f"{block} has not the {sorted(other & tuned)} that {search} chose"
+            found |= other
+        listed = {
+            key for item in differences() if item.covers(file, block, search) for key in item.keys
+        }
+        if found - tuned != listed:
+            yield f"{block} differs from {search} in {sorted(found)}, not {sorted(listed)}"
 
 
-def _agree(own: Content, winner: Content, free: set[str]) -> bool:
-    return all(own[key] == winner[key] for key in own.keys() - free)
+def _unlike_the_winner(own: Content, search: str) -> set[str]:
+    """Keys in which a setting is not the winner of a search that is most like it."""
+    winners_of_it = [each for each in won(search) if _agree(own, each)]
+    return min(
+        (
+            {key for key in own if own[key] != each[key]} - {"first_seed", "num_seeds"}
+            for each in winners_of_it or won(search)
+        ),
+        key=len,
+    )
+
+
+def _agree(own: Content, winner: Content) -> bool:
+    return all(own.get(key) == winner.get(key) for key in CONDITIONS)
 
 
 def _is_the_papers(problem: str, estimator: str, setting: Setting, quoted: set[str]) -> bool:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -12,41 +13,45 @@ import pytest
 
 from bilevelrl.config import ConfigError, Params
 from bilevelrl.tuning import CONDITIONS, choose, effort_table, winners
-from pipeline.profile import merge
+from tests import setting_sources
 from tests.setting_sources import (
+    CHECKS,
+    FILES,
     ROOT,
     Content,
     Leaf,
+    differences,
     leaves,
     load,
+    merged,
     misquoted,
     results,
     rules,
     rules_of,
     tuning_params,
+    unreasonable,
     untraceable,
     won,
 )
 
-FILES = ("params.yaml", "profiles/paper.yaml")
-
 
 @pytest.fixture(scope="module")
-def shared() -> dict[tuple[str, str], tuple[Content, set[str]]]:
-    """What the entries of a problem take over, and which of it the file changes."""
-    base = load("params.yaml")
+def shared() -> dict[tuple[str, str], tuple[Content, str]]:
+    """What the entries of a problem take over in a file, and the file."""
     found = {}
     for file in FILES:
-        own = {} if file == "params.yaml" else load(file)
-        params = Params.model_validate(merge(base, own))
-        for problem in base["cells"]:
-            changed = set(own.get("leaders", {}).get(problem, {}))
-            found[file, problem] = (params.shared(problem), changed)
+        params = Params.model_validate(merged(file))
+        for problem in load("params.yaml")["cells"]:
+            found[file, problem] = (params.shared(problem), file)
     return found
 
 
 def entries(file: str) -> Iterator[tuple[str, str, str, Content]]:
-    for problem, estimators in load(file)["cells"].items():
+    yield from entries_of(load(file))
+
+
+def entries_of(content: Content) -> Iterator[tuple[str, str, str, Content]]:
+    for problem, estimators in content["cells"].items():
         for estimator, own in estimators.items():
             for name, entry in own.items():
                 if entry is not None:
@@ -80,6 +85,8 @@ def test_every_rule_names_a_source() -> None:
         assert rule.source in ("paper", "tuned", "fixed")
         assert (rule.search is not None) == (rule.source == "tuned")
         assert bool(rule.reason) == (rule.source == "fixed")
+        assert not rule.check or rule.source == "fixed"
+        assert rule.check.keys() <= CHECKS.keys()
     assert {rule.search for rule in rules() if rule.search} <= tuning_params().grid.keys()
 
 
@@ -88,13 +95,38 @@ def test_what_is_said_to_be_the_papers_is() -> None:
     assert [fault for leaf in outside for fault in misquoted(leaf)] == []
 
 
+@cache
+def contents() -> dict[str, Content]:
+    return {file: merged(file) for file in FILES}
+
+
+def test_every_fixed_value_is_what_its_reason_says() -> None:
+    faults = [unreasonable(leaf, contents()[file]) for file, leaf in all_leaves()]
+    assert [*chain(*faults)] == []
+
+
+def test_every_difference_from_a_search_is_of_a_cell_that_says_it_was_tuned_by_it() -> None:
+    places = [
+        (file, f"cells.{problem}.{estimator}.{name}", rule.search)
+        for file in FILES
+        for problem, estimator, name, entry in entries_of(merged(file))
+        for key in entry
+        for rule in rules_of(f"cells.{problem}.{estimator}.{name}", key)
+        if rule.search is not None
+    ]
+    for item in differences():
+        assert item.reason
+        for block in item.blocks:
+            assert any(replace(item, blocks=(block,)).covers(*place) for place in places), block
+
+
 @pytest.mark.parametrize("file", FILES)
 def test_every_entry_is_the_papers_or_the_winner_of_its_search(
-    file: str, shared: dict[tuple[str, str], tuple[Content, set[str]]]
+    file: str, shared: dict[tuple[str, str], tuple[Content, str]]
 ) -> None:
     faults = [
         fault
-        for problem, estimator, name, entry in entries(file)
+        for problem, estimator, name, entry in entries_of(merged(file))
         for fault in untraceable(problem, estimator, name, entry, *shared[file, problem])
     ]
     assert faults == []
@@ -137,7 +169,7 @@ def is_refused(*arguments: Any) -> bool:
 
 @pytest.mark.parametrize("file", FILES)
 def test_any_other_number_is_refused(
-    file: str, shared: dict[tuple[str, str], tuple[Content, set[str]]]
+    file: str, shared: dict[tuple[str, str], tuple[Content, str]]
 ) -> None:
     accepted, tried = [], 0
     for problem, estimator, name, entry in entries(file):
@@ -166,6 +198,101 @@ def test_any_other_number_of_the_paper_is_refused_outside_of_the_cells() -> None
         assert [*misquoted(Leaf(leaf.block, leaf.key, another(leaf.value)))]
 
 
+#: Block, key, another value that contradicts the reason.
+UNREASONABLE = [
+    ("problems.guided_cartpole", "leader_discount", 0.95),
+    ("environments.four_rooms", "temperatures", [0.001]),
+    ("environments.thermal_control", "temperatures", [0.1, 0.2]),
+    ("gradients.bilevel_lqr", "temperature", 0.2),
+    ("followers", "tolerance", 1e-4),
+    ("followers", "max_iterations", 20),
+    ("followers.learners.four_rooms", "smallest_step", 0.0),
+    ("followers.learners.discrete_toy_r1", "smallest_step", 0.05),
+    ("followers.learners.discrete_toy_r2", "exponent", 0.9),
+    ("followers.learners.bilevel_lqr", "reward_scale", 300.0),
+    ("followers.learners.thermal_control", "activation", "relu"),
+    ("followers.learners.thermal_control", "capacity", 5000),
+    # No more than one cell of the paper profile has.
+    ("followers.learners.bilevel_lqr", "capacity", 59_900),
+    ("followers.learners.bilevel_lqr", "batch_size", 64),
+    ("followers.learners.thermal_control", "critics", 1),
+    ("followers.learners.thermal_control", "num_envs", 4),
+    ("followers.learners.thermal_control", "gradient_steps", 2),
+    ("cells.discrete_toy_r1.bc_hg.corrected", "num_seeds", 3),
+    ("cells.discrete_toy_r2.bc_hg.watching", "num_seeds", 10),
+    ("cells.bilevel_lqr.bc_hg.no_random_phase", "random_updates", 5),
+    ("cells.bilevel_lqr.naive_off.clipped", "max_gradient_norm", 10.0),
+    ("cells.thermal_control.naive.network", "critic_steps", 50),
+    ("cells.thermal_control.naive.network", "num_updates", 100),
+    ("cells.thermal_control.bc_hg.sampled_sensitivity", "sensitivity", "expected"),
+    ("cells.thermal_control.bc_hg.sac", "policy_features", 30),
+    ("cells.guided_cartpole.random.improved", "start", "reset"),
+]
+
+
+@pytest.mark.parametrize(("block", "key", "value"), UNREASONABLE)
+def test_a_fixed_value_that_contradicts_its_reason_is_refused(
+    block: str, key: str, value: Any
+) -> None:
+    assert any((leaf.block, leaf.key) == (block, key) for _, leaf in all_leaves())
+    faults = [unreasonable(Leaf(block, key, value), content) for content in contents().values()]
+    assert [*chain(*faults)]
+
+
+def test_every_kind_of_check_is_tried() -> None:
+    tried = [rules_of(block, key)[0].check for block, key, _ in UNREASONABLE]
+    assert {*chain(*tried)} == CHECKS.keys()
+
+
+def test_any_other_number_is_refused_where_a_reason_names_it() -> None:
+    accepted, tried = [], 0
+    for file, leaf in all_leaves():
+        kinds = rules_of(leaf.block, leaf.key)[0].check.keys() - {"at_least", "at_most"}
+        if kinds and numbers(leaf.value):
+            tried += 1
+            mutant = replace(leaf, value=another(leaf.value))
+            if not [*unreasonable(mutant, contents()[file])]:
+                accepted.append(f"{file}: {leaf.block}.{leaf.key}")
+    assert accepted == []
+    assert tried > 70
+
+
+@pytest.mark.parametrize(
+    "change", [{"follower_steps": 80}, {"num_updates": 5}, {"temperature": 0.1}], ids=str
+)
+def test_the_leader_that_moves_at_random_has_the_follower_of_the_others(
+    change: Content, shared: dict[tuple[str, str], tuple[Content, str]]
+) -> None:
+    entry = load("params.yaml")["cells"]["guided_cartpole"]["random"]["improved"]
+    own = shared["params.yaml", "guided_cartpole"]
+    assert not is_refused("guided_cartpole", "random", "improved", entry, *own)
+    assert is_refused("guided_cartpole", "random", "improved", entry | change, *own)
+
+
+def all_faults(shared: dict[tuple[str, str], tuple[Content, str]]) -> list[str]:
+    return [
+        fault
+        for file in FILES
+        for problem, estimator, name, entry in entries_of(contents()[file])
+        for fault in untraceable(problem, estimator, name, entry, *shared[file, problem])
+    ]
+
+
+@pytest.mark.parametrize("left_out", range(len(differences())))
+def test_differences_from_a_search_are_listed_all_of_them_and_no_others(
+    left_out: int,
+    shared: dict[tuple[str, str], tuple[Content, str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    own = differences()[left_out]
+    others = tuple(item for item in differences() if item is not own)
+    monkeypatch.setattr(setting_sources, "differences", lambda: others)
+    assert all_faults(shared)
+    too_many = (*others, replace(own, keys=(*own.keys, "step_size")))
+    monkeypatch.setattr(setting_sources, "differences", lambda: too_many)
+    assert all_faults(shared)
+
+
 @pytest.mark.parametrize(
     ("problem", "name", "change"),
     [
@@ -184,7 +311,7 @@ def test_what_the_search_held_cannot_change_under_its_name(
     problem: str,
     name: str,
     change: Content,
-    shared: dict[tuple[str, str], tuple[Content, set[str]]],
+    shared: dict[tuple[str, str], tuple[Content, str]],
 ) -> None:
     entry = load("params.yaml")["cells"][problem]["bc_hg"][name]
     own = shared["params.yaml", problem]
@@ -235,11 +362,22 @@ def test_a_table_of_other_candidates_is_refused() -> None:
             winners(tuning_params(), search, wrong)
 
 
-def test_effort_differs_only_where_the_file_says_why() -> None:
+@pytest.mark.parametrize("problem", tuning_params().problems)
+def test_searches_that_differ_in_effort_say_why_and_no_others_do(problem: str) -> None:
     effort = effort_table(tuning_params())
-    for problem, own in effort.groupby("problem"):
-        unequal = len(own[["candidates", "seeds"]].drop_duplicates()) > 1
-        assert unequal == (tuning_params().problems[str(problem)].unequal is not None)
+    own = effort[effort["problem"] == problem]
+    differing = own.groupby("variant")[["candidates", "seeds"]].nunique().max(axis=None) > 1
+    assert differing == (tuning_params().problems[problem].unequal is not None)
+    if not differing:
+        assert len(own[["candidates", "seeds"]].drop_duplicates()) == 1
+
+
+@pytest.mark.parametrize("problem", tuning_params().problems)
+def test_what_is_said_of_effort_holds_no_number_that_a_search_could_belie(problem: str) -> None:
+    # docs/settings.md has the numbers, from the table.
+    said = tuning_params().problems[problem].unequal or ""
+    counted = "two|three|four|five|six|seven|eight|nine|ten|twelve|twice|half|same|as many"
+    assert re.findall(rf"\d+|\b(?:{counted})\b", said) == []
 
 
 def test_effort_counts_candidates_and_seeds() -> None:
@@ -255,11 +393,15 @@ def test_effort_counts_candidates_and_seeds() -> None:
     assert rows == {search: len(results(search)) for search in tuning_params().grid}
 
 
-def test_the_estimators_that_are_compared_had_the_same_effort() -> None:
+@pytest.mark.parametrize("problem", tuning_params().problems)
+def test_estimators_that_search_for_the_same_keys_had_the_same_effort(problem: str) -> None:
+    # Of one variant, apart from those that read the model, whose runs have no sampling noise.
     effort = effort_table(tuning_params())
-    for problem in ("discrete_toy_r1", "discrete_toy_r2", "bilevel_lqr", "guided_cartpole"):
-        sampled = effort[
-            (effort["problem"] == problem) & ~effort["estimator"].isin(["zero_order", "exact"])
-        ]
-        first = sampled[sampled["variant"] == sampled["variant"].iloc[0]]
-        assert len(first[["candidates", "seeds"]].drop_duplicates()) == 1
+    own = effort[effort["problem"] == problem]
+    sampled = own["search"].map(
+        lambda search: (
+            getattr(tuning_params().settings(search)[0], "env_steps_per_update", None) is not None
+        )
+    )
+    for _, alike in own.groupby(["variant", "swept", sampled]):
+        assert len(alike[["candidates", "seeds"]].drop_duplicates()) == 1

@@ -131,3 +131,56 @@ def test_a_study_of_the_follower_changes_nothing_else() -> None:
                 lonely.add(key)
     assert not lonely
     assert found > 30
+
+
+#: What each study that has a name changes of the main comparison.
+ABLATIONS: dict[str, Content] = {
+    "clipped": {"max_gradient_norm": 1.0},
+    "no_random_phase": {"random_updates": 0},
+    "clipped_no_random_phase": {"max_gradient_norm": 1.0, "random_updates": 0},
+    "sampled_sensitivity": {"sensitivity": "sampled"},
+}
+
+
+def differences(one: Setting, other: Setting) -> set[str]:
+    """Keys in which two settings differ, but for the name of their study."""
+    mine, yours = (each.model_dump(exclude={"study"}) for each in (one, other))
+    return {key for key, value in mine.items() if yours[key] != value}
+
+
+def compared() -> list[tuple[str, str, str, Setting]]:
+    """What is trained to be compared: the smoke profile only shows that everything runs."""
+    return [each for each in shipped_settings() if each[0] != "profiles/smoke.yaml"]
+
+
+def test_a_study_that_has_a_name_changes_what_it_is_about_and_nothing_else() -> None:
+    wrong, found, every = [], set(), compared()
+    for *where, setting in every:
+        name = getattr(setting, "study", None)
+        if name is None:
+            continue
+        found.add(name)
+        mains = [
+            other
+            for *place, other in every
+            if place == where and getattr(other, "study", None) is None
+        ]
+        if any(getattr(setting, key) != value for key, value in ABLATIONS[name].items()):
+            wrong.append(f"{where}: {name} is none")
+        if not any(differences(setting, main) == ABLATIONS[name].keys() for main in mains):
+            wrong.append(f"{where}: {name} has no twin")
+    assert wrong == []
+    assert found == ABLATIONS.keys()
+
+
+def test_a_study_of_the_start_changes_nothing_else() -> None:
+    lonely, found, every = [], 0, compared()
+    for *where, setting in every:
+        if where[1] != "four_rooms" or getattr(setting, "initial_spread", None) == 0.01:
+            continue
+        found += 1
+        near = setting.model_copy(update={"initial_spread": 0.01})
+        if (*where, near) not in every:
+            lonely.append(f"{where}: {setting}")
+    assert lonely == []
+    assert found > 10

@@ -278,20 +278,43 @@ def test_variants_of_the_lqr_without_quirks(variant: str) -> None:
     assert not build("bilevel_lqr", "exact", "published").rule.normalise  # type: ignore[attr-defined]
 
 
+#: What each ablation of the LQR changes, as the rule and the estimator that are built have it.
+ABLATIONS: dict[str, dict[str, Any]] = {
+    "clipped": {"norm": 1.0},
+    "no_random_phase": {"random": 0},
+    "clipped_no_random_phase": {"norm": 1.0, "random": 0},
+}
+ABLATED = [
+    (estimator, setting)
+    for estimator in PARAMS.cells["bilevel_lqr"]
+    for setting in PARAMS.settings("bilevel_lqr", estimator)
+    if isinstance(setting, GameSetting) and setting.study is not None
+]
+
+
 @pytest.mark.parametrize(
-    ("study", "norm", "random"),
-    [("clipped", 1.0, 11), ("no_random_phase", None, 0), ("clipped_no_random_phase", 1.0, 0)],
+    ("estimator", "setting"), ABLATED, ids=[f"{name}-{each.study}" for name, each in ABLATED]
 )
-@pytest.mark.parametrize("estimator", ["naive_on", "naive_off"])
-def test_ablations_of_the_lqr_change_one_thing(
-    estimator: str, study: str, norm: float | None, random: int
-) -> None:
-    settings = PARAMS.settings("bilevel_lqr", estimator)
-    (setting,) = [each for each in settings if getattr(each, "study", None) == study]
-    built = family("bilevel_lqr").build(estimator, [setting], context("bilevel_lqr"))
-    assert isinstance(built.rule, Adam)
-    assert built.rule.max_norm == norm
-    assert learner_of(built).random_updates == random
+def test_ablations_of_the_lqr_change_one_thing(estimator: str, setting: GameSetting) -> None:
+    def seen(own: Setting) -> dict[str, Any]:
+        built = family("bilevel_lqr").build(estimator, [own], context("bilevel_lqr"))
+        assert isinstance(built.rule, Adam)
+        return {"norm": built.rule.max_norm, "random": learner_of(built).random_updates}
+
+    released = seen(make_setting("bilevel_lqr", estimator, "published"))
+    assert released == {"norm": 1.0 if estimator == "bc_hg" else None, "random": 11}
+    assert setting.study is not None
+    assert seen(setting) == released | ABLATIONS[setting.study]
+
+
+def test_every_estimator_of_the_lqr_that_is_released_is_ablated() -> None:
+    # BC-HG is always clipped.
+    expected = {
+        (estimator, study)
+        for estimator in ("bc_hg", "naive_on", "naive_off")
+        for study in (ABLATIONS if estimator != "bc_hg" else ["no_random_phase"])
+    }
+    assert {(estimator, setting.study) for estimator, setting in ABLATED} == expected
 
 
 def test_the_first_answer_is_uniform_and_its_indirect_part_nothing() -> None:

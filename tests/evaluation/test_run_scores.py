@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from bilevelrl.config import EvaluateParams
+from bilevelrl.evaluation.conditions import GROUP
 from bilevelrl.evaluation.inputs import BASELINE_COLUMNS, read_directions
 from bilevelrl.evaluation.run_scores import return_name, run_scores, threshold_name
 from bilevelrl.evaluation.summary import summary_table
@@ -120,13 +121,37 @@ def test_directions_are_read_where_there_are_some(tmp_path: Path) -> None:
     assert read_directions(tmp_path, grid[:1]).empty
 
 
-@pytest.mark.parametrize("name", ["leader_return_mean", "leader_return_optimal", "cosine"])
-def test_a_run_that_lost_its_return_in_the_end_has_no_score(name: str) -> None:
+#: What a run records, and the scores that are made of it.
+MADE_OF = {
+    "leader_return_mean": ("final",),
+    "leader_return_optimal": ("final_optimal", "last_optimal"),
+    "follower_kl": ("final_kl",),
+    "follower_value_gap": ("final_gap",),
+    "cosine": ("cosine",),
+    "follower_accuracy": ("accuracy_max",),
+}
+#: Facts of a run that no recorded value can make unknown.
+ALWAYS_KNOWN = {"best_known", "charge_nothing_return", "follower_steps"}
+
+
+@pytest.mark.parametrize("name", MADE_OF)
+def test_a_run_that_lost_a_value_in_the_end_has_no_score_of_it(name: str) -> None:
     curves = make_curves()
+    known = run_scores(curves, baselines(), PARAMS).set_index("seed")
     lost = (curves["seed"] == 1) & (curves["update"] == 3)
     curves.loc[lost, name] = np.nan
     found = run_scores(curves, baselines(), PARAMS).set_index("seed")
-    column = {"leader_return_mean": "final", "leader_return_optimal": "final_optimal"}.get(name)
-    for score in [column or name, *(["last_optimal"] if name == "leader_return_optimal" else [])]:
+    for score in MADE_OF[name]:
         assert np.isfinite(found.loc[0, score])
         assert np.isnan(found.loc[1, score])
+    others = [score for scores in MADE_OF.values() for score in scores]
+    others = [score for score in others if score not in MADE_OF[name]]
+    pd.testing.assert_frame_equal(found[others], known[others])
+
+
+def test_it_is_known_of_every_score_what_it_is_made_of() -> None:
+    found = run_scores(make_curves(), baselines(), PARAMS, make_coordinates())
+    made = {score for scores in MADE_OF.values() for score in scores} | ALWAYS_KNOWN
+    # Of transitions to a threshold and of stability other tests speak.
+    rest = {name for name in found if name.startswith("env_steps_to_")} | {"unstable", "seed"}
+    assert made | rest == set(found.columns) - set(GROUP)
