@@ -118,8 +118,8 @@ def test_summary_has_the_known_answers(summary: pd.DataFrame) -> None:
 def test_stuck_fraction_has_the_interval_of_a_proportion(summary: pd.DataFrame) -> None:
     stuck = metric(summary, "stuck_fraction")
     assert stuck["value"] == 0.25
-    assert stuck["low"] == pytest.approx(0.0456, abs=1e-3)
-    assert stuck["high"] == pytest.approx(0.6994, abs=1e-3)
+    assert stuck["low"] == pytest.approx(0.0063, abs=1e-4)
+    assert stuck["high"] == pytest.approx(0.8059, abs=1e-4)
     assert metric(summary, "stuck_fraction", variant="corrected")["value"] == 1.0
 
 
@@ -332,7 +332,11 @@ def test_tracked_curves_show_the_main_comparison(evaluated: Path) -> None:
     assert ours["update"].tolist() == UPDATES.tolist()
     assert ours["iqm"].iloc[0] == -0.7
     assert ours["iqm"].iloc[-1] == pytest.approx(0.45)
-    assert ((curves["low"] <= curves["iqm"]) & (curves["iqm"] <= curves["high"])).all()
+    vary = curves["standard_error"] > 1e-9  # runs that all end alike have no interval
+    assert (curves["low"].notna() == vary).all()
+    assert 0 < vary.sum() < len(vary)
+    known = curves[vary]
+    assert ((known["low"] <= known["iqm"]) & (known["iqm"] <= known["high"])).all()
 
 
 def test_second_run_writes_the_same_bytes(params: Params, evaluated: Path) -> None:
