@@ -4,8 +4,13 @@ Whoever runs a script runs the package beside it: a DVC experiment in a folder o
 profile's copy, must not compute with the code that happens to be installed.
 """
 
+import os
 import sys
 from pathlib import Path
+
+# Bits must not depend on the number of cores: linear algebra with more threads adds up in another
+# order. NumPy and SciPy read this when they are loaded, here and in worker processes.
+os.environ |= dict.fromkeys(("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 _SOURCES = Path(__file__).absolute().parents[1] / "src"
 sys.path.insert(0, str(_SOURCES))
