@@ -1,4 +1,4 @@
-"""Everything computed twice, in a copy of the computed clone.
+"""Stages computed twice, in a copy of the computed clone.
 
 Apart from `test_smoke.py` so that two processes can share the work: this takes as long as all that
 stands there after the first run.
@@ -13,15 +13,22 @@ from tests.pipeline.conftest import Computed
 pytestmark = pytest.mark.slow
 
 
-def test_forcing_all_stages_gives_the_same_bytes(computed: Computed, tmp_path: Path) -> None:
+def test_forcing_stages_gives_the_same_bytes(computed: Computed, tmp_path: Path) -> None:
+    # Every stage but the leaders of most estimators, which take the way of those that are here.
     clone = computed.forced
     before = clone.hashes()
+    chosen = [
+        stage
+        for stage in clone.stages()
+        if not stage.startswith("leaders@") or stage.endswith(("-bc_hg", "-zero_order"))
+    ]
     # No finished run to serve, and no MLflow: its imports are a third of this test.
     output = clone.run(
-        "dvc", "repro", "--force",
+        "dvc", "repro", "--force", "--single-item", *chosen,
         BILEVELRL_WORK=str(tmp_path), MLFLOW_TRACKING_URI="sqlite:////proc/no.db",
     )  # fmt: skip
-    assert sorted(output.stages) == sorted(clone.stages())
+    assert sorted(output.stages) == sorted(chosen)
+    assert len(chosen) > 20
     assert any((tmp_path / "runs").rglob("*.npz"))
     after = clone.hashes()
     assert after.keys() == before.keys()
