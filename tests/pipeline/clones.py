@@ -191,7 +191,7 @@ def make_clone(folder: Path) -> Clone:
         check=True,
     ).stdout.decode()
     for name in filter(None, listed.split("\0")):
-        # The lock of the default grid tells nothing of these numbers, and DVC reads it all the time.
+        # The default grid's lock tells nothing of these numbers, and DVC reads it all the time.
         if (ROOT / name).is_file() and Path(name).name != "dvc.lock":
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
