@@ -13,16 +13,19 @@ import time
 
 import numpy as np
 
-from bilevelrl.cells.protocol import Context
-from bilevelrl.chunks import Chunk, Run, train_chunk
-from bilevelrl.config import FourRoomsSetting, Params, Setting, ThermalSetting, read_params
+from bilevelrl.core.cell import Context
+from bilevelrl.core.seeding import Streams
+from bilevelrl.core.settings import Setting
 from bilevelrl.evaluation.conditions import study_of
-from bilevelrl.execution import run_tasks
-from bilevelrl.followers.soft_policy_iteration import SoftPolicyIteration
-from bilevelrl.followers.truncated import Truncated
-from bilevelrl.problems.four_rooms import FourRooms
-from bilevelrl.records import setting_string
-from bilevelrl.seeding import Streams
+from bilevelrl.models.tabular.soft_policy_iteration import SoftPolicyIteration
+from bilevelrl.models.tabular.truncated import Truncated
+from bilevelrl.problems.four_rooms.problem import FourRooms
+from bilevelrl.problems.four_rooms.settings import FourRoomsSetting
+from bilevelrl.problems.thermal_control.settings import ThermalSetting
+from bilevelrl.runs.chunks import Chunk, Run, train_chunk
+from bilevelrl.runs.execution import run_tasks
+from bilevelrl.runs.params import Params, read_params
+from bilevelrl.runs.records import setting_string
 
 
 def chunks(
@@ -30,15 +33,16 @@ def chunks(
 ) -> list[Chunk]:
     """`num_runs` runs of a setting, split evenly over the processes."""
     runs = [Run(setting, seed, "") for seed in range(num_runs)]
-    leaders = params.leaders.of(problem)
-    context = Context(params.problems.of(problem), params.followers.of(problem), leaders)
+    block = params.block(problem)
+    context = Context(block.constants, params.problem(problem).followers, block.training)
     return [
         Chunk(
             problem,
+            block.kind,
             estimator,
             tuple(runs[job :: params.runtime.jobs]),
             context,
-            leaders.max_rows,
+            block.training.max_rows,
         )
         for job in range(min(params.runtime.jobs, num_runs))
     ]
@@ -75,7 +79,7 @@ def per_update_table(params: Params, num_updates: int) -> None:
         if isinstance(setting, FourRoomsSetting)
         and setting.variant == "published"
         and setting.follower == "exact"
-        and setting.initial_spread == params.leaders.four_rooms.initial_spread
+        and setting.initial_spread == params.block("four_rooms").shared()["initial_spread"]
     ]
     print(f"published BC-HG, {num_updates} updates, {params.runtime.jobs} processes")
     print(f"{'budget':>8}{'runs':>6}{'ms per run and update':>24}{'MiB per process':>18}")
@@ -91,8 +95,9 @@ def game_table(params: Params) -> None:
     """Seconds per run of the games' BC-HG cells, as many seeds together as are reported."""
     print(f"{'problem':>16}{'variant':>11}{'runs':>6}{'updates':>9}{'s per run':>11}{'MiB':>6}")
     for problem in ("discrete_toy_r1", "discrete_toy_r2", "bilevel_lqr"):
+        shared = params.block(problem).shared()
         for setting in params.settings(problem, "bc_hg"):
-            if study_of(setting_string(setting.conditions(params.shared(problem)))) != "main":
+            if study_of(setting_string(setting.conditions(shared))) != "main":
                 continue
             wall, peak = cost(params, setting, setting.num_seeds, problem)
             print(

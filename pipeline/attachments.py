@@ -2,24 +2,14 @@
 
 from pathlib import Path
 
-import numpy as np
-
+from bilevelrl.problems import registry
 from bilevelrl.tracking import FinishedRun
 
 
-def attach_penalty_map(run: FinishedRun, folder: Path) -> None:
-    """Draw the leader's final penalties on the map, as the environment renders them.
+def attach_pictures(run: FinishedRun, folder: Path) -> None:
+    """Let the module `pictures` of the run's problem draw the leader's final θ.
 
     A run without a result has none.
     """
-    if run.identity.problem != "four_rooms" or run.identity.failure:
-        return
-    from matplotlib.image import imsave
-
-    from bilevelrl.problems.gym import FourRoomsEnv
-
-    env = FourRoomsEnv(theta=run.theta, render_mode="rgb_array")
-    env.reset(seed=0)
-    image = env.render()
-    assert isinstance(image, np.ndarray)  # what this render mode returns
-    imsave(folder / "penalty_map.png", image)
+    if not run.identity.failure and registry.has(run.identity.kind, "pictures"):
+        registry.part(run.identity.kind, "pictures").draw(run.theta, folder)

@@ -11,8 +11,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from bilevelrl.atomic_files import write_atomically
-from bilevelrl.config import ConfigError
+from bilevelrl.core.atomic_files import write_atomically
+from bilevelrl.core.validation import ConfigError
 from bilevelrl.reporting import lint
 from bilevelrl.reporting.documents import (
     Used,

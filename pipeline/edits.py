@@ -81,7 +81,8 @@ def _dependencies(stage: str) -> list[tuple[str, list[str] | None]] | None:
 
 
 def _values(content: bytes | None) -> Mapping[str, Any]:
-    from bilevelrl.config import ConfigError, parse_mapping  # which a snapshot must precede
+    from bilevelrl.core.validation import ConfigError
+    from bilevelrl.runs.yaml_files import parse_mapping  # which a snapshot must precede
 
     try:
         return parse_mapping((content or b"").decode(), "then")

@@ -1,17 +1,17 @@
 """DVC stage `evaluate`: statistics over seeds, and every comparison that a figure or table shows.
 
 Reads:  data/grid.json, and of the cells it lists only: data/leaders, data/environments,
-        data/gradients, data/followers; reference; params.yaml (evaluate, problems, followers).
+        data/gradients, data/followers; reference; params.yaml (evaluate).
 Writes: results/{summary,curves,against_published,curve_agreement,published_updates,exact_ascent,
         improvement,gradients,directions,information_errors,followers,failed_runs}.csv,
         results/plots/, results/metrics/<problem>/<setting>.json,
-        data/evaluate/{learning_curves,as_published,trajectories,penalty_maps}.parquet.
+        data/evaluate/{learning_curves,as_published,trajectories}.parquet, and there all of a kind
+        that cells have in data/leaders/<problem>/<estimator>/outcomes.
 """
 
 import shutil
 from pathlib import Path
 
-from bilevelrl.config import Params, read_params
 from bilevelrl.evaluation import agreement, inputs, reference, summary
 from bilevelrl.evaluation.as_published import AS_PUBLISHED_COLUMNS, curves_as_published
 from bilevelrl.evaluation.headlines import failed_runs, headline_metrics
@@ -25,8 +25,8 @@ from bilevelrl.evaluation.learning_curves import (
 from bilevelrl.evaluation.run_scores import run_scores
 from bilevelrl.evaluation.starts import start_table
 from bilevelrl.evaluation.trajectories import TRAJECTORY_COLUMNS, main_trajectories
-from bilevelrl.penalty_maps import MAP_COLUMNS, penalty_maps
-from bilevelrl.records import (
+from bilevelrl.runs.params import Params, read_params
+from bilevelrl.runs.records import (
     START_COLUMNS,
     concatenate,
     read_csv,
@@ -43,7 +43,7 @@ def main(params: Params, root: Path = Path()) -> None:
     grid = inputs.read_grid(data / "grid.json")
     baselines = inputs.read_baselines(data / "environments", grid)
     published = reference.read_references(root / "reference", inputs.problems_of(grid))
-    scores, curves, maps, places, points, failed, same_way = [], [], [], [], [], [], []
+    scores, curves, places, points, failed, same_way = [], [], [], [], [], []
     for cell in inputs.read_cells(grid, data / "leaders"):
         failed.append(failed_runs(cell.runs))
         scores.append(run_scores(cell.curves, baselines, params.evaluate, cell.coordinates))
@@ -53,9 +53,6 @@ def main(params: Params, root: Path = Path()) -> None:
             agreement.point_agreement(cell.curves, published, params.evaluate.published_updates)
         )
         same_way.append(curves_as_published(cell.curves, published))
-        maps.append(
-            penalty_maps(cell, params.problems.four_rooms, params.followers.of("four_rooms"))
-        )
     table = summary.summary_table(
         concatenate(scores), reference.published_means(published), params.evaluate
     )
@@ -93,7 +90,9 @@ def main(params: Params, root: Path = Path()) -> None:
     )
     path = data / "evaluate" / "trajectories.parquet"
     write_parquet(path, concatenate(places), TRAJECTORY_COLUMNS)
-    write_parquet(data / "evaluate" / "penalty_maps.parquet", concatenate(maps), MAP_COLUMNS)
+    for name, table in inputs.read_outcomes(grid, data / "leaders").items():
+        path = data / "evaluate" / f"{name}.parquet"
+        write_parquet(path, table, dict(table.dtypes.astype(str)))
     write_parquet(data / "evaluate" / "as_published.parquet", ours, AS_PUBLISHED_COLUMNS)
 
 

@@ -8,8 +8,8 @@ Writes: data/grid.json, the only cells that later stages may read. Folders of ce
 import shutil
 from pathlib import Path
 
-from bilevelrl.config import read_params
-from bilevelrl.records import write_json
+from bilevelrl.runs.params import read_params
+from bilevelrl.runs.records import write_json
 from bilevelrl.tracking import FOLLOWERS, Tracker, cell_name, retire_cells
 from pipeline.stage import run_stage
 

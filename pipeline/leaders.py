@@ -1,21 +1,25 @@
 """DVC stage `leaders@<problem>-<estimator>`: train every run of one cell.
 
-Reads:  params.yaml (problems.<problem>, followers, leaders, cells.<problem>.<estimator>);
+Reads:  params.yaml (followers; constants, learner, training, seeds and cells.<estimator> of
+        <problem>);
         the followers' certified accuracy from data/followers/<problem>.
-Writes: data/leaders/<problem>/<estimator>/ (see `records.Cell`), and shows the runs in MLflow.
+Writes: data/leaders/<problem>/<estimator>/ (see `runs.records.Cell`), and shows the runs in MLflow.
         Finished chunks are kept in .work/, so that a killed stage goes on where it stopped.
 """
 
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
-from bilevelrl.config import FAMILIES, Params, read_params
-from bilevelrl.execution import ResultCache, work_folder
-from bilevelrl.leaders import train_cell, unstable_runs
-from bilevelrl.records import CorruptRecord, read_json
+from bilevelrl.core.problem import Problem
+from bilevelrl.problems import registry
+from bilevelrl.runs.execution import ResultCache, work_folder
+from bilevelrl.runs.leaders import train_cell, unstable_runs
+from bilevelrl.runs.params import Params, read_params
+from bilevelrl.runs.records import Cell, CorruptRecord, read_json, write_parquet
 from bilevelrl.tracking import Tracker, cell_name, sync_cell, sync_pending
-from pipeline.attachments import attach_penalty_map
+from pipeline.attachments import attach_pictures
 from pipeline.stage import run_stage
 
 
@@ -33,25 +37,36 @@ def check_follower(params: Params, path: Path) -> None:
             )
 
 
+def write_tables(problem: Problem[Any], cell: Cell, folder: Path) -> None:
+    """Tables that the problem's module `outcomes` makes of the trained leaders."""
+    if registry.has(problem.block.kind, "outcomes"):
+        for name, table in registry.part(problem.block.kind, "outcomes").tables(problem, cell):
+            path = folder / "outcomes" / f"{name}.parquet"
+            write_parquet(path, table, dict(table.dtypes.astype(str)))
+
+
 def main(problem: str, estimator: str, data: Path = Path("data")) -> None:
     """Train what is missing, write the cell, then tell MLflow."""
     params = read_params()
+    params.check_supported("cell", problem, estimator)
     check_follower(params, data / "followers" / problem / "accuracy.json")
     cell = train_cell(params, problem, estimator, ResultCache(work_folder() / "runs"))
     tracker = Tracker.here(Path.cwd())
     with tracker.showing(cell_name(problem, estimator)):  # a sync beside us must not read half
-        cell.write(data / "leaders" / problem / estimator)
+        folder = data / "leaders" / problem / estimator
+        cell.write(folder)
+        write_tables(params.problem(problem), cell, folder)
         for line in unstable_runs(cell):
             print(line)
         for run, why in cell.failures.items():
             print(f"WARNING: {run} has no result: {why}", file=sys.stderr)
-        sync_cell(tracker, cell, attach_penalty_map)
-    sync_pending(tracker, data, Path.cwd(), attach_penalty_map)
+        sync_cell(tracker, cell, attach_pictures)
+    sync_pending(tracker, data, Path.cwd(), attach_pictures)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("problem", choices=sorted(FAMILIES))
+    parser.add_argument("problem")
     parser.add_argument("estimator")
     arguments = parser.parse_args()
     run_stage(lambda: main(arguments.problem, arguments.estimator))

@@ -14,8 +14,8 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from bilevelrl.config import ConfigError
-from bilevelrl.records import CorruptRecord
+from bilevelrl.core.validation import ConfigError
+from bilevelrl.runs.records import CorruptRecord
 from bilevelrl.tracking import (
     FOLLOWERS,
     SWEEP,
@@ -26,7 +26,7 @@ from bilevelrl.tracking import (
     retire_left,
     sync_files,
 )
-from pipeline.attachments import attach_penalty_map
+from pipeline.attachments import attach_pictures
 from pipeline.stage import run_stage
 
 
@@ -48,7 +48,7 @@ def main(leaders: Path, root: Path) -> int:
     corrupt = 0
     for cell in cells:
         try:
-            _report(cell, sync_files(tracker, cell, data, root, attach_penalty_map))
+            _report(cell, sync_files(tracker, cell, data, root, attach_pictures))
         except (ConfigError, CorruptRecord) as error:
             print(f"{' '.join(_names(cell))}: left as it was, {error}", file=sys.stderr)
             corrupt += 1

@@ -17,9 +17,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bilevelrl.atomic_files import write_atomically
-from bilevelrl.config import ConfigError, mapping_text, read_mapping, read_params
-from bilevelrl.execution import work_folder
+from bilevelrl.core.atomic_files import write_atomically
+from bilevelrl.core.validation import ConfigError
+from bilevelrl.runs.execution import work_folder
+from bilevelrl.runs.params import read_params
+from bilevelrl.runs.yaml_files import mapping_text, read_mapping
 from bilevelrl.tracking import tracking_uri, workspace
 from pipeline.stage import run_stage
 

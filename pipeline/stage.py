@@ -1,14 +1,15 @@
 """What every script does around its work: one clear line for what a user can mend, no traceback."""
 
+import argparse
 import errno
 import os
 import sys
 from collections.abc import Callable
 
 import pipeline
-from bilevelrl.config import ConfigError
-from bilevelrl.followers.protocol import NotConverged
-from bilevelrl.records import CorruptRecord
+from bilevelrl.core.follower import NotConverged
+from bilevelrl.core.validation import ConfigError
+from bilevelrl.runs.records import CorruptRecord
 
 #: Of files that cannot be written, and what to do about it.
 _REMEDIES = {
@@ -39,6 +40,14 @@ def run_stage(stage: Callable[[], None]) -> None:
         if (status := _ending(error)) is None:
             raise
         sys.exit(status)
+
+
+def run_problem_stage(stage: Callable[[str], None], description: str | None) -> None:
+    """Run a stage of one problem, which its only argument names."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("problem_name", help="a block of `problems` in params.yaml")
+    arguments = parser.parse_args()
+    run_stage(lambda: stage(arguments.problem_name))
 
 
 def _refuse_edits() -> None:

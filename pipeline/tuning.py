@@ -9,13 +9,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from bilevelrl.atomic_files import write_atomically
-from bilevelrl.config import mapping_text, read_params, read_tuning_params
-from bilevelrl.execution import ResultCache, work_folder
-from bilevelrl.records import write_csv
+from bilevelrl.core.atomic_files import write_atomically
+from bilevelrl.runs.execution import ResultCache, work_folder
+from bilevelrl.runs.params import read_params
+from bilevelrl.runs.records import write_csv
+from bilevelrl.runs.tuning import choose, effort_table, score_candidates
+from bilevelrl.runs.tuning_params import read_tuning_params
+from bilevelrl.runs.yaml_files import mapping_text
 from bilevelrl.tracking import Tracker, retire_left, sync_pending, sync_sweep
-from bilevelrl.tuning import choose, effort_table, score_candidates
-from pipeline.attachments import attach_penalty_map
+from pipeline.attachments import attach_pictures
 from pipeline.stage import run_stage
 
 RESULTS = Path("tuning/results")
@@ -29,7 +31,7 @@ def search(name: str) -> None:
     write_csv(RESULTS / f"{name}.csv", table)
     tracker = Tracker.here(Path.cwd())
     sync_sweep(tracker, name, Path.cwd())
-    sync_pending(tracker, Path("data"), Path.cwd(), attach_penalty_map)
+    sync_pending(tracker, Path("data"), Path.cwd(), attach_pictures)
 
 
 def choose_all() -> None:

@@ -6,9 +6,9 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bilevelrl.followers.thermal_regulator import RegulatorResponse, ThermalRegulator
-from bilevelrl.problems.thermal_control import ThermalControl
-from bilevelrl.problems.thermal_rollout import ThermalBatch
+from bilevelrl.problems.thermal_control.follower import RegulatorResponse, ThermalRegulator
+from bilevelrl.problems.thermal_control.problem import ThermalControl
+from bilevelrl.problems.thermal_control.rollout import ThermalBatch
 
 Floats = NDArray[np.float64]
 Several = TypeVar("Several", RegulatorResponse, ThermalBatch)

@@ -8,16 +8,21 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bilevelrl.problems.four_rooms import FourRooms, SlipKernels
+from bilevelrl.problems.four_rooms.problem import FourRooms, SlipKernels
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What computes the smoke profile comes first and what needs it computed comes last.
+    """What computes the smoke profile comes first, what needs it computed late, small files last.
 
     Two processes that take one file after the other (`-n 2 --dist loadfile`) then end together.
     """
-    places = {"test_smoke.py": 0, "test_reruns.py": 2, "test_smoke_forced.py": 3}
-    items.sort(key=lambda item: places.get(item.path.name, 1))
+    places = {"test_smoke.py": 0, "test_smoke_forced.py": 2, "test_reruns.py": 3}
+    last = {Path(__file__).parent / name for name in ("reporting", "runs", "studies", "tracking")}
+
+    def place(item: pytest.Item) -> int:
+        return places.get(item.path.name, 4 if last & {*item.path.parents} else 1)
+
+    items.sort(key=place)
 
 
 @pytest.fixture(autouse=True)

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bilevelrl.problems.bilevel_lqr import BilevelLQR
-from bilevelrl.problems.markov_game import MarkovGame
+from bilevelrl.models.finite_game.markov_game import MarkovGame
+from bilevelrl.problems.bilevel_lqr.problem import BilevelLQR
 
 Floats = NDArray[np.float64]
 

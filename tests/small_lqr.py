@@ -3,11 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from bilevelrl.critics.linear_model import LinearModelCritic
-from bilevelrl.followers.max_entropy_lqr import MaxEntropyLQR
-from bilevelrl.problems.linear_rollout import LinearRollout
-from bilevelrl.problems.observations import Observations
-from bilevelrl.seeding import Streams
+from bilevelrl.core.observations import Observations
+from bilevelrl.core.seeding import Streams
+from bilevelrl.problems.bilevel_lqr.follower import MaxEntropyLQR
+from bilevelrl.problems.bilevel_lqr.model_critic import LinearModelCritic
+from bilevelrl.problems.bilevel_lqr.rollout import LinearRollout
 from tests.games import generic_lqr
 
 Floats = NDArray[np.float64]

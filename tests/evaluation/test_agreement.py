@@ -21,7 +21,7 @@ from bilevelrl.evaluation.as_published import (
     masked_means,
 )
 from bilevelrl.evaluation.reference import read_references
-from bilevelrl.records import CURVE_COLUMNS
+from bilevelrl.runs.records import CURVE_COLUMNS
 
 REFERENCE = Path(__file__).parents[2] / "reference"
 NAN = float("nan")

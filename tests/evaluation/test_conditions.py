@@ -46,10 +46,11 @@ def test_study_is_told_by_the_conditions(setting: str, study: str) -> None:
 
 def test_conditions_become_columns_row_by_row() -> None:
     settings = [SPREAD, MAIN, TRUNCATED, "temperature=0.001", MAIN, LEARNING, PLANNED]
-    table = with_conditions(pd.DataFrame({"setting": settings}, index=[5, 3, 9, 1, 2, 7, 6]), 0.02)
+    table = with_conditions(pd.DataFrame({"setting": settings}, index=[5, 3, 9, 1, 2, 7, 6]))
     assert table.index.tolist() == [5, 3, 9, 1, 2, 7, 6]
     assert table["budget"].tolist() == [100, 400, 100, 0, 400, 100, 400]
-    assert table["initial_spread"].tolist() == [3.0, *[0.02] * 6]
+    assert table["initial_spread"].iloc[0] == 3.0
+    assert table["initial_spread"].iloc[1:].isna().all()  # the problem's own
     assert table["policy_iterations"].tolist() == [0, 0, 5, 0, 0, 0, 0]
     assert table["start"].tolist() == ["", "", "carry", "", "", "carry", ""]
     assert np.allclose(table["temperature"], [0.003, 0.003, 0.003, 0.001, *[0.003] * 3])
@@ -73,7 +74,10 @@ def test_spread_study_takes_its_default_from_the_main_comparison() -> None:
     ]
     table = pd.DataFrame(rows, columns=["estimator", "setting"])
     table = with_conditions(table.assign(problem="four_rooms", variant="published"))
-    assert spread_study(table)["initial_spread"].tolist() == [0.01, 3.0]
+    found = spread_study(table)
+    assert found["setting"].tolist() == [MAIN.replace("400", "100"), SPREAD]
+    assert found["estimator"].tolist() == ["bc_hg"] * 2
+    assert np.array_equal(found["initial_spread"], [np.nan, 3.0], equal_nan=True)
 
 
 def test_empty_table_gets_its_columns() -> None:

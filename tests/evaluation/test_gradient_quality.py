@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bilevelrl.evaluation.gradient_quality import gradient_row
-from bilevelrl.records import GRADIENT_COLUMNS
+from bilevelrl.runs.records import GRADIENT_COLUMNS
 
 IDENTITY: dict[str, Any] = {
     "problem": "four_rooms",

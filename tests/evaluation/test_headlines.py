@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from bilevelrl.evaluation.headlines import FAILED_RUN_COLUMNS, failed_runs, headline_metrics
-from bilevelrl.records import RunIdentity
+from bilevelrl.runs.records import RunIdentity
 
 MAIN, WARM = (f"env_steps_per_update=100;temperature={beta}" for beta in ("0.003", "0.1"))
 BASELINES = pd.DataFrame([{"problem": "four_rooms", "temperature": beta} for beta in (0.003, 0.1)])

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bilevelrl.config import read_params
 from bilevelrl.evaluation.improvement import IMPROVEMENT_COLUMNS, improvement_table
 from bilevelrl.evaluation.statistics import improvement_interval, mean_difference_interval
+from bilevelrl.runs.params import read_params
 
 PARAMS = read_params().evaluate
 SMALL, LARGE = (f"env_steps_per_update={n};temperature=0.1" for n in (100, 200))

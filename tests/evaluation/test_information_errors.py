@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from bilevelrl.evaluation.information_errors import CURVE, error_curves, log_log_slope
-from bilevelrl.records import INFORMATION_COLUMNS
+from bilevelrl.runs.records import INFORMATION_COLUMNS
 
 SIZES = np.array([100.0, 1000.0, 10_000.0, 100_000.0])
 

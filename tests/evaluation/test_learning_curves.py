@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bilevelrl.config import read_params
 from bilevelrl.evaluation.learning_curves import (
     LEARNING_CURVE_COLUMNS,
     learning_curves,
@@ -12,7 +11,8 @@ from bilevelrl.evaluation.learning_curves import (
     tracked_curves,
 )
 from bilevelrl.evaluation.statistics import interval, iqm, standard_error
-from bilevelrl.records import CURVE_COLUMNS, CorruptRecord
+from bilevelrl.runs.params import read_params
+from bilevelrl.runs.records import CURVE_COLUMNS, CorruptRecord
 
 PARAMS = read_params().evaluate
 MAIN = "env_steps_per_update=100;temperature=0.003"

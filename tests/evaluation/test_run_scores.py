@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bilevelrl.config import EvaluateParams
 from bilevelrl.evaluation.conditions import GROUP
 from bilevelrl.evaluation.inputs import BASELINE_COLUMNS, read_directions
 from bilevelrl.evaluation.run_scores import return_name, run_scores, threshold_name
 from bilevelrl.evaluation.summary import summary_table
-from bilevelrl.leaders import unstable_runs
-from bilevelrl.records import (
+from bilevelrl.runs.evaluate_block import EvaluateParams
+from bilevelrl.runs.leaders import unstable_runs
+from bilevelrl.runs.records import (
     COORDINATE_COLUMNS,
     CURVE_COLUMNS,
     DIRECTION_COLUMNS,
@@ -111,8 +111,11 @@ def test_the_worst_design_of_an_unstable_run_is_named() -> None:
 
 def test_directions_are_read_where_there_are_some(tmp_path: Path) -> None:
     grid = [("four_rooms", "bc_hg"), (PROBLEM, "bc_hg")]
-    with pytest.raises(CorruptRecord, match="directions"):
-        read_directions(tmp_path, grid)
+    nothing = pd.DataFrame(columns=list(DIRECTION_COLUMNS))
+    for problem in ("four_rooms", PROBLEM):  # either is missed
+        with pytest.raises(CorruptRecord, match=f"{problem}.directions"):
+            read_directions(tmp_path, grid)
+        write_csv(tmp_path / problem / "directions.csv", nothing)
     row = dict.fromkeys(DIRECTION_COLUMNS, 0.123456789) | {"estimator": "bc_hg"}
     write_csv(tmp_path / PROBLEM / "directions.csv", pd.DataFrame([row]))
     found = read_directions(tmp_path, grid)

@@ -3,8 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from bilevelrl.config import EvaluateParams, read_params
 from bilevelrl.evaluation.starts import start_table
+from bilevelrl.runs.evaluate_block import EvaluateParams
+from bilevelrl.runs.params import read_params
 
 PARAMS: EvaluateParams = read_params().evaluate.model_copy(
     update={"stuck_radius": 0.05, "thresholds": (0.5, 0.9)}

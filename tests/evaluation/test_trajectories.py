@@ -5,7 +5,7 @@ import pandas as pd
 
 from bilevelrl.evaluation.conditions import GROUP
 from bilevelrl.evaluation.trajectories import TRAJECTORY_COLUMNS, main_trajectories
-from bilevelrl.records import COORDINATE_COLUMNS, Cell
+from bilevelrl.runs.records import COORDINATE_COLUMNS, Cell
 
 MAIN = "env_steps_per_update=450;return=discounted;temperature=0.05"
 SETTINGS = [MAIN, f"study=clipped;{MAIN}", f"information=rewards;{MAIN}"]

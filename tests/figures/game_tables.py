@@ -1,10 +1,12 @@
 """Small tables of the games, as the pipeline writes them."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
 from bilevelrl.evaluation.learning_curves import LEARNING_CURVE_COLUMNS
-from bilevelrl.records import GRADIENT_COLUMNS, SUMMARY_COLUMNS, concatenate
+from bilevelrl.runs.records import GRADIENT_COLUMNS, SUMMARY_COLUMNS, concatenate, write_csv
 
 TOY, LQR = "discrete_toy_r1", "bilevel_lqr"
 EXACT = "follower=exact;information=full"
@@ -149,6 +151,15 @@ def simulations() -> pd.DataFrame:
 def returns() -> pd.DataFrame:
     gains = ["paper: BC-HG"] * 4 + ["best known"] * 4
     return pd.DataFrame({"gain": gains, "leader_return": [1.0, 2.0, 2.0, 3.0, 8.0, 9.0, 9.0, 1e-9]})
+
+
+def write_environments(root: Path, rows: int | None = None) -> None:
+    """What stage `environments` writes of both games, or as many rows of it."""
+    environments = root / "data" / "environments"
+    write_csv(environments / TOY / "landscape.csv", toy_landscape().iloc[:rows])
+    write_csv(environments / LQR / "landscape.csv", lqr_landscape().iloc[:rows])
+    write_csv(environments / LQR / "simulations.csv", simulations().iloc[:rows])
+    write_csv(environments / LQR / "returns.csv", returns().iloc[:rows])
 
 
 def information_errors(problem: str) -> pd.DataFrame:

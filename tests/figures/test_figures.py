@@ -9,15 +9,15 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from bilevelrl.config.families import FAMILIES
 from bilevelrl.figures import style, tables
 from bilevelrl.figures.final_return import final_return
 from bilevelrl.figures.gradient_quality import gradient_quality
-from bilevelrl.figures.initial_spread import initial_spread
 from bilevelrl.figures.learning_curves import learning_curves
-from bilevelrl.figures.penalty_maps import penalty_maps
 from bilevelrl.figures.truncated_follower import truncated_follower
-from bilevelrl.records import GRADIENT_COLUMNS
+from bilevelrl.problems import registry
+from bilevelrl.problems.four_rooms.initial_spread_figure import initial_spread
+from bilevelrl.problems.four_rooms.penalty_maps import penalty_maps
+from bilevelrl.runs.records import GRADIENT_COLUMNS
 
 PAIRS = [("bc_hg", "published"), ("bc_hg", "corrected"), ("exact", "published")]
 BEST = pd.DataFrame({"variant": ["published", "corrected"], "best_known": [0.61, 0.57]})
@@ -216,9 +216,10 @@ def test_undetected_bias_is_drawn_as_a_bound() -> None:
     assert heights == {0.5 / 0.5}  # bias_error / exact_norm
 
 
-@pytest.mark.parametrize("problem", FAMILIES)
-def test_estimators_of_a_problem_are_told_apart(problem: str) -> None:
-    looks = [style.ESTIMATORS[name] for name in FAMILIES[problem].names]
+@pytest.mark.parametrize("kind", registry.KINDS)
+def test_estimators_of_a_problem_are_told_apart(kind: str) -> None:
+    family = registry.part(kind, "settings").BLOCK.family
+    looks = [style.ESTIMATORS[name] for name in family.names]
     assert len({s.colour for s in looks}) == len({s.marker for s in looks}) == len(looks)
 
 

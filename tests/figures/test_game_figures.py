@@ -13,14 +13,16 @@ from bilevelrl.evaluation.conditions import with_conditions
 from bilevelrl.figures import style
 from bilevelrl.figures.ablation import ablation
 from bilevelrl.figures.against_published import against_published
-from bilevelrl.figures.gallery import NAMES, Results
-from bilevelrl.figures.game_gallery import GameTables, LQRTables, lqr_gallery, toy_gallery
-from bilevelrl.figures.lqr_behaviour import return_histogram, state_trajectories
-from bilevelrl.figures.lqr_landscape import lqr_landscape
-from bilevelrl.figures.toy_landscape import toy_landscape
+from bilevelrl.figures.gallery import Results, Source
+from bilevelrl.problems import registry
+from bilevelrl.problems.bilevel_lqr.behaviour_figure import return_histogram, state_trajectories
+from bilevelrl.problems.bilevel_lqr.landscape_figure import lqr_landscape
+from bilevelrl.problems.discrete_toy.landscape_figure import toy_landscape
+from bilevelrl.runs.params import read_params
 from tests.figures import game_tables
 from tests.figures.game_tables import LQR, TOY
 
+SHIPPED = read_params(Path(__file__).parents[2] / "params.yaml")
 J = "leader return J(θ)"
 TARGET = {"x1": (-0.8, 0.2), "x2": (0.0, 0.01)}
 BC_HG = style.ESTIMATORS["bc_hg"].colour
@@ -190,20 +192,30 @@ def results_of(problem: str, rows: int | None = None) -> Results:
     )
 
 
-@pytest.mark.parametrize("rows", [None, 0])
-def test_a_gallery_draws_every_name_even_without_rows(rows: int | None) -> None:
-    walked = {
-        problem: with_conditions(game_tables.trajectories(problem)).iloc[:rows]
-        for problem in (TOY, LQR)
-    }
-    toy = GameTables(game_tables.toy_landscape().iloc[:rows], walked[TOY], "discounted")
-    lqr = GameTables(game_tables.lqr_landscape().iloc[:rows], walked[LQR], "undiscounted")
-    further = LQRTables(
-        game_tables.simulations().iloc[:rows], game_tables.returns().iloc[:rows], TARGET
+def drawn_from(root: Path, problem: str, rows: int | None = None) -> dict[str, Figure]:
+    source = Source(
+        results_of(problem, rows),
+        root,
+        SHIPPED.block(problem),
+        with_conditions(game_tables.trajectories(problem)).iloc[:rows],
+        (),
     )
-    drawn = dict(toy_gallery(results_of(TOY, rows), toy))
-    drawn |= dict(lqr_gallery(results_of(LQR, rows), lqr, further))
-    assert set(drawn) == {*NAMES[TOY], *NAMES[LQR]}
+    return dict(registry.part(source.block.kind, "figures").figures(source))
+
+
+def names_of(problem: str) -> tuple[str, ...]:
+    names: tuple[str, ...] = registry.part(SHIPPED.block(problem).kind, "figures").names(problem)
+    return names
+
+
+@pytest.mark.parametrize("rows", [None, 0])
+def test_a_gallery_draws_every_name_even_without_rows(rows: int | None, tmp_path: Path) -> None:
+    game_tables.write_environments(tmp_path, rows)
+    drawn = drawn_from(tmp_path, TOY, rows) | drawn_from(tmp_path, LQR, rows)
+    study = {f"{TOY}_truncated_follower"}  # drawn where it was made
+    made = study if rows is None else set()
+    assert set(drawn) == {*names_of(TOY), *names_of(LQR)} | made
+    assert study.isdisjoint(names_of(TOY))
     absent = {name for name, figure in drawn.items() if "not in this grid" in str(texts(figure))}
     assert absent == (set() if rows is None else set(drawn))
     if rows is None:

@@ -5,13 +5,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bilevelrl.config import Params, read_params
 from bilevelrl.evaluation.agreement import AGAINST_PUBLISHED_COLUMNS
 from bilevelrl.evaluation.as_published import AS_PUBLISHED_COLUMNS
 from bilevelrl.evaluation.learning_curves import LEARNING_CURVE_COLUMNS
 from bilevelrl.evaluation.trajectories import TRAJECTORY_COLUMNS
-from bilevelrl.figures.gallery import NAMES
-from bilevelrl.records import CorruptRecord, concatenate, write_csv, write_parquet
+from bilevelrl.problems import registry
+from bilevelrl.runs.params import Params, read_params
+from bilevelrl.runs.records import CorruptRecord, concatenate, write_csv, write_parquet
 from pipeline import figures
 from tests.figures import game_tables
 from tests.figures.game_tables import LQR, TOY
@@ -49,11 +49,13 @@ def write_project(root: Path, *problems: str) -> None:
     write_parquet(evaluated / "as_published.parquet", alike, AS_PUBLISHED_COLUMNS)
     walked = concatenate(map(game_tables.trajectories, problems))
     write_parquet(evaluated / "trajectories.parquet", walked, TRAJECTORY_COLUMNS)
-    environments = root / "data" / "environments"
-    write_csv(environments / TOY / "landscape.csv", game_tables.toy_landscape())
-    write_csv(environments / LQR / "landscape.csv", game_tables.lqr_landscape())
-    write_csv(environments / LQR / "simulations.csv", game_tables.simulations())
-    write_csv(environments / LQR / "returns.csv", game_tables.returns())
+    game_tables.write_environments(root)
+
+
+def names_of(params: Params, problem: str) -> set[str]:
+    """Figures of a problem; that of the toy's study is drawn because the study has rows."""
+    names = set(registry.part(params.block(problem).kind, "figures").names(problem))
+    return names | ({f"{TOY}_truncated_follower"} if problem == TOY else set())
 
 
 def stems(folder: Path) -> set[str]:
@@ -65,7 +67,7 @@ def test_every_name_of_every_problem_with_results_is_written(
 ) -> None:
     write_project(tmp_path, TOY, LQR)
     figures.main(params, tmp_path)
-    expected = {*NAMES[TOY], *NAMES[LQR], *SHARED}
+    expected = names_of(params, TOY) | names_of(params, LQR) | SHARED
     assert stems(tmp_path / "figures" / "png") == stems(tmp_path / "figures" / "pdf") == expected
     tables = ("results", "results_mean", "studies", "against_published")
     written = {f"{problem}_{name}" for problem in (TOY, LQR) for name in tables}
@@ -75,7 +77,7 @@ def test_every_name_of_every_problem_with_results_is_written(
 def test_a_table_shows_the_reported_return_only(params: Params, tmp_path: Path) -> None:
     write_project(tmp_path, TOY)
     figures.main(params, tmp_path)
-    assert stems(tmp_path / "figures" / "png") == {*NAMES[TOY], *SHARED}
+    assert stems(tmp_path / "figures" / "png") == names_of(params, TOY) | SHARED
     lines = (tmp_path / "results" / "tables" / f"{TOY}_results.md").read_text().splitlines()
     assert lines == [
         "| temperature | estimator | transitions | IQM [interval] | mean ± SE | worst seed "

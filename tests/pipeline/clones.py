@@ -16,8 +16,9 @@ from typing import Any
 
 import pandas as pd
 
-from bilevelrl.atomic_files import write_atomically
-from bilevelrl.config import mapping_text, read_mapping, read_params
+from bilevelrl.core.atomic_files import write_atomically
+from bilevelrl.runs.params import read_params
+from bilevelrl.runs.yaml_files import mapping_text, read_mapping
 from bilevelrl.tracking.workspace import clone_name
 from pipeline.profile import merge
 

@@ -7,8 +7,10 @@ import numpy as np
 import pandas as pd
 
 from bilevelrl.evaluation.gradient_quality import gradient_row
-from bilevelrl.records import (
+from bilevelrl.runs.params import read_params
+from bilevelrl.runs.records import (
     CURVE_COLUMNS,
+    DIRECTION_COLUMNS,
     GRADIENT_COLUMNS,
     INFORMATION_COLUMNS,
     LEARNING_COLUMNS,
@@ -20,8 +22,10 @@ from bilevelrl.records import (
     write_json,
     write_parquet,
 )
+from pipeline.leaders import write_tables
 
 ROOT = Path(__file__).parents[2]
+PARAMS = read_params(ROOT / "params.yaml")
 EXACT = "follower=exact;information=full;temperature=0.003"
 MAIN = f"env_steps_per_update=100;{EXACT}"
 TRUNCATED = (
@@ -65,9 +69,12 @@ def write_cell(
                 "setting": setting, "seed": seed,
             }  # fmt: skip
             tables.append(pd.DataFrame(measured | names).astype(CURVE_COLUMNS))
-            runs.append(RunIdentity(problem, estimator, variant, setting, seed, "key"))
+            kind = PARAMS.block(problem).kind
+            runs.append(RunIdentity(problem, estimator, variant, setting, seed, "key", kind=kind))
     folder = root / "data" / "leaders" / problem / estimator
-    Cell(tuple(runs), np.zeros((len(runs), 105)), concatenate(tables)).write(folder)
+    cell = Cell(tuple(runs), np.zeros((len(runs), 105)), concatenate(tables))
+    cell.write(folder)
+    write_tables(PARAMS.problem(problem), cell, folder)
     return folder
 
 
@@ -106,11 +113,17 @@ def write_project(root: Path) -> None:
         point="generic", estimator="bc_hg", variant="corrected", critic="exact",
         env_steps_per_update=100,
     )  # fmt: skip
-    gradients = root / "data" / "gradients" / "four_rooms" / "quality.parquet"
-    write_parquet(gradients, pd.DataFrame([row]), GRADIENT_COLUMNS)
-    write_csv(gradients.with_name("information.csv"), watched_table())
+    write_gradients(root, "four_rooms", pd.DataFrame([row]), watched_table())
     write_csv(root / "data" / "followers" / "four_rooms" / "learning.csv", learning_table())
     shutil.copytree(ROOT / "reference", root / "reference")
+
+
+def write_gradients(root: Path, problem: str, quality: pd.DataFrame, watched: pd.DataFrame) -> None:
+    """What stage `gradients` writes; nobody asked for directions."""
+    folder = root / "data" / "gradients" / problem
+    write_parquet(folder / "quality.parquet", quality, GRADIENT_COLUMNS)
+    write_csv(folder / "information.csv", watched)
+    write_csv(folder / "directions.csv", pd.DataFrame(columns=list(DIRECTION_COLUMNS)))
 
 
 def watched_table() -> pd.DataFrame:
@@ -138,7 +151,7 @@ CARTPOLE = "env_steps_per_update=100;follower=sac;information=rewards;study=main
 
 
 def write_cartpole(root: Path) -> None:
-    """A problem without ground truth: no best known J, and no gradients."""
+    """A problem without ground truth: no best known J, and gradients without rows."""
     write_cell(root, "bc_hg", {("improved", CARTPOLE): FINAL}, "guided_cartpole")
     listed = [{"problem": "guided_cartpole", "estimator": "bc_hg"}]
     write_json(root / "data" / "grid.json", {"cells": listed})
@@ -149,3 +162,7 @@ def write_cartpole(root: Path) -> None:
     write_csv(metadata.with_name("starts.csv"), pd.DataFrame(columns=list(START_COLUMNS)))
     empty = pd.DataFrame(columns=list(LEARNING_COLUMNS))
     write_csv(root / "data" / "followers" / "guided_cartpole" / "learning.csv", empty)
+    quality, watched = (
+        pd.DataFrame(columns=list(columns)) for columns in (GRADIENT_COLUMNS, INFORMATION_COLUMNS)
+    )
+    write_gradients(root, "guided_cartpole", quality, watched)

@@ -5,14 +5,19 @@ import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+from dvc.dependency.param import ParamsDependency
+from dvc.repo import Repo
 
-from bilevelrl.cells.registry import MODULES
-from bilevelrl.config import FAMILIES, Params, read_mapping
-from bilevelrl.provenance import imported_modules, source_closure
+from bilevelrl.core.problem import ProblemBlock
+from bilevelrl.core.provenance import imported_modules, source_closure
+from bilevelrl.problems import registry
+from bilevelrl.runs.params import Params
+from bilevelrl.runs.yaml_files import read_mapping
 from pipeline.installation import LOCKS
 from pipeline.profile import SOURCES
 
@@ -29,6 +34,15 @@ VIEWS = (
 OUTPUT_FOLDERS = ("data/", "results", "figures/", "tuning/results", "tuning/chosen.yaml")
 
 
+@cache
+def content(file: str) -> dict[str, Any]:
+    return read_mapping(ROOT / file)
+
+
+#: Names of problems, and the folder below src/bilevelrl/problems that each is made of.
+KIND_OF = {name: block["kind"] for name, block in content("params.yaml")["problems"].items()}
+
+
 @dataclass(frozen=True)
 class Stage:
     """One stage, its template filled in; all paths relative to the root of the project."""
@@ -40,76 +54,55 @@ class Stage:
     outputs: tuple[str, ...]
 
     @property
+    def definition(self) -> str:
+        return self.name.partition("@")[0]
+
+    @property
     def script(self) -> Path:
         found = re.match(r"python -m pipeline\.(\w+)", self.command)
         assert found, self.command
         return ROOT / "pipeline" / f"{found[1]}.py"
 
+    @property
+    def problem(self) -> str:
+        """The one that it is about; empty if it is about all of them."""
+        return self.name.partition("@")[2].partition("-")[0]
 
-def instances(definition: dict[str, Any], params: Any) -> Iterator[tuple[str, dict[str, str]]]:
-    """(suffix of the name, values of `item` and, under "", of `key`) of a template, as DVC does."""
-    if "foreach" in definition:
-        key = definition["foreach"].removeprefix("${").removesuffix("}")
-        for name, item in params[key].items():
-            yield f"@{name}", {**item, "": name}
-    elif "matrix" in definition:
-        axes = {
-            axis: params[values.removeprefix("${").removesuffix("}")]
-            if isinstance(values, str)
-            else values
-            for axis, values in definition["matrix"].items()
-        }
-        for values in itertools.product(*axes.values()):
-            yield f"@{'-'.join(values)}", dict(zip(axes, values, strict=True))
-    else:
-        yield "", {}
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Of the problems whose modules it runs.
+
+        Whoever reads params.yaml has the blocks of all problems checked by their `settings`; only
+        for `grid`, whose task it is, this counts. `evaluate` is told of no problem otherwise.
+        """
+        if self.problem:
+            return (KIND_OF[self.problem],)
+        return () if self.name == "evaluate" else registry.KINDS
 
 
-def filled(value: Any, item: dict[str, str]) -> Any:
-    if isinstance(value, dict):
-        return {filled(key, item): filled(entry, item) for key, entry in value.items()}
-    if isinstance(value, list):
-        return [filled(entry, item) for entry in value]
-    if isinstance(value, str):
-        value = value.replace("${key}", item.get("", ""))
-        return re.sub(r"\$\{item\.(\w+)\}", lambda match: item[match[1]], value)
-    return value
+def stages() -> Iterator[Stage]:
+    """All stages, as DVC itself reads them."""
+    for stage in Repo(ROOT).index.stages:
+        folder, _, file = stage.path_in_repo.rpartition("dvc.yaml")
+        if folder not in ("", "tuning/") or file:
+            continue
+        assert Path(stage.wdir) == ROOT, "paths below are relative to the root"
+        params = [dep for dep in stage.deps if isinstance(dep, ParamsDependency)]
+        yield Stage(
+            f"{folder}{stage.name}",
+            stage.cmd,
+            tuple(dep.def_path for dep in stage.deps if dep not in params),
+            tuple((dep.def_path, key) for dep in params for key in dep.params),
+            tuple(output.def_path for output in stage.outs),
+        )
 
 
-def stages_of(folder: str) -> Iterator[Stage]:
-    definitions = read_mapping(ROOT / f"{folder}dvc.yaml")["stages"]
-    params = read_mapping(ROOT / f"{folder}params.yaml")
-    for name, definition in definitions.items():
-        for suffix, item in instances(definition, params):
-            body = filled(definition.get("do", definition), item)
-            assert folder == "" or body["wdir"] == "..", "paths below are relative to the root"
-            listed: list[tuple[str, str]] = []
-            for entry in body.get("params", []):
-                files = entry if isinstance(entry, dict) else {"params.yaml": [entry]}
-                listed += [(file, key) for file, keys in files.items() for key in keys]
-            outputs = [
-                next(iter(entry)) if isinstance(entry, dict) else entry
-                for kind in ("outs", "metrics", "plots")
-                for entry in body.get(kind, [])
-            ]
-            yield Stage(
-                f"{folder}{name}{suffix}",
-                body["cmd"],
-                tuple(body.get("deps", [])),
-                tuple(listed),
-                tuple(outputs),
-            )
-
-
-#: The module that names the families of problems in a table, and these.
-CHUNKS = ROOT / "src" / "bilevelrl" / "chunks.py"
-FAMILY_FILES = [
-    (CHUNKS.parent / name.replace(".", "/")).with_suffix(".py") for name in sorted(MODULES.values())
-]
-STAGES = [*stages_of(""), *stages_of("tuning/")]
+STAGES = list(stages())
 MAIN = [stage for stage in STAGES if not stage.name.startswith("tuning/")]
-#: One per definition: the other instances differ in data, not in code.
-KINDS = list({stage.name.partition("@")[0]: stage for stage in STAGES}.values())
+#: One per definition: the other instances differ in data, and in the kind of their problem.
+DEFINITIONS = list({stage.definition: stage for stage in STAGES}.values())
+#: One per definition and kind of problem: the other instances differ in data, not in code.
+CODES = list({(stage.definition, stage.kinds): stage for stage in STAGES}.values())
 
 
 def named(stage: Stage) -> str:
@@ -131,8 +124,34 @@ def file_of(name: str) -> Path | None:
     return next((path for path in candidates if parts and path.is_file()), None)
 
 
-def closure(script: Path) -> set[str]:
-    """The script and all modules of the project that it imports, directly or not, but for views."""
+@cache
+def parts_named_in(path: Path) -> frozenset[str]:
+    """Modules of a kind that a file asks the registry for."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+            continue
+        if ast.unparse(node.func) in ("registry.part", "registry.has"):
+            name = node.args[1]
+            assert isinstance(name, ast.Constant), f"{path}: which part is {ast.unparse(name)}?"
+            names.add(name.value)
+    return frozenset(names)
+
+
+def files_of_parts(names: frozenset[str], kinds: tuple[str, ...]) -> Iterator[Path]:
+    for kind, name in itertools.product(kinds, names):
+        path = file_of(f"bilevelrl.{registry.module_name(kind, name)}")
+        assert (path is not None) == registry.has(kind, name)
+        if path is not None:
+            yield path
+
+
+@cache
+def closure(script: Path, kinds: tuple[str, ...]) -> frozenset[str]:
+    """The script and all modules of the project that it imports, directly or not, but for views.
+
+    Of what it asks the registry for, the modules of these kinds of problems.
+    """
     seen: set[Path] = set()
     waiting = [script]
     while waiting:
@@ -141,9 +160,29 @@ def closure(script: Path) -> set[str]:
             seen.add(current)
             names = (name for name in imported_modules(current) if not is_view(name))
             waiting += [path for name in names if (path := file_of(name))]
-            if current == CHUNKS:  # names its families in a table
-                waiting += FAMILY_FILES
-    return {str(path.relative_to(ROOT)) for path in seen}
+            waiting += files_of_parts(parts_named_in(current), kinds)
+    return frozenset(str(path.relative_to(ROOT)) for path in seen)
+
+
+def code_of(stage: Stage) -> frozenset[str]:
+    return closure(stage.script, stage.kinds)
+
+
+def parts_asked_for(stage: Stage) -> set[str]:
+    return {name for path in code_of(stage) for name in parts_named_in(ROOT / path)}
+
+
+@cache
+def tree_of(path: str) -> ast.Module:
+    return ast.parse((ROOT / path).read_text(encoding="utf-8"))
+
+
+def holds_no_code(path: str) -> bool:
+    """Of a package that has no more than a docstring."""
+    return path.endswith("/__init__.py") and all(
+        isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        for node in tree_of(path).body
+    )
 
 
 def covers(dependency: str, path: str) -> bool:
@@ -156,27 +195,30 @@ def is_output(path: str) -> bool:
 
 def test_the_pipeline_has_the_promised_stages() -> None:
     names = {stage.name for stage in MAIN}
-    cells = {f"leaders@{name}" for name in read_mapping(ROOT / "params.yaml")["grid"]}
+    cells = {f"leaders@{name}" for name in content("params.yaml")["grid"]}
     kinds = ("environments", "followers", "gradients")
-    problems = {f"{kind}@{problem}" for kind in kinds for problem in FAMILIES}
+    problems = {f"{kind}@{problem}" for kind in kinds for problem in KIND_OF}
     assert names == {"grid", "evaluate", "figures"} | cells | problems
-    tuned = {f"tuning/search@{name}" for name in read_mapping(ROOT / "tuning/params.yaml")["grid"]}
+    tuned = {f"tuning/search@{name}" for name in content("tuning/params.yaml")["grid"]}
     assert {stage.name for stage in STAGES} - names == tuned | {"tuning/choose"}
 
 
-@pytest.mark.parametrize("stage", KINDS, ids=named)
+@pytest.mark.parametrize("stage", CODES, ids=named)
 def test_every_import_of_a_stage_is_a_dependency(stage: Stage) -> None:
     missing = {
         path
-        for path in closure(stage.script)
+        for path in code_of(stage)
         if not any(covers(dependency, path) for dependency in stage.dependencies)
+        and not holds_no_code(path)
     }
     assert not missing
 
 
-@pytest.mark.parametrize("stage", KINDS, ids=named)
+@pytest.mark.parametrize("stage", CODES, ids=named)
 def test_no_stage_depends_on_code_that_it_does_not_import(stage: Stage) -> None:
-    imported = closure(stage.script)
+    # Nor does any other of its definition: a problem may have no part that another has.
+    alike = [one for one in CODES if one.definition == stage.definition]
+    imported = {path for one in alike for path in code_of(one)}
     superfluous = {
         dependency
         for dependency in stage.dependencies
@@ -186,13 +228,70 @@ def test_no_stage_depends_on_code_that_it_does_not_import(stage: Stage) -> None:
     assert not superfluous
 
 
-@pytest.mark.parametrize("stage", KINDS, ids=named)
+@pytest.mark.parametrize("stage", STAGES, ids=named)
+def test_no_stage_depends_on_the_code_of_another_problem(stage: Stage) -> None:
+    folder = "src/bilevelrl/problems"
+    others = {f"{folder}/{kind}" for kind in registry.KINDS} - {
+        f"{folder}/{kind}" for kind in stage.kinds
+    }
+    assert len(others) == (len(registry.KINDS) - 1 if stage.problem else len(others))
+    touched = {
+        (dependency, other)
+        for dependency in stage.dependencies
+        for other in others
+        if covers(dependency, other) or covers(other, dependency)
+    }
+    assert not touched
+
+
+def test_every_kind_of_problem_is_a_folder() -> None:
+    folders = (ROOT / "src" / "bilevelrl" / "problems").glob("*/__init__.py")
+    assert {path.parent.name for path in folders} == {*registry.KINDS} == {*KIND_OF.values()}
+
+
+def test_modules_that_are_found_by_name_are_found_through_the_registry() -> None:
+    # Any other way would be overlooked here, and in the keys of the runs.
+    found = {
+        str(path.relative_to(ROOT))
+        for folder in ("src", "pipeline")
+        for path in (ROOT / folder).rglob("*.py")
+        if re.search(r"import_module|__import__|importlib\.util", path.read_text(encoding="utf-8"))
+    }
+    assert found == {"src/bilevelrl/problems/registry.py"}
+
+
+def test_the_parts_of_a_problem_that_stages_ask_for_are_found() -> None:
+    asked = {stage.definition: parts_asked_for(stage) for stage in DEFINITIONS}
+    assert asked == {
+        "grid": {"settings"},
+        "environments": {"settings", "search"},
+        "followers": {"settings", "best_response"},
+        "leaders": {"settings", "cell", "outcomes"},
+        "gradients": {"settings", "ladder"},
+        "evaluate": {"settings"},
+        "figures": {"settings", "figures"},
+        "tuning/search": {"settings", "cell"},
+        "tuning/choose": {"settings", "cell"},
+    }
+
+
+@pytest.mark.parametrize("stage", CODES, ids=named)
 def test_the_closure_agrees_with_the_one_behind_the_run_keys(stage: Stage) -> None:
     # Two derivations: they differ in the views, and in that one leaves `pipeline` out.
-    ours = {path for path in closure(stage.script) if path.startswith("src/")}
-    sources = {*source_closure(stage.script)}
-    if CHUNKS in sources:
-        sources |= {path for file in FAMILY_FILES for path in source_closure(file)}
+    ours = {path for path in code_of(stage) if path.startswith("src/")}
+    sources: set[Path] = set()
+    waiting = [stage.script]
+    while waiting:
+        new = {*source_closure(waiting.pop())} - sources
+        sources |= new
+        named_parts = {
+            name
+            for path in new
+            for name in re.findall(
+                r'registry\.(?:part|has)\(.*?, "(\w+)"\)', path.read_text(encoding="utf-8")
+            )
+        }
+        waiting += files_of_parts(frozenset(named_parts), stage.kinds)
     theirs = {str(path.relative_to(ROOT)) for path in sources if path != stage.script}
     assert ours <= theirs
     uses_tracking = any("tracking" in name for name in imported_modules(stage.script))
@@ -230,7 +329,7 @@ def test_no_two_stages_write_the_same_place() -> None:
 @pytest.mark.parametrize("stage", STAGES, ids=named)
 def test_every_parameter_of_a_stage_exists(stage: Stage) -> None:
     for file, key in stage.params:
-        block = read_mapping(ROOT / file)
+        block = content(file)
         for part in key.split("."):
             assert part in block, f"{file} has no {key}"
             block = block[part]
@@ -238,22 +337,73 @@ def test_every_parameter_of_a_stage_exists(stage: Stage) -> None:
 
 #: `grid` checks all of params.yaml whenever it runs, and writes the grid only; `choose` shares a
 #: script with `search` and reads no params.yaml.
-READERS = [stage for stage in KINDS if stage.name not in ("grid", "tuning/choose")]
+READERS = [stage for stage in CODES if stage.name not in ("grid", "tuning/choose")]
+#: They define what the others read.
+DEFINING = (
+    "src/bilevelrl/core/problem.py",
+    "src/bilevelrl/runs/params.py",
+    "src/bilevelrl/runs/tuning_params.py",
+)
+
+
+#: Function of a problem's module `search` that the registry's users call.
+ENTRY = "search"
+
+
+def texts(stage: Stage) -> Iterator[str]:
+    """What a stage imports, but for the search of a problem where it does not ask for it."""
+    searches = ENTRY in parts_asked_for(stage)
+    return (text_of(path, searches) for path in code_of(stage) if path not in DEFINING)
+
+
+@cache
+def text_of(path: str, searches: bool) -> str:
+    tree = tree_of(path)
+    if path.startswith("src/bilevelrl/problems/") and path.endswith(f"/{ENTRY}.py"):
+        kept = [node for node in tree.body if getattr(node, "name", "") != ENTRY]
+        assert len(kept) == len(tree.body) - 1
+        tree = tree if searches else ast.Module(kept, [])
+    return ast.unparse(tree)
+
+
+#: What else of a problem is read from which part of its block; `shared` also adds the runs' seeds,
+#: which studies and searches set themselves.
+ALSO = {
+    r"\bproblem\.temperatures\b": "search",
+    r"\bblock\.shared\(\)": "training",
+    r"\bfollowers\.learner\b": "learner",
+}
 
 
 @pytest.mark.parametrize("stage", READERS, ids=named)
 def test_every_block_that_the_code_of_a_stage_reads_is_a_parameter(stage: Stage) -> None:
-    # `params.<block>` in the text of what the stage imports; config itself only defines them.
+    # `params.<block>` in the text of what the stage imports.
     listed = {key.split(".")[0] for file, key in stage.params if file == "params.yaml"}
-    read = {
-        name
-        for path in closure(stage.script)
-        if not path.startswith("src/bilevelrl/config")
-        for name in re.findall(r"\bparams\.(\w+)", (ROOT / path).read_text(encoding="utf-8"))
-    }
+    read = {name for text in texts(stage) for name in re.findall(r"\bparams\.(\w+)", text)}
+    read |= {"problems"} if read & {"problem", "block", "settings"} else set()
+    read |= {"followers"} if "problem" in read else set()
     assert read & set(Params.model_fields)
-    # Which problems there are decides which stages there are; `shared` adds the runs' seeds.
+    # Which problems there are decides which stages there are.
     assert (read & set(Params.model_fields)) - {"runtime", "grid_problems"} <= listed
+
+
+@pytest.mark.parametrize("stage", [one for one in READERS if one.problem], ids=named)
+def test_every_part_of_a_problem_that_the_code_of_a_stage_reads_is_a_parameter(
+    stage: Stage,
+) -> None:
+    # `block.<part>` in the text of what the stage imports.
+    listed = {
+        key.split(".")[2]
+        for file, key in stage.params
+        if file == "params.yaml" and key.startswith("problems.")
+    }
+    read = {name for text in texts(stage) for name in re.findall(r"\bblock\.(\w+)", text)}
+    read |= {part for text in texts(stage) for way, part in ALSO.items() if re.search(way, text)}
+    parts = read & set(ProblemBlock.model_fields)
+    if not {"cell", "best_response"} & parts_asked_for(stage):
+        parts -= {"learner"}  # of the follower that learns, whom nobody builds
+    assert "kind" in parts
+    assert parts <= listed
 
 
 def test_no_stage_depends_on_how_it_is_computed() -> None:
@@ -276,15 +426,15 @@ def test_tools_of_developers_change_no_result(stage: Stage) -> None:
 DATA = {path.split("/")[1] for stage in MAIN for path in stage.outputs if path.startswith("data/")}
 
 
-def data_read(script: Path) -> set[str]:
-    """Parts of `data` that a script names and does not write, by its text.
+def data_read(stage: Stage) -> set[str]:
+    """Parts of `data` that the code of a stage names and that it does not write, by its text.
 
     `data / "followers" / problem` and what is passed on as `data / "leaders"` alike.
     """
-    tree = ast.parse(script.read_text(encoding="utf-8"))
     return {
         node.right.value
-        for node in ast.walk(tree)
+        for path in code_of(stage)
+        for node in ast.walk(tree_of(path))
         if isinstance(node, ast.BinOp)
         and isinstance(node.op, ast.Div)
         and isinstance(node.right, ast.Constant)
@@ -292,13 +442,13 @@ def data_read(script: Path) -> set[str]:
     } & DATA
 
 
-@pytest.mark.parametrize("stage", [one for one in KINDS if one in MAIN], ids=named)
+@pytest.mark.parametrize("stage", [one for one in DEFINITIONS if one in MAIN], ids=named)
 def test_the_data_that_a_stage_reads_are_dependencies(stage: Stage) -> None:
     if stage.name == "grid":  # removes what left the grid, and reads nothing
         return
     own = {path.split("/")[1] for path in stage.outputs if path.startswith("data/")}
     listed = {path.split("/")[1] for path in stage.dependencies if path.startswith("data/")}
-    assert data_read(stage.script) - own == listed
+    assert data_read(stage) - own == listed
     item = stage.name.partition("@")[2]
     for path in (path for path in stage.dependencies if path.startswith("data/")):
         # One problem's data, unless the stage is of all of them.
@@ -306,32 +456,37 @@ def test_the_data_that_a_stage_reads_are_dependencies(stage: Stage) -> None:
 
 
 def test_every_stage_but_the_first_reads_data() -> None:
-    kinds = {stage.name.partition("@")[0]: data_read(stage.script) for stage in KINDS}
+    read = {stage.definition: data_read(stage) for stage in DEFINITIONS}
     for name in ("followers", "leaders", "gradients", "evaluate", "figures"):
-        assert kinds[name], name
+        assert read[name], name
 
 
 @pytest.mark.parametrize("stage", MAIN, ids=named)
 def test_a_stage_depends_on_the_parameters_of_its_own_problem_only(stage: Stage) -> None:
-    problem = stage.name.partition("@")[2].partition("-")[0]
-    if not problem:
+    if not stage.problem:
         return
     for _, key in stage.params:
-        named_problems = set(key.split(".")) & set(FAMILIES)
-        whole = read_mapping(ROOT / "params.yaml")
+        named_problems = set(key.split(".")) & set(KIND_OF)
+        whole = content("params.yaml")
         for part in key.split("."):
             whole = whole[part]
-        nested = set(whole) & set(FAMILIES) if isinstance(whole, dict) else set()
-        assert named_problems | nested <= {problem}, key
+        nested = set(whole) & set(KIND_OF) if isinstance(whole, dict) else set()
+        assert named_problems | nested <= {stage.problem}, key
 
 
 def test_how_many_seeds_there_are_concerns_the_leaders_only() -> None:
-    concerned = {stage.name.partition("@")[0] for stage in MAIN for _, key in stage.params
-                 if key.startswith("seeds")}  # fmt: skip
-    assert concerned == {"leaders"}
+    concerned = {
+        stage.definition
+        for stage in MAIN
+        for _, key in stage.params
+        for problem in KIND_OF
+        if f"problems.{problem}.seeds.".startswith(f"{key}.")
+    }
+    # `figures`, which draw what the leaders did, are handed the blocks as a whole.
+    assert concerned == {"leaders", "figures"}
 
 
-@pytest.mark.parametrize("stage", KINDS, ids=named)
+@pytest.mark.parametrize("stage", DEFINITIONS, ids=named)
 def test_stages_share_results_through_files_not_through_the_tracking_store(stage: Stage) -> None:
     assert not [name for name in stage.dependencies if "mlflow" in name or "mlruns" in name]
     assert not [name for name in stage.dependencies if "tracking" in name]

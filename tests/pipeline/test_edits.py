@@ -31,7 +31,7 @@ stages:
     foreach: {one: {key: own}}
     do:
       cmd: python -m pipeline.slow
-      deps: [pipeline/slow.py, src/bilevelrl/critics, src/bilevelrl/seeding.py]
+      deps: [pipeline/slow.py, src/bilevelrl/models/tabular, src/bilevelrl/core/seeding.py]
       params: ["block.${item.key}"]
       outs: [out.txt]
 """
@@ -102,8 +102,8 @@ def replace(old: str, new: str) -> Callable[[Path], object]:
         (replace("x: 1", "x: 4"), "block.own"),
         (replace(", y: 2", ""), "block.own"),
         (replace("own", "own: {"), "params.yaml"),  # no YAML any more
-        (append("src/bilevelrl/seeding.py"), "src/bilevelrl/seeding.py"),
-        (append("src/bilevelrl/critics/new.py"), "src/bilevelrl/critics/new.py"),
+        (append("src/bilevelrl/core/seeding.py"), "src/bilevelrl/core/seeding.py"),
+        (append("src/bilevelrl/models/tabular/new.py"), "src/bilevelrl/models/tabular/new.py"),
     ],
 )
 def test_what_was_edited_meanwhile_is_named_and_the_stage_is_not_held_for_done(
@@ -120,7 +120,7 @@ def test_what_was_edited_meanwhile_is_named_and_the_stage_is_not_held_for_done(
 def test_edits_of_what_the_stage_does_not_depend_on_do_not_matter(project: Path) -> None:
     def edit(folder: Path) -> None:
         replace("other: 3", "other: 5")(folder)
-        append("src/bilevelrl/search.py")(folder)
+        append("src/bilevelrl/problems/four_rooms/search.py")(folder)
 
     status, text = repro(project, edit)
     assert status == 0, text

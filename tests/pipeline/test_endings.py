@@ -12,11 +12,13 @@ from typing import Any
 
 import pytest
 
-from bilevelrl.atomic_files import write_atomically
-from bilevelrl.config import ConfigError, Runtime, mapping_text, read_mapping
-from bilevelrl.execution import run_tasks
-from bilevelrl.followers.protocol import NotConverged
-from bilevelrl.records import CorruptRecord
+from bilevelrl.core.atomic_files import write_atomically
+from bilevelrl.core.follower import NotConverged
+from bilevelrl.core.validation import ConfigError
+from bilevelrl.runs.execution import run_tasks
+from bilevelrl.runs.records import CorruptRecord
+from bilevelrl.runs.runtime import Runtime
+from bilevelrl.runs.yaml_files import mapping_text, read_mapping
 from pipeline.profile import alone, wait
 from pipeline.stage import run_stage
 
@@ -107,8 +109,8 @@ def project(tmp_path: Path) -> Path:
     """A folder, with an unusual name, in which one stage can run; a cell of ten chunks."""
     content = read_mapping(ROOT / "params.yaml")
     entry = {"variant": "corrected", "temperature": 0.003, "step_size": 0.5, "num_updates": 200}
-    content["cells"]["four_rooms"]["exact"] = {"corrected": entry}
-    content["seeds"]["four_rooms"]["num_seeds"] = NUM_SEEDS
+    content["problems"]["four_rooms"]["cells"]["exact"] = {"corrected": entry}
+    content["problems"]["four_rooms"]["seeds"]["num_seeds"] = NUM_SEEDS
     content["runtime"]["jobs"] = 2
     folder = tmp_path / "50% of a θ?"
     write_atomically(folder / "params.yaml", mapping_text(content).encode())
@@ -222,14 +224,14 @@ def test_what_a_profile_runs_passes_its_status_on() -> None:
 @pytest.mark.parametrize(
     ("command", "said"),
     [
-        (("leaders", "nosuch", "bc_hg"), "invalid choice: 'nosuch'"),
+        (("leaders", "nosuch", "bc_hg"), "cell.problem = 'nosuch': allowed are ["),
         (
             ("leaders", "discrete_toy_r1", "bchg"),
             "cell.estimator = 'bchg': discrete_toy_r1",
         ),
-        (("environments", "nosuch"), "invalid choice: 'nosuch'"),
-        (("followers", "nosuch"), "invalid choice: 'nosuch'"),
-        (("gradients", "nosuch"), "invalid choice: 'nosuch'"),
+        (("environments", "nosuch"), "problem = 'nosuch': allowed are ["),
+        (("followers", "nosuch"), "problem = 'nosuch': allowed are ["),
+        (("gradients", "nosuch"), "problem = 'nosuch': allowed are ["),
     ],
 )
 def test_a_problem_or_an_estimator_that_does_not_exist_is_named(

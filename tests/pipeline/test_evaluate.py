@@ -10,13 +10,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
-from bilevelrl.config import EvaluateParams, Params, read_params
-from bilevelrl.figures.gallery import NAMES
-from bilevelrl.records import CURVE_COLUMNS, SUMMARY_COLUMNS, Cell, CorruptRecord, write_json
+from bilevelrl.figures import style
+from bilevelrl.problems import registry
+from bilevelrl.runs.evaluate_block import EvaluateParams
+from bilevelrl.runs.params import Params, read_params
+from bilevelrl.runs.records import CURVE_COLUMNS, SUMMARY_COLUMNS, Cell, CorruptRecord, write_json
 from pipeline import evaluate, figures
 from tests.pipeline.made_up import (
     CHARGE_NOTHING,
+    EXACT,
     FINAL,
     LEARNING,
     MAIN,
@@ -60,6 +64,12 @@ def evaluated(params: Params, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def project(tmp_path: Path) -> Path:
     write_project(tmp_path)
     return tmp_path
+
+
+def names_of(problem: str) -> tuple[str, ...]:
+    """Figures of a problem whose folder has its name."""
+    names: tuple[str, ...] = registry.part(problem, "figures").names(problem)
+    return names
 
 
 def metric(
@@ -379,6 +389,7 @@ def test_rows_keep_their_interval_when_another_cell_goes(params: Params, project
         "data/environments/four_rooms/starts.csv",
         "data/gradients/four_rooms/quality.parquet",
         "data/gradients/four_rooms/information.csv",
+        "data/gradients/four_rooms/directions.csv",
         "data/followers/four_rooms/learning.csv",
         "reference/four_rooms_curves.csv",
     ],
@@ -417,7 +428,7 @@ def test_a_problem_without_ground_truth_is_measured_by_its_return(
     assert "best_known" not in content
     figures.main(params, tmp_path)
     drawn = {path.stem for path in (tmp_path / "figures" / "png").iterdir()}
-    assert {*NAMES["guided_cartpole"]} <= drawn
+    assert set(names_of("guided_cartpole")) <= drawn
 
 
 def test_a_setting_without_a_baseline_is_named(params: Params, project: Path) -> None:
@@ -459,7 +470,7 @@ def test_figures_stage_writes_every_name_even_without_its_study(
     params: Params, evaluated: Path
 ) -> None:
     figures.main(params, evaluated)
-    for name in (*NAMES["four_rooms"], *SHARED):
+    for name in (*names_of("four_rooms"), *SHARED):
         assert (evaluated / "figures" / "png" / f"{name}.png").stat().st_size > 1000
         assert (evaluated / "figures" / "pdf" / f"{name}.pdf").stat().st_size > 1000
     table = (evaluated / "results" / "tables" / "results_mean.md").read_text()
@@ -478,9 +489,10 @@ def test_further_temperatures_get_figures_of_their_own(params: Params, project: 
     content = json.loads(metadata.read_text())
     content["entries"] += [entry | {"temperature": 0.005} for entry in content["entries"]]
     write_json(metadata, content)
-    search = params.environments.four_rooms.model_copy(update={"temperatures": (0.005, 0.003)})
-    searches = params.environments.model_copy(update={"four_rooms": search})
-    params = params.model_copy(update={"environments": searches})
+    block = params.block("four_rooms")
+    search = block.search.model_copy(update={"temperatures": (0.005, 0.003)})
+    problems = {**params.problems, "four_rooms": block.model_copy(update={"search": search})}
+    params = params.model_copy(update={"problems": problems})
     evaluate.main(params, project)
     figures.main(params, project)
     drawn = {path.stem for path in (project / "figures" / "png").glob("*.png")}
@@ -491,7 +503,7 @@ def test_further_temperatures_get_figures_of_their_own(params: Params, project: 
         "penalty_maps",
     )
     assert drawn == {
-        *NAMES["four_rooms"],
+        *names_of("four_rooms"),
         *SHARED,
         *(f"{name}_temperature_0.003" for name in further),
     }
@@ -501,3 +513,29 @@ def test_further_temperatures_get_figures_of_their_own(params: Params, project: 
         for n in ("truncated_follower", "initial_spread")
     ]
     assert sizes[0] > 2 * sizes[1]
+
+
+def test_the_default_of_the_spread_study_is_that_of_the_training(
+    params: Params, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wide = MAIN.replace("full;", "full;initial_spread=3.0;")
+    write_cell(project, "bc_hg", {("published", MAIN): FINAL, ("published", wide): FINAL})
+    block = params.block("four_rooms")
+    training = block.training.model_copy(update={"initial_spread": 0.02})
+    problems = {**params.problems, "four_rooms": block.model_copy(update={"training": training})}
+    evaluate.main(params, project)
+    drawn: dict[str, Figure] = {}
+    monkeypatch.setattr(style, "save", lambda figure, folder, name: drawn.update({name: figure}))
+    figures.main(params.model_copy(update={"problems": problems}), project)
+    for ax in drawn["initial_spread"].axes:
+        (line,) = (container.lines[0] for container in ax.containers)  # type: ignore[attr-defined]
+        assert line.get_xdata() == pytest.approx([0.02, 3.0])
+
+
+def test_maps_of_all_leaders_are_stacked(evaluated: Path) -> None:
+    maps = pd.read_parquet(evaluated / "data" / "evaluate" / "penalty_maps.parquet")
+    assert set(maps[["estimator", "variant", "setting"]].itertuples(index=False, name=None)) == {
+        ("bc_hg", "published", MAIN), ("bc_hg", "corrected", MAIN), ("hpgd_mc", "published", MAIN),
+        ("exact", "published", EXACT),
+    }  # fmt: skip
+    assert set(maps["seed"]) == {0}

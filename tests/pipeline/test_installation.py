@@ -108,7 +108,7 @@ def test_a_stage_runs_the_package_of_its_own_folder(tmp_path: Path, stage: str) 
         shutil.copytree(ROOT / name, tmp_path / name)
     for lock in LOCKS:
         shutil.copy2(ROOT / lock, tmp_path)
-    records = tmp_path / "src" / "bilevelrl" / "records.py"
+    records = tmp_path / "src" / "bilevelrl" / "runs/records.py"
     records.write_text("raise RuntimeError('the copy')\n", encoding="utf-8")
     done = run(tmp_path, sys.executable, "-m", f"pipeline.{stage}", "four_rooms", "naive")
     assert done.returncode == 1
@@ -125,8 +125,8 @@ def test_worker_processes_run_the_package_of_their_stage(tmp_path: Path) -> None
     )
     code = (
         "import pipeline\n"
-        "from bilevelrl.config import Runtime\n"
-        "from bilevelrl.execution import run_tasks\n"
+        "from bilevelrl.runs.runtime import Runtime\n"
+        "from bilevelrl.runs.execution import run_tasks\n"
         "from bilevelrl.probe import where\n"
         "own = Runtime(jobs=2, threads=1, backend='loky', dask_scheduler=None)\n"
         "print(*{place for _, place in run_tasks(where, [0, 1, 2], own)})\n"

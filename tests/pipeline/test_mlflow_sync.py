@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from bilevelrl.records import (
+from bilevelrl.runs.records import (
     CURVE_COLUMNS,
     LEARNING_COLUMNS,
     Cell,
@@ -29,7 +29,9 @@ REPOSITORY = Path(__file__).parents[2]
 
 def write_cell(data: Path, problem: str, estimator: str, num_seeds: int) -> None:
     runs = tuple(
-        RunIdentity(problem, estimator, "published", "temperature=0.003", seed, f"key{seed}")
+        RunIdentity(
+            problem, estimator, "published", "temperature=0.003", seed, f"key{seed}", kind=problem
+        )
         for seed in range(num_seeds)
     )
     rows = [

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from bilevelrl.config import read_mapping
+from bilevelrl.runs.yaml_files import read_mapping
 from tests.pipeline.clones import TIMEOUT, Clone, make_clone
 from tests.pipeline.conftest import Computed
 
@@ -88,7 +88,7 @@ def test_a_change_reruns_what_the_readme_says(
 def test_an_experiment_elsewhere_runs_its_own_code(tmp_path: Path, way: list[str]) -> None:
     # In a folder that DVC makes: the package that is installed, or that of this folder, is another.
     clone = make_clone(tmp_path / "clone")
-    records = clone.folder / "src" / "bilevelrl" / "records.py"
+    records = clone.folder / "src" / "bilevelrl" / "runs" / "records.py"
     sound = records.read_bytes()
     records.write_bytes(b'raise RuntimeError("the code of the experiment")\n' + sound)
     output = clone.run("dvc", "exp", "run", "--name", "broken", *way, "grid", status=None)

@@ -9,8 +9,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bilevelrl.config import ConfigError, mapping_text, read_mapping
-from bilevelrl.records import LEARNING_COLUMNS, CorruptRecord, write_csv
+from bilevelrl.core.validation import ConfigError
+from bilevelrl.runs.records import LEARNING_COLUMNS, CorruptRecord, write_csv
+from bilevelrl.runs.yaml_files import mapping_text, read_mapping
 from bilevelrl.tracking import (
     Counts,
     Tracker,
@@ -52,7 +53,8 @@ def keep(path: Path, *names: str) -> None:
     content = read_mapping(path)
     content["grid"] = {name: content["grid"][name] for name in names}
     if "grid_problems" in content:
-        content["grid_problems"] = sorted({item["problem"] for item in content["grid"].values()})
+        items = content["grid"].values()
+        content["grid_problems"] = {item["problem"]: {"kind": item["kind"]} for item in items}
     path.write_text(mapping_text(content))
 
 
@@ -173,7 +175,6 @@ def test_runs_of_removed_experiments_and_profiles_are_retired(
         monkeypatch.setenv("DVC_EXP_NAME", name)
         sync_cell(Tracker.here(root), cell)
     monkeypatch.delenv("DVC_EXP_NAME")
-    monkeypatch.setattr(mlflow_sync, "attach_penalty_map", None)  # of θ that are no penalties
     cell.write(root / "data" / "leaders" / "four_rooms" / "bc_hg")
     listed = {"problem": "four_rooms", "estimator": "bc_hg"}
     (root / "data" / "grid.json").write_text(json.dumps({"cells": [listed]}))

@@ -18,8 +18,8 @@ import sys
 
 import numpy as np
 
-from bilevelrl.config import Runtime
-from bilevelrl.execution import run_tasks
+from bilevelrl.runs.runtime import Runtime
+from bilevelrl.runs.execution import run_tasks
 
 
 def solve(seed):

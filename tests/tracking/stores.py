@@ -8,7 +8,7 @@ import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from bilevelrl.records import CURVE_COLUMNS, Cell, RunIdentity
+from bilevelrl.runs.records import CURVE_COLUMNS, Cell, RunIdentity
 from bilevelrl.tracking import Tracker
 
 

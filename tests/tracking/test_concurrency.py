@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bilevelrl.records import Cell
+from bilevelrl.runs.records import Cell
 from bilevelrl.tracking import (
     Counts,
     FinishedRun,

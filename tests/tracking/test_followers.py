@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from bilevelrl.records import LEARNING_COLUMNS
+from bilevelrl.runs.records import LEARNING_COLUMNS
 from bilevelrl.tracking import Counts, sync_cell, sync_followers
 from tests.tracking.stores import make_cell, make_tracker, search
 

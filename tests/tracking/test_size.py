@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bilevelrl.config import read_params
-from bilevelrl.records import CURVE_COLUMNS, Cell
+from bilevelrl.runs.params import read_params
+from bilevelrl.runs.records import CURVE_COLUMNS, Cell
 from bilevelrl.tracking import sync_cell
 from tests.tracking.stores import make_cell, make_tracker, search
 

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from bilevelrl.records import setting_dict
+from bilevelrl.runs.records import setting_dict
 
 #: Identify a group of runs that differ in the seed only.
 GROUP = ["problem", "estimator", "variant", "setting"]
@@ -34,21 +34,20 @@ def study_of(setting: str) -> str:
     return "initial_spread" if extra == {"initial_spread"} else "other"
 
 
-def with_conditions(table: pd.DataFrame, default_spread: float = 0.01) -> pd.DataFrame:
+def with_conditions(table: pd.DataFrame) -> pd.DataFrame:
     """Add columns study, temperature, budget, initial_spread, and what is said of the follower.
 
     Args:
         table: any table with a column `setting`.
-        default_spread: initial spread of settings that do not name one (the paper's).
 
     Returns:
         A copy. `budget` is env_steps_per_update, 0 for estimators that sample nothing; `follower`,
         `information` and `belief` are as in params.yaml; `policy_iterations` is 0 and `start` empty
-        where the follower is exact.
+        where the follower is exact; `initial_spread` is missing where it is the problem's own.
     """
     settings = table["setting"].unique()
     columns = pd.DataFrame(
-        [_conditions(str(setting), default_spread) for setting in settings],
+        [_conditions(str(setting)) for setting in settings],
         index=settings,
         columns=[
             "study",
@@ -81,13 +80,13 @@ def spread_study(table: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([default, study], ignore_index=True)
 
 
-def _conditions(setting: str, default_spread: float) -> tuple[str | float | int, ...]:
+def _conditions(setting: str) -> tuple[str | float | int, ...]:
     given = setting_dict(setting)
     return (
         study_of(setting),
         float(given.get("temperature", "nan")),
         int(given.get("env_steps_per_update", 0)),
-        float(given.get("initial_spread", default_spread)),
+        float(given.get("initial_spread", "nan")),
         int(given.get("policy_iterations", 0)),
         given.get("start", ""),
         given.get("follower", "exact"),

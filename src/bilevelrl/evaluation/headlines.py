@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from bilevelrl.evaluation.conditions import with_conditions
-from bilevelrl.records import RunIdentity
+from bilevelrl.runs.records import RunIdentity
 
 FAILED_RUN_COLUMNS = ("problem", "estimator", "variant", "setting", "seed", "reason")
 #: Metrics of results/summary.csv and what they are called here.

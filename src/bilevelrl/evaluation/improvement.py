@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 
-from bilevelrl.config import EvaluateParams
 from bilevelrl.evaluation.conditions import GROUP
 from bilevelrl.evaluation.statistics import (
     improvement_interval,
@@ -11,7 +10,8 @@ from bilevelrl.evaluation.statistics import (
     mean_difference_interval,
     probability_of_improvement,
 )
-from bilevelrl.records import setting_dict, setting_string
+from bilevelrl.runs.evaluate_block import EvaluateParams
+from bilevelrl.runs.records import setting_dict, setting_string
 
 IMPROVEMENT_COLUMNS = (
     "problem", "variant", "setting", "ours", "theirs", "probability", "low", "high",

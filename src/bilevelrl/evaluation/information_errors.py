@@ -33,7 +33,7 @@ def error_curves(rows: pd.DataFrame) -> pd.DataFrame:
     """Mean error of every level and size, beside the slope of its level.
 
     Args:
-        rows: columns `records.INFORMATION_COLUMNS`, `belief` without missing values.
+        rows: columns `runs.records.INFORMATION_COLUMNS`, `belief` without missing values.
 
     Returns:
         Columns `CURVE`, env_steps, error, standard_error, seeds, slope and slope_error; the last

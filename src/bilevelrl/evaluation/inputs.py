@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bilevelrl.config.families import WITHOUT_GROUND_TRUTH
 from bilevelrl.evaluation.information_errors import error_curves
-from bilevelrl.records import (
+from bilevelrl.runs.records import (
     DIRECTION_COLUMNS,
     GRADIENT_COLUMNS,
     INFORMATION_COLUMNS,
@@ -22,7 +21,6 @@ from bilevelrl.records import (
     read_parquet,
 )
 
-_WITH_DIRECTIONS = ("thermal_control",)
 #: (problem, estimator) of every cell, sorted.
 Grid = list[tuple[str, str]]
 #: Facts of a problem that results are measured against, per variant and temperature.
@@ -66,14 +64,22 @@ def read_cells(grid: Grid, leaders: Path) -> Iterator[Cell]:
         yield cell
 
 
+def read_outcomes(grid: Grid, leaders: Path) -> dict[str, pd.DataFrame]:
+    """What some problems say of their trained leaders, tables of one name stacked.
+
+    Raises:
+        CorruptRecord: if a table is unreadable.
+    """
+    found: dict[str, list[pd.DataFrame]] = {}
+    for problem, estimator in grid:
+        for path in sorted((leaders / problem / estimator / "outcomes").glob("*.parquet")):
+            found.setdefault(path.stem, []).append(read_parquet(path))
+    return {name: concatenate(tables) for name, tables in found.items()}
+
+
 def problems_of(grid: Grid) -> list[str]:
     """The problems of the grid, sorted."""
     return sorted({problem for problem, _ in grid})
-
-
-def with_ground_truth(grid: Grid) -> list[str]:
-    """The problems of the grid whose hypergradient is known, sorted."""
-    return [problem for problem in problems_of(grid) if problem not in WITHOUT_GROUND_TRUTH]
 
 
 def read_baselines(environments: Path, grid: Grid) -> pd.DataFrame:
@@ -108,9 +114,9 @@ def read_gradients(gradients: Path, grid: Grid) -> pd.DataFrame:
     """
     tables = [
         read_parquet(gradients / problem / "quality.parquet", GRADIENT_COLUMNS)
-        for problem in with_ground_truth(grid)
+        for problem in problems_of(grid)
     ]
-    table = concatenate(tables) if tables else pd.DataFrame(columns=list(GRADIENT_COLUMNS))
+    table = _filled(tables, list(GRADIENT_COLUMNS))
     floats = [name for name, kind in GRADIENT_COLUMNS.items() if kind == "float64"]
     return table.assign(**{name: table[name].map(_six_digits) for name in floats})
 
@@ -123,9 +129,9 @@ def read_information_errors(gradients: Path, grid: Grid) -> pd.DataFrame:
     """
     tables = [
         read_csv(gradients / problem / "information.csv", INFORMATION_COLUMNS)
-        for problem in with_ground_truth(grid)
+        for problem in problems_of(grid)
     ]
-    rows = concatenate(tables) if tables else pd.DataFrame(columns=list(INFORMATION_COLUMNS))
+    rows = _filled(tables, list(INFORMATION_COLUMNS))
     # Empty where there is no choice, which reads as missing.
     belief = rows["belief"].astype(object).where(rows["belief"].notna(), "")
     table = error_curves(rows.assign(belief=belief))
@@ -175,12 +181,17 @@ def read_directions(gradients: Path, grid: Grid) -> pd.DataFrame:
     tables = [
         read_csv(gradients / problem / "directions.csv", DIRECTION_COLUMNS).assign(problem=problem)
         for problem in problems_of(grid)
-        if problem in _WITH_DIRECTIONS
     ]
     columns = ["problem", *DIRECTION_COLUMNS]
-    table = concatenate(tables)[columns] if tables else pd.DataFrame(columns=columns)
+    table = _filled(tables, columns)
     floats = table.select_dtypes("float64").columns
     return table.assign(**{name: table[name].map(_six_digits) for name in floats})
+
+
+def _filled(tables: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
+    """Those that have rows, stacked; a table without says nothing of the types of its columns."""
+    filled = [table[columns] for table in tables if len(table)]
+    return concatenate(filled) if filled else pd.DataFrame(columns=columns)
 
 
 def _six_digits(number: float) -> float:

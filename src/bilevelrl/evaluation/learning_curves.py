@@ -3,10 +3,10 @@
 import numpy as np
 import pandas as pd
 
-from bilevelrl.config import EvaluateParams
 from bilevelrl.evaluation.conditions import GROUP, study_of, with_conditions
 from bilevelrl.evaluation.statistics import interval, iqm, mean, standard_error
-from bilevelrl.records import CorruptRecord
+from bilevelrl.runs.evaluate_block import EvaluateParams
+from bilevelrl.runs.records import CorruptRecord
 
 #: Studies whose curves are drawn; those of others end as points.
 DRAWN = ("main", "learning_follower", "information")

@@ -2,10 +2,11 @@
 
 import pandas as pd
 
-from bilevelrl.config import EvaluateParams, shown
+from bilevelrl.core.validation import shown
 from bilevelrl.evaluation.conditions import GROUP, with_conditions
 from bilevelrl.evaluation.sample_efficiency import env_steps_to_threshold, share_of
-from bilevelrl.records import COORDINATE_COLUMNS, CorruptRecord, is_late
+from bilevelrl.runs.evaluate_block import EvaluateParams
+from bilevelrl.runs.records import COORDINATE_COLUMNS, CorruptRecord, is_late
 
 
 def threshold_name(fraction: float) -> str:

@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from bilevelrl.config import EvaluateParams
 from bilevelrl.evaluation.run_scores import arrival_name, threshold_name
 from bilevelrl.evaluation.sample_efficiency import share_of
+from bilevelrl.runs.evaluate_block import EvaluateParams
 
 _RETURNS = {"median": "median", "best": "max", "mean": "mean", "worst": "min"}
 
@@ -16,7 +16,7 @@ def start_table(
     """Summarise the search for the best known J by kind of start.
 
     Args:
-        starts: columns `records.START_COLUMNS`.
+        starts: columns `runs.records.START_COLUMNS`.
         baselines: best known J and J of charging nothing, by problem, variant and temperature.
         params: `stuck_radius` and `thresholds` are used.
 

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from bilevelrl.config import EvaluateParams
 from bilevelrl.evaluation.conditions import FOLLOWER_STUDIES, GROUP, study_of, with_conditions
 from bilevelrl.evaluation.run_scores import arrival_name, return_name, threshold_name
 from bilevelrl.evaluation.sample_efficiency import median_env_steps
@@ -18,7 +17,8 @@ from bilevelrl.evaluation.statistics import (
     proportion_interval,
     standard_error,
 )
-from bilevelrl.records import SUMMARY_COLUMNS, setting_dict
+from bilevelrl.runs.evaluate_block import EvaluateParams
+from bilevelrl.runs.records import SUMMARY_COLUMNS, setting_dict
 
 #: metric, value, low, high; NaN where an end has no meaning.
 Row = tuple[str, float, float, float]

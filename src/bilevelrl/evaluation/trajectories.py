@@ -3,7 +3,7 @@
 import pandas as pd
 
 from bilevelrl.evaluation.conditions import GROUP, study_of
-from bilevelrl.records import COORDINATE_COLUMNS, Cell
+from bilevelrl.runs.records import COORDINATE_COLUMNS, Cell
 
 TRAJECTORY_COLUMNS: dict[str, str] = COORDINATE_COLUMNS | {"leader_return": "float64"}
 

@@ -62,7 +62,7 @@ def information_levels(summary: pd.DataFrame) -> Figure:
 def _levels(ax: Axes, rows: pd.DataFrame) -> None:
     watched = rows[rows["study"] == "information"]
     same = rows["variant"].isin(watched["variant"]) & rows["budget"].isin(watched["budget"])
-    # Of thermal_control the same sensitivities, which only sampled ones are.
+    # The same sensitivities on both sides, where an estimator has a choice of them.
     sampled = "sampled_sensitivity" in set(rows["study"])
     full = "sampled_sensitivity" if sampled else "main"
     alike = rows["study"].isin([full, "information"]) & (rows["estimator"] == "bc_hg")

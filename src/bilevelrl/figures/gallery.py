@@ -1,52 +1,20 @@
 """What galleries share: the tables of one problem, rows of a study, and names of figures."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
+from pathlib import Path
 
 import pandas as pd
 
-_FOUR_ROOMS = (
-    "learning_curves_updates",
-    "learning_curves_env_steps",
-    "final_return",
-    "penalty_maps",
-    "gradient_quality",
-    "truncated_follower",
-    "initial_spread",
-)
-_CURVES = (
+from bilevelrl.core.problem import ProblemBlock
+from bilevelrl.runs.records import read_csv
+
+#: What every problem but FourRooms shows; further temperatures add names with a suffix.
+CURVES = (
     "learning_curves",
     "learning_curves_env_steps",
     "against_published",
     "gradient_quality",
-)
-
-
-def _game(problem: str, *further: str) -> tuple[str, ...]:
-    return tuple(f"{problem}_{name}" for name in (*_CURVES, *further))
-
-
-#: Figures of a problem, written whatever else is in the grid; further temperatures and budgets add
-#: names with a suffix.
-NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "four_rooms": _FOUR_ROOMS,
-        "discrete_toy_r1": _game("discrete_toy_r1", "landscape", "truncated_follower"),
-        "discrete_toy_r2": _game("discrete_toy_r2", "landscape"),
-        "bilevel_lqr": _game("bilevel_lqr", "landscape", "ablation", "trajectories", "returns"),
-        "thermal_control": _game(
-            "thermal_control",
-            "sample_efficiency",
-            "designs",
-            "components",
-            "directions",
-            "ladder",
-            "random_search",
-            "buildings",
-        ),
-        "guided_cartpole": ("guided_cartpole_learning_curves", "guided_cartpole_behaviour"),
-    }
 )
 
 
@@ -61,7 +29,7 @@ class Results:
         gradients: results/gradients.csv.
         published: published curves.
         masked: data/evaluate/as_published.parquet where the published curves leave out seeds.
-        temperatures: the first one gets the plain names of `NAMES`.
+        temperatures: the first one gets the plain names of figures.
     """
 
     problem: str
@@ -71,6 +39,34 @@ class Results:
     published: pd.DataFrame
     masked: pd.DataFrame
     temperatures: Sequence[float]
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """What the figures of a problem are drawn from; a problem's module `figures` is handed it.
+
+    Attributes:
+        results: tables that every problem has.
+        root: of the project, for tables that only this problem has.
+        block: of the problem in params.yaml.
+        trajectories: data/evaluate/trajectories.parquet with condition columns.
+        thresholds: values of J that are marked.
+    """
+
+    results: Results
+    root: Path
+    block: ProblemBlock
+    trajectories: pd.DataFrame
+    thresholds: Sequence[float]
+
+    def environment(self, name: str, columns: tuple[str, ...]) -> pd.DataFrame:
+        """A table of data/environments/<problem>.
+
+        Raises:
+            CorruptRecord: if it is missing, unreadable, or has other columns.
+        """
+        folder = self.root / "data" / "environments" / self.results.problem
+        return read_csv(folder / f"{name}.csv", columns)
 
 
 def at(table: pd.DataFrame, **conditions: object) -> pd.DataFrame:

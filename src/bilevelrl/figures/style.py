@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from bilevelrl.atomic_files import write_atomically
+from bilevelrl.core.atomic_files import write_atomically
 
 LineStyle = str | tuple[int, tuple[float, ...]]
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from bilevelrl.figures import style
-from bilevelrl.records import setting_dict
+from bilevelrl.runs.records import setting_dict
 
 _EMPTY = "–"
 _LATEX_ESCAPES = str.maketrans({"%": r"\%", "_": r"\_", "&": r"\&", "#": r"\#"})

@@ -17,9 +17,9 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from bilevelrl.config.validation import Block, ConfigError, validate
-from bilevelrl.config.yaml_files import read_mapping
+from bilevelrl.core.validation import Block, ConfigError, validate
 from bilevelrl.reporting.sources import ReportError
+from bilevelrl.runs.yaml_files import read_mapping
 
 Reduction = Literal["min", "max", "mean", "median", "sum", "count", "all", "nunique"]
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from bilevelrl.config.yaml_files import read_mapping
 from bilevelrl.evaluation import reference
 from bilevelrl.evaluation.conditions import GROUP, with_conditions
 from bilevelrl.figures import style
-from bilevelrl.records import setting_dict
+from bilevelrl.runs.records import setting_dict
+from bilevelrl.runs.yaml_files import read_mapping
 
 #: First part of a table's name, and where its file lies; a name without one lies in results/.
 FOLDERS = {

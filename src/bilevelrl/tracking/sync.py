@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from bilevelrl.config import ConfigError, read_tuning_params
-from bilevelrl.records import LEARNING_COLUMNS, Cell, CorruptRecord, read_csv, read_json
+from bilevelrl.core.validation import ConfigError
+from bilevelrl.runs.records import LEARNING_COLUMNS, Cell, CorruptRecord, read_csv, read_json
+from bilevelrl.runs.tuning_params import read_tuning_params
 from bilevelrl.tracking.finished_runs import (
     FOLLOWERS,
     SWEEP,

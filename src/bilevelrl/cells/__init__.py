@@ -1,1 +1,0 @@
-"""From settings to what the training loop needs, one module per family of problems."""

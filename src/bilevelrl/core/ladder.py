@@ -1,0 +1,51 @@
+"""What is asked of estimators at fixed θ, as data that stands beside each problem."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+def _as_it_is(estimator: Any, game: Any) -> Any:
+    del game
+    return estimator
+
+
+@dataclass(frozen=True, eq=False)
+class Rung:
+    """One estimator of a ladder, each of which changes one thing about another.
+
+    Attributes:
+        estimator: name in params.yaml.
+        variant: as there.
+        critic: what `runs.records.GRADIENT_COLUMNS` calls critic: the critic, and how it is used.
+        entry: hyper-parameters that neither the cells nor the studies of the problem share.
+        change: turns the variant's estimator, given it and the game, into this one.
+        warm_up: batches that a learned critic or a regression sees before the estimate counts; None
+            takes as many as `warm_up_steps` of the study need.
+        samples: whether estimates cost transitions.
+    """
+
+    estimator: str
+    variant: str
+    critic: str
+    entry: Mapping[str, Any] = field(default_factory=dict)
+    change: Callable[[Any, Any], Any] = _as_it_is
+    warm_up: int | None = 0
+    samples: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class Level:
+    """What the leader sees of its follower, and how it learns from that.
+
+    Attributes:
+        information: as in a cell of params.yaml.
+        belief: as there; empty where there is no choice.
+        critic: "learned", as in the cells, or "returns".
+        change: as of a `Rung`.
+    """
+
+    information: str
+    belief: str = ""
+    critic: str = "learned"
+    change: Callable[[Any, Any], Any] = _as_it_is

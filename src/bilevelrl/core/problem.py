@@ -1,0 +1,125 @@
+"""What params.yaml says of one problem, and what its own modules are handed of it."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Generic, Protocol, TypeVar
+
+from pydantic import Field
+
+from bilevelrl.core.blocks import (
+    FollowerParams,
+    LearningParams,
+    SearchBlock,
+    SeedParams,
+    StudyParams,
+)
+from bilevelrl.core.families import Family
+from bilevelrl.core.validation import Block, Count
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+#: Estimator, then name of an entry, then its hyper-parameters.
+Entries = dict[str, dict[str, dict[str, Any]]]
+
+
+class Constants(Block):
+    """Constants of a problem; more fields in every problem.
+
+    Attributes:
+        max_episode_steps: T, transitions of an episode.
+    """
+
+    max_episode_steps: Count
+
+
+class TrainingBlock(Block):
+    """What the cells of a problem share; more fields in every problem, which an entry may override.
+
+    Attributes:
+        num_updates: of the leader.
+        max_rows: of a run's curve.
+    """
+
+    num_updates: Count
+    max_rows: Annotated[int, Field(ge=1, le=500)]
+
+
+class ProblemBlock(Block):
+    """The block of a problem; its `settings` module says what the parts look like.
+
+    Attributes:
+        kind: folder below `problems` whose modules the problem is made of.
+        constants: of the problem itself.
+        search: for the best known J.
+        learner: rule of a follower that learns; None where none does, or its settings say it.
+        learning: how long followers learn at the initial θ; None asks for nothing.
+        training: what the cells share unless an entry says otherwise.
+        seeds: of the runs.
+        gradients: the study of estimators at fixed θ; None where nobody knows the hypergradient.
+        cells: hyper-parameters of every estimator.
+    """
+
+    #: Which hyper-parameters each estimator has.
+    family: ClassVar[Family]
+
+    kind: str
+    constants: Constants
+    search: SearchBlock
+    learner: Block | None
+    learning: LearningParams | None
+    training: TrainingBlock
+    seeds: SeedParams
+    gradients: StudyParams[Any] | None
+    cells: Entries
+
+    @property
+    def max_episode_steps(self) -> int:
+        """T, transitions of an episode."""
+        return self.constants.max_episode_steps
+
+    @property
+    def reported_return(self) -> str | None:
+        """Which J is reported, "discounted" or "undiscounted"; None where there is one J."""
+        return None
+
+    def shared(self) -> dict[str, Any]:
+        """What the cells take over unless they say otherwise."""
+        return self.training.model_dump() | self.seeds.model_dump()
+
+
+Own = TypeVar("Own", bound=ProblemBlock)
+
+
+class RunTasks(Protocol):
+    """`runs.execution.run_tasks` with its processes chosen: (position, result) as tasks finish."""
+
+    def __call__(
+        self,
+        function: Callable[[Task], Result],
+        tasks: Sequence[Task],
+        *,
+        weights: Sequence[int] | None = None,
+        description: str = "",
+    ) -> Iterator[tuple[int, Result]]:
+        """Any order; `function` is importable by the workers."""
+        ...
+
+
+@dataclass(frozen=True)
+class Problem(Generic[Own]):
+    """One problem, as its own modules are told of it.
+
+    Attributes:
+        name: in params.yaml.
+        block: of params.yaml.
+        followers: accuracy of the solvers, and the rule of a follower that learns.
+    """
+
+    name: str
+    block: Own
+    followers: FollowerParams[Any]
+
+    @property
+    def temperatures(self) -> Sequence[float]:
+        """β at which the problem is looked at, the main one first."""
+        return self.block.search.temperatures

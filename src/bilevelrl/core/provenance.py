@@ -1,0 +1,150 @@
+"""What a result depends on: source files, versions of packages, and digests over them."""
+
+import ast
+import hashlib
+import importlib.metadata
+import re
+import sys
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+PACKAGE = Path(__file__).parents[1]
+#: Packages that run without being declared: Numba's linear algebra is SciPy's BLAS and LAPACK.
+_UNDECLARED = {"numba": ("scipy",)}
+#: Required but never run here: torch's compiler of extensions, which no lock pins.
+_BUILD_TOOLS = frozenset({"setuptools"})
+
+
+def imported_modules(path: Path) -> frozenset[str]:
+    """Dotted names that the file imports, `from a import b` counted as both a and a.b."""
+    return _imported(path.read_text(encoding="utf-8"))
+
+
+@cache
+def _imported(source: str) -> frozenset[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            names.add(node.module)
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return frozenset(names)
+
+
+def source_closure(path: Path) -> tuple[Path, ...]:
+    """The file and all files of this package that it imports, directly or not, sorted."""
+    seen: set[Path] = set()
+    waiting = [path]
+    while waiting:
+        current = waiting.pop()
+        if current in seen:
+            continue
+        seen.add(current)
+        for name in imported_modules(current):
+            parts = name.split(".")
+            if parts[0] != PACKAGE.name:
+                continue
+            module = PACKAGE.joinpath(*parts[1:])
+            candidates = (module.with_suffix(".py"), module / "__init__.py")
+            waiting += [candidate for candidate in candidates if candidate.is_file()]
+    return tuple(sorted(seen))
+
+
+def third_party(sources: Iterable[Path]) -> dict[str, str]:
+    """Versions of the installed distributions that run when the sources do, by normalised name.
+
+    These are the ones that the sources import, all that those require without extras, and what is
+    known to run undeclared. A version has its build's label (2.13.0+cpu), so that no build of
+    PyTorch stands for another.
+
+    Raises:
+        ImportError: if an imported package is not installed.
+    """
+    tops = {name.split(".")[0] for path in sources for name in imported_modules(path)}
+    own = {PACKAGE.name, *sys.stdlib_module_names}
+    waiting = [_distribution(top) for top in tops - own]
+    found: dict[str, str] = {}
+    while waiting:
+        name = waiting.pop()
+        if name in found or name in _BUILD_TOOLS:
+            continue
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue  # required for another platform only, or part of the Python installation
+        waiting += [*_required(name), *_UNDECLARED.get(name, ())]
+    return dict(sorted(found.items()))
+
+
+@cache
+def _required(distribution: str) -> tuple[str, ...]:
+    listed = map(Requirement, importlib.metadata.requires(distribution) or ())
+    chosen = (one for one in listed if one.marker is None or one.marker.evaluate({"extra": ""}))
+    return tuple(_normalised(one.name) for one in chosen)
+
+
+@cache
+def _distribution(module: str) -> str:
+    """Normalised name of the distribution that a top-level module belongs to."""
+    try:
+        importlib.metadata.distribution(module)
+    except importlib.metadata.PackageNotFoundError:
+        names = importlib.metadata.packages_distributions().get(module)
+        if not names:
+            raise ImportError(f"{module} is imported, but no installed package has it") from None
+        return _normalised(names[0])
+    return _normalised(module)
+
+
+def _normalised(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def digest_of(sources: Iterable[Path]) -> str:
+    """SHA-256 over names and contents of files, the packages that they run, and Python's version.
+
+    Args:
+        sources: files; those of this package are named relative to it.
+    """
+    digest = hashlib.sha256()
+    files = sorted(sources)
+    for path in files:
+        inside = path.is_relative_to(PACKAGE)
+        name = str(path.relative_to(PACKAGE) if inside else path)
+        digest.update(name.encode() + b"\0" + path.read_bytes() + b"\0")
+    python = f"{sys.implementation.name}=={sys.version_info.major}.{sys.version_info.minor}"
+    packages = (f"{name}=={version}" for name, version in third_party(files).items())
+    digest.update("\0".join((python, *packages)).encode())
+    return digest.hexdigest()
+
+
+@cache
+def code_digest(*modules: str, values: tuple[str, ...] = ()) -> str:
+    """Digest of all that `bilevelrl.<module>` run: their source closures and what these import.
+
+    Args:
+        modules: dotted names below the package.
+        values: modules or packages to leave out because they only hold values that callers have in
+            their key.
+    """
+    left_out = [PACKAGE.joinpath(*name.split(".")) for name in values]
+    sources = {
+        path
+        for module in modules
+        for path in source_closure(PACKAGE.joinpath(*module.split(".")).with_suffix(".py"))
+    }
+    return digest_of(
+        path
+        for path in sources
+        if not any(path.with_suffix("").is_relative_to(place) for place in left_out)
+    )
+
+
+@cache
+def package_digest() -> str:
+    """Digest of this whole package and all that it imports, to tell equal installations."""
+    return digest_of(PACKAGE.rglob("*.py"))

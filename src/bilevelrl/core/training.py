@@ -1,0 +1,217 @@
+"""The one training loop: gradient ascent on J(θ) for R runs at once."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bilevelrl.core.ascent import AscentRule
+from bilevelrl.core.estimator import Estimate, Estimator
+from bilevelrl.core.follower import Response
+from bilevelrl.core.seeding import Streams
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class GroundTruth:
+    """What can be said about θ without sampling.
+
+    Attributes:
+        hypergradient: exact dJ/dθ at the exact best response, shape (R, D).
+        leader_return_optimal: J(θ) under the exact best response, shape (R,).
+        follower_kl: mean over states of KL(played policy || best response), shape (R,).
+        follower_value_gap: what the follower's soft return, from where episodes start, lacks
+            against its optimum, shape (R,).
+    """
+
+    hypergradient: Floats
+    leader_return_optimal: Floats
+    follower_kl: Floats
+    follower_value_gap: Floats
+
+
+class Game(Protocol[Response]):
+    """A problem with its follower, as the loop sees it."""
+
+    def start(self, streams: Streams) -> tuple[Floats, Any]:
+        """First θ, shape (R, D), and the follower's memory."""
+        ...
+
+    def respond(self, theta: Floats, memory: Any, streams: Streams) -> Response:
+        """What the follower plays against θ; updates `memory` in place."""
+        ...
+
+    def leader_return(self, theta: Floats, response: Response) -> Floats:
+        """Exact J(θ) under what the follower plays, shape (R,)."""
+        ...
+
+    def ground_truth(self, theta: Floats, response: Response) -> GroundTruth:
+        """Exact hypergradient and follower errors at θ."""
+        ...
+
+    def coordinates(self, theta: Floats) -> dict[str, Floats]:
+        """The few numbers that J depends on, by name, each (R,); none where there are many."""
+        ...
+
+    def extremes(self, theta: Floats) -> dict[str, Floats]:
+        """What is looked at in every update, by name, each (R,).
+
+        A row has the largest value of its window, so that "at some update" means any of them.
+        """
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Step(Generic[Response]):
+    """One update of all runs.
+
+    Attributes:
+        update: 0-based.
+        theta: before the step, shape (R, D).
+        response: the follower's answer to it.
+        estimate: the hypergradient estimated from it.
+        next_theta: after the step, shape (R, D).
+    """
+
+    update: int
+    theta: Floats
+    response: Response
+    estimate: Estimate
+    next_theta: Floats
+
+
+def ascend(
+    game: Game[Response],
+    estimator: Estimator[Response],
+    streams: Streams,
+    *,
+    rule: AscentRule,
+    num_updates: int,
+    actor_steps: int = 1,
+) -> Iterator[Step[Response]]:
+    """Climb J(θ), one `Step` at a time.
+
+    A generator, so that the caller decides what to measure; measuring draws no random numbers and
+    therefore cannot change what follows.
+
+    Args:
+        game: the problem and its follower.
+        estimator: of the hypergradient.
+        streams: random numbers of the runs.
+        rule: what one estimate does to θ.
+        num_updates: answers of the follower, and batches.
+        actor_steps: steps per update; all but the first estimate from the same samples again, at
+            the θ that the step before led to.
+
+    Raises:
+        ValueError: if `actor_steps` > 1 and the estimator cannot repeat an estimate.
+    """
+    theta, follower = game.start(streams)
+    memory = estimator.start(streams)
+    slopes = rule.start(theta.shape)
+    for update in range(num_updates):
+        response = game.respond(theta, follower, streams)
+        estimate = estimator.estimate(theta, response, memory, streams)
+        next_theta = rule.step(theta, estimate.gradient, slopes)
+        for _ in range(1, actor_steps):
+            if estimate.again is None:
+                raise ValueError(f"actor_steps = {actor_steps}: {estimator} takes one step a batch")
+            next_theta = rule.step(next_theta, estimate.again(next_theta), slopes)
+        yield Step(update, theta, response, estimate, next_theta)
+        theta = next_theta
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """Curves and result of R runs.
+
+    Attributes:
+        curves: column name to values, shape (R, rows); see `runs.records.CURVE_COLUMNS`.
+        coordinates: name to values in the same rows, shape (R, rows); see `Game.coordinates`, and
+            `Game.extremes`, of which a row has the largest value since the row before.
+        theta: leader parameters after the last update, shape (R, D).
+    """
+
+    curves: dict[str, Floats]
+    coordinates: dict[str, Floats]
+    theta: Floats
+
+
+def recorded_updates(num_updates: int, max_rows: int) -> range:
+    """The updates that close a window; the windows tile all updates if `max_rows` divides them."""
+    interval = -(-num_updates // max_rows)
+    return range(interval - 1, num_updates, interval)
+
+
+def train(
+    game: Game[Response],
+    estimator: Estimator[Response],
+    streams: Streams,
+    *,
+    rule: AscentRule,
+    num_updates: int,
+    max_rows: int,
+    actor_steps: int = 1,
+) -> Trained:
+    """Run `ascend` and record it.
+
+    J and what the game says by `extremes` are evaluated at every update, the rest when a window
+    closes.
+    """
+    closing = recorded_updates(num_updates, max_rows)
+    rows: list[dict[str, Floats]] = []
+    places: list[dict[str, Floats]] = []
+    window = np.zeros(len(streams.seeds))
+    largest: dict[str, Floats] = {}
+    env_steps = oracle_steps = follower_steps = 0
+    for step in ascend(
+        game, estimator, streams, rule=rule, num_updates=num_updates, actor_steps=actor_steps
+    ):
+        leader_return = game.leader_return(step.theta, step.response)
+        window += leader_return
+        for name, values in game.extremes(step.theta).items():
+            largest[name] = np.maximum(largest[name], values) if name in largest else values
+        follower_steps += step.response.steps
+        if step.update in closing:
+            rows.append(
+                {
+                    "update": np.full(len(window), float(step.update)),
+                    "env_steps": np.full(len(window), float(env_steps)),
+                    "oracle_steps": np.full(len(window), float(oracle_steps)),
+                    "follower_steps": np.full(len(window), float(follower_steps)),
+                    "leader_return": leader_return,
+                    "leader_return_mean": window / closing.step,
+                    **_measure(game, step),
+                }
+            )
+            places.append(game.coordinates(step.theta) | largest)
+            window, largest = np.zeros(len(window)), {}
+        env_steps += step.estimate.env_steps
+        oracle_steps += step.estimate.oracle_steps
+    return Trained(_stacked(rows), _stacked(places), step.next_theta)
+
+
+def _stacked(rows: list[dict[str, Floats]]) -> dict[str, Floats]:
+    return {name: np.stack([row[name] for row in rows], axis=1) for name in rows[0]}
+
+
+def _measure(game: Game[Response], step: Step[Response]) -> dict[str, Floats]:
+    truth = game.ground_truth(step.theta, step.response)
+    gradient = step.estimate.gradient
+    norm = np.sqrt(np.square(gradient).sum(axis=1))
+    exact_norm = np.sqrt(np.square(truth.hypergradient).sum(axis=1))
+    scale = np.maximum(norm * exact_norm, np.finfo(np.float64).tiny)
+    return {
+        "leader_return_sampled": step.estimate.leader_return_sampled,
+        "leader_return_optimal": truth.leader_return_optimal,
+        "gradient_norm": norm,
+        "direct_norm": np.sqrt(np.square(step.estimate.direct).sum(axis=1)),
+        "indirect_norm": np.sqrt(np.square(step.estimate.indirect).sum(axis=1)),
+        "cosine": (gradient * truth.hypergradient).sum(axis=1) / scale,
+        "follower_accuracy": step.response.accuracy.copy(),
+        "follower_kl": truth.follower_kl,
+        "follower_value_gap": truth.follower_value_gap,
+    }

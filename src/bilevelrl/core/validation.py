@@ -1,0 +1,151 @@
+"""Strict, frozen models and one-line messages for what they refuse."""
+
+import difflib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+
+#: Of seeds and counts: what 32 bits with a sign hold, as all that is handed a seed accepts.
+LARGEST = 2**31 - 1
+
+
+def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    for place, value in enumerate(values):
+        if value in values[:place]:
+            raise ValueError(f"{value} stands there twice; values must differ")
+    return values
+
+
+def shown(value: float) -> str:
+    """A number as names of metrics show it, 12 digits long."""
+    return f"{value:.12g}"
+
+
+def _shown_apart(values: tuple[float, ...]) -> tuple[float, ...]:
+    names = [shown(value) for value in values]
+    for place, name in enumerate(names):
+        if name in names[:place]:
+            raise ValueError(f"{values[place]!r} differs from another only after 12 digits")
+    return values
+
+
+Item = TypeVar("Item")
+Positive = Annotated[float, Field(gt=0.0)]
+UnitInterval = Annotated[float, Field(gt=0.0, le=1.0)]
+Count = Annotated[int, Field(ge=1, le=LARGEST)]
+NonNegative = Annotated[float, Field(ge=0.0)]
+Whole = Annotated[int, Field(ge=0, le=LARGEST)]
+Seed = Whole
+#: A list whose values differ.
+Distinct = Annotated[tuple[Item, ...], Field(strict=False), AfterValidator(_distinct)]
+#: The same with at least one value.
+Choices = Annotated[tuple[Item, ...], Field(min_length=1, strict=False), AfterValidator(_distinct)]
+#: Added to a list of numbers after which metrics are named.
+Apart = AfterValidator(_shown_apart)
+Model = TypeVar("Model", bound=BaseModel)
+Variant = Literal["published", "corrected", "improved"]
+
+
+class ConfigError(ValueError):
+    """A parameter is impossible; the message names key, value and what is allowed."""
+
+
+class Block(BaseModel):
+    """A block of params.yaml: immutable, strictly typed, finite, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    def seed_counts(self) -> dict[str, int]:
+        """How many seeds follow from `first_seed`, by the keys that say so."""
+        counts = {key: getattr(self, key, None) for key in ("num_seeds", "replicates")}
+        return {key: count for key, count in counts.items() if count is not None}
+
+    @model_validator(mode="after")
+    def _last_seed_is_possible(self) -> Self:
+        first: int = getattr(self, "first_seed", 0)
+        for key, count in self.seed_counts().items():
+            if first + count - 1 > LARGEST:
+                raise ValueError(
+                    f"first_seed = {first}: with {key} = {count} the last seed is "
+                    f"{first + count - 1}; at most {LARGEST} is allowed"
+                )
+        return self
+
+
+def validate(model: type[Model], content: dict[str, Any], where: str, within: str = "") -> Model:
+    """An instance of `model`; ConfigError, starting with `where`, if the content is impossible.
+
+    Args:
+        model: what the content must be.
+        content: as read.
+        where: name of the file.
+        within: dotted key of the content in that file, if it is not all of it.
+    """
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        raise ConfigError(_one_line(error, model, where, within)) from None
+
+
+@contextmanager
+def refusing(where: str) -> Iterator[None]:
+    """Say of a ValueError where in params.yaml its values come from.
+
+    Raises:
+        ConfigError: in place of the ValueError; the message starts with `where`.
+    """
+    try:
+        yield
+    except ValueError as error:
+        raise ConfigError(f"{where}: {shortened(str(error))}") from error
+
+
+def shortened(text: str) -> str:
+    """The text in one line of at most 300 characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= 300 else f"{line[:300]}..."
+
+
+def _one_line(error: ValidationError, model: type[BaseModel], where: str, within: str) -> str:
+    first = error.errors()[0]
+    path = [part for part in first["loc"] if not (isinstance(part, str) and "[" in part)]
+    key = ".".join(str(part) for part in ([within] if within else []) + path)
+    place = f"{where}: {key}" if key else where
+    if first["type"] == "extra_forbidden":
+        return unknown_key(
+            f"{where}:", key, first["input"], sorted(_fields_at(model, list(path[:-1])))
+        )
+    if first["type"] == "missing":
+        return f"{place} is missing"
+    message = first["msg"].removeprefix("Value error, ")
+    whole = isinstance(first["input"], dict) and first["type"] == "value_error"  # names its keys
+    value = "" if not key or whole else f" = {shortened(repr(first['input']))}"
+    return f"{place}{value}: {message}"
+
+
+def unknown_key(where: str, key: str, value: Any, allowed: list[str]) -> str:
+    """What to say about a key that is not allowed, with the closest one that is."""
+    close = difflib.get_close_matches(key.split(".")[-1], allowed, n=1)
+    hint = f" (did you mean {close[0]}?)" if close else ""
+    return f"{where} {key} = {value!r}: unknown key{hint}; allowed are {allowed}"
+
+
+def _fields_at(model: type[BaseModel], path: list[Any]) -> list[str]:
+    for part in path:
+        if part not in model.model_fields:
+            continue  # a key of a mapping such as environments.<problem>
+        annotation = model.model_fields[str(part)].annotation
+        nested = getattr(annotation, "__args__", (annotation,))[-1]
+        if not (isinstance(nested, type) and issubclass(nested, BaseModel)):
+            return []
+        model = nested
+    return list(model.model_fields)

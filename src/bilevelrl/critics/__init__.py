@@ -1,1 +1,0 @@
-"""How the leader values states."""

@@ -1,1 +1,0 @@
-"""How the leader differentiates the follower's answer."""

@@ -1,1 +1,0 @@
-"""How the follower answers."""

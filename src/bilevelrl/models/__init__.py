@@ -1,0 +1,1 @@
+"""Kinds of mathematics below a problem."""

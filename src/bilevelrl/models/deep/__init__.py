@@ -1,0 +1,1 @@
+"""Followers that are agents of Stable-Baselines3."""

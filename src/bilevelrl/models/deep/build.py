@@ -1,0 +1,66 @@
+"""From a block of params.yaml to SAC agents and games against them; imports torch."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bilevelrl.core.settings import Setting
+from bilevelrl.models.deep.agent import SacAgent, SacOptions
+from bilevelrl.models.deep.game import ExactGame, SacGame
+from bilevelrl.models.deep.players import Duel, SacPlayer, evaluate, learning_curve
+from bilevelrl.models.deep.settings import SacParams
+from bilevelrl.models.deep.view import ViewOptions
+
+
+def split_options(block: Mapping[str, Any]) -> tuple[SacOptions, ViewOptions, int]:
+    """Options of the agent and of its view, and the episodes of an evaluation."""
+    rest = dict(block)
+    view = ViewOptions(rest.pop("action_bound"), rest.pop("training_horizon"))
+    episodes: int = rest.pop("episodes")
+    return SacOptions(**rest), view, episodes
+
+
+def learn(
+    duel: Duel[Any],
+    temperature: float,
+    block: Mapping[str, Any],
+    seed: int,
+    checkpoints: Sequence[int],
+) -> tuple[pd.DataFrame, dict[str, NDArray[Any]]]:
+    """An agent at θ = 0.
+
+    Args:
+        duel: the problem.
+        temperature: β.
+        block: `models.deep.settings.SacParams` as a dictionary.
+        seed: of the agent.
+        checkpoints: transitions, increasing.
+
+    Returns:
+        Columns steps, value_gap, relative_gap and kl, one row a checkpoint; and the trained actor.
+    """
+    options, view, episodes = split_options(block)
+    theta = np.zeros(duel.problem.num_parameters)
+    agent = SacAgent(
+        lambda: duel.view(theta, view),
+        temperature=temperature,
+        discount=duel.follower_discount,
+        options=options,
+        seed=seed,
+    )
+    player = SacPlayer(agent, duel.scale, view.action_bound)
+    curve = learning_curve(
+        agent, checkpoints, lambda: evaluate(duel, theta, temperature, player, episodes=episodes)
+    )
+    return curve[["steps", "value_gap", "relative_gap", "kl"]], agent.policy()
+
+
+def sac_game(exact: ExactGame, duel: Duel[Any], setting: Setting, rule: SacParams) -> SacGame:
+    """The game of runs with equal `group_key`, with agents in the exact follower's place."""
+    assert setting.follower_steps is not None  # checked by config
+    options, view, episodes = split_options(rule.model_dump())
+    first = setting.first_follower_steps or setting.follower_steps
+    return SacGame(exact, duel, options, view, first, setting.follower_steps, episodes)

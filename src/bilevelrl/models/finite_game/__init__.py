@@ -1,0 +1,1 @@
+"""Finite games in which the leader acts."""

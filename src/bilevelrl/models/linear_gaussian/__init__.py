@@ -1,0 +1,1 @@
+"""Linear dynamics, quadratic rewards, Gaussian noise."""

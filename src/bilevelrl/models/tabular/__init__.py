@@ -1,0 +1,1 @@
+"""Finite states and actions, θ in the rewards."""

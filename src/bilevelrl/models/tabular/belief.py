@@ -1,0 +1,47 @@
+"""The policy of a tabular follower, as learned from watching it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bilevelrl.core.follower import BestResponse
+from bilevelrl.core.seeding import Streams
+from bilevelrl.models.tabular.frequencies import frequencies
+from bilevelrl.models.tabular.rollout import TabularObservations
+
+Floats = NDArray[np.float64]
+Memory = dict[str, NDArray[np.float64]]
+
+
+@dataclass(frozen=True, eq=False)
+class TabularBelief:
+    """Frequencies of the follower's actions, the maximum-likelihood estimate of its policy.
+
+    Attributes:
+        shape: (S, A).
+        forgetting: weight of all earlier batches against the newest.
+        smoothing: share of uniform actions, see `frequencies`.
+    """
+
+    shape: tuple[int, int]
+    forgetting: float = 0.0
+    smoothing: float = 0.0
+
+    def start(self, streams: Streams) -> Memory:
+        """Nothing seen."""
+        return {"belief_played": np.zeros((len(streams.seeds), *self.shape))}
+
+    def learn(self, theta: Floats, seen: TabularObservations, memory: Memory) -> BestResponse:
+        """What the follower seems to play; what it expects is not asked for, and NaN."""
+        played = memory["belief_played"]
+        played *= self.forgetting
+        runs = np.broadcast_to(np.arange(len(theta))[:, None, None], seen.state.shape)
+        np.add.at(played, (runs, seen.state, seen.action), 1.0)
+        unknown = np.full(played.shape[:2], np.nan)
+        return BestResponse(
+            frequencies(played, self.smoothing),
+            unknown,
+            unknown[:, 0],
+            np.zeros(len(theta), dtype=np.int64),
+        )

@@ -1,0 +1,110 @@
+"""BC-HG: the Boltzmann covariance hypergradient (arXiv 2603.14867).
+
+For a soft-optimal follower ∇_θ log π = (∇_θ Q_F - E_π[∇_θ Q_F]) / β, hence
+
+    indirect = (1/β) E[Σ_t γ_L^t Cov_π(Q_L(s_t, ·), ∇_θ Q_F(s_t, ·))].
+
+Centring Q_L under π is enough for a covariance, so the follower's side needs no baseline. That is
+the whole difference to HPGD (SA) in `hpgd.py`.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bilevelrl.core.estimator import Estimate, Memory
+from bilevelrl.core.follower import BestResponse
+from bilevelrl.core.seeding import Streams
+from bilevelrl.core.trace import Normalisation, count_visits, episode_weight, powers, traced_weights
+from bilevelrl.models.tabular.critic import Critic, policy_advantage
+from bilevelrl.models.tabular.naive import Averaging, add_direct_term
+from bilevelrl.models.tabular.problem import RewardInfluence, TabularProblem
+from bilevelrl.models.tabular.rollout import Batch, Rollout
+
+Floats = NDArray[np.float64]
+
+
+def covariance_term(
+    problem: RewardInfluence,
+    theta: Floats,
+    batch: Batch,
+    advantage: Floats,
+    temperature: Floats,
+    discount: float,
+    *,
+    averaging: Averaging = "episodes",
+    normalisation: Normalisation = "started_episodes",
+) -> Floats:
+    """Estimate (1/β) E[Σ_t γ^t A_L(s_t, a_t) Σ_{k≥t} γ^{k-t} ∇_θ r_F(s_k, a_k; θ)], shape (R, D).
+
+    Args:
+        problem: the bi-level problem; leader and follower discount alike.
+        theta: leader parameters, shape (R, D).
+        batch: transitions under the follower's policy.
+        advantage: A_L(s, a), centred under that policy, shape (R, S, A).
+        temperature: β of each run, shape (R,).
+        discount: γ.
+        averaging: "episodes" pairs every A_L with the rewards that followed it; "every_visit" first
+            averages what followed over all visits of (s, a) in the batch (released code).
+        normalisation: see `episode_weight`.
+    """
+    per_time = episode_weight(batch, normalisation)
+    if averaging == "every_visit":
+        visits = count_visits(batch, advantage.shape, discount, per_time)
+        injection = visits.weighted * advantage / np.maximum(1.0, visits.number)
+        weights = traced_weights(batch, injection, discount)
+    else:
+        discounts = powers(discount, batch.state.shape[2])
+        weights = traced_weights(
+            batch, advantage, discount, by_time=discounts, visit_weight=per_time
+        )
+    return problem.pull_back_follower_reward(theta, weights) / temperature[:, None]
+
+
+@dataclass(frozen=True, eq=False)
+class BoltzmannCovariance:
+    """BC-HG.
+
+    Attributes:
+        problem: the bi-level problem.
+        rollout: how batches are drawn.
+        critic: learns Q_L from the same batches.
+        temperature: β of each run, shape (R,).
+        discount: γ.
+        averaging: see `covariance_term` and `naive.direct_term`.
+        normalisation: see `episode_weight`.
+    """
+
+    problem: TabularProblem
+    rollout: Rollout
+    critic: Critic
+    temperature: Floats
+    discount: float
+    averaging: Averaging = "episodes"
+    normalisation: Normalisation = "started_episodes"
+
+    def start(self, streams: Streams) -> Memory:
+        """The critic's table."""
+        planner = self.problem.planner
+        return {"critic": self.critic.start((planner.num_states, planner.num_actions), streams)}
+
+    def estimate(
+        self, theta: Floats, response: BestResponse, memory: Memory, streams: Streams
+    ) -> Estimate:
+        """Draw a batch, let the critic learn from it, and estimate both terms from it."""
+        policy = response.policy
+        batch = self.rollout.sample(policy, streams)
+        reward = self.problem.leader_reward(theta)
+        self.critic.update(memory["critic"], batch, reward, policy, streams)
+        indirect = covariance_term(
+            self.problem,
+            theta,
+            batch,
+            policy_advantage(memory["critic"], policy),
+            self.temperature,
+            self.discount,
+            averaging=self.averaging,
+            normalisation=self.normalisation,
+        )
+        return add_direct_term(self, theta, batch, indirect)

@@ -1,0 +1,82 @@
+"""Ground truth: J(θ) and its hypergradient in closed form, without sampling."""
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from bilevelrl.core.compilation import parallel_kernel
+from bilevelrl.core.exact import Hypergradient
+from bilevelrl.models.tabular.elimination import solve_transposed
+from bilevelrl.models.tabular.model import evaluate_policy, solve_policy
+from bilevelrl.models.tabular.problem import TabularProblem
+
+Floats = NDArray[np.float64]
+
+
+def leader_return(problem: TabularProblem, theta: Floats, policy: Floats) -> Floats:
+    """J(θ) if the follower plays `policy` (R, S, A), by one linear solve per run; shape (R,)."""
+    value = evaluate_policy(problem.planner, policy, problem.leader_reward(theta))
+    initial = problem.planner.initial
+    return np.array([initial @ v for v in value])
+
+
+@parallel_kernel
+def _sensitivities(  # type: ignore[no-untyped-def]
+    model, policy, reward, temperature, value, direct, indirect
+):
+    num_runs, num_states, num_actions = policy.shape
+    num_successors = model.successor.shape[1]
+    for r in numba.prange(num_runs):
+        factors = np.empty(model.num_factors)
+        solve_policy(model, policy[r], reward[r], factors, value[r])
+        visits = model.initial.copy()
+        solve_transposed(model, factors, visits)
+        reached = np.zeros(num_states)
+        q = np.empty(num_actions)
+        for s in range(num_states):
+            mean = 0.0
+            for a in range(num_actions):
+                expected = 0.0
+                for k in range(num_successors):
+                    expected += model.probability[s, a, k] * value[r, model.successor[s, k]]
+                q[a] = reward[r, s, a] + model.discount[s] * expected
+                mean += policy[r, s, a] * q[a]
+            for a in range(num_actions):
+                weight = visits[s] * policy[r, s, a]
+                direct[r, s, a] = weight
+                weight *= (q[a] - mean) / temperature[r]
+                indirect[r, s, a] = weight
+                for k in range(num_successors):
+                    reached[model.successor[s, k]] += (
+                        weight * model.discount[s] * model.probability[s, a, k]
+                    )
+        solve_transposed(model, factors, reached)
+        for s in range(num_states):
+            for a in range(num_actions):
+                indirect[r, s, a] += reached[s] * policy[r, s, a]
+
+
+def exact_hypergradient(
+    problem: TabularProblem, theta: Floats, policy: Floats, temperature: Floats
+) -> Hypergradient:
+    """Differentiate J(θ) through the follower's fixed point.
+
+    With d the discounted visits and A_L the leader's advantage, the implicit function theorem gives
+    ∂J/∂r_F(s, a) = d(s) π(a|s) A_L(s, a) / β plus what that weight reaches through γ P in later
+    steps (the envelope theorem: ∂V_F = (I - γ P_π)⁻¹ Σ_a π ∂r_F), and ∂J/∂r_L(s, a) = d(s) π(a|s).
+
+    Args:
+        problem: the bi-level problem.
+        theta: leader parameters, shape (R, D).
+        policy: the follower's best response to θ, shape (R, S, A).
+        temperature: β of each run, shape (R,).
+    """
+    value = np.empty(policy.shape[:2])
+    direct, indirect = np.empty_like(policy), np.empty_like(policy)
+    reward = problem.leader_reward(theta)
+    _sensitivities(problem.planner, policy, reward, temperature, value, direct, indirect)
+    return Hypergradient(
+        problem.pull_back_leader_reward(theta, direct),
+        problem.pull_back_follower_reward(theta, indirect),
+        np.array([problem.planner.initial @ v for v in value]),
+    )

@@ -1,0 +1,121 @@
+"""A tabular problem with its follower, ready for the training loop."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bilevelrl.core.exact import Hypergradient
+from bilevelrl.core.follower import BestResponse, Follower, policy_kl, soft_bonus
+from bilevelrl.core.observations import Information
+from bilevelrl.core.seeding import Streams
+from bilevelrl.core.training import GroundTruth
+from bilevelrl.models.tabular.exact import exact_hypergradient, leader_return
+from bilevelrl.models.tabular.model import evaluate_policy
+from bilevelrl.models.tabular.problem import TabularProblem
+from bilevelrl.models.tabular.rollout import Rollout, TabularObservations
+from bilevelrl.models.tabular.soft_policy_iteration import SoftPolicyIteration
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class TabularGame:
+    """Implements `core.training.Game`.
+
+    Attributes:
+        problem: the bi-level problem.
+        follower: what the follower does during training.
+        exact: the exact best response, for the ground truth.
+        initial_spread: standard deviation of θ at the start of each run, shape (R,).
+    """
+
+    problem: TabularProblem
+    follower: Follower
+    exact: SoftPolicyIteration
+    initial_spread: Floats
+
+    def start(self, streams: Streams) -> tuple[Floats, Floats]:
+        """First θ, shape (R, D), and the follower's memory."""
+        normals = streams.normals("initial_parameters", (self.problem.num_parameters,))
+        theta = self.problem.initial_parameters(normals, self.initial_spread)
+        return theta, self.follower_memory(len(theta), streams)
+
+    def follower_memory(self, num_runs: int, streams: Streams) -> Floats:
+        """What the follower remembers before its first answer."""
+        return self.follower.start(num_runs, streams)
+
+    def respond(self, theta: Floats, memory: Floats, streams: Streams) -> BestResponse:
+        """What the follower plays against θ."""
+        return self.follower.respond(self.problem.follower_reward(theta), memory, streams)
+
+    def leader_return(self, theta: Floats, response: BestResponse) -> Floats:
+        """Exact J(θ) under what the follower plays, shape (R,)."""
+        return leader_return(self.problem, theta, response.policy)
+
+    def coordinates(self, theta: Floats) -> dict[str, Floats]:
+        """None: θ has as many dimensions as the map has cells."""
+        del theta
+        return {}
+
+    def extremes(self, theta: Floats) -> dict[str, Floats]:
+        """Nothing."""
+        del theta
+        return {}
+
+    def objective(self, theta: Floats, response: BestResponse) -> Floats:
+        """The J that the leader climbs: the one that is reported."""
+        return self.leader_return(theta, response)
+
+    def hypergradient(self, theta: Floats, response: BestResponse) -> Hypergradient:
+        """dJ/dθ if the follower's best response is `response`."""
+        return exact_hypergradient(self.problem, theta, response.policy, self.exact.temperature)
+
+    def ground_truth(self, theta: Floats, response: BestResponse) -> GroundTruth:
+        """Exact hypergradient and follower errors at θ; solves for the best response if need be."""
+        if self.follower is self.exact:
+            optimal = response
+        else:
+            # From a cold start, so that the answer does not depend on how often it is asked for.
+            cold = np.zeros_like(response.value)
+            optimal = self.exact.respond(self.problem.follower_reward(theta), cold)
+        truth = self.hypergradient(theta, optimal)
+        reached = self._soft_return(theta, optimal) - self._soft_return(theta, response)
+        return GroundTruth(
+            truth.total, truth.leader_return, policy_kl(response.policy, optimal.policy), reached
+        )
+
+    def _soft_return(self, theta: Floats, response: BestResponse) -> Floats:
+        bonus = soft_bonus(response.policy, self.exact.temperature[:, None, None])
+        reward = self.problem.follower_reward(theta) + bonus
+        value = evaluate_policy(self.problem.planner, response.policy, reward)
+        initial = self.problem.planner.initial
+        return np.array([initial @ v for v in value])
+
+
+@dataclass(frozen=True, eq=False)
+class TabularWorld:
+    """Implements `sampled.World`.
+
+    Attributes:
+        problem: the bi-level problem.
+        rollout: simulator.
+        information: what the leader sees; "rewards" adds the follower's.
+    """
+
+    problem: TabularProblem
+    rollout: Rollout
+    information: Information
+
+    def observe(
+        self, theta: Floats, response: BestResponse, streams: Streams, *, at_random: bool
+    ) -> TabularObservations:
+        """A batch of the rollout; there is no leader that could act at random."""
+        del at_random
+        batch = self.rollout.sample(response.policy, streams)
+        place = (np.arange(len(theta))[:, None, None], batch.state, batch.action)
+        paid = self.problem.leader_reward(theta)[place]
+        if self.information != "rewards":
+            return TabularObservations(**vars(batch), leader_reward=paid)
+        follower = self.problem.follower_reward(theta)[place]
+        return TabularObservations(**vars(batch), leader_reward=paid, follower_reward=follower)

@@ -1,0 +1,153 @@
+"""Batches of transitions from a tabular simulator, for all runs at once."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from bilevelrl.core.compilation import parallel_kernel
+from bilevelrl.core.seeding import Consumer, Streams
+from bilevelrl.models.tabular.model import TabularModel
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Transitions of R runs in E environments over T steps.
+
+    Attributes:
+        state: s_k, shape (R, E, T).
+        action: the action that the follower chose (a slip changes the move, not this), shape (R,
+            E, T).
+        following: s_{k+1} before any reset, shape (R, E, T).
+        time: steps since the episode started, 0, 1, ..., shape (R, E, T).
+        terminated: the episode ended here by reaching a terminal state, shape (R, E, T).
+        truncated: the step limit cut the episode here, shape (R, E, T).
+    """
+
+    state: NDArray[np.int16]
+    action: NDArray[np.int8]
+    following: NDArray[np.int16]
+    time: NDArray[np.int16]
+    terminated: NDArray[np.bool_]
+    truncated: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class TabularObservations(Batch):
+    """A batch as a leader sees it; see `core.observations` for what it may see.
+
+    Attributes:
+        leader_reward: r_L of every transition, shape (R, E, T).
+        follower_reward: r_F of every transition without the bonus for entropy, shape (R, E, T);
+            None where the leader does not see it.
+    """
+
+    leader_reward: Floats
+    follower_reward: Floats | None = None
+
+
+@parallel_kernel
+def _simulate(  # type: ignore[no-untyped-def]
+    successor, discount, slip, policy, uniforms, starts, limit,
+    state, action, following, time, terminated, truncated,
+):  # fmt: skip
+    num_runs, num_envs, num_steps = state.shape
+    num_actions, num_successors = slip.shape[1:]
+    for r in numba.prange(num_runs):
+        cumulative = np.empty(policy.shape[1:])
+        for s in range(policy.shape[1]):
+            total = 0.0
+            for a in range(num_actions):
+                total += policy[r, s, a]
+                cumulative[s, a] = total
+        for e in range(num_envs):
+            now = starts[r, e, 0]
+            tau = 0
+            for t in range(num_steps):
+                chosen = 0
+                draw = uniforms[r, e, t, 0]
+                for a in range(num_actions - 1):
+                    chosen += draw >= cumulative[now, a]
+                move = 0
+                draw = uniforms[r, e, t, 1]
+                for k in range(num_successors - 1):
+                    move += draw >= slip[now, chosen, k]
+                after = successor[now, move]
+                state[r, e, t] = now
+                action[r, e, t] = chosen
+                following[r, e, t] = after
+                time[r, e, t] = tau
+                terminated[r, e, t] = discount[now] == 0.0
+                tau += 1
+                truncated[r, e, t] = tau >= limit and not terminated[r, e, t]
+                if terminated[r, e, t] or truncated[r, e, t]:
+                    tau = 0
+                    if t + 1 < num_steps:
+                        after = starts[r, e, t + 1]
+                now = after
+
+
+@dataclass(frozen=True, eq=False)
+class Rollout:
+    """Draws a fresh batch at every call; nothing is carried from one batch to the next.
+
+    Attributes:
+        model: the simulator. A terminal state (discount 0) ends the episode on the transition
+            *from* it.
+        num_envs: E parallel environments per run.
+        num_steps: T transitions in each, with automatic resets.
+        max_episode_steps: transitions after which an episode is truncated.
+        consumer: whose random stream to use.
+        uniform_starts: start every episode in a uniformly drawn state instead of `model.initial`.
+    """
+
+    model: TabularModel
+    num_envs: int
+    num_steps: int
+    max_episode_steps: int
+    consumer: Consumer = "rollout"
+    uniform_starts: bool = False
+
+    @property
+    def env_steps(self) -> int:
+        """Transitions per batch and run."""
+        return self.num_envs * self.num_steps
+
+    @cached_property
+    def _slip(self) -> Floats:
+        return np.cumsum(self.model.probability, axis=-1)
+
+    @cached_property
+    def _first_state(self) -> int:
+        (states,) = np.nonzero(self.model.initial)
+        if len(states) != 1:
+            raise ValueError("Rollout needs a single first state, or uniform_starts=True")
+        return int(states[0])
+
+    def sample(self, policy: Floats, streams: Streams) -> Batch:
+        """Follow `policy` π(a | s), shape (R, S, A), for one batch."""
+        shape = (len(policy), self.num_envs, self.num_steps)
+        num_draws = 3 if self.uniform_starts else 2
+        uniforms = streams.uniforms(self.consumer, (*shape[1:], num_draws))
+        if self.uniform_starts:
+            starts = (uniforms[..., 2] * self.model.num_states).astype(np.int16)
+        else:
+            starts = np.broadcast_to(np.int16(self._first_state), shape)
+        batch = Batch(
+            state=np.empty(shape, np.int16),
+            action=np.empty(shape, np.int8),
+            following=np.empty(shape, np.int16),
+            time=np.empty(shape, np.int16),
+            terminated=np.empty(shape, np.bool_),
+            truncated=np.empty(shape, np.bool_),
+        )
+        _simulate(
+            self.model.successor, self.model.discount, self._slip, policy, uniforms, starts,
+            self.max_episode_steps, batch.state, batch.action, batch.following, batch.time,
+            batch.terminated, batch.truncated,
+        )  # fmt: skip
+        return batch

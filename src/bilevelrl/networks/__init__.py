@@ -1,1 +1,0 @@
-"""Small neural networks, one per run, as rows of one array."""

@@ -1,1 +1,0 @@
-"""Stochastic policies of a leader that acts itself."""

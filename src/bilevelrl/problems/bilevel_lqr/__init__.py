@@ -1,0 +1,1 @@
+"""BilevelLQR: two players steer one linear system."""

@@ -1,0 +1,38 @@
+"""The best response to K = 0 in BilevelLQR, and how fast followers learn it."""
+
+import numpy as np
+
+from bilevelrl.core.learning_curve import Learned, Solved, in_one_go
+from bilevelrl.core.problem import Problem, RunTasks
+from bilevelrl.models.deep.learning import learn_all
+from bilevelrl.problems.bilevel_lqr.cell import make_problem
+from bilevelrl.problems.bilevel_lqr.duel import LinearDuel
+from bilevelrl.problems.bilevel_lqr.search import LqrLandscape
+from bilevelrl.problems.bilevel_lqr.settings import BilevelLQRBlock
+
+
+def solve(problem: Problem[BilevelLQRBlock], variant: str, temperature: float) -> Solved:
+    """The best response; variants do not differ in it."""
+    del variant
+    block = problem.block
+    landscape = LqrLandscape(block.constants, problem.followers, block.training, temperature)
+    model, theta = landscape.problem, np.zeros((1, landscape.problem.num_parameters))
+    answer = landscape.follower(1).respond(theta)
+    start = np.tile(model.initial_state, (1, 1))
+    action = np.zeros((1, model.leader_matrix.shape[1]))
+    found = {
+        "accuracy": float(answer.accuracy[0]),
+        "iterations": int(answer.iterations[0]),
+        "start_value": float(answer.value(model, theta, start, action)[0]),
+    }
+    names = ("state_gain", "noise_gain", "covariance", "quadratic")
+    arrays = {name: getattr(answer, name)[0] for name in names}
+    return Solved(arrays, found, in_one_go(int(answer.iterations[0]), float(answer.accuracy[0])))
+
+
+def learn(problem: Problem[BilevelLQRBlock], temperature: float, run_tasks: RunTasks) -> Learned:
+    """SAC of Stable-Baselines3."""
+    block = problem.block
+    model = make_problem(block.constants, block.training.leader_noise)
+    rule = problem.followers.learner
+    return learn_all(LinearDuel(model, 1.0), temperature, rule, block.learning, run_tasks)

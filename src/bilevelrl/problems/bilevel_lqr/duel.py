@@ -1,0 +1,106 @@
+"""BilevelLQR as followers play it that act on single states.
+
+A state is what the follower sees: x, and the leader's surprise ξ = (a - K x) / W.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bilevelrl.core.observations import Observations
+from bilevelrl.models.deep.players import Episodes, Player, RegulatorPlayer, rows_of_runs
+from bilevelrl.models.deep.view import ViewOptions
+from bilevelrl.problems.bilevel_lqr.follower import MaxEntropyLQR
+from bilevelrl.problems.bilevel_lqr.problem import BilevelLQR, matrix_vector
+from bilevelrl.problems.bilevel_lqr.view import LinearFollowerView
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class LinearDuel:
+    """Implements `players.Duel`.
+
+    Attributes:
+        problem: the bi-level problem, whose leader's noise is W.
+        return_discount: of the J that is reported.
+    """
+
+    problem: BilevelLQR
+    return_discount: float
+
+    @property
+    def scale(self) -> float:
+        """States are of order one."""
+        return 1.0
+
+    @property
+    def follower_discount(self) -> float:
+        """The follower's γ."""
+        return self.problem.follower_discount
+
+    @property
+    def numbers_per_episode(self) -> int:
+        """The leader's and the follower's of every step."""
+        problem = self.problem
+        actions, controls = problem.leader_matrix.shape[1], problem.follower_matrix.shape[1]
+        return int(problem.max_episode_steps * (actions + controls))
+
+    def view(self, theta: Floats, options: ViewOptions) -> LinearFollowerView:
+        """See `players.Duel`."""
+        return LinearFollowerView(self.problem, theta, self.problem.leader_noise, options)
+
+    def best(self, theta: Floats, temperature: float) -> tuple[RegulatorPlayer, float]:
+        """See `players.Duel`."""
+        problem = self.problem
+        response = MaxEntropyLQR(problem, np.array([temperature])).respond(theta[None])
+        pushed = problem.leader_noise * response.noise_gain[0] @ problem.leader_matrix
+        gain = np.concatenate([response.state_gain[0], pushed], axis=1)
+        # E[V_F(x_0, a)] over the leader's first action.
+        push = problem.leader_noise**2 * problem.leader_matrix.T @ response.noise[0]
+        start = problem.initial_state
+        cost = start @ response.quadratic[0] @ start + np.trace(push @ problem.leader_matrix)
+        return RegulatorPlayer(gain, response.covariance[0]), -float(cost + response.offset[0])
+
+    def play(self, theta: Floats, player: Player, normals: Floats) -> Episodes:
+        """See `players.Duel`; numbers are used in the order of `LinearRollout`."""
+        problem = self.problem
+        actions = problem.leader_matrix.shape[1]
+        gain = problem.gain(theta[None])[0]
+        steps = normals.reshape(len(normals), problem.max_episode_steps, -1).swapaxes(0, 1)
+        x, rows = np.tile(problem.initial_state, (len(normals), 1)), []
+        for numbers in steps:
+            surprise = numbers[:, :actions]
+            seen = np.concatenate([x, surprise], axis=1)
+            action, density = player.act(seen, numbers[:, actions:])
+            leader = matrix_vector(gain, x) + problem.leader_noise * surprise
+            after = problem.transition(x, leader, action)
+            rows.append((seen, action, density, after))
+            x = after
+        return Episodes(*(np.stack(column) for column in zip(*rows, strict=True)))
+
+    def follower_reward(self, episodes: Episodes) -> Floats:
+        """See `players.Duel`."""
+        return self.problem.follower_reward(self._state(episodes.state), episodes.action)
+
+    def leader_reward(self, episodes: Episodes) -> Floats:
+        """See `players.Duel`: all of it."""
+        return self.problem.leader_reward(self._state(episodes.state))
+
+    def observations(self, theta: Floats, episodes: Sequence[Episodes]) -> Observations:
+        """See `players.Duel`."""
+        problem = self.problem
+        seen, action, after = (
+            rows_of_runs([getattr(each, name) for each in episodes])
+            for name in ("state", "action", "next_state")
+        )
+        state, surprise = self._state(seen), seen[:, :, len(problem.state_matrix) :]
+        leader = matrix_vector(problem.gain(theta)[:, None], state)
+        leader += problem.leader_noise * surprise
+        reward, paid = problem.leader_reward(state), problem.follower_reward(state, action)
+        return Observations(state, leader, action, after, reward, paid)
+
+    def _state(self, seen: Floats) -> Floats:
+        return seen[..., : len(self.problem.state_matrix)]

@@ -1,0 +1,121 @@
+"""BilevelLQR with its follower, ready for the training loop."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bilevelrl.core.exact import Hypergradient
+from bilevelrl.core.observations import Information, Observations
+from bilevelrl.core.seeding import Streams
+from bilevelrl.core.training import GroundTruth
+from bilevelrl.problems.bilevel_lqr.exact import lqr_hypergradient, lqr_leader_return
+from bilevelrl.problems.bilevel_lqr.follower import MaxEntropyLQR
+from bilevelrl.problems.bilevel_lqr.problem import BilevelLQR
+from bilevelrl.problems.bilevel_lqr.response import LinearGaussianResponse
+from bilevelrl.problems.bilevel_lqr.rollout import LinearRollout
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class LinearGame:
+    """Implements `core.training.Game`.
+
+    Attributes:
+        problem: the bi-level problem.
+        follower: the exact best response.
+        initial_spread: standard deviation of θ at the start of each run, shape (R,).
+        return_discount: of the J that is reported; the hypergradient is always that of γ_L.
+    """
+
+    problem: BilevelLQR
+    follower: MaxEntropyLQR
+    initial_spread: Floats
+    return_discount: float
+
+    def start(self, streams: Streams) -> tuple[Floats, Floats]:
+        """First θ, shape (R, D), and the follower's memory."""
+        normals = streams.normals("initial_parameters", (self.problem.num_parameters,))
+        theta = self.problem.initial_parameters(normals, self.initial_spread)
+        return theta, self.follower_memory(len(theta), streams)
+
+    def follower_memory(self, num_runs: int, streams: Streams) -> Floats:
+        """What the follower remembers before its first answer."""
+        return self.follower.start(num_runs, streams)
+
+    def respond(self, theta: Floats, memory: Floats, streams: Streams) -> LinearGaussianResponse:
+        """What the follower plays against θ."""
+        return self.follower.respond(theta, memory, streams)
+
+    def leader_return(self, theta: Floats, response: LinearGaussianResponse) -> Floats:
+        """The J that is reported, over an episode, shape (R,)."""
+        return self._return(theta, response, self.return_discount)
+
+    def objective(self, theta: Floats, response: LinearGaussianResponse) -> Floats:
+        """The J that the leader climbs, discounted with γ_L, shape (R,)."""
+        return self._return(theta, response, self.problem.leader_discount)
+
+    def _return(self, theta: Floats, response: LinearGaussianResponse, discount: float) -> Floats:
+        return lqr_leader_return(
+            self.problem,
+            theta,
+            self.follower.temperature,
+            discount=discount,
+            horizon=self.problem.max_episode_steps,
+            leader_noise=self.follower.leader_noise,
+            response=response,
+        )
+
+    def hypergradient(self, theta: Floats, response: LinearGaussianResponse) -> Hypergradient:
+        """d`objective`/dθ if the follower's best response is `response`."""
+        return lqr_hypergradient(
+            self.problem,
+            theta,
+            self.follower.temperature,
+            discount=self.problem.leader_discount,
+            horizon=self.problem.max_episode_steps,
+            leader_noise=self.follower.leader_noise,
+            response=response,
+        )
+
+    def ground_truth(self, theta: Floats, response: LinearGaussianResponse) -> GroundTruth:
+        """Exact hypergradient; the follower is exact, so its errors are nil."""
+        return GroundTruth(
+            self.hypergradient(theta, response).total,
+            self.leader_return(theta, response),
+            np.zeros(len(theta)),
+            np.zeros(len(theta)),
+        )
+
+    def coordinates(self, theta: Floats) -> dict[str, Floats]:
+        """The leader's gain."""
+        return {f"K{i + 1}": theta[:, i] for i in range(theta.shape[1])}
+
+    def extremes(self, theta: Floats) -> dict[str, Floats]:
+        """Nothing."""
+        del theta
+        return {}
+
+
+@dataclass(frozen=True, eq=False)
+class LinearWorld:
+    """Implements `sampled.World`.
+
+    Attributes:
+        rollout: simulator.
+        information: what the leader sees; "rewards" adds the follower's.
+    """
+
+    rollout: LinearRollout
+    information: Information
+
+    def observe(
+        self, theta: Floats, response: LinearGaussianResponse, streams: Streams, *, at_random: bool
+    ) -> Observations:
+        """Whole episodes; `at_random` draws the leader's actions from N(0, 1)."""
+        seen = self.rollout.sample(theta, response, streams, at_random=at_random)
+        if self.information != "rewards":
+            return seen
+        paid = self.rollout.problem.follower_reward(seen.state, seen.follower_action)
+        return replace(seen, follower_reward=paid)

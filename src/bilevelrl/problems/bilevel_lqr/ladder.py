@@ -1,0 +1,85 @@
+"""Which estimators are compared with the exact hypergradient in BilevelLQR, and where."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bilevelrl.core.ladder import Level, Rung
+from bilevelrl.core.problem import Problem
+from bilevelrl.core.sampled import Sampled
+from bilevelrl.core.settings import GameSetting
+from bilevelrl.core.zero_order import ZeroOrder
+from bilevelrl.problems.bilevel_lqr import cell
+from bilevelrl.problems.bilevel_lqr.game import LinearGame
+from bilevelrl.problems.bilevel_lqr.settings import BilevelLQRBlock
+
+Floats = NDArray[np.float64]
+#: Replicates of a worker's batch.
+TOGETHER = 1000
+_NETWORK = {"actor_steps": 1, "critic_steps": 5, "random_updates": 0}
+_PLAIN = {"actor_steps": 1, "random_updates": 0}
+_DOUBLE = _PLAIN | {"control_variate": True}
+
+
+def _single(estimator: Sampled[Any], game: LinearGame) -> Sampled[Any]:
+    del game
+    learner: Any = estimator.learner
+    return replace(estimator, learner=replace(learner, control=None, expectation=None))
+
+
+def _pathwise_sampled(estimator: Sampled[Any], game: LinearGame) -> Sampled[Any]:
+    learner: Any = estimator.learner
+    control = cell.control_variate(game.problem)
+    return replace(estimator, learner=replace(learner, control=control, expectation=None))
+
+
+LADDER = (
+    Rung("bc_hg", "published", "network", _NETWORK, warm_up=25),
+    Rung("bc_hg", "corrected", "model, singly centred", _PLAIN, warm_up=1),
+    Rung("bc_hg", "corrected", "model", _DOUBLE, warm_up=5),
+    Rung("bc_hg", "improved", "model, singly centred", _PLAIN, _single, warm_up=1),
+    Rung("bc_hg", "improved", "model, sampled sensitivity", _PLAIN, _pathwise_sampled, warm_up=5),
+    Rung("bc_hg", "improved", "model", _PLAIN, warm_up=1),
+    Rung("naive_on", "published", "network", _NETWORK, warm_up=25),
+    Rung("zero_order", "published", "none", {"radius": 0.01}, samples=False),
+)
+LEVELS = (Level("full"), Level("rewards", "evaluated"), Level("rewards", "planned"))
+#: Hyper-parameters of the study of `LEVELS`.
+INFORMATION = {"variant": "improved", **_PLAIN}
+
+
+def shared(problem: Problem[BilevelLQRBlock], budget: int) -> dict[str, Any]:
+    """Hyper-parameters of all rungs, as far as they have them."""
+    del problem, budget
+    return {}
+
+
+def make_game(problem: Problem[BilevelLQRBlock], settings: Sequence[GameSetting]) -> LinearGame:
+    """Problem and follower of replicates."""
+    return cell.make_game(settings, problem.block.constants, problem.followers)
+
+
+def make_estimator(name: str, settings: Sequence[GameSetting], game: LinearGame) -> Any:
+    """The estimator of the runs' variant."""
+    if name == "zero_order":
+        return ZeroOrder(game, np.full(len(settings), settings[0].radius))
+    return cell.sampled(name, settings, game)
+
+
+def points(problem: Problem[BilevelLQRBlock], best_theta: Floats) -> dict[str, Floats]:
+    """Gains at which to compare estimators, by name."""
+    del best_theta
+    return dict(_place(point) for point in problem.block.gradients.points)
+
+
+def information_point(problem: Problem[BilevelLQRBlock], best_theta: Floats) -> tuple[str, Floats]:
+    """Name and θ, shape (D,), at which the study of `LEVELS` estimates."""
+    del best_theta
+    return _place(problem.block.gradients.information.point)
+
+
+def _place(gain: Sequence[float]) -> tuple[str, Floats]:
+    return f"K = ({', '.join(f'{number:g}' for number in gain)})", np.array(gain)

@@ -1,0 +1,184 @@
+"""BC-HG in BilevelLQR with a critic that converges, as `acting_leader.ScoreFunction` sees it.
+
+Two forms of the same two expectations. The score's variance grows as 1 / W²; the leader plays
+a = K x + W ξ and knows it, so that ∂a/∂K = x can take the score's place (reparametrisation; Kingma
+and Welling 2014):
+
+    direct:      E[A ∇ log f]    =  E[∂/∂a E_u Q_L(x, a, u) · ∂a/∂K],
+    sensitivity: E[A_F ∇ log f]  =  E[∂/∂a V_F(x, a) · ∂a/∂K].
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bilevelrl.core.estimator import Memory
+from bilevelrl.core.observations import Observations
+from bilevelrl.core.seeding import Streams
+from bilevelrl.models.linear_gaussian.lyapunov import discounted_sum
+from bilevelrl.problems.bilevel_lqr.model_critic import LeaderSlopes, LinearModelCritic
+from bilevelrl.problems.bilevel_lqr.problem import BilevelLQR, matrix_vector
+from bilevelrl.problems.bilevel_lqr.response import LinearGaussianResponse
+from bilevelrl.problems.bilevel_lqr.rollout import linear_score
+
+Floats = NDArray[np.float64]
+Index = NDArray[np.int64]
+Form = Literal["score", "pathwise"]
+
+
+@dataclass(frozen=True, eq=False)
+class ModelLeader:
+    """An `ActingLeader` and `SensitivityModel` for a scalar leader action and whole batches.
+
+    Attributes:
+        problem: the bi-level problem, or what the leader knows of it.
+        noise: W of each run, shape (R,).
+        critic: of Q_L and its slope.
+        form: of both terms.
+    """
+
+    problem: BilevelLQR
+    noise: Floats
+    critic: LinearModelCritic
+    form: Form = "score"
+
+    def start(self, streams: Streams) -> Memory:
+        """The critic."""
+        return self.critic.start(len(streams.seeds))
+
+    def learn(
+        self,
+        theta: Floats,
+        response: LinearGaussianResponse,
+        stored: Observations,
+        batch: Observations,
+        memory: Memory,
+        streams: Streams,
+    ) -> None:
+        """Let the critic learn, then ask it about the batch."""
+        del stored, streams
+        self.critic.learn(batch, memory)
+        slopes: LeaderSlopes = self.critic.evaluate(theta, response, batch, memory)
+        memory["answered"] = theta
+        memory["follower_advantage"] = slopes.follower_advantage
+        memory["leader_advantage"] = slopes.leader_advantage
+        memory["action_slope"] = slopes.action_slope[:, :, 0]
+
+    def leader_advantage(
+        self,
+        theta: Floats,
+        response: LinearGaussianResponse,
+        drawn: Observations,
+        time: Index,
+        memory: Memory,
+        streams: Streams,
+    ) -> Floats:
+        """What multiplies the score, or ∂a/∂K, in the direct term, shape (R, N)."""
+        del theta, response, drawn, time, streams
+        name = "leader_advantage" if self.form == "score" else "action_slope"
+        factor: Floats = memory[name]
+        return factor
+
+    def follower_side_advantage(
+        self,
+        theta: Floats,
+        response: LinearGaussianResponse,
+        drawn: Observations,
+        time: Index,
+        memory: Memory,
+        streams: Streams,
+    ) -> Floats:
+        """Q_L - E_u[Q_L], shape (R, N)."""
+        del theta, response, drawn, time, streams
+        advantage: Floats = memory["follower_advantage"]
+        return advantage
+
+    def sensitivity(
+        self,
+        theta: Floats,
+        response: LinearGaussianResponse,
+        batch: Observations,
+        memory: Memory,
+    ) -> Floats:
+        """A_F ∇ log f, or ∂V_F(x, a)/∂a · ∂a/∂K, shape (R, N, D)."""
+        problem = self.problem
+        if self.form == "score":
+            answered = memory["answered"]
+            value = response.value(problem, answered, batch.state, batch.leader_action)
+            advantage = value - self._mean_value(response, answered, batch.state)
+            score = linear_score(self.problem, self.noise, theta, batch.state, batch.leader_action)
+            weighted: Floats = advantage[:, :, None] * score
+            return weighted
+        gain = problem.gain(memory["answered"])[:, None]
+        pushed = matrix_vector(
+            problem.leader_matrix, batch.leader_action - matrix_vector(gain, batch.state)
+        )
+        inner = matrix_vector(response.cross.mT[:, None], batch.state) + matrix_vector(
+            response.noise[:, None], pushed
+        )
+        slope = -2.0 * matrix_vector(problem.leader_matrix.T, inner)
+        product: Floats = slope[:, :, :, None] * batch.state[:, :, None, :]
+        return product.reshape(*batch.leader_reward.shape, -1)
+
+    def _mean_value(self, response: LinearGaussianResponse, theta: Floats, state: Floats) -> Floats:
+        # V_F is quadratic in the leader's surprise, whose covariance is W² I.
+        problem, noise = self.problem, np.square(self.noise)
+        expected = matrix_vector(problem.gain(theta)[:, None], state)
+        pushed = problem.leader_matrix.T @ response.noise @ problem.leader_matrix
+        added: Floats = noise * np.trace(pushed, axis1=1, axis2=2)
+        mean: Floats = response.value(problem, theta, state, expected) - added[:, None]
+        return mean
+
+    def expected_sensitivity(
+        self,
+        theta: Floats,
+        response: LinearGaussianResponse,
+        batch: Observations,
+        memory: Memory,
+    ) -> Floats:
+        """E[∇_θ Q_F | x, a, u] - E[∇_θ Q_F | x, a] under the critic's dynamics, shape (R, N, D).
+
+        ψ averages to xᵀ Ψ x over the leader's noise, so that what is to come after x' is
+        γ_F x'ᵀ H x' plus a constant, with the Lyapunov sum H = Σ_k γ_Fᵏ (Mᵏ)ᵀ Ψ Mᵏ.
+        """
+        problem, gamma = self.problem, self.problem.follower_discount
+        known = self.critic.loop(theta, response, memory)
+        per_action = response.cross @ problem.leader_matrix  # (R, n, l)
+        units = np.eye(per_action.shape[1])
+        outer = per_action.mT[:, :, None, :, None] * units[None, None, :, None, :]
+        outer = outer.reshape(len(theta), -1, *units.shape)  # one n x n matrix per parameter
+        form = discounted_sum(np.sqrt(gamma) * known.matrix[:, None], -(outer + outer.mT))
+        expected = self.critic.expected_state(theta, known, batch)
+        after = _quadratic(form, batch.next_state) - _quadratic(form, expected)
+        spread = (form * known.follower_covariance[:, None]).sum(axis=(2, 3))
+        centred: Floats = gamma * (after - spread[:, None, :])
+        return centred
+
+    def from_coordinates(self, theta: Floats, coordinates: Floats) -> Floats:
+        """Sensitivities are gradients already."""
+        del theta
+        return coordinates
+
+    def features(self, batch: Observations) -> Floats:
+        """1 and all products x_i x_j, i <= j, shape (R, N, F); E[∇_θ Q_F | x, a] is quadratic."""
+        rows, columns = np.triu_indices(batch.state.shape[2])
+        products = batch.state[:, :, rows] * batch.state[:, :, columns]
+        return np.concatenate([np.ones((*batch.leader_reward.shape, 1)), products], axis=-1)
+
+    def pull_back(
+        self, theta: Floats, state: NDArray[Any], action: NDArray[Any], weights: Floats
+    ) -> Floats:
+        """Σ_k w_k ∇ log f, or Σ_k w_k ∂a/∂K, shape (R, D)."""
+        slope = state
+        if self.form == "score":
+            slope = linear_score(self.problem, self.noise, theta, state, action)
+        total: Floats = (weights[:, :, None] * slope).sum(axis=1)
+        return total
+
+
+def _quadratic(forms: Floats, vectors: Floats) -> Floats:
+    """xᵀ F x for every form F (R, D, n, n) and vector x (R, N, n), shape (R, N, D)."""
+    products: Floats = np.einsum("rdij,rki,rkj->rkd", forms, vectors, vectors)
+    return products

@@ -1,0 +1,172 @@
+"""The released code's leader in BilevelLQR, as `acting_leader.ScoreFunction` sees it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bilevelrl.core.estimator import Memory
+from bilevelrl.core.observations import Observations
+from bilevelrl.core.seeding import Streams
+from bilevelrl.problems.bilevel_lqr.problem import BilevelLQR, matrix_vector
+from bilevelrl.problems.bilevel_lqr.released_critic import LinearNetworkCritic
+from bilevelrl.problems.bilevel_lqr.response import LinearGaussianResponse
+from bilevelrl.problems.bilevel_lqr.rollout import linear_score
+
+Floats = NDArray[np.float64]
+Index = NDArray[np.int64]
+#: Gauss-Hermite nodes of the expectations over the leader's (tiny) and the follower's noise: enough
+#: for an error below that of the means of draws, although the network is piecewise linear.
+_LEADER_NODES, _FOLLOWER_NODES = 3, 15
+
+
+def _quadrature(number: int) -> tuple[Floats, Floats]:
+    nodes, weights = np.polynomial.hermite_e.hermegauss(number)
+    return nodes, weights / weights.sum()
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkLinearLeader:
+    """Implements `acting_leader.ActingLeader` for scalar actions.
+
+    A mean of n draws is replaced by its normal limit: the mean and variance that quadrature finds,
+    the latter over n.
+
+    Attributes:
+        problem: the bi-level problem, or what the leader knows of it.
+        noise: W of each run, shape (R,).
+        critic: of Q_L.
+        leader_samples: draws behind the direct term's baseline, at the sampled follower action.
+        follower_samples: draws behind E_u[Q_L] in A_L.
+        policy_rate: share of θ in the slow copy that the critic sees, once per update.
+    """
+
+    problem: BilevelLQR
+    noise: Floats
+    critic: LinearNetworkCritic
+    leader_samples: int
+    follower_samples: int
+    policy_rate: float
+
+    def start(self, streams: Streams) -> Memory:
+        """The critic; the slow copy of θ is taken at the first update."""
+        return self.critic.start(streams)
+
+    def learn(
+        self,
+        theta: Floats,
+        response: LinearGaussianResponse,
+        stored: Observations,
+        batch: Observations,
+        memory: Memory,
+        streams: Streams,
+    ) -> None:
+        """Move the slow copy of θ, then let the critic learn."""
+        slow = memory.setdefault("slow_theta", theta.copy())
+        slow += self.policy_rate * (theta - slow)
+        memory["answered"] = theta
+        self.critic.learn(stored, theta, slow, response, memory, streams)
+
+    def leader_advantage(
+        self,
+        theta: Floats,
+        response: LinearGaussianResponse,
+        drawn: Observations,
+        time: Index,
+        memory: Memory,
+        streams: Streams,
+    ) -> Floats:
+        """Q_L minus its sampled mean over the leader's action, shape (R, n)."""
+        del response, time
+        mean = matrix_vector(self.problem.gain(theta)[:, None], drawn.state)
+        spread = self.noise[:, None]
+        nodes, weights = _quadrature(_LEADER_NODES)
+        actions = mean[:, :, None] + (spread * nodes)[:, None, :, None]
+        values = self.critic.values(
+            memory["critic"],
+            _beside(drawn.state, len(nodes)),
+            _beside(drawn.follower_action, len(nodes)),
+            actions,
+        )
+        return self._centred(values, weights, drawn, memory, streams, self.leader_samples)
+
+    def follower_side_advantage(
+        self,
+        theta: Floats,
+        response: LinearGaussianResponse,
+        drawn: Observations,
+        time: Index,
+        memory: Memory,
+        streams: Streams,
+    ) -> Floats:
+        """Q_L minus its sampled mean over the follower's action, shape (R, n)."""
+        del theta, time
+        mean = response.mean_action(
+            self.problem, memory["answered"], drawn.state, drawn.leader_action
+        )
+        spread = np.sqrt(response.covariance[:, 0])
+        nodes, weights = _quadrature(_FOLLOWER_NODES)
+        actions = mean[:, :, None] + (spread * nodes)[:, None, :, None]
+        values = self.critic.values(
+            memory["critic"],
+            _beside(drawn.state, len(nodes)),
+            actions,
+            _beside(drawn.leader_action, len(nodes)),
+        )
+        return self._centred(values, weights, drawn, memory, streams, self.follower_samples)
+
+    def _centred(
+        self,
+        values: Floats,
+        weights: Floats,
+        drawn: Observations,
+        memory: Memory,
+        streams: Streams,
+        samples: int,
+    ) -> Floats:
+        mean = (weights * values).sum(axis=2)
+        variance = (weights * np.square(values - mean[:, :, None])).sum(axis=2)
+        sampled = mean + np.sqrt(variance / samples) * streams.normals("actor", mean.shape[1:])
+        own = self.critic.values(
+            memory["critic"], drawn.state, drawn.follower_action, drawn.leader_action
+        )
+        advantage: Floats = own - sampled
+        return advantage
+
+    def sensitivity(
+        self,
+        theta: Floats,
+        response: LinearGaussianResponse,
+        batch: Observations,
+        memory: Memory,
+    ) -> Floats:
+        """V_F(x, a) ∇ log f_θ(a | x), V_F without a baseline (released code), shape (R, N, D)."""
+        problem = self.problem
+        value = response.value(problem, memory["answered"], batch.state, batch.leader_action)
+        score = linear_score(self.problem, self.noise, theta, batch.state, batch.leader_action)
+        weighted: Floats = value[:, :, None] * score
+        return weighted
+
+    def from_coordinates(self, theta: Floats, coordinates: Floats) -> Floats:
+        """Sensitivities are gradients already."""
+        del theta
+        return coordinates
+
+    def features(self, batch: Observations) -> Floats:
+        """A constant, shape (R, N, 1)."""
+        return np.ones((*batch.leader_reward.shape, 1))
+
+    def pull_back(
+        self, theta: Floats, state: NDArray[Any], action: NDArray[Any], weights: Floats
+    ) -> Floats:
+        """Σ_k w_k (a_k - K x_k) x_kᵀ / W², shape (R, D)."""
+        score = linear_score(self.problem, self.noise, theta, state, action)
+        weighted: Floats = (weights[:, :, None] * score).sum(axis=1)
+        return weighted
+
+
+def _beside(array: NDArray[Any], number: int) -> NDArray[Any]:
+    """`array` (R, n, k) repeated along a new axis, shape (R, n, number, k)."""
+    shape = (*array.shape[:2], number, array.shape[2])
+    return np.broadcast_to(array[:, :, None], shape)

@@ -1,0 +1,97 @@
+"""On-policy batches of BilevelLQR."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bilevelrl.core.observations import Observations
+from bilevelrl.core.seeding import Streams
+from bilevelrl.problems.bilevel_lqr.problem import BilevelLQR, matrix_vector
+
+Floats = NDArray[np.float64]
+
+
+class FollowerPolicy(Protocol):
+    """u ~ N(mean(x, a), Σ); read-only."""
+
+    @property
+    def covariance(self) -> Floats:
+        """Σ, shape (R, m, m)."""
+        ...
+
+    def mean_action(
+        self, problem: BilevelLQR, theta: Floats, state: Floats, leader_action: Floats
+    ) -> Floats:
+        """Mean of u, shape (R, ..., m), of the answer to θ."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class LinearRollout:
+    """Whole episodes of BilevelLQR.
+
+    Attributes:
+        problem: the bi-level problem.
+        num_episodes: per batch and run.
+        leader_noise: W of each run, shape (R,).
+    """
+
+    problem: BilevelLQR
+    num_episodes: int
+    leader_noise: Floats
+
+    @property
+    def env_steps(self) -> int:
+        """Transitions per batch and run."""
+        return self.num_episodes * self.problem.max_episode_steps
+
+    def sample(
+        self, theta: Floats, follower: FollowerPolicy, streams: Streams, *, at_random: bool
+    ) -> Observations:
+        """A batch under a = K x + W ξ, or under a = ξ if `at_random`, and the follower's answer."""
+        problem, runs, horizon = self.problem, len(theta), self.problem.max_episode_steps
+        states, actions = problem.leader_matrix.shape
+        controls = problem.follower_matrix.shape[1]
+        noise = streams.normals("rollout", (self.num_episodes, horizon, actions + controls))
+        spread = np.linalg.cholesky(follower.covariance).astype(np.float64)[:, None]
+        gain = problem.gain(theta)[:, None]
+        shape = (runs, self.num_episodes, horizon)
+        state, after = np.empty((*shape, states)), np.empty((*shape, states))
+        leader, played = np.empty((*shape, actions)), np.empty((*shape, controls))
+        x: Floats = np.broadcast_to(problem.initial_state, (runs, self.num_episodes, states))
+        for t in range(horizon):
+            a: Floats = noise[:, :, t, :actions]
+            if not at_random:
+                shaken: Floats = self.leader_noise[:, None, None] * a
+                a = matrix_vector(gain, x) + shaken
+            answer = follower.mean_action(problem, theta, x, a)
+            u = answer + matrix_vector(spread, noise[:, :, t, actions:])
+            state[:, :, t], leader[:, :, t], played[:, :, t] = x, a, u
+            x = problem.transition(x, a, u)
+            after[:, :, t] = x
+        flat = (runs, self.num_episodes * horizon, -1)
+        reward = problem.leader_reward(state).reshape(runs, -1)
+        return Observations(
+            state.reshape(flat), leader.reshape(flat), played.reshape(flat), after.reshape(flat),
+            reward,
+        )  # fmt: skip
+
+
+def linear_score(
+    problem: BilevelLQR, noise: Floats, theta: Floats, state: Floats, action: Floats
+) -> Floats:
+    """∇_K log f(a | x) = (a - K x) xᵀ / W², flattened, shape (R, N, D).
+
+    Args:
+        problem: the bi-level problem.
+        noise: W of each run, shape (R,).
+        theta: K, flattened, shape (R, D).
+        state: x, shape (R, N, n).
+        action: a, shape (R, N, l).
+    """
+    gain = problem.gain(theta)[:, None]
+    surprise = (action - matrix_vector(gain, state)) / np.square(noise)[:, None, None]
+    score: Floats = surprise[:, :, :, None] * state[:, :, None, :]
+    return score.reshape(*state.shape[:2], -1)

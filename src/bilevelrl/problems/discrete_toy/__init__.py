@@ -1,0 +1,1 @@
+"""The discrete toy: a game of three states."""

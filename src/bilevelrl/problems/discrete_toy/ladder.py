@@ -1,0 +1,93 @@
+"""Which estimators are compared with the exact hypergradient in a discrete toy, and where."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bilevelrl.core.ladder import Level, Rung
+from bilevelrl.core.problem import Problem
+from bilevelrl.core.sampled import Sampled
+from bilevelrl.core.settings import GameSetting
+from bilevelrl.core.zero_order import ZeroOrder
+from bilevelrl.models.finite_game.critics import ExactGameCritic
+from bilevelrl.models.finite_game.game import FiniteGame
+from bilevelrl.models.finite_game.policies import TabularPolicy
+from bilevelrl.problems.discrete_toy import cell
+from bilevelrl.problems.discrete_toy.problem import STATE_NAMES
+from bilevelrl.problems.discrete_toy.settings import DiscreteToyBlock
+
+Floats = NDArray[np.float64]
+#: Replicates of a worker's batch.
+TOGETHER = 1000
+_NETWORK = {"actor_steps": 1, "critic_steps": 5, "random_updates": 0}
+_PLAIN = {"actor_steps": 1, "random_updates": 0}
+_DOUBLE = _PLAIN | {"control_variate": True}
+
+
+def _exact_critic(estimator: Sampled[Any], game: FiniteGame) -> Sampled[Any]:
+    learner: Any = estimator.learner
+    leader = replace(learner.leader, critic=ExactGameCritic(game.game))
+    return replace(estimator, learner=replace(learner, leader=leader))
+
+
+LADDER = (
+    Rung("bc_hg", "published", "network", _NETWORK, warm_up=40),
+    Rung("bc_hg", "published", "exact", _NETWORK, _exact_critic),
+    Rung("bc_hg", "corrected", "learned, singly centred", _PLAIN, warm_up=5),
+    Rung("bc_hg", "corrected", "learned", _DOUBLE, warm_up=5),
+    Rung("bc_hg", "corrected", "exact, singly centred", _PLAIN, _exact_critic),
+    Rung("bc_hg", "corrected", "exact", _DOUBLE, _exact_critic, warm_up=5),
+    Rung("naive_on", "published", "network", _NETWORK, warm_up=40),
+    Rung("bi_ac_on", "published", "network", _NETWORK, warm_up=40),
+    Rung("zero_order", "published", "none", {"radius": 0.01}, samples=False),
+)
+LEVELS = (Level("full"), Level("rewards"))
+#: Hyper-parameters of the study of `LEVELS`.
+INFORMATION = {"variant": "corrected", **_DOUBLE}
+
+
+def shared(problem: Problem[DiscreteToyBlock], budget: int) -> dict[str, Any]:
+    """Hyper-parameters of all rungs, as far as they have them."""
+    del problem, budget
+    return {}
+
+
+def make_game(problem: Problem[DiscreteToyBlock], settings: Sequence[GameSetting]) -> FiniteGame:
+    """The toy with a leader whose θ is a table of logits."""
+    game = cell.make_game(problem.block.constants)
+    follower, exact = cell.make_follower(game, settings, problem.followers)
+    policy = TabularPolicy(game.num_states, game.num_leader_actions)
+    return FiniteGame(game, policy, follower, exact, game.leader_discount)
+
+
+def make_estimator(name: str, settings: Sequence[GameSetting], game: FiniteGame) -> Any:
+    """The estimator of the runs' variant."""
+    if name == "zero_order":
+        return ZeroOrder(game, np.full(len(settings), settings[0].radius))
+    return cell.sampled(name, settings, game)
+
+
+def table_of(probability: float) -> Floats:
+    """θ of the leader's table, shape (D,), with f(1|A) = `probability` and all else uniform."""
+    theta = np.zeros((len(STATE_NAMES), 2))
+    theta[STATE_NAMES.index("A"), 1] = np.log(probability / (1.0 - probability))
+    return theta.ravel()
+
+
+def points(problem: Problem[DiscreteToyBlock], best_theta: Floats) -> dict[str, Floats]:
+    """θ at which to compare estimators, by name."""
+    del best_theta
+    return dict(_place(point) for point in problem.block.gradients.points)
+
+
+def information_point(problem: Problem[DiscreteToyBlock], best_theta: Floats) -> tuple[str, Floats]:
+    """Name and θ, shape (D,), at which the study of `LEVELS` estimates."""
+    del best_theta
+    return _place(problem.block.gradients.information.point)
+
+
+def _place(probability: float) -> tuple[str, Floats]:
+    return f"{cell.PROBABILITY} = {probability:g}", table_of(probability)

@@ -1,0 +1,1 @@
+"""FourRooms: a leader makes cells of a gridworld costly."""

@@ -1,0 +1,79 @@
+"""Which figure shows which part of the FourRooms results."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from bilevelrl.evaluation.conditions import spread_study
+from bilevelrl.evaluation.reference import published_means
+from bilevelrl.figures.final_return import final_return
+from bilevelrl.figures.gallery import Results, Source, at, best_known_of, studied, truncated_study
+from bilevelrl.figures.gradient_quality import gradient_quality
+from bilevelrl.figures.learning_curves import learning_curves
+from bilevelrl.figures.truncated_follower import truncated_follower
+from bilevelrl.problems.four_rooms.initial_spread_figure import initial_spread
+from bilevelrl.problems.four_rooms.outcomes import MAP_COLUMNS
+from bilevelrl.problems.four_rooms.penalty_maps import penalty_maps
+from bilevelrl.problems.four_rooms.problem import MAP
+from bilevelrl.problems.four_rooms.settings import FourRoomsLeaders
+from bilevelrl.runs.records import read_parquet
+
+
+def names(problem: str) -> tuple[str, ...]:
+    """Figures that are drawn whatever is in the grid."""
+    del problem
+    return (
+        "learning_curves_updates", "learning_curves_env_steps", "final_return", "penalty_maps",
+        "gradient_quality", "truncated_follower", "initial_spread",
+    )  # fmt: skip
+
+
+def table_name(problem: str, name: str) -> str:
+    """Stem of a table of results; FourRooms came first and its figures and tables carry no name."""
+    del problem
+    return name
+
+
+def figures(source: Source) -> Iterator[tuple[str, Figure]]:
+    """Names and figures, one at a time because each takes memory."""
+    results = source.results
+    temperatures = results.temperatures
+    maps = read_parquet(source.root / "data" / "evaluate" / "penalty_maps.parquet", MAP_COLUMNS)
+    for temperature in temperatures:
+        suffix = "" if temperature == temperatures[0] else f"_temperature_{temperature:g}"
+        for name, figure in _at_temperature(results, maps, temperature):
+            yield name + suffix, figure
+    yield "truncated_follower", truncated_follower(truncated_study(results))
+    training = source.block.training
+    assert isinstance(training, FourRoomsLeaders)
+    spread = spread_study(results.summary).fillna({"initial_spread": training.initial_spread})
+    yield "initial_spread", initial_spread(studied(spread, "initial_spread", temperatures))
+    yield "gradient_quality", gradient_quality(results.gradients)
+
+
+def _at_temperature(
+    results: Results, maps: pd.DataFrame, temperature: float
+) -> Iterator[tuple[str, Figure]]:
+    main = at(results.summary, temperature=temperature, study="main")
+    best = best_known_of(main)
+    curves = at(results.curves, temperature=temperature)
+    published = at(results.published, temperature=temperature)
+    yield "learning_curves_updates", learning_curves(curves, published, best, "update")
+    yield "learning_curves_env_steps", learning_curves(curves, published, best, "env_steps")
+    means = at(published_means(results.published), temperature=temperature)
+    yield "final_return", final_return(main, means, best)
+    marks = {
+        letter: (row, line.index(letter))
+        for row, line in enumerate(MAP)
+        for letter in "SG+"
+        if letter in line
+    }
+    yield from _maps(at(maps, temperature=temperature), marks)
+
+
+def _maps(maps: pd.DataFrame, marks: dict[str, tuple[int, int]]) -> Iterator[tuple[str, Figure]]:
+    budgets = sorted(set(maps["budget"]) - {0})
+    for budget in budgets or [0]:
+        suffix = "" if budget == (budgets or [0])[0] else f"_budget_{budget}"
+        yield "penalty_maps" + suffix, penalty_maps(maps[maps["budget"].isin([budget, 0])], marks)

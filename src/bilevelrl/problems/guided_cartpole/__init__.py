@@ -1,0 +1,1 @@
+"""The guided cart-pole: wind helps a follower to balance."""

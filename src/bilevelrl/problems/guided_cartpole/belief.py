@@ -1,0 +1,242 @@
+"""The follower of the guided cart-pole, as learned from watching it.
+
+* Where a step leads: s' - s on all products of (s, w, u).
+* What the follower plays: atanh u is normal; mean and log deviation are regressed on (s, w).
+* What it expects: a quadratic v_F(s) = E[r_F + β H + γ_F v_F(s')] by least-squares temporal
+  differences, 0 after a fall; then V_F(s, w) is one step ahead under the first two. The indirect
+  term divides slopes of v_F by β, so that richer functions, which fit v_F better, make it worse.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bilevelrl.core.random_features import (
+    Memory,
+    RandomFeatures,
+    regression,
+    remember,
+    solved,
+    solved_once,
+    sums,
+    temporal_difference,
+)
+from bilevelrl.core.seeding import Streams
+from bilevelrl.problems.guided_cartpole.rollout import CartPoleBatch
+from bilevelrl.problems.guided_cartpole.view import follower_observation, scaled
+
+Floats = NDArray[np.float64]
+#: Of `value_rows`.
+VALUE_SIZE = 15
+#: Gauss-Hermite nodes of expectations over the follower's action.
+_NODES = 5
+#: Bounds of atanh u and of the log deviation: a follower may push with all its force.
+_LARGEST_RAW, _LOG_DEVIATION = 6.0, (-4.0, 1.5)
+#: E log z² of a standard normal z.
+_MEAN_LOG_SQUARE = -1.2703628454614782
+
+
+def products(z: Floats) -> Floats:
+    """1, z and all products z_i z_j, shape (N, 1 + n + n (n + 1) / 2), of z (N, n)."""
+    rows, columns = np.triu_indices(z.shape[1])
+    both: Floats = np.concatenate([np.ones((len(z), 1)), z, z[:, rows] * z[:, columns]], axis=1)
+    return both
+
+
+def value_rows(state: Floats) -> Floats:
+    """What v_F is linear in, shape (N, 15), at states (N, 4)."""
+    return products(scaled(state))
+
+
+def _step_inputs(state: Floats, wind: Floats, push: Floats) -> Floats:
+    return np.concatenate([follower_observation(state, wind), push[:, None]], axis=1)
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What may follow N states of one run: A winds, then B answers of the follower.
+
+    Attributes:
+        arrival: s', shape (N, A, B, 4).
+        weight: of each answer, shape (B,).
+        entropy: of the follower's policy, shape (N, A).
+    """
+
+    arrival: Floats
+    weight: Floats
+    entropy: Floats
+
+    def mean(self, values: Floats) -> Floats:
+        """E_b of values at `arrival`, flattened to (N A B,), shape (N, A)."""
+        expected: Floats = values.reshape(self.arrival.shape[:3]) @ self.weight
+        return expected
+
+
+@dataclass(frozen=True, eq=False)
+class WatchedFollower:
+    """Takes the place of the follower's answer; all runs, asked one by one.
+
+    Attributes:
+        belief: that it was learned by.
+        memory: of the belief.
+    """
+
+    belief: "CartPoleBelief"
+    memory: Memory
+
+    def gaussian(self, run: int, state: Floats, wind: Floats) -> tuple[Floats, Floats]:
+        """Mean and deviation of atanh u, each (N,), at states (N, 4) and winds (N,)."""
+        rows = self.belief.policy_rows(run, state, wind, self.memory)
+        return self.belief.moments(run, *rows, self.memory)
+
+    def arrival(self, run: int, state: Floats, wind: Floats, push: Floats) -> Floats:
+        """S' (N, 4), as far as the model goes."""
+        inputs = _step_inputs(state, wind, push)
+        moved: Floats = products(inputs) @ self.memory["model_coefficients"][run]
+        return state + moved
+
+    def answers(self, run: int, state: Floats, winds: Floats | None = None) -> Answers:
+        """What may happen next under A winds, shape (N, A); under all if omitted."""
+        number = len(state)
+        if winds is None:
+            winds = np.broadcast_to(self.belief.winds, (number, len(self.belief.winds)))
+        many = winds.shape[1]
+        nodes, weight = _quadrature()
+        everywhere, blown = np.repeat(state, many, axis=0), winds.ravel()
+        mean, deviation = self.gaussian(run, everywhere, blown)
+        raw = mean[:, None] + deviation[:, None] * nodes
+        arrival = self.arrival(
+            run, np.repeat(everywhere, _NODES, axis=0), np.repeat(blown, _NODES),
+            np.tanh(raw).ravel(),
+        )  # fmt: skip
+        entropy = _entropy(deviation, raw, weight)
+        return Answers(
+            arrival.reshape(number, many, _NODES, 4), weight, entropy.reshape(number, many)
+        )
+
+    def soft_values(self, run: int, state: Floats) -> Floats:
+        """V_F(s, w) without the reward of this step, shape (N, A), which is always the same."""
+        belief, ahead = self.belief, self.answers(run, state)
+        rows = value_rows(ahead.arrival.reshape(-1, 4))
+        later = ahead.mean((rows @ self.memory["value_coefficients"][run])[:, 0])
+        values: Floats = belief.temperature[run] * ahead.entropy + belief.discount * later
+        return values
+
+
+def _quadrature() -> tuple[Floats, Floats]:
+    nodes, weights = np.polynomial.hermite_e.hermegauss(_NODES)
+    return nodes, weights / weights.sum()
+
+
+def _entropy(deviation: Floats, raw: Floats, weight: Floats) -> Floats:
+    # log(1 - tanh²) without cancellation.
+    slope = 2.0 * (np.log(2.0) - raw - np.logaddexp(0.0, -2.0 * raw))
+    entropy: Floats = 0.5 * np.log(2.0 * math.pi * math.e) + np.log(deviation) + slope @ weight
+    return entropy
+
+
+@dataclass(frozen=True, eq=False)
+class CartPoleBelief:
+    """Implements `sampled.Belief`.
+
+    Attributes:
+        winds: that the leader chooses from, shape (A,).
+        temperature: β of each run, shape (R,).
+        discount: γ_F.
+        policy: features of (s, w).
+        keep: weight of all earlier batches against the newest; the model keeps all.
+        ridge: of v_F, see `random_features.solved`.
+        policy_ridge: of the policy.
+    """
+
+    winds: Floats
+    temperature: Floats
+    discount: float
+    policy: RandomFeatures
+    keep: float
+    ridge: float
+    policy_ridge: float
+
+    def start(self, streams: Streams) -> Memory:
+        """Nothing seen."""
+        num_runs = len(streams.seeds)
+        sizes = {
+            "model": (28, 4),
+            "policy": (self.policy.size, 1),
+            "deviation": (21, 1),
+            "value": (VALUE_SIZE, 1),
+        }
+        memory = {
+            "policy_features": self.policy.start(streams),
+        }
+        for name, (size, outputs) in sizes.items():
+            memory |= sums(size, outputs, num_runs, name)
+            memory[f"{name}_coefficients"] = np.zeros((num_runs, size, outputs))
+        return memory
+
+    def learn(self, theta: Floats, seen: CartPoleBatch, memory: Memory) -> WatchedFollower:
+        """Learn from a batch; updates `memory` in place.
+
+        Raises:
+            ValueError: if the follower's rewards were not seen.
+        """
+        paid = seen.paid()
+        for run in range(len(theta)):
+            alive = seen.alive[run]
+            state, after = seen.state[run][alive], seen.next_state[run][alive]
+            wind = self.winds[seen.leader_action[run][alive]]
+            push = seen.follower_action[run][alive][:, 0]
+            self._learn_model(run, state, wind, push, after, memory)
+            bonus = self._learn_policy(run, state, wind, push, memory)
+            reward = paid[run][alive] + self.temperature[run] * bonus
+            self._learn_value(run, state, after, reward, seen.terminated[run][alive], memory)
+        return WatchedFollower(self, memory)
+
+    def policy_rows(
+        self, run: int, state: Floats, wind: Floats, memory: Memory
+    ) -> tuple[Floats, Floats]:
+        """What mean (N, F) and log deviation (N, 21) are regressed on."""
+        z = follower_observation(state, wind)
+        return self.policy.of(memory["policy_features"][run], z), products(z)
+
+    def moments(self, run: int, rows: Floats, few: Floats, memory: Memory) -> tuple[Floats, Floats]:
+        """Mean and deviation of atanh u, each (N,), at both kinds of `policy_rows`."""
+        mean = (rows @ memory["policy_coefficients"][run])[:, 0]
+        log_square = (few @ memory["deviation_coefficients"][run])[:, 0]
+        return mean, np.exp(np.clip(0.5 * log_square, *_LOG_DEVIATION))
+
+    def _learn_model(
+        self, run: int, state: Floats, wind: Floats, push: Floats, after: Floats, memory: Memory
+    ) -> None:
+        rows = products(_step_inputs(state, wind, push))
+        remember(memory, "model", run, regression(rows, after - state, np.ones(len(rows))), 1.0)
+        memory["model_coefficients"][run] = solved(memory, "model", run, 1e-9)
+
+    def _learn_policy(
+        self, run: int, state: Floats, wind: Floats, push: Floats, memory: Memory
+    ) -> Floats:
+        largest = np.tanh(_LARGEST_RAW)
+        raw = np.arctanh(np.clip(push, -largest, largest))[:, None]
+        rows, few = self.policy_rows(run, state, wind, memory)
+        ones = np.ones(len(rows))
+        plain = solved_once(regression(rows, raw, ones), self.policy_ridge)
+        log_square = np.log(np.square(raw - rows @ plain) + 1e-6) - _MEAN_LOG_SQUARE
+        remember(memory, "deviation", run, regression(few, log_square, ones), self.keep)
+        memory["deviation_coefficients"][run] = solved(memory, "deviation", run, self.policy_ridge)
+        deviation = self.moments(run, rows, few, memory)[1]
+        remember(memory, "policy", run, regression(rows, raw, deviation**-2.0), self.keep)
+        memory["policy_coefficients"][run] = solved(memory, "policy", run, self.policy_ridge)
+        mean, deviation = self.moments(run, rows, few, memory)
+        nodes, weight = _quadrature()
+        return _entropy(deviation, mean[:, None] + deviation[:, None] * nodes, weight)
+
+    def _learn_value(
+        self, run: int, state: Floats, after: Floats, reward: Floats,
+        fell: NDArray[np.bool_], memory: Memory,
+    ) -> None:  # fmt: skip
+        here, following = (value_rows(at) for at in (state, after))
+        new = temporal_difference(here, following, reward[:, None], self.discount, fell)
+        remember(memory, "value", run, new, self.keep)
+        memory["value_coefficients"][run] = solved(memory, "value", run, self.ridge)

@@ -1,0 +1,80 @@
+"""What a leader that guides a cart-pole expects from where a step ends."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bilevelrl.core.random_features import (
+    Memory,
+    RandomFeatures,
+    remember,
+    solved,
+    sums,
+    temporal_difference,
+)
+from bilevelrl.core.seeding import Streams
+from bilevelrl.problems.guided_cartpole.rollout import CartPoleBatch
+from bilevelrl.problems.guided_cartpole.view import scaled
+
+Floats = NDArray[np.float64]
+Index = NDArray[np.int64]
+_NAME = "leader_value"
+
+
+@dataclass(frozen=True)
+class ArrivalCritic:
+    """w(s', t + 1) = E[r_L + γ_L r_L' + ... | the step from t to t + 1 ends in s'].
+
+    Q_L(s, a, b) at step t is w at the step's end, which a learned model tells: a step moves the
+    cart so little that Q_L itself would drown the two actions in the state.
+
+    Attributes:
+        features: of the scaled state and of the share of the episode that is left.
+        horizon: T.
+        discount: γ_L.
+        keep: weight of all earlier batches against the newest.
+        ridge: see `random_features.solved`.
+    """
+
+    features: RandomFeatures
+    horizon: int
+    discount: float
+    keep: float
+    ridge: float
+
+    def start(self, streams: Streams) -> Memory:
+        """Nothing seen."""
+        num_runs = len(streams.seeds)
+        return {
+            f"{_NAME}_features": self.features.start(streams),
+            f"{_NAME}_coefficients": np.zeros((num_runs, self.features.size, 1)),
+            **sums(self.features.size, 1, num_runs, _NAME),
+        }
+
+    def learn(self, batch: CartPoleBatch, memory: Memory) -> None:
+        """One least-squares solution per run; updates `memory` in place."""
+        number = batch.leader_reward.shape[1]
+        time = np.arange(number) % self.horizon
+        for run, alive in enumerate(batch.alive):
+            rows = self._rows(run, batch.next_state[run], time + 1, memory)
+            goes_on = np.zeros(number, dtype=np.bool_)
+            goes_on[:-1] = alive[1:] & (time[1:] > 0)
+            following = np.zeros_like(rows)
+            following[:-1] = rows[1:] * goes_on[:-1, None]
+            reward = batch.leader_reward[run][alive][:, None]
+            ended = np.zeros(int(alive.sum()), dtype=np.bool_)
+            new = temporal_difference(rows[alive], following[alive], reward, self.discount, ended)
+            remember(memory, _NAME, run, new, self.keep)
+            memory[f"{_NAME}_coefficients"][run] = solved(memory, _NAME, run, self.ridge)
+
+    def values(self, run: int, arrival: Floats, time: Index, memory: Memory) -> Floats:
+        """W of one run, shape (N,), at states (N, 4) that are reached at steps (N,)."""
+        rows = self._rows(run, arrival, time, memory)
+        found: Floats = (rows @ memory[f"{_NAME}_coefficients"][run])[:, 0]
+        return found
+
+    def _rows(self, run: int, arrival: Floats, time: Index, memory: Memory) -> Floats:
+        left = (self.horizon - time) / self.horizon
+        inputs = np.concatenate([scaled(arrival), left[:, None]], axis=1)
+        return self.features.of(memory[f"{_NAME}_features"][run], inputs)

@@ -1,0 +1,37 @@
+"""Which figure shows which part of the results of the guided cart-pole."""
+
+from collections.abc import Iterator
+
+from matplotlib.figure import Figure
+
+from bilevelrl.figures.coordinate_panels import coordinate_panels
+from bilevelrl.figures.gallery import Source, at, best_known_of
+from bilevelrl.figures.learning_curves import learning_curves
+
+#: What `problems.guided_cartpole.game.outcomes` are called on a figure.
+_OUTCOMES = {
+    "share_in_goal": "share of the steps in the goal",
+    "final_position": "where the cart ends, metres",
+    "episode_length": "steps until the pole falls",
+}
+
+
+def names(problem: str) -> tuple[str, ...]:
+    """Figures that are drawn whatever is in the grid."""
+    return (f"{problem}_learning_curves", f"{problem}_behaviour")
+
+
+def table_name(problem: str, name: str) -> str:
+    """Stem of a table of results."""
+    return f"{problem}_{name}"
+
+
+def figures(source: Source) -> Iterator[tuple[str, Figure]]:
+    """Names and figures, one at a time because each takes memory."""
+    results = source.results
+    problem, temperature = results.problem, results.temperatures[0]
+    best = best_known_of(at(results.summary, temperature=temperature, study="main"))
+    curves = at(results.curves, temperature=temperature)
+    yield f"{problem}_learning_curves", learning_curves(curves, results.published, best, "update")
+    played = at(source.trajectories, temperature=temperature)
+    yield f"{problem}_behaviour", coordinate_panels(played, _OUTCOMES, 3, "Behaviour")

@@ -1,0 +1,1 @@
+"""Building thermal control: a leader designs walls and fans."""

@@ -1,0 +1,146 @@
+"""The follower of building thermal control, as learned from watching it.
+
+Its policy is a regression of actions on states with normal errors: linear, the maximum-likelihood
+estimate among a ~ N(-K s, Σ), or on random features, for a follower that has learned a policy which
+is not. Its value is the soft value of that policy under the rewards that were seen, V_F(s) =
+E[Σ_t γ^t (r_F + β H(Σ))], by least squares on quadratic features.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bilevelrl.core.observations import Observations
+from bilevelrl.core.random_features import RandomFeatures, regression, solved_once
+from bilevelrl.core.seeding import Streams
+from bilevelrl.models.linear_gaussian.quadratic import least_squares_td
+from bilevelrl.problems.thermal_control.follower import RegulatorResponse
+
+Floats = NDArray[np.float64]
+Memory = dict[str, NDArray[np.float64]]
+_DRAWN = "policy_features"
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """The mean action of every run as a combination of random features.
+
+    Attributes:
+        features: of s in units of `scale`.
+        ridge: relative penalty of the regression, see `random_features.solved`.
+    """
+
+    features: RandomFeatures
+    ridge: float
+
+    def fit(self, drawn: Floats, state: Floats, action: Floats) -> "FittedCurve":
+        """Least squares, run by run, for s (R, N, n) and a (R, N, m)."""
+        scale = np.sqrt(np.square(state).mean(axis=1, keepdims=True))
+        coefficients = []
+        for own, s, a, unit in zip(drawn, state, action, scale, strict=True):
+            rows = self.features.of(own, s / unit)
+            coefficients.append(solved_once(regression(rows, a, np.ones(len(s))), self.ridge))
+        return FittedCurve(self.features, drawn, scale, np.stack(coefficients))
+
+
+@dataclass(frozen=True, eq=False)
+class FittedCurve:
+    """Attributes as of `Curve`, and what was drawn and fitted."""
+
+    features: RandomFeatures
+    drawn: Floats
+    scale: Floats
+    coefficients: Floats
+
+    def __call__(self, state: Floats) -> Floats:
+        """E[a | s], shape (R, N, m), for s (R, N, n)."""
+        runs = zip(self.drawn, state, self.scale, self.coefficients, strict=True)
+        return np.stack([self.features.of(own, s / unit) @ c for own, s, unit, c in runs])
+
+
+@dataclass(frozen=True, eq=False)
+class CurvedResponse(RegulatorResponse):
+    """A response whose mean action is not linear; `gain` is the line closest to it.
+
+    Attributes:
+        curve: the mean action.
+    """
+
+    curve: FittedCurve | None = None
+
+    @property
+    def linear(self) -> bool:
+        """Whether `mean` is."""
+        return self.curve is None
+
+    def mean(self, state: Floats) -> Floats:
+        """E[a | s], shape (R, N, m), for s (R, N, n)."""
+        return super().mean(state) if self.curve is None else self.curve(state)
+
+
+@dataclass(frozen=True, eq=False)
+class RegulatorBelief:
+    """Learns policy and V_F from one batch.
+
+    Attributes:
+        temperature: β of each run, shape (R,).
+        discount: γ_F.
+        horizon: steps per episode.
+        curve: of the mean action; None is linear.
+    """
+
+    temperature: Floats
+    discount: float
+    horizon: int
+    curve: Curve | None = None
+
+    def start(self, streams: Streams) -> Memory:
+        """Random features, if any: one batch tells everything else."""
+        return {} if self.curve is None else {_DRAWN: self.curve.features.start(streams)}
+
+    def learn(self, theta: Floats, seen: Observations, memory: Memory) -> RegulatorResponse:
+        """What the follower seems to play, and to expect.
+
+        Raises:
+            ValueError: if the follower's rewards were not seen.
+        """
+        paid, action = seen.paid(), seen.follower_action
+        gain, covariance = linear_policy(seen.state, action)
+        curve = None
+        if self.curve is not None:
+            curve = self.curve.fit(memory[_DRAWN], seen.state, action)
+            covariance = _covariance(action - curve(seen.state))
+        size = covariance.shape[1]
+        entropy = 0.5 * (size * np.log(2.0 * np.pi * np.e) + np.linalg.slogdet(covariance)[1])
+        bonus = (self.temperature * entropy)[:, None]
+        value = least_squares_td(
+            seen.state,
+            seen.next_state,
+            (paid + bonus)[:, :, None],
+            self.horizon,
+            self.discount,
+        )
+        unknown = np.full(len(theta), np.nan)
+        none = np.zeros(len(theta), dtype=np.int64)
+        quadratic, offset = -value.matrix[:, 0], -value.offset[:, 0]
+        return CurvedResponse(gain, covariance, quadratic, offset, unknown, none, curve=curve)
+
+
+def linear_policy(state: Floats, action: Floats) -> tuple[Floats, Floats]:
+    """K and Σ of a ~ N(-K s, Σ) by maximum likelihood, (R, m, n) and (R, m, m).
+
+    Args:
+        state: s, shape (R, N, n).
+        action: a, shape (R, N, m).
+    """
+    gains = [
+        -np.linalg.solve(s.T @ s, s.T @ a).T  # run by run: the same bits in any batch
+        for s, a in zip(state, action, strict=True)
+    ]
+    gain = np.stack(gains)
+    return gain, _covariance(action + state @ gain.mT)
+
+
+def _covariance(error: Floats) -> Floats:
+    return np.stack([own.T @ own / len(own) for own in error])

@@ -1,0 +1,119 @@
+"""What the leader designs in building thermal control, and what that does: its own knowledge.
+
+A leader that only watches knows this and no more: not how heat flows otherwise, not what the units
+do, not what the follower wants.
+"""
+
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from bilevelrl.core.compilation import parallel_kernel
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class ThermalDesign:
+    """Insulation and airflow of n zones in a ring; see `thermal_control.ThermalControl`.
+
+    Attributes:
+        insulation_effect: η, shape (n,).
+        inwards: A⁰_ij, what a unit of airflow β_i lets in from the zone j after i, shape (n,).
+        outwards: A⁰_ji, what it lets out, shape (n,).
+        insulation_weight, airflow_weight: k_I, k_A.
+        discount: γ of leader and follower, per step.
+        max_episode_steps: transitions after which an episode is cut.
+    """
+
+    insulation_effect: Floats
+    inwards: Floats
+    outwards: Floats
+    insulation_weight: float
+    airflow_weight: float
+    discount: float
+    max_episode_steps: int
+
+    @property
+    def num_zones(self) -> int:
+        """N."""
+        return len(self.insulation_effect)
+
+    @property
+    def num_parameters(self) -> int:
+        """D = 2 n."""
+        return 2 * self.num_zones
+
+    def levels(self, theta: Floats) -> tuple[Floats, Floats]:
+        """α and β, each (R, n), from θ, shape (R, D).
+
+        Raises:
+            ValueError: if θ has another shape.
+        """
+        if theta.ndim != 2 or theta.shape[1] != self.num_parameters:
+            raise ValueError(
+                f"theta must be of shape (R, {self.num_parameters}), got {theta.shape}"
+            )
+        level: Floats = 0.5 * (1.0 + np.tanh(0.5 * theta))
+        return level[:, : self.num_zones], level[:, self.num_zones :]
+
+    def factors(self, theta: Floats) -> Floats:
+        """-η_i dα_i, A⁰_ij dβ_i and A⁰_ji dβ_i, shape (R, 3, n): all that ∂A/∂θ consists of."""
+        insulation, airflow = self.levels(theta)
+        steepness = airflow * (1.0 - airflow)
+        return np.stack(
+            [
+                -self.insulation_effect * insulation * (1.0 - insulation),
+                self.inwards * steepness,
+                self.outwards * steepness,
+            ],
+            axis=1,
+        )
+
+    def pushed(self, theta: Floats, state: Floats, push: Floats) -> Floats:
+        """xᵀ (∂A/∂θ) s for every transition, shape (R, N, D).
+
+        With x = (s' - E s') / σ² this is ∇_θ log p(s' | s, a; θ), with x = ∇ f(s') it is ∇_θ f(s')
+        at fixed noise.
+
+        Args:
+            theta: shape (R, D).
+            state: s, shape (R, N, n).
+            push: x, shape (R, N, n).
+        """
+        result = np.empty((*state.shape[:2], self.num_parameters))
+        _pushed(self.factors(theta), state, push, result)
+        return result
+
+    def configuration_cost(self, theta: Floats) -> Floats:
+        """k_I |α|² + k_A |β|², charged in every step, shape (R,)."""
+        insulation, airflow = self.levels(theta)
+        cost: Floats = self.insulation_weight * np.square(insulation).sum(axis=1)
+        cost += self.airflow_weight * np.square(airflow).sum(axis=1)
+        return cost
+
+    def configuration_cost_slope(self, theta: Floats) -> Floats:
+        """Its gradient, shape (R, D)."""
+        weights = (self.insulation_weight, self.airflow_weight)
+        return np.concatenate(
+            [
+                2.0 * weight * np.square(level) * (1.0 - level)
+                for weight, level in zip(weights, self.levels(theta), strict=True)
+            ],
+            axis=1,
+        )
+
+
+@parallel_kernel
+def _pushed(factors, state, push, result):  # type: ignore[no-untyped-def]
+    num_runs, num_steps, zones = state.shape
+    for r in numba.prange(num_runs):
+        for k in range(num_steps):
+            for i in range(zones):
+                j = (i + 1) % zones
+                flow = state[r, k, j] - state[r, k, i]
+                result[r, k, i] = factors[r, 0, i] * state[r, k, i] * push[r, k, i]
+                inwards = factors[r, 1, i] * push[r, k, i]
+                result[r, k, zones + i] = flow * (inwards - factors[r, 2, i] * push[r, k, j])

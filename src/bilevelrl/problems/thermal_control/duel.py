@@ -1,0 +1,108 @@
+"""Building thermal control as followers play it that act on single states."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bilevelrl.models.deep.players import Episodes, Player, RegulatorPlayer, rows_of_runs
+from bilevelrl.models.deep.view import ViewOptions
+from bilevelrl.problems.thermal_control.follower import RegulatorResponse, ThermalRegulator
+from bilevelrl.problems.thermal_control.problem import ThermalControl
+from bilevelrl.problems.thermal_control.rollout import ThermalBatch
+from bilevelrl.problems.thermal_control.view import ThermalFollowerView
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class ThermalDuel:
+    """Implements `players.Duel`.
+
+    Attributes:
+        problem: the bi-level problem.
+    """
+
+    problem: ThermalControl
+
+    @property
+    def scale(self) -> float:
+        """Standard deviation of first states."""
+        return self.problem.initial_deviation
+
+    @property
+    def follower_discount(self) -> float:
+        """That of both players."""
+        return self.problem.discount
+
+    @property
+    def return_discount(self) -> float:
+        """That of both players."""
+        return self.problem.discount
+
+    @property
+    def numbers_per_episode(self) -> int:
+        """One per zone, then units and zones per step."""
+        zones, units = self.problem.input_matrix.shape
+        return int(zones + self.problem.max_episode_steps * (zones + units))
+
+    def view(self, theta: Floats, options: ViewOptions) -> ThermalFollowerView:
+        """See `players.Duel`."""
+        return ThermalFollowerView(self.problem, theta, options)
+
+    def best(self, theta: Floats, temperature: float) -> tuple[RegulatorPlayer, float]:
+        """See `players.Duel`."""
+        regulator = ThermalRegulator(self.problem, np.array([temperature]))
+        response = regulator.respond(theta[None])
+        player = RegulatorPlayer(response.gain[0], response.covariance[0])
+        return player, float(exact_value(self.problem, response)[0])
+
+    def play(self, theta: Floats, player: Player, normals: Floats) -> Episodes:
+        """See `players.Duel`.
+
+        Numbers are used in the order of `ThermalRollout`, so that the same ones give the same
+        episodes.
+        """
+        problem = self.problem
+        zones, units = problem.input_matrix.shape
+        drift = problem.dynamics(theta[None])[0]
+        start, later = normals[:, :zones], normals[:, zones:]
+        steps = later.reshape(len(normals), -1, units + zones).swapaxes(0, 1)
+        here, rows = problem.initial_deviation * start, []
+        for numbers in steps:
+            action, density = player.act(here, numbers[:, :units])
+            mean = here @ drift.T + action @ problem.input_matrix.T
+            bounded = np.clip(mean, -problem.state_limit, problem.state_limit)
+            after = bounded + problem.noise * numbers[:, units:]
+            rows.append((here, action, density, after))
+            here = after
+        return Episodes(*(np.stack(column) for column in zip(*rows, strict=True)))
+
+    def follower_reward(self, episodes: Episodes) -> Floats:
+        """See `players.Duel`."""
+        return self.problem.follower_reward(episodes.state, episodes.action)
+
+    def leader_reward(self, episodes: Episodes) -> Floats:
+        """See `players.Duel`."""
+        return self.problem.operating_reward(episodes.state, episodes.action)
+
+    def observations(self, theta: Floats, episodes: Sequence[Episodes]) -> ThermalBatch:
+        """See `players.Duel`; the building's noise is not seen."""
+        problem = self.problem
+        state, action, after = (
+            rows_of_runs([getattr(each, name) for each in episodes])
+            for name in ("state", "action", "next_state")
+        )
+        reward = problem.operating_reward(state, action)
+        reward -= problem.configuration_cost(theta)[:, None]
+        paid = problem.follower_reward(state, action)
+        none = np.empty((*reward.shape, 0))
+        return ThermalBatch(state, none, action, after, reward, paid)
+
+
+def exact_value(problem: ThermalControl, response: RegulatorResponse) -> Floats:
+    """The best response's mean soft return, without end, from where episodes start, shape (R,)."""
+    cost = problem.initial_deviation**2 * np.trace(response.quadratic, axis1=1, axis2=2)
+    value: Floats = -(cost + response.offset)
+    return value

@@ -1,0 +1,167 @@
+"""The exact best response in building thermal control, and its derivative in the design."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bilevelrl.core.seeding import Streams
+from bilevelrl.models.linear_gaussian.lyapunov import discounted_sum
+from bilevelrl.models.linear_gaussian.riccati import Regulator, check_accuracy
+from bilevelrl.problems.thermal_control.problem import ThermalControl
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class RegulatorResponse:
+    """a ~ N(-K s, Σ) and V_F(s) = -(sᵀ P s + v).
+
+    Attributes:
+        gain: K, shape (R, m, n).
+        covariance: Σ, shape (R, m, m).
+        quadratic: P, shape (R, n, n).
+        offset: v, shape (R,).
+        accuracy: certified bound on the relative error of sᵀ P s, for every s, shape (R,).
+        iterations: doublings used, shape (R,).
+        steps: see `protocol.Certified`.
+    """
+
+    gain: Floats
+    covariance: Floats
+    quadratic: Floats
+    offset: Floats
+    accuracy: Floats
+    iterations: NDArray[np.int64]
+    steps: int = 0
+
+    @property
+    def linear(self) -> bool:
+        """Whether `mean` is."""
+        return True
+
+    def mean(self, state: Floats) -> Floats:
+        """E[a | s] = -K s, shape (R, N, m), for s (R, N, n)."""
+        mean: Floats = -(state @ self.gain.mT)
+        return mean
+
+    def value(self, state: Floats) -> Floats:
+        """V_F(s), shape (R, N), for s (R, N, n)."""
+        cost = (state * (state @ self.quadratic)).sum(axis=2)
+        value: Floats = -(cost + self.offset[:, None])
+        return value
+
+    def value_slope(self, state: Floats) -> Floats:
+        """∂V_F/∂s, shape (R, N, n), for s (R, N, n)."""
+        slope: Floats = -2.0 * (state @ self.quadratic)
+        return slope
+
+
+@dataclass(frozen=True, eq=False)
+class ResponseSlopes:
+    """Derivatives of a `RegulatorResponse` in θ, the parameters on the second axis.
+
+    Attributes:
+        gain: ∂K, shape (R, D, m, n).
+        covariance: ∂Σ, shape (R, D, m, m).
+        quadratic: ∂P, shape (R, D, n, n).
+        offset: ∂v, shape (R, D).
+    """
+
+    gain: Floats
+    covariance: Floats
+    quadratic: Floats
+    offset: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class ThermalRegulator:
+    """A maximum-entropy regulator without a horizon, as the released code solves it.
+
+    With S = R + γ BᵀPB: K = γ S⁻¹ BᵀPA and Σ = (β/2) S⁻¹. The clip of the state is
+    ignored.
+
+    Attributes:
+        problem: the bi-level problem.
+        temperature: β of each run, shape (R,).
+        tolerance: bound on the relative error of the costs sᵀ P s, for every s.
+        max_iterations: doublings allowed before giving up.
+
+    Raises:
+        ValueError: if temperatures are not one positive number per run.
+    """
+
+    problem: ThermalControl
+    temperature: Floats
+    tolerance: float = 1e-10
+    max_iterations: int = 50
+
+    def __post_init__(self) -> None:
+        if self.temperature.ndim != 1 or not (self.temperature > 0.0).all():
+            raise ValueError(f"temperature must be one positive number a run: {self.temperature}")
+
+    def start(self, num_runs: int, streams: Streams) -> Floats:
+        """Nothing is remembered, shape (R, 0)."""
+        del streams
+        return np.empty((num_runs, 0))
+
+    @property
+    def _regulator(self) -> Regulator:
+        problem = self.problem
+        return Regulator(
+            problem.input_matrix, problem.state_cost, problem.control_cost, problem.discount,
+            self.max_iterations,
+        )  # fmt: skip
+
+    def respond(
+        self, theta: Floats, memory: Floats | None = None, streams: Streams | None = None
+    ) -> RegulatorResponse:
+        """The best response to θ, shape (R, D).
+
+        Raises:
+            NotConverged: if a run misses the tolerance.
+        """
+        del memory, streams
+        problem, regulator, beta = self.problem, self._regulator, self.temperature
+        gamma, drift = problem.discount, problem.dynamics(theta)
+        solution = regulator.solve(drift)
+        refined = regulator.policy_cost(drift, regulator.gain(solution.quadratic, drift))
+        bearable = np.isfinite(refined).all(axis=(1, 2), keepdims=True)
+        quadratic = np.where(bearable, refined, solution.quadratic)
+        gain, curvature = regulator.gain(quadratic, drift), regulator.curvature(quadratic)
+        volume = len(curvature[0]) * np.log(np.pi * beta) - np.linalg.slogdet(curvature)[1]
+        shaken = gamma * problem.noise**2 * np.trace(quadratic, axis1=1, axis2=2)
+        answer = RegulatorResponse(
+            gain=gain,
+            covariance=0.5 * beta[:, None, None] * np.linalg.inv(curvature),
+            quadratic=quadratic,
+            offset=(shaken - 0.5 * beta * volume) / (1.0 - gamma),
+            accuracy=regulator.accuracy(quadratic, drift, gain),
+            iterations=solution.iterations,
+        )
+        check_accuracy(answer.accuracy, answer.iterations, theta, self.tolerance)
+        return answer
+
+    def slopes(self, theta: Floats, response: RegulatorResponse) -> ResponseSlopes:
+        """Implicit derivative of the Riccati fixed point.
+
+        K is optimal, so that ∂P solves a Lyapunov equation without ∂K in it.
+        """
+        problem, gamma = self.problem, self.problem.discount
+        actuator, quadratic = problem.input_matrix, response.quadratic[:, None]
+        inverse = 2.0 * response.covariance / self.temperature[:, None, None]
+        closed = (problem.dynamics(theta) - actuator @ response.gain)[:, None]
+        drift = problem.dynamics_slopes(theta)
+        pushed = gamma * (drift.mT @ quadratic @ closed)
+        slope = discounted_sum(np.sqrt(gamma) * closed, pushed + pushed.mT)
+        curvature = gamma * (actuator.T @ slope @ actuator)
+        inverse = inverse[:, None]
+        half = 0.5 * self.temperature
+        shaken = gamma * problem.noise**2 * np.trace(slope, axis1=2, axis2=3)
+        widened = (inverse * curvature).sum(axis=(2, 3))
+        return ResponseSlopes(
+            gain=gamma * (inverse @ actuator.T @ (slope @ closed + quadratic @ drift)),
+            covariance=-half[:, None, None, None] * (inverse @ curvature @ inverse),
+            quadratic=slope,
+            offset=(half[:, None] * widened + shaken) / (1.0 - gamma),
+        )

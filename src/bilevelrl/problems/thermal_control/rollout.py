@@ -1,0 +1,128 @@
+"""On-policy batches of building thermal control."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from bilevelrl.core.compilation import parallel_kernel
+from bilevelrl.core.observations import Observations
+from bilevelrl.core.seeding import Streams
+from bilevelrl.problems.thermal_control.problem import ThermalControl
+
+Floats = NDArray[np.float64]
+
+
+class LinearPolicy(Protocol):
+    """a ~ N(-K s, Σ); read-only."""
+
+    @property
+    def gain(self) -> Floats:
+        """K, shape (R, m, n)."""
+        ...
+
+    @property
+    def covariance(self) -> Floats:
+        """Σ, shape (R, m, m)."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class ThermalBatch(Observations):
+    """Whole episodes, one after the other; the leader has no actions besides its design.
+
+    Attributes:
+        surprise: s' - E[s' | s, a], 0 where the mean was clipped, shape (R, N, n); None for a
+            leader that does not know its building, which takes no mean to be clipped.
+    """
+
+    surprise: Floats | None = None
+
+    @property
+    def clipped(self) -> NDArray[np.bool_] | None:
+        """Whether a component of the mean was, shape (R, N); None if that cannot be seen."""
+        if self.surprise is None:
+            return None
+        clipped: NDArray[np.bool_] = (self.surprise == 0.0).any(axis=2)
+        return clipped
+
+
+@parallel_kernel
+def _simulate(  # type: ignore[no-untyped-def]
+    drift, actuator, gain, spread, first, noise, limit, normals, horizon,
+    state, action, after, surprise,
+):  # fmt: skip
+    num_runs, num_episodes, _ = normals.shape
+    zones, units = actuator.shape
+    for r in numba.prange(num_runs):
+        mean = np.empty(zones)
+        for e in range(num_episodes):
+            z = normals[r, e]
+            here = first * z[:zones]
+            for t in range(horizon):
+                n = e * horizon + t
+                place = zones + t * (zones + units)
+                for i in range(zones):
+                    state[r, n, i] = here[i]
+                for j in range(units):
+                    played = 0.0
+                    for i in range(zones):
+                        played -= gain[r, j, i] * here[i]
+                    for k in range(j + 1):
+                        played += spread[r, j, k] * z[place + k]
+                    action[r, n, j] = played
+                for i in range(zones):
+                    total = 0.0
+                    for k in range(zones):
+                        total += drift[r, i, k] * here[k]
+                    for j in range(units):
+                        total += actuator[i, j] * action[r, n, j]
+                    mean[i] = total
+                for i in range(zones):
+                    clipped = min(max(mean[i], -limit), limit)
+                    here[i] = clipped + noise * z[place + units + i]
+                    after[r, n, i] = here[i]
+                    inside = abs(mean[i]) <= limit
+                    surprise[r, n, i] = here[i] - clipped if inside else 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class ThermalRollout:
+    """Whole episodes of `ThermalControl`.
+
+    Attributes:
+        problem: the bi-level problem.
+        num_episodes: per batch and run.
+        mirrored: flip the sign of the transition's noise, for antithetic pairs in studies.
+    """
+
+    problem: ThermalControl
+    num_episodes: int
+    mirrored: bool = False
+
+    @property
+    def env_steps(self) -> int:
+        """Transitions per batch and run."""
+        return self.num_episodes * self.problem.max_episode_steps
+
+    def sample(self, theta: Floats, policy: LinearPolicy, streams: Streams) -> ThermalBatch:
+        """A batch under θ, shape (R, D), and the follower's policy."""
+        problem, horizon = self.problem, self.problem.max_episode_steps
+        zones, units = problem.input_matrix.shape
+        numbers = zones + horizon * (zones + units)
+        normals = streams.normals("rollout", (self.num_episodes, numbers))
+        shapes = [(len(theta), self.env_steps, size) for size in (zones, units, zones, zones)]
+        arrays = [np.empty(shape) for shape in shapes]
+        noise = -problem.noise if self.mirrored else problem.noise
+        _simulate(
+            problem.dynamics(theta), problem.input_matrix, policy.gain,
+            np.linalg.cholesky(policy.covariance), problem.initial_deviation, noise,
+            problem.state_limit, normals, horizon, *arrays,
+        )  # fmt: skip
+        state, action, after, surprise = arrays
+        reward = problem.operating_reward(state, action)
+        reward -= problem.configuration_cost(theta)[:, None]
+        none = np.empty((*reward.shape, 0))
+        return ThermalBatch(state, none, action, after, reward, surprise=surprise)

@@ -1,0 +1,147 @@
+"""J of building thermal control over the design: the best known one, named ones, random ones."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bilevelrl.core.blocks import FollowerParams
+from bilevelrl.core.exact import Hypergradient
+from bilevelrl.core.games import AscentParams
+from bilevelrl.core.observations import discounted_return
+from bilevelrl.core.problem import Problem, RunTasks
+from bilevelrl.core.search import Searched, climb, climbed
+from bilevelrl.core.seeding import Streams
+from bilevelrl.problems.thermal_control.cell import make_problem
+from bilevelrl.problems.thermal_control.exact import (
+    components,
+    spectral_radius,
+    thermal_hypergradient,
+    weighted,
+)
+from bilevelrl.problems.thermal_control.follower import ThermalRegulator
+from bilevelrl.problems.thermal_control.problem import ThermalControl
+from bilevelrl.problems.thermal_control.rollout import ThermalRollout
+from bilevelrl.problems.thermal_control.settings import (
+    ThermalControlBlock,
+    ThermalControlParams,
+    ThermalSearchParams,
+)
+
+Floats = NDArray[np.float64]
+#: Designs by all levels of insulation and of airflow.
+DESIGNS = {
+    "start": (0.5, 0.5),
+    "all 1": (1.0, 1.0),
+    "all 0": (0.0, 0.0),
+    "full insulation": (1.0, 0.5),
+    "full airflow": (0.5, 1.0),
+}
+_CHUNK = 250  # random designs that are simulated together
+
+
+@dataclass(frozen=True, eq=False)
+class ThermalLandscape:
+    """Building thermal control with its exact follower.
+
+    Attributes:
+        constants: of the problem.
+        followers: accuracy of the best response.
+        temperature: β.
+    """
+
+    constants: ThermalControlParams
+    followers: FollowerParams[Any]
+    temperature: float
+
+    @property
+    def problem(self) -> ThermalControl:
+        """With the constants of params.yaml."""
+        return make_problem(self.constants)
+
+    def follower(self, number: int) -> ThermalRegulator:
+        """The exact best response of `number` runs."""
+        temperature = np.full(number, self.temperature)
+        return ThermalRegulator(
+            self.problem, temperature, self.followers.tolerance, self.followers.max_iterations
+        )
+
+    def returns(self, theta: Floats) -> Floats:
+        """J at θ, shape (N, D); shape (N,)."""
+        return self.describe(theta)["leader_return"].to_numpy()
+
+    def describe(self, theta: Floats) -> pd.DataFrame:
+        """J, its components, the spectral radius and the design at θ, shape (N, D)."""
+        problem, response = self.problem, self.follower(len(theta)).respond(theta)
+        parts = components(problem, theta, response, problem.max_episode_steps)
+        levels = {
+            f"{name}{zone + 1}": level[:, zone]
+            for name, level in zip(("alpha", "beta"), problem.levels(theta), strict=True)
+            for zone in range(problem.num_zones)
+        }
+        radius = spectral_radius(problem, theta, response)
+        known = {"leader_return": weighted(problem, parts), "spectral_radius": radius}
+        return pd.DataFrame(known | parts | levels)
+
+    def initial_return(self, starts: Floats) -> float:
+        """J at θ = 0, around which the runs start."""
+        return float(self.returns(np.zeros_like(starts[:1]))[0])
+
+    def climb(self, search: AscentParams) -> tuple[Floats, Floats, Floats]:
+        """Exact ascent, see `core.search.climb`."""
+        follower, horizon = self.follower(search.starts), self.constants.max_episode_steps
+
+        def hypergradient(theta: Floats) -> Hypergradient:
+            return thermal_hypergradient(follower, theta, follower.respond(theta), horizon)
+
+        return climb(hypergradient, self.problem.num_parameters, search)
+
+    def designs(self, best: Floats) -> pd.DataFrame:
+        """`describe` of the named designs and of the best known θ, shape (D,)."""
+        zones = self.problem.num_zones
+        levels = np.array([[a] * zones + [b] * zones for a, b in DESIGNS.values()])
+        theta = np.vstack([_logit(levels), best])
+        return self.describe(theta).assign(design=[*DESIGNS, "best known"])
+
+    def random_search(self, search: ThermalSearchParams) -> pd.DataFrame:
+        """`describe` of designs drawn uniformly, and what a few episodes of each show.
+
+        Levels, not θ, are uniform.
+        """
+        problem = self.problem
+        shape = (search.samples, problem.num_parameters)
+        theta = _logit(np.random.default_rng(search.seed).uniform(size=shape))
+        rollout, shown = ThermalRollout(problem, search.sample_episodes), []
+        for first in range(0, search.samples, _CHUNK):
+            some = theta[first : first + _CHUNK]
+            streams = Streams(range(search.seed + first, search.seed + first + len(some)))
+            batch = rollout.sample(some, self.follower(len(some)).respond(some), streams)
+            shown.append(
+                discounted_return(batch.leader_reward, problem.max_episode_steps, problem.discount)
+            )
+        return self.describe(theta).assign(leader_return_sampled=np.concatenate(shown))
+
+
+def _logit(levels: Floats) -> Floats:
+    """θ of levels in [0, 1]; 0 and 1 become what double precision cannot tell from them."""
+    with np.errstate(divide="ignore"):
+        theta: Floats = np.clip(np.log(levels) - np.log1p(-levels), -40.0, 40.0)
+    return theta
+
+
+def search(problem: Problem[ThermalControlBlock], run_tasks: RunTasks) -> Searched:
+    """Exact ascent from many starts, named designs, and random ones."""
+    del run_tasks
+    block = problem.block
+
+    def landscape(temperature: float) -> ThermalLandscape:
+        return ThermalLandscape(block.constants, problem.followers, temperature)
+
+    first = landscape(problem.temperatures[0])
+    searched = climbed(asdict(first.problem), block.search, landscape)
+    best = searched.best_theta[f"published_{problem.temperatures[0]}"]
+    searched.tables["designs"] = first.designs(best)
+    searched.tables["random_search"] = first.random_search(block.search)
+    return searched

@@ -1,0 +1,1 @@
+"""From params.yaml to trained runs: parameters, chunks, execution, records."""

@@ -1,0 +1,195 @@
+"""Run many independent tasks on some processes, remembering every finished piece.
+
+Workers return results; only the parent writes files. Results do not depend on backend, number of
+processes, or which pieces were already known.
+"""
+
+import contextlib
+import functools
+import hashlib
+import io
+import json
+import os
+import signal
+import socket
+import warnings
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from multiprocessing import resource_tracker
+from pathlib import Path
+from typing import Any, TypeVar
+
+import joblib
+import numba
+import numpy as np
+from joblib.externals.loky.process_executor import TerminatedWorkerError
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from bilevelrl.core.atomic_files import write_atomically
+from bilevelrl.core.problem import RunTasks
+from bilevelrl.core.provenance import PACKAGE, package_digest
+from bilevelrl.core.validation import ConfigError
+from bilevelrl.runs.runtime import Runtime
+
+Arrays = dict[str, NDArray[Any]]
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+def content_key(content: Mapping[str, Any]) -> str:
+    """SHA-256 of the content as canonical JSON."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+class ResultCache:
+    """Arrays by content key in a git-ignored folder; survives kills, never part of a result.
+
+    Args:
+        folder: where; created when first written to.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def get(self, key: str) -> Arrays | None:
+        """What was stored under the key, or None; a damaged file is absent, with a warning."""
+        path = self._path(key)
+        if not path.exists():
+            return None
+        try:
+            with np.load(io.BytesIO(path.read_bytes())) as file:
+                return {name: file[name] for name in file.files}
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError) as error:
+            warnings.warn(f"{path} is damaged ({error}); computing it again", stacklevel=2)
+            return None
+
+    def put(self, key: str, arrays: Arrays) -> None:
+        """Store in one step: a kill leaves all or nothing."""
+        buffer = io.BytesIO()
+        np.savez(buffer, **arrays)  # type: ignore[arg-type]
+        write_atomically(self._path(key), buffer.getvalue())
+
+    def _path(self, key: str) -> Path:
+        return self._folder / key[:2] / f"{key}.npz"
+
+
+def work_folder() -> Path:
+    """BILEVELRL_WORK, or .work below DVC_ROOT or the current folder."""
+    root = Path(os.environ.get("DVC_ROOT") or ".")
+    return Path(os.environ.get("BILEVELRL_WORK") or root / ".work")
+
+
+def _thread_limit() -> int:
+    limit: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+    return limit
+
+
+def _limited(threads: int, function: Callable[[Task], Result], task: Task) -> Result:
+    os.environ["OMP_NUM_THREADS"] = "1"
+    numba.set_num_threads(min(threads, _thread_limit()))
+    return function(task)
+
+
+def run_tasks(
+    function: Callable[[Task], Result],
+    tasks: Sequence[Task],
+    runtime: Runtime,
+    *,
+    weights: Sequence[int] | None = None,
+    description: str = "",
+) -> Iterator[tuple[int, Result]]:
+    """Yield (position, function(task)) as tasks finish, in any order.
+
+    Args:
+        function: importable by the workers.
+        tasks: each is sent to one worker; there are no more workers than tasks.
+        runtime: backend, processes, threads per process.
+        weights: progress units of each task (1 each by default), e.g. the runs in a chunk.
+        description: left of the progress bar, which appears on terminals only.
+
+    Raises:
+        ConfigError: if the scheduler of the backend "dask" cannot be reached, or a worker runs
+            other code than this process.
+        MemoryError: in a worker, or if one was killed.
+    """
+    units = list(weights or [1] * len(tasks))
+    with contextlib.ExitStack() as stack:
+        if runtime.backend == "dask":
+            stack.enter_context(_dask_client(runtime.dask_scheduler))
+            stack.enter_context(joblib.parallel_config(backend="dask"))
+        bar = stack.enter_context(
+            tqdm(total=sum(units), desc=description, unit="run", disable=None)
+        )
+        if runtime.backend == "loky" and (runtime.jobs == 1 or len(tasks) == 1):
+            for position, task in enumerate(tasks):
+                result = _limited(runtime.threads, function, task)
+                bar.update(units[position])
+                yield position, result
+            return
+        parallel = joblib.Parallel(
+            n_jobs=None if runtime.backend == "dask" else min(runtime.jobs, max(1, len(tasks))),
+            return_as="generator_unordered",
+        )
+        code = package_digest() if runtime.backend == "dask" else ""
+        with _interrupts_held_back():
+            results = parallel(
+                joblib.delayed(_numbered)(position, runtime.threads, function, task, code)
+                for position, task in enumerate(tasks)
+            )
+        try:
+            for position, result in results:
+                bar.update(units[position])
+                yield position, result
+        except TerminatedWorkerError as error:
+            raise MemoryError("a worker process was killed, as happens without memory") from error
+        finally:
+            with warnings.catch_warnings():  # that tasks are cancelled, which is what we want
+                warnings.simplefilter("ignore", UserWarning)
+                results.close()
+
+
+def tasks_runner(runtime: Runtime) -> RunTasks:
+    """`run_tasks` on the processes of params.yaml."""
+    return functools.partial(run_tasks, runtime=runtime)
+
+
+@contextlib.contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    # Processes that start meanwhile inherit this for life: Ctrl-C, which reaches all processes of a
+    # terminal, is then the parent's alone, who ends the others. Its own comes when this is over.
+    # The tracker, which would undo this when it starts, has to run before.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _dask_client(address: str | None) -> Any:
+    try:
+        from dask.distributed import Client
+    except ImportError as error:
+        raise ConfigError(
+            "runtime.backend = dask: not installed; pip install .[dask], or set loky"
+        ) from error
+    try:
+        return Client(address)  # type: ignore[no-untyped-call]
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"runtime.dask_scheduler = {address}: nobody answers; start `dask scheduler` there, or "
+            "set runtime.backend to loky"
+        ) from error
+
+
+def _numbered(
+    position: int, threads: int, function: Callable[[Task], Result], task: Task, code: str
+) -> tuple[int, Result]:
+    if code and package_digest() != code:  # a worker of a cluster brings its own package
+        raise ConfigError(
+            f"runtime.backend: the worker on {socket.gethostname()} runs other code or packages "
+            f"than this stage: start it with PYTHONPATH={PACKAGE.parent} in the same environment"
+        )
+    return position, _limited(threads, function, task)

@@ -1,0 +1,220 @@
+"""Train all runs of a cell: split into chunks, reuse what is known, assemble one table."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bilevelrl.core.cell import Context
+from bilevelrl.core.settings import Setting
+from bilevelrl.runs.chunks import (
+    COORDINATE,
+    FAILURE,
+    Chunk,
+    Run,
+    cell_digest,
+    cell_of,
+    train_chunk,
+)
+from bilevelrl.runs.execution import Arrays, ResultCache, content_key, run_tasks
+from bilevelrl.runs.params import Params
+from bilevelrl.runs.records import (
+    COORDINATE_COLUMNS,
+    CURVE_COLUMNS,
+    Cell,
+    RunIdentity,
+    concatenate,
+    setting_string,
+)
+
+#: Runs per task: enough to spread the cost of a Python call per update, few enough to balance
+#: cores.
+CHUNK = 20
+
+
+def list_runs(
+    params: Params, problem: str, estimator: str, settings: Sequence[Setting]
+) -> tuple[Run, ...]:
+    """All runs of some settings of a cell, in the order in which they are written.
+
+    A run's key covers everything that determines its result and nothing else: not the number of
+    seeds, nor the other settings of the cell.
+    """
+    own = params.problem(problem)
+    block = own.block
+    runs = []
+    for setting in settings:
+        chosen = setting.model_dump(exclude={"first_seed", "num_seeds"}, exclude_none=True)
+        for seed in setting.seeds:
+            content = {
+                "problem": problem,
+                "constants": block.constants.model_dump(),
+                "estimator": estimator,
+                "setting": chosen,
+                "seed": seed,
+                "followers": own.followers.model_dump(),
+                "unsettable": block.training.model_dump(exclude=set(type(setting).model_fields)),
+                "code": cell_digest(block.kind),
+            }
+            runs.append(Run(setting, seed, content_key(content)))
+    return tuple(runs)
+
+
+def make_chunks(params: Params, problem: str, estimator: str, runs: Sequence[Run]) -> list[Chunk]:
+    """Group runs that can share arrays, at most `CHUNK` together, most expensive chunks first.
+
+    Few runs are spread over all processes, and agents of Stable-Baselines3, which share nothing,
+    train alone; how runs are grouped changes no result.
+    """
+    own = params.problem(problem)
+    block = own.block
+    context = Context(block.constants, own.followers, block.training)
+    size = max(1, min(CHUNK, -(-len(runs) // params.runtime.jobs)))
+    groups: defaultdict[tuple[object, ...], list[Run]] = defaultdict(list)
+    for run in runs:
+        groups[cell_of(block.kind).group_key(run.setting)].append(run)
+    chunks = []
+    for members in groups.values():
+        together = 1 if members[0].setting.follower == "sac" else size
+        starts = range(0, len(members), together)
+        chunks += [
+            Chunk(
+                problem,
+                block.kind,
+                estimator,
+                tuple(members[first : first + together]),
+                context,
+                block.training.max_rows,
+            )
+            for first in starts
+        ]
+    return sorted(chunks, key=_cost, reverse=True)
+
+
+def _cost(chunk: Chunk) -> int:
+    return sum(_run_cost(run.setting) for run in chunk.runs)
+
+
+def _run_cost(setting: Setting) -> int:
+    # In transitions that the leader samples; one from which SAC learns takes milliseconds.
+    sampled = 1000 + (getattr(setting, "env_steps_per_update", None) or 0)
+    swept = 100 * (setting.policy_iterations or 0)
+    cost = setting.num_updates * (sampled + swept)
+    if setting.follower == "sac":
+        own = setting.follower_steps or 0
+        first = setting.first_follower_steps or own
+        cost += 15_000 * (first + (setting.num_updates - 1) * own)
+    return cost
+
+
+def train_runs(
+    params: Params, problem: str, estimator: str, runs: Sequence[Run], cache: ResultCache
+) -> dict[str, Arrays]:
+    """Train every run that `cache` does not know yet; the results of all of them by key."""
+    results = {run.key: found for run in runs if (found := cache.get(run.key)) is not None}
+    missing = [run for run in runs if run.key not in results]
+    chunks = make_chunks(params, problem, estimator, missing)
+    for position, trained in run_tasks(
+        train_chunk,
+        chunks,
+        params.runtime,
+        weights=[len(chunk.runs) for chunk in chunks],
+        description=f"{problem}-{estimator}",
+    ):
+        for run, arrays in zip(chunks[position].runs, trained, strict=True):
+            cache.put(run.key, arrays)
+            results[run.key] = arrays
+    return results
+
+
+def train_cell(params: Params, problem: str, estimator: str, cache: ResultCache) -> Cell:
+    """Train all runs of a cell, as far as `cache` does not know them, and collect their results."""
+    runs = list_runs(params, problem, estimator, params.settings(problem, estimator))
+    results = train_runs(params, problem, estimator, runs, cache)
+    block = params.block(problem)
+    shared = block.shared()
+    identities = [
+        _identity(problem, block.kind, estimator, run, shared, results[run.key].get(FAILURE))
+        for run in runs
+    ]
+    curves = concatenate(_curve(identity, results[identity.run_key]) for identity in identities)
+    theta = np.stack([results[run.key]["theta"] for run in runs])
+    places = [_places(identity, results[identity.run_key]) for identity in identities]
+    return Cell(tuple(identities), theta, curves, concatenate(places))
+
+
+def _identity(
+    problem: str, kind: str, estimator: str, run: Run, shared: dict[str, Any], failure: Any
+) -> RunIdentity:
+    hyperparameters: dict[str, Any] = run.setting.model_dump(
+        exclude={"first_seed", "num_seeds", "variant"}, exclude_none=True
+    )
+    return RunIdentity(
+        problem,
+        estimator,
+        run.setting.variant,
+        setting_string(run.setting.conditions(shared)),
+        run.seed,
+        run.key,
+        hyperparameters,
+        "" if failure is None else str(failure),
+        kind,
+    )
+
+
+def _places(identity: RunIdentity, arrays: Arrays) -> pd.DataFrame:
+    table = pd.DataFrame(
+        [
+            (update, name.removeprefix(COORDINATE), value)
+            for name, values in arrays.items()
+            if name.startswith(COORDINATE)
+            for update, value in zip(arrays["update"], values, strict=True)
+        ],
+        columns=["update", "coordinate", "value"],
+    )
+    fixed = {key: getattr(identity, key) for key in COORDINATE_COLUMNS if key not in table}
+    return table.assign(**fixed)[list(COORDINATE_COLUMNS)].astype(COORDINATE_COLUMNS)
+
+
+def _curve(identity: RunIdentity, arrays: Arrays) -> pd.DataFrame:
+    names = {"problem", "estimator", "variant", "setting", "seed"}
+    fixed = {name: getattr(identity, name) for name in names}
+    failed = FAILURE in arrays
+    measured = {
+        name: arrays.get(name, np.nan) if failed else arrays[name]
+        for name in CURVE_COLUMNS
+        if name not in names
+    }
+    return pd.DataFrame(measured).assign(**fixed)[list(CURVE_COLUMNS)].astype(CURVE_COLUMNS)
+
+
+def unstable_runs(cell: Cell) -> list[str]:
+    """One line per run whose closed loop was unstable at some update: where it was worst.
+
+    Such runs are kept: `evaluation.run_scores` marks them.
+    """
+    key = ["variant", "setting", "seed"]
+    places = cell.coordinates
+    looked_at = places[places["coordinate"] == "spectral_radius"]
+    radius = looked_at[looked_at["value"] > 1.0]
+    worst = radius.loc[radius.groupby(key)["value"].idxmax().sort_values()]
+    lines = []
+    for _, row in worst.iterrows():
+        same = (places[[*key, "update"]] == row[[*key, "update"]]).all(axis=1)
+        own = places[same].set_index("coordinate")["value"]
+        design = ", ".join(
+            f"{name} = {value:.3f}"
+            for name, value in own.items()
+            if str(name).startswith(("alpha", "beta"))
+        )
+        times = int((radius[key] == row[key]).all(axis=1).sum())
+        rows = int((looked_at[key] == row[key]).all(axis=1).sum())
+        lines.append(
+            f"{row['problem']} {row['estimator']} {row['variant']} {row['setting']} seed "
+            f"{row['seed']}: closed loop unstable in {times} of {rows} windows of updates, "
+            f"spectral radius up to {row['value']:.4f} in the one that ends at update "
+            f"{row['update']} with {design}"
+        )
+    return lines

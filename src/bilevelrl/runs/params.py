@@ -1,0 +1,245 @@
+"""All of params.yaml."""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, InstanceOf, model_validator
+
+from bilevelrl.core.blocks import FollowerParams, SolverParams
+from bilevelrl.core.families import expand
+from bilevelrl.core.problem import Problem, ProblemBlock
+from bilevelrl.core.settings import Setting
+from bilevelrl.core.validation import Block, ConfigError, Variant, unknown_key, validate
+from bilevelrl.problems import registry
+from bilevelrl.runs.evaluate_block import EvaluateParams
+from bilevelrl.runs.runtime import Runtime
+from bilevelrl.runs.yaml_files import read_mapping
+
+
+class ProblemItem(Block):
+    """A problem of the pipeline.
+
+    Attributes:
+        kind: as in the problem's block; DVC cannot look it up there.
+    """
+
+    kind: str
+
+
+class GridItem(ProblemItem):
+    """One cell of the pipeline."""
+
+    problem: str
+    estimator: str
+
+
+class Params(Block):
+    """All of params.yaml.
+
+    Attributes:
+        runtime: how to compute.
+        followers: what all problems ask of their solvers.
+        problems: a block each, by name.
+        grid_problems: those that are computed.
+        grid: the cells that are computed.
+        evaluate: statistics.
+    """
+
+    runtime: Runtime
+    followers: SolverParams
+    problems: dict[str, InstanceOf[ProblemBlock]] = Field(min_length=1)
+    grid_problems: dict[str, ProblemItem] = Field(min_length=1)
+    grid: dict[str, GridItem] = Field(min_length=1)
+    evaluate: EvaluateParams
+
+    @model_validator(mode="after")
+    def _studies_are_searched(self) -> "Params":
+        for name, block in self.problems.items():
+            if block.gradients is not None:
+                where = f"problems.{name}.gradients"
+                self._check_temperature(where, name, block.gradients.temperature)
+        return self
+
+    @model_validator(mode="after")
+    def _sizes_are_whole_episodes(self) -> "Params":
+        for name, block in self.problems.items():
+            if block.gradients is None:
+                continue
+            study, horizon = block.gradients, block.max_episode_steps
+            for key, size in study.whole_episodes():
+                if size % horizon:
+                    raise ValueError(
+                        f"problems.{name}.gradients.{key}: {size} must be a multiple of "
+                        f"problems.{name}.constants.max_episode_steps = {horizon}"
+                    )
+            own = study.information
+            whole = own.batches * horizon
+            for size in own.sizes:
+                if size % whole:
+                    raise ValueError(
+                        f"problems.{name}.gradients.information: size {size} must be a multiple "
+                        f"of batches * problems.{name}.constants.max_episode_steps = {whole}"
+                    )
+        return self
+
+    @model_validator(mode="after")
+    def _thresholds_have_problems(self) -> "Params":
+        for problem, values in self.evaluate.return_thresholds.items():
+            if problem not in self.problems:
+                where = "evaluate.return_thresholds:"
+                raise ValueError(unknown_key(where, problem, list(values), sorted(self.problems)))
+        return self
+
+    @model_validator(mode="after")
+    def _cells_exist(self) -> "Params":
+        for name, item in self.grid.items():
+            self._check_kind(f"grid.{name}", item.problem, item.kind)
+            self.check_supported(f"grid.{name}", item.problem, item.estimator)
+            if name != f"{item.problem}-{item.estimator}":
+                raise ValueError(f"grid.{name} must be named {item.problem}-{item.estimator}")
+            if not self.problems[item.problem].cells.get(item.estimator):
+                raise ValueError(
+                    f"problems.{item.problem}.cells.{item.estimator} is missing or empty"
+                )
+        for problem, block in self.problems.items():
+            for estimator in block.cells:
+                where = f"problems.{problem}.cells.{estimator}"
+                if estimator not in block.family.names:
+                    raise ValueError(f"{where}: {problem} supports {block.family.names}")
+                for setting in self.settings(problem, estimator):
+                    self._check_temperature(where, problem, setting.temperature)
+        return self
+
+    @model_validator(mode="after")
+    def _problems_are_those_of_the_grid(self) -> "Params":
+        # DVC needs the problems by name: it cannot collect them from the grid.
+        listed, used = sorted(self.grid_problems), {item.problem for item in self.grid.values()}
+        for problem in listed:
+            if problem not in used:
+                raise ValueError(
+                    f"grid_problems = {listed}: {problem} has no cell in grid; allowed are "
+                    f"{sorted(used)}"
+                )
+            self._check_kind(f"grid_problems.{problem}", problem, self.grid_problems[problem].kind)
+        if used - set(listed):
+            raise ValueError(
+                f"grid_problems = {listed}: it must name each problem of grid, which are "
+                f"{sorted(used)}"
+            )
+        return self
+
+    def _check_kind(self, where: str, problem: str, kind: str) -> None:
+        own = self.block(problem, f"{where}.problem").kind
+        if kind != own:
+            raise ConfigError(f"{where}.kind = {kind!r}: problems.{problem}.kind is {own!r}")
+
+    def check_supported(self, where: str, problem: str, estimator: str) -> None:
+        """Refuse problems and estimators that do not exist, and pairs that do not go together.
+
+        Raises:
+            ConfigError: naming what there is; the message starts with `where`.
+        """
+        names = self.block(problem, f"{where}.problem").family.names
+        if estimator not in names:
+            raise ConfigError(f"{where}.estimator = {estimator!r}: {problem} supports {names}")
+
+    def _check_episodes(self, where: str, problem: str, setting: Setting) -> None:
+        steps = getattr(setting, "env_steps_per_update", None)
+        horizon = self.problems[problem].max_episode_steps
+        if steps is not None and setting.samples_whole_episodes and steps % horizon:
+            raise ConfigError(
+                f"{where}: env_steps_per_update = {steps} must be a multiple of "
+                f"problems.{problem}.constants.max_episode_steps = {horizon}"
+            )
+
+    def _check_temperature(self, where: str, problem: str, temperature: float) -> None:
+        # Without a best known J, evaluate would have nothing to compare with, hours later.
+        searched = self.problems[problem].search.temperatures
+        if temperature not in searched:
+            raise ConfigError(
+                f"{where}: temperature = {temperature} must be one of "
+                f"problems.{problem}.search.temperatures = {list(searched)}"
+            )
+
+    def block(self, problem: str, where: str = "problem") -> ProblemBlock:
+        """The block of a problem.
+
+        Raises:
+            ConfigError: if there is none; the message starts with `where`.
+        """
+        if problem not in self.problems:
+            raise ConfigError(f"{where} = {problem!r}: allowed are {sorted(self.problems)}")
+        return self.problems[problem]
+
+    def problem(self, name: str) -> Problem[Any]:
+        """What a problem's own modules are told of it.
+
+        Raises:
+            ConfigError: as `block`.
+        """
+        block = self.block(name)
+        followers: FollowerParams[Any] = FollowerParams(
+            **self.followers.model_dump(), learner=block.learner
+        )
+        return Problem(name, block, followers)
+
+    def settings(self, problem: str, estimator: str) -> tuple[Setting, ...]:
+        """All settings of a cell, lists in an entry expanded to their product.
+
+        Raises:
+            ConfigError: if an entry has unknown, missing, superfluous or impossible values, or two
+                settings would answer to the same conditions.
+        """
+        settings: dict[tuple[Variant, tuple[tuple[str, Any], ...]], str] = {}
+        expanded = []
+        self.check_supported("cell", problem, estimator)
+        block = self.problems[problem]
+        if estimator not in block.cells:
+            raise ConfigError(
+                f"problems.{problem}.cells: no {estimator!r}, there are {sorted(block.cells)}"
+            )
+        shared = block.shared()
+        for name, entry in block.cells[estimator].items():
+            where = f"problems.{problem}.cells.{estimator}.{name}"
+            for setting in expand(block.family, estimator, entry, shared, where):
+                self._check_episodes(where, problem, setting)
+                conditions = setting.conditions(shared)
+                key = (setting.variant, tuple(sorted(conditions.items())))
+                if key in settings:
+                    raise ConfigError(f"{where} repeats the conditions of {settings[key]}: {key}")
+                settings[key] = where
+                expanded.append(setting)
+        return tuple(expanded)
+
+
+def parse_params(content: dict[str, Any], where: str) -> Params:
+    """Check the content of a parameter file.
+
+    Raises:
+        ConfigError: if it says something impossible; the message starts with `where`.
+    """
+    problems = content.get("problems")
+    if not isinstance(problems, dict):
+        return validate(Params, content, where)  # which says what is wrong with it
+    blocks = {name: _block(name, block, where) for name, block in problems.items()}
+    return validate(Params, content | {"problems": blocks}, where)
+
+
+def _block(name: Any, content: Any, where: str) -> ProblemBlock:
+    place = f"{where}: problems.{name}"
+    if not isinstance(content, dict):
+        raise ConfigError(f"{place} = {content!r}: a block of keys is needed")
+    kind = content.get("kind")
+    if kind not in registry.KINDS:
+        raise ConfigError(f"{place}.kind = {kind!r}: allowed are {sorted(registry.KINDS)}")
+    block: type[ProblemBlock] = registry.part(kind, "settings").BLOCK
+    return validate(block, content, where, f"problems.{name}")
+
+
+def read_params(path: Path = Path("params.yaml")) -> Params:
+    """Read and check a parameter file.
+
+    Raises:
+        ConfigError: if it is missing, not YAML, or says something impossible.
+    """
+    return parse_params(read_mapping(path), str(path))

@@ -1,0 +1,305 @@
+"""Every table that one stage writes and another reads: columns, types, reading and writing."""
+
+import io
+import json
+import zipfile
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bilevelrl.core.atomic_files import write_array, write_atomically
+
+#: One row per (setting, seed, recorded update) of a cell; a row closes a window of updates.
+CURVE_COLUMNS: dict[str, str] = {
+    "problem": "string",
+    "estimator": "string",
+    "variant": "string",
+    "setting": "string",  # conditions as sorted key=value pairs joined by ";"
+    "seed": "int64",
+    "update": "int64",  # 0-based; values are those before this update's step
+    "env_steps": "int64",  # transitions consumed before this update
+    "oracle_steps": "int64",
+    "follower_steps": "int64",  # transitions that the follower learned the played answer from
+    "leader_return": "float64",  # exact J(θ) under what the follower plays
+    "leader_return_mean": "float64",  # mean of the same over all updates of the window
+    "leader_return_sampled": "float64",  # what the leader's own batch showed
+    "leader_return_optimal": "float64",  # exact J(θ) under the exact best response
+    "gradient_norm": "float64",
+    "direct_norm": "float64",
+    "indirect_norm": "float64",
+    "cosine": "float64",  # estimate against the exact hypergradient
+    "follower_accuracy": "float64",  # certified bound on the soft value error
+    "follower_kl": "float64",  # mean over states of KL(played || best response)
+    "follower_value_gap": "float64",  # what its soft return lacks from where episodes start
+}
+#: One row per (setting, seed, recorded update, coordinate): where the run was; see
+#: `core.training.Game.coordinates`. No rows where the problem has no coordinates.
+COORDINATE_COLUMNS: dict[str, str] = {
+    "problem": "string",
+    "estimator": "string",
+    "variant": "string",
+    "setting": "string",
+    "seed": "int64",
+    "update": "int64",
+    "coordinate": "string",
+    "value": "float64",
+}
+#: One row per (point, estimator, variant, critic, env_steps_per_update).
+GRADIENT_COLUMNS: dict[str, str] = {
+    "problem": "string",
+    "point": "string",  # where θ comes from
+    "estimator": "string",
+    "variant": "string",
+    "critic": "string",  # "learned", "exact" or "none"; in the games also how it is used
+    "env_steps_per_update": "int64",
+    "replicates": "int64",
+    "exact_norm": "float64",  # |dJ/dθ|
+    "bias": "float64",  # |mean - dJ/dθ|, its own sampling error removed in quadrature, floor 0
+    "bias_error": "float64",  # standard error of the mean estimate: sqrt(trace(cov) / replicates)
+    "standard_deviation": "float64",  # sqrt(trace(cov)) of one estimate
+    "rmse": "float64",
+    "cosine_mean": "float64",  # mean cosine of one estimate with dJ/dθ
+    "cosine_of_mean": "float64",  # cosine of the mean estimate with dJ/dθ
+}
+#: Errors of estimates at one θ, from ever more transitions: one row per (information, belief,
+#: critic, env_steps, seed).
+INFORMATION_COLUMNS = (
+    "problem", "point",
+    "information",  # what the leader sees, see `core.observations`
+    "belief",  # empty where there is no choice
+    "critic",  # "learned", as in the cells, or "returns"
+    "env_steps",  # transitions that the estimate is made from
+    "seed",
+    "error",  # |estimate - dJ/dθ| / |dJ/dθ|
+)  # fmt: skip
+#: What the step rule of the released code makes of estimates at θ = 0: one row per (estimator,
+#: variant, critic, group of parameters).
+DIRECTION_COLUMNS = (
+    "estimator", "variant", "critic", "group", "env_steps_per_update", "pairs",
+    "drift",  # mean component of the normalised update along (1, ..., 1) / sqrt(n)
+    "drift_error",  # its standard error
+    "direct_sd",  # root mean square over components of one estimate's standard deviation
+    "indirect_sd",
+    "indirect_mean",  # mean over components
+    "indirect_mean_error",
+    "estimate_norm", "estimate_norm_mean", "estimate_norm_max",  # over estimates; first the median
+    "cosine_total", "cosine_total_error",  # mean cosine of one estimate with the exact dJ/dθ
+    "cosine_direct", "cosine_direct_error",
+    "cosine_indirect", "cosine_indirect_error",
+)  # fmt: skip
+#: One row per start of the search for the best known J; `kind` groups starts.
+START_COLUMNS = ("problem", "variant", "temperature", "kind", "start", "leader_return")
+#: Learning curves of followers against leaders that do not move: one row per (temperature, seed,
+#: checkpoint).
+LEARNING_COLUMNS = (
+    "problem", "follower", "variant", "temperature", "seed",
+    "steps",  # transitions so far
+    "value_gap",  # soft return of the best response, from where episodes start, less the follower's
+    "relative_gap",  # the same as a share of the former's size
+    "kl",  # KL(learned || best response), averaged over the states that the best response visits
+)  # fmt: skip
+SUMMARY_COLUMNS = (
+    "problem", "estimator", "variant", "setting", "metric", "value", "low", "high", "seeds",
+)  # fmt: skip
+
+
+Updates = TypeVar("Updates", pd.Series, NDArray[Any])
+
+
+class CorruptRecord(RuntimeError):
+    """A file between two stages is missing, unreadable, or not what its writer promised."""
+
+
+@dataclass(frozen=True)
+class RunIdentity:
+    """Which run this is.
+
+    Attributes:
+        problem, estimator, variant: names as in params.yaml.
+        setting: the conditions, sorted key=value pairs joined by ";".
+        seed: of the run.
+        run_key: digest of everything that determines the result.
+        hyperparameters: all resolved parameters of the run, conditions included.
+        failure: why the run has no result, its curve being NaN; empty if it has one.
+        kind: of the problem, as in its block of params.yaml.
+    """
+
+    problem: str
+    estimator: str
+    variant: str
+    setting: str
+    seed: int
+    run_key: str
+    hyperparameters: dict[str, Any] = field(default_factory=dict)
+    failure: str = ""
+    kind: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """Everything that the leaders stage writes for one problem and estimator.
+
+    Attributes:
+        runs: identities, in the order of `theta`.
+        theta: final leader parameters, shape (R, D).
+        curves: columns `CURVE_COLUMNS`.
+        coordinates: columns `COORDINATE_COLUMNS`.
+    """
+
+    runs: tuple[RunIdentity, ...]
+    theta: NDArray[np.float64]
+    curves: pd.DataFrame
+    coordinates: pd.DataFrame = field(
+        default_factory=lambda: pd.DataFrame(columns=list(COORDINATE_COLUMNS))
+    )
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """Runs without a result, by name, and why."""
+        return {
+            f"{run.problem} {run.estimator} {run.variant} {run.setting} seed {run.seed}": why
+            for run in self.runs
+            if (why := run.failure)
+        }
+
+    def write(self, folder: Path) -> None:
+        """Write runs.json, theta.npy, curves.parquet and coordinates.parquet; byte-stable."""
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / "runs.json", [asdict(run) for run in self.runs])
+        write_array(folder / "theta.npy", self.theta)
+        write_parquet(folder / "curves.parquet", self.curves, CURVE_COLUMNS)
+        write_parquet(folder / "coordinates.parquet", self.coordinates, COORDINATE_COLUMNS)
+
+    @classmethod
+    def read(cls, folder: Path) -> "Cell":
+        """Read what `write` wrote.
+
+        Raises:
+            CorruptRecord: if a file is missing, unreadable or inconsistent.
+        """
+        listed = read_json(folder / "runs.json")
+        try:
+            runs = tuple(RunIdentity(**entry) for entry in listed)
+        except TypeError as error:
+            raise CorruptRecord(f"{folder / 'runs.json'}: {error}") from error
+        try:
+            theta = np.load(folder / "theta.npy")
+        except (OSError, ValueError, EOFError) as error:
+            raise CorruptRecord(f"{folder / 'theta.npy'}: {error}") from error
+        if len(theta) != len(runs):
+            raise CorruptRecord(
+                f"{folder}: {len(theta)} rows in theta.npy, {len(runs)} in runs.json"
+            )
+        curves = read_parquet(folder / "curves.parquet", CURVE_COLUMNS)
+        coordinates = read_parquet(folder / "coordinates.parquet", COORDINATE_COLUMNS)
+        return cls(runs, theta, curves, coordinates)
+
+
+def is_late(update: Updates, num_updates: Updates | int, fraction: float) -> Any:
+    """Whether rows belong to the last `fraction` of a run's updates; the last update always does.
+
+    A row closes the window of updates that ends with its own.
+
+    Args:
+        update: 0-based, of every row.
+        num_updates: of the run, or of the run of every row.
+        fraction: in (0, 1].
+
+    Returns:
+        Booleans, in the form of `update`.
+    """
+    return (update + 1 > (1.0 - fraction) * num_updates) | (update + 1 >= num_updates)
+
+
+def setting_string(conditions: dict[str, Any]) -> str:
+    """Sorted key=value pairs joined by ";", floats in their shortest form."""
+    return ";".join(f"{key}={value}" for key, value in sorted(conditions.items()))
+
+
+def setting_dict(setting: str) -> dict[str, str]:
+    """The inverse of `setting_string`, all values as text."""
+    return dict(pair.split("=", 1) for pair in setting.split(";") if pair)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write indented, key-sorted JSON."""
+    text = json.dumps(content, indent=2, sort_keys=True, allow_nan=False)
+    write_atomically(path, f"{text}\n".encode())
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON.
+
+    Raises:
+        CorruptRecord: if the file is missing or not JSON.
+    """
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise CorruptRecord(f"{path}: {error}") from error
+
+
+def read_array(path: Path, name: str) -> NDArray[np.float64]:
+    """One array of an npz file.
+
+    Raises:
+        CorruptRecord: if the file is missing or unreadable, or has no such array.
+    """
+    try:
+        with np.load(io.BytesIO(path.read_bytes())) as file:
+            return np.asarray(file[name], dtype=np.float64)
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        raise CorruptRecord(f"{path}: {name}: {error}") from error
+
+
+def write_parquet(path: Path, table: pd.DataFrame, columns: dict[str, str]) -> None:
+    """Write exactly `columns`, in this order and with these types."""
+    buffer = io.BytesIO()
+    table[list(columns)].astype(columns).to_parquet(buffer, index=False)
+    write_atomically(path, buffer.getvalue())
+
+
+def read_parquet(path: Path, columns: dict[str, str] | None = None) -> pd.DataFrame:
+    """Read a table and check its columns, if they are known.
+
+    Raises:
+        CorruptRecord: if the file is missing, unreadable, or has other columns.
+    """
+    try:
+        table = pd.read_parquet(path)
+    except Exception as error:  # pyarrow raises many kinds, none with a common base but this
+        raise CorruptRecord(f"{path}: {error}") from error
+    if columns is not None and list(table.columns) != list(columns):
+        raise CorruptRecord(f"{path}: expected columns {list(columns)}, got {list(table.columns)}")
+    return table
+
+
+def read_csv(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
+    """Read a table that `write_csv` wrote and check its columns.
+
+    Raises:
+        CorruptRecord: if the file is missing, unreadable, or has other columns.
+    """
+    try:
+        table = pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise CorruptRecord(f"{path}: {error}") from error
+    if list(table.columns) != list(columns):
+        raise CorruptRecord(f"{path}: expected columns {list(columns)}, got {list(table.columns)}")
+    return table
+
+
+def write_csv(path: Path, table: pd.DataFrame) -> None:
+    """Write a small, git-tracked table: Unix line ends, 10 digits, empty for missing."""
+    content = table.to_csv(index=False, float_format="%.10g", lineterminator="\n")
+    write_atomically(path, content.encode())
+
+
+def concatenate(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """Stack tables with equal columns."""
+    return pd.concat(list(tables), ignore_index=True)

@@ -1,0 +1,133 @@
+"""All of tuning/params.yaml."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import field_validator, model_validator
+
+from bilevelrl.core.families import ROLLOUT_KEYS, Family, expand, keys_of
+from bilevelrl.core.settings import Setting
+from bilevelrl.core.validation import Block, Choices, Count, Positive, Seed, Variant, validate
+from bilevelrl.problems import registry
+from bilevelrl.runs.yaml_files import read_mapping
+
+
+class TuningProblem(Block):
+    """Under which conditions the cells of a problem are tuned.
+
+    Attributes:
+        kind: of the problem, as in its block of params.yaml.
+        shared: what all candidates have, as far as their estimator has it.
+        temperatures: β of the follower.
+        budgets: transitions per update to parallel environments, for problems that have these.
+        unequal: why its searches differ in candidates or seeds, where they do.
+    """
+
+    kind: Literal[registry.KINDS]  # type: ignore[valid-type]
+    shared: dict[str, Any]
+    temperatures: Choices[Positive]
+    budgets: dict[Count, Count] | None = None
+    unequal: str | None = None
+
+    @property
+    def family(self) -> Family:
+        """Which hyper-parameters each estimator has."""
+        found: Family = registry.part(self.kind, "settings").FAMILY
+        return found
+
+    @field_validator("shared")
+    @classmethod
+    def _lists_are_not_swept(cls, shared: dict[str, Any]) -> dict[str, Any]:
+        return {key: tuple(v) if isinstance(v, list) else v for key, v in shared.items()}
+
+
+class TuningCell(Block):
+    """The candidates of one cell: every combination of the lists.
+
+    Attributes:
+        kind: of the problem, as in its block; DVC cannot look it up there.
+        temperatures: if not those of the problem.
+        budgets: likewise.
+        num_seeds: more than the others' where outcomes are so unequal that few seeds mislead.
+    """
+
+    problem: str
+    kind: str
+    estimator: str
+    variants: Choices[Variant]
+    candidates: dict[str, list[Any]]
+    temperatures: Choices[Positive] | None = None
+    budgets: dict[Count, Count] | None = None
+    num_seeds: Count | None = None
+
+
+class TuningParams(Block):
+    """All of tuning/params.yaml."""
+
+    first_seed: Seed
+    num_seeds: Count
+    problems: dict[str, TuningProblem]
+    grid: dict[str, TuningCell]
+
+    @model_validator(mode="after")
+    def _candidates_are_possible(self) -> "TuningParams":
+        for name, cell in self.grid.items():
+            if cell.problem not in self.problems:
+                raise ValueError(f"problems.{cell.problem} is missing, but grid has {name}")
+            known = self.problems[cell.problem].kind
+            if cell.kind != known:
+                raise ValueError(
+                    f"grid.{name}.kind = {cell.kind!r}: problems.{cell.problem}.kind is {known!r}"
+                )
+            names = self.problems[cell.problem].family.names
+            if cell.estimator not in names:
+                raise ValueError(
+                    f"grid.{name}.estimator = {cell.estimator!r}: {cell.problem} supports {names}"
+                )
+            self.settings(name)
+        return self
+
+    def seeds_of(self, name: str) -> int:
+        """How many seeds every candidate of a cell has."""
+        return self.grid[name].num_seeds or self.num_seeds
+
+    def settings(self, name: str) -> tuple[Setting, ...]:
+        """All candidates of a cell under all conditions.
+
+        Raises:
+            ConfigError: if the cell lacks keys of its estimator or has others, or a budget is not
+                divisible by its environments.
+        """
+        cell = self.grid[name]
+        problem = self.problems[cell.problem]
+        seeds = {"first_seed": self.first_seed, "num_seeds": self.seeds_of(name)}
+        budgets: list[dict[str, Any]] = [{}]
+        keys = keys_of(problem.family, cell.estimator, cell.variants[0], f"grid.{name}")
+        own = cell.budgets or problem.budgets
+        if own is not None and keys.required >= ROLLOUT_KEYS:
+            budgets = [
+                {"env_steps_per_update": steps, "num_envs": num_envs}
+                for steps, num_envs in own.items()
+            ]
+        return tuple(
+            setting
+            for variant in cell.variants
+            for temperature in cell.temperatures or problem.temperatures
+            for budget in budgets
+            for setting in expand(
+                problem.family,
+                cell.estimator,
+                {"variant": variant, "temperature": temperature, **budget, **cell.candidates},
+                problem.shared | seeds,
+                f"grid.{name}",
+            )
+        )
+
+
+def read_tuning_params(path: Path = Path("tuning/params.yaml")) -> TuningParams:
+    """Read and check the parameters of the tuning pipeline.
+
+    Raises:
+        ConfigError: as `read_params`.
+    """
+    return validate(TuningParams, read_mapping(path), str(path))

@@ -1,0 +1,1 @@
+"""What is asked of every problem beside its learning curves."""

@@ -1,0 +1,93 @@
+"""How far every estimator is from the exact hypergradient, at fixed θ.
+
+The rungs of a problem's ladder change one thing about an estimator each, and what that does to bias
+and variance is measured rather than argued.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bilevelrl.core.ladder import Rung
+from bilevelrl.core.problem import Problem, RunTasks
+from bilevelrl.evaluation.gradient_quality import gradient_row
+from bilevelrl.problems import registry
+from bilevelrl.studies.fixed_theta import Replication, allowed, replicate_all
+
+Floats = NDArray[np.float64]
+
+
+def replication(
+    problem: Problem[Any], rung: Rung, point: str, theta: Floats, budget: int, seeds: range
+) -> Replication:
+    """What a rung is asked at one θ.
+
+    Args:
+        problem: which one.
+        rung: of its ladder.
+        point: name of θ.
+        theta: shape (D,).
+        budget: transitions per estimate; 0 for estimators that take none.
+        seeds: one per replicate.
+    """
+    ladder = registry.part(problem.block.kind, "ladder")
+    study = problem.block.gradients
+    shared = {"temperature": study.temperature, "step_size": 1.0, **ladder.shared(problem, budget)}
+    if budget:
+        shared["env_steps_per_update"] = budget
+    entry = allowed(problem, rung.estimator, rung.variant, shared)
+    warm_up = -(-study.warm_up_steps // budget) if rung.warm_up is None else rung.warm_up
+    return Replication(
+        problem,
+        point,
+        theta,
+        rung.estimator,
+        {"variant": rung.variant, **entry, **rung.entry},
+        rung.change,
+        warm_up + 1,
+        seeds,
+    )
+
+
+def quality_rows(
+    problem: Problem[Any], best_theta: Floats, run_tasks: RunTasks
+) -> Iterator[dict[str, Any]]:
+    """A row of `runs.records.GRADIENT_COLUMNS` per rung, budget and θ, the largest budgets first.
+
+    Args:
+        problem: one with a module `ladder`.
+        best_theta: the best known θ, shape (D,).
+        run_tasks: on which processes.
+    """
+    ladder = registry.part(problem.block.kind, "ladder")
+    study = problem.block.gradients
+    seeds = range(study.first_seed, study.first_seed + study.replicates)
+    asked = [
+        (rung, budget)
+        for budget in sorted(study.budgets, reverse=True)
+        for rung in ladder.LADDER
+        if rung.samples
+    ]
+    asked += [(rung, 0) for rung in ladder.LADDER if not rung.samples]
+    points = ladder.points(problem, best_theta)
+    tasks = [
+        (rung, budget, replication(problem, rung, point, theta, budget, seeds))
+        for rung, budget in asked
+        for point, theta in points.items()
+    ]
+    found = replicate_all(
+        [task for _, _, task in tasks], run_tasks, ladder.TOGETHER, f"gradients of {problem.name}"
+    )
+    for (rung, budget, task), own in zip(tasks, found, strict=True):
+        yield gradient_row(
+            own.estimates,
+            own.exact[0],
+            problem=problem.name,
+            point=task.point,
+            estimator=rung.estimator,
+            variant=rung.variant,
+            critic=rung.critic,
+            env_steps_per_update=budget,
+        )

@@ -1,0 +1,81 @@
+"""How fast estimates approach the exact hypergradient, by what the leader sees of its follower.
+
+BC-HG without quirks, at one θ per problem, from ever more transitions. Everything starts with
+nothing at every size: belief, critic and control variate. The transitions come in equal batches;
+the last is the estimate's, and those before teach critic and control variate. Beliefs forget and
+smooth nothing, because either would leave an error that no number of samples removes.
+
+So does a SARSA critic with a constant step size, the one of the FourRooms cells ("learned"). Beside
+it stands there one that averages returns ("returns").
+"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bilevelrl.core.problem import Problem, RunTasks
+from bilevelrl.problems import registry
+from bilevelrl.runs.records import INFORMATION_COLUMNS
+from bilevelrl.studies.fixed_theta import Replicates, Replication, allowed, replicate_all
+
+Floats = NDArray[np.float64]
+ESTIMATOR = "bc_hg"
+_TOGETHER = 10  # replicates of a worker's batch
+
+
+def errors(problem: Problem[Any], best_theta: Floats, run_tasks: RunTasks) -> pd.DataFrame:
+    """Columns `INFORMATION_COLUMNS`: a row per level, size and replicate.
+
+    No two sizes share a seed; levels do, so that they can be compared at equal samples.
+
+    Args:
+        problem: one with a module `ladder`.
+        best_theta: the best known θ, shape (D,).
+        run_tasks: on which processes.
+    """
+    ladder = registry.part(problem.block.kind, "ladder")
+    study = problem.block.gradients
+    own = study.information
+    point, theta = ladder.information_point(problem, best_theta)
+    asked = [
+        (level, size, _replication(problem, level, (point, theta), size // own.batches, seeds))
+        for size, seeds in reversed(list(own.seeds(study.first_seed)))
+        for level in ladder.LEVELS
+    ]
+    found = replicate_all(
+        [task for _, _, task in asked], run_tasks, _TOGETHER, f"information in {problem.name}"
+    )
+    rows = [
+        (problem.name, point, level.information, level.belief, level.critic, size, seed, error)
+        for (level, size, task), replicates in zip(asked, found, strict=True)
+        for seed, error in zip(task.seeds, relative_errors(replicates), strict=True)
+    ]
+    return pd.DataFrame(rows, columns=list(INFORMATION_COLUMNS))
+
+
+def _replication(
+    problem: Problem[Any], level: Any, place: tuple[str, Floats], budget: int, seeds: range
+) -> Replication:
+    ladder = registry.part(problem.block.kind, "ladder")
+    study, entry = problem.block.gradients, ladder.INFORMATION
+    shared = {
+        "temperature": study.temperature,
+        "step_size": 1.0,
+        **ladder.shared(problem, budget),
+        "env_steps_per_update": budget,
+        "information": level.information,
+    }
+    if level.belief:
+        shared["belief"] = level.belief
+    own = allowed(problem, ESTIMATOR, entry["variant"], shared)
+    batches = study.information.batches
+    return Replication(problem, *place, ESTIMATOR, own | entry, level.change, batches, seeds)
+
+
+def relative_errors(replicates: Replicates) -> Floats:
+    """|estimate - dJ/dθ| / |dJ/dθ| of every replicate, shape (n,)."""
+    error: Floats = np.linalg.norm(replicates.estimates - replicates.exact, axis=1)
+    error /= np.linalg.norm(replicates.exact, axis=1)
+    return error

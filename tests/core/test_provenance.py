@@ -1,0 +1,307 @@
+"""A run's key covers the code that computes it, all of it, and nothing else."""
+
+import ast
+import importlib.metadata
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bilevelrl.core import provenance
+from bilevelrl.core.provenance import (
+    PACKAGE,
+    code_digest,
+    imported_modules,
+    source_closure,
+    third_party,
+)
+from bilevelrl.problems.registry import KINDS
+from bilevelrl.runs import chunks
+
+#: Modules of FourRooms that only hold values.
+CONFIG = {
+    "core/blocks.py", "core/families.py", "core/problem.py", "core/settings.py",
+    "core/validation.py", "models/tabular/settings.py", "problems/four_rooms/settings.py",
+    "problems/registry.py",
+}  # fmt: skip
+#: What the worker runs for every problem, besides.
+SHARED = {
+    "core/ascent.py", "core/cell.py", "core/estimator.py", "core/follower.py",
+    "core/provenance.py", "core/seeding.py", "core/training.py", "problems/__init__.py",
+    "runs/chunks.py",
+}  # fmt: skip
+#: What FourRooms needs on top.
+NEEDED = {
+    "core/compilation.py", "core/exact.py", "core/observations.py", "core/sampled.py",
+    "core/trace.py", "core/zero_order.py", "models/tabular/belief.py",
+    "models/tabular/boltzmann_covariance.py", "models/tabular/critic.py",
+    "models/tabular/elimination.py", "models/tabular/exact.py", "models/tabular/frequencies.py",
+    "models/tabular/game.py", "models/tabular/hpgd.py", "models/tabular/model.py",
+    "models/tabular/monte_carlo.py", "models/tabular/naive.py", "models/tabular/problem.py",
+    "models/tabular/rollout.py", "models/tabular/sarsa.py", "models/tabular/sobirl.py",
+    "models/tabular/soft_policy_iteration.py", "models/tabular/soft_q_learning.py",
+    "models/tabular/truncated.py", "models/tabular/watched_covariance.py",
+    "problems/four_rooms/cell.py", "problems/four_rooms/problem.py",
+}  # fmt: skip
+#: Modules that only hold values, each with a kind of problem whose runs load it.
+VALUES_OF = dict.fromkeys(CONFIG, "four_rooms") | {
+    "core/games.py": "bilevel_lqr", "models/deep/settings.py": "bilevel_lqr",
+    **{f"problems/{kind}/settings.py": kind for kind in KINDS},
+}  # fmt: skip
+
+
+def closure_of(*modules: str) -> set[str]:
+    return {
+        str(path.relative_to(PACKAGE))
+        for module in modules
+        for path in source_closure(PACKAGE / f"{module.replace('.', '/')}.py")
+    }
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the package that the digests are taken of."""
+    copy = tmp_path / PACKAGE.name
+    shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(provenance, "PACKAGE", copy)
+    return copy
+
+
+def cell(kind: str) -> str:
+    return f"problems.{kind}.cell"
+
+
+def digest(kind: str = "four_rooms", values: tuple[str, ...] | None = None) -> str:
+    """Of a kind's runs; past the cache."""
+    if values is None:
+        values = (*chunks.VALUES, f"problems.{kind}.settings")
+    return code_digest.__wrapped__("runs.chunks", cell(kind), values=values)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_digest_in_the_key_of_a_run_is_the_one_that_is_looked_at_here(kind: str) -> None:
+    assert chunks.cell_digest(kind) == digest(kind)
+
+
+def test_closure_of_a_chunk_is_what_it_runs() -> None:
+    of_one_kind = NEEDED | {"core/families.py", "core/problem.py", "models/tabular/settings.py",
+                            "problems/four_rooms/settings.py"}  # fmt: skip
+    assert closure_of("runs.chunks") == (SHARED | CONFIG) - of_one_kind
+    assert closure_of("runs.chunks", cell("four_rooms")) == SHARED | NEEDED | CONFIG
+
+
+def test_kinds_of_problems_share_no_more_than_they_must() -> None:
+    # An edit to one kind must not throw away the finished runs of another.
+    closures = {kind: closure_of("runs.chunks", cell(kind)) for kind in KINDS}
+    for kind, closure in closures.items():
+        folders = {path.split("/")[1] for path in closure if path.startswith("problems/")}
+        assert folders == {"__init__.py", "registry.py", kind}
+    private = {"models/tabular/game.py", "models/tabular/sarsa.py"}
+    for kind in ("discrete_toy", "bilevel_lqr"):
+        assert not private & closures[kind]
+    assert "models/finite_game/game.py" not in closures["bilevel_lqr"]
+    own = "models/finite_game/soft_q_learning.py"
+    assert {kind for kind in KINDS if own in closures[kind]} == {"discrete_toy"}
+
+
+def test_closure_of_the_leaders_adds_what_runs_around_chunks() -> None:
+    added = closure_of("runs.leaders") - closure_of("runs.chunks")
+    assert added == {
+        "core/atomic_files.py", "core/families.py", "core/problem.py", "runs/evaluate_block.py",
+        "runs/execution.py", "runs/leaders.py", "runs/params.py", "runs/records.py",
+        "runs/runtime.py", "runs/yaml_files.py",
+    }  # fmt: skip
+
+
+def test_everything_that_is_loaded_with_a_chunk_is_in_its_closure() -> None:
+    # An independent count, by Python itself; the empty __init__.py files do not matter.
+    code = (
+        "import sys, bilevelrl.runs.chunks\n"
+        "bilevelrl.runs.chunks.cell_of('four_rooms')\n"
+        "for name, module in sys.modules.items():\n"
+        "    if name.split('.')[0] == 'bilevelrl': print(module.__file__)"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    loaded = {str(Path(line).relative_to(PACKAGE)) for line in done.stdout.splitlines()}
+    names = SHARED | NEEDED | CONFIG
+    empty = {str(parent / "__init__.py") for name in names for parent in Path(name).parents}
+    assert loaded - empty == names - empty
+
+
+def test_packages_on_the_way_to_a_chunk_hold_no_code() -> None:
+    # Importing a.b runs a/__init__.py, which the closure has only if a itself is imported from.
+    names = SHARED | NEEDED | CONFIG
+    for folder in {PACKAGE / parent for name in names for parent in Path(name).parents}:
+        body = ast.parse((folder / "__init__.py").read_text(encoding="utf-8")).body
+        assert all(
+            isinstance(node, ast.Expr | ast.Assign) and isinstance(node.value, ast.Constant)
+            for node in body
+        ), folder
+
+
+def test_imports_are_absolute_so_that_none_is_missed() -> None:
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                assert node.level == 0, path
+
+
+def test_imports_are_found_wherever_they_stand(tmp_path: Path) -> None:
+    path = tmp_path / "script.py"
+    path.write_text(
+        "import bilevelrl.core.seeding\n"
+        "from bilevelrl.core import settings as s\n"
+        "def f():\n"
+        "    from bilevelrl.problems.four_rooms.gym import FourRoomsEnv\n"
+    )
+    assert imported_modules(path) >= {
+        "bilevelrl.core.seeding", "bilevelrl.core.settings", "bilevelrl.problems.four_rooms.gym",
+    }  # fmt: skip
+    inside = [found for found in source_closure(path) if found != path]
+    assert len(inside) == len(source_closure(path)) - 1
+    assert {str(found.relative_to(PACKAGE)) for found in inside} >= {
+        "core/seeding.py", "core/settings.py", "core/validation.py", "problems/four_rooms/gym.py",
+        "problems/four_rooms/problem.py",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(NEEDED | SHARED))
+def test_an_edit_to_any_file_of_the_closure_changes_the_digest(package: Path, name: str) -> None:
+    before = digest()
+    path = package / name
+    path.write_text(path.read_text(encoding="utf-8") + "\n# edited\n", encoding="utf-8")
+    assert digest() != before
+
+
+def test_modules_that_only_hold_values_are_all_tried() -> None:
+    settings = {f"problems/{kind}/settings.py" for kind in KINDS}
+    listed = {f"{name.replace('.', '/')}.py" for name in chunks.VALUES}
+    assert VALUES_OF.keys() == listed | settings
+
+
+@pytest.mark.parametrize(("name", "kind"), sorted(VALUES_OF.items()))
+def test_modules_that_only_hold_values_are_left_out(package: Path, name: str, kind: str) -> None:
+    left_out, included = digest(kind), digest(kind, ())
+    path = package / name
+    path.write_text(path.read_text(encoding="utf-8") + "\n# edited\n", encoding="utf-8")
+    assert digest(kind) == left_out
+    assert digest(kind, ()) != included
+
+
+def test_leaving_out_a_package_leaves_out_no_neighbour_with_a_longer_name(package: Path) -> None:
+    assert digest(values=("core.train",)) == digest(values=())  # there is core/training.py
+    assert digest(values=("core.training",)) != digest(values=())
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "runs/leaders.py", "runs/params.py", "runs/tuning_params.py", "runs/yaml_files.py",
+        "figures/style.py", "evaluation/summary.py", "problems/four_rooms/search.py",
+        "problems/bilevel_lqr/cell.py", "problems/guided_cartpole/settings.py",
+    ],
+)  # fmt: skip
+def test_an_edit_elsewhere_changes_nothing(package: Path, name: str) -> None:
+    before = digest()
+    (package / name).write_text("# edited\n", encoding="utf-8")
+    assert digest() == before
+
+
+def test_the_digest_does_not_depend_on_where_the_package_lies(
+    package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = digest()
+    deeper = package.parent / "deeper" / PACKAGE.name
+    deeper.parent.mkdir()
+    monkeypatch.setattr(provenance, "PACKAGE", package.rename(deeper))
+    assert digest() == before
+
+
+#: What takes part in a run of each kind of problem, besides what the test's own process needs.
+PACKAGES = {
+    "four_rooms": {"numba", "llvmlite", "numpy", "scipy"},
+    "discrete_toy": {"numba", "llvmlite", "numpy", "scipy"},
+    "bilevel_lqr": {"numba", "numpy", "scipy", "torch", "stable-baselines3", "gymnasium"},
+    "thermal_control": {"numba", "numpy", "scipy", "torch", "stable-baselines3", "gymnasium"},
+    "guided_cartpole": {"numba", "numpy", "scipy", "torch", "stable-baselines3", "gymnasium"},
+}  # fmt: skip
+
+
+def test_every_kind_says_which_packages_it_runs() -> None:
+    assert PACKAGES.keys() == {*KINDS}
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [(kind, name) for kind, names in PACKAGES.items() for name in sorted(names)],
+)
+def test_another_version_of_a_package_that_runs_changes_the_digest(
+    kind: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = digest(kind)
+    real = importlib.metadata.version
+    monkeypatch.setattr(
+        importlib.metadata,
+        "version",
+        lambda package: "0.0" if package == name else real(package),
+    )
+    assert digest(kind) != before
+
+
+def test_a_package_that_runs_in_no_run_changes_no_digest(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = digest()
+    real = importlib.metadata.version
+    monkeypatch.setattr(
+        importlib.metadata,
+        "version",
+        lambda package: "0.0" if package in ("mlflow", "dvc", "ruff", "torch") else real(package),
+    )
+    assert digest() == before
+
+
+def test_every_third_party_module_that_a_run_loads_is_in_its_key() -> None:
+    # An independent count: what Python itself has loaded after building nothing but the cell.
+    code = (
+        "import sys, bilevelrl.runs.chunks\n"
+        "bilevelrl.runs.chunks.cell_of('thermal_control')\n"
+        "print(*{name.split('.')[0] for name in sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    known = third_party(
+        [*source_closure(PACKAGE / "problems/thermal_control/cell.py"), PACKAGE / "runs/chunks.py"]
+    )
+    tops = importlib.metadata.packages_distributions()
+    missing = {
+        name
+        for top in loaded & tops.keys()
+        for name in (re.sub(r"[-_.]+", "-", one).lower() for one in tops[top])
+        if name not in known and name not in {PACKAGE.name, "setuptools", "pip"}
+    }
+    # What the settings load holds values only, which are in the key; pandas, with which
+    # Stable-Baselines3 logs, looks for optional file formats; gymnasium colours its warnings.
+    values = {"pydantic", "pydantic-core", "annotated-types", "typing-inspection", "pyyaml"}
+    assert missing <= values | {"ruamel-yaml", "pyarrow", "colorama"}
+
+
+def test_the_builds_of_torch_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, digests = importlib.metadata.version, set()
+    for label in ("", "+cpu", "+cu128"):
+        monkeypatch.setattr(
+            importlib.metadata,
+            "version",
+            lambda name, label=label: f"2.13.0{label}" if name == "torch" else real(name),
+        )
+        digests.add(digest("thermal_control"))
+    assert len(digests) == 3
+
+
+def test_an_import_that_nobody_installed_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "script.py"
+    path.write_text("import no_such_package\n", encoding="utf-8")
+    with pytest.raises(ImportError, match="no_such_package"):
+        third_party([path])

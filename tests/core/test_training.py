@@ -1,0 +1,313 @@
+"""The training loop: it climbs, repeats bit for bit, and recording it changes nothing."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numba
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from bilevelrl.core.ascent import GradientAscent, clipped
+from bilevelrl.core.cell import Context, per_run
+from bilevelrl.core.seeding import Streams, stream
+from bilevelrl.core.training import Step, Trained, ascend, recorded_updates, train
+from bilevelrl.problems.four_rooms.cell import ESTIMATORS, make_group
+from bilevelrl.problems.four_rooms.settings import (
+    FAMILY,
+    FourRoomsLeaders,
+    FourRoomsParams,
+    FourRoomsSetting,
+)
+from bilevelrl.runs.chunks import Chunk, Run, train_chunk
+from bilevelrl.runs.records import CURVE_COLUMNS
+from tests.follower_params import FOLLOWERS
+
+Floats = NDArray[np.float64]
+CONSTANTS = FourRoomsParams(
+    discount=0.99,
+    fail_probability=0.33,
+    incentive_scale=0.2,
+    incentive_cost=5.0,
+    max_episode_steps=200,
+)
+LEADERS = FourRoomsLeaders(
+    num_updates=1,
+    max_rows=500,
+    max_gradient_norm=1.0,
+    initial_spread=0.01,
+)
+CONTEXT = Context(CONSTANTS, FOLLOWERS, LEADERS)
+#: What each estimator needs, as small as possible.
+TINY: dict[str, Any] = {
+    "env_steps_per_update": 100,
+    "num_envs": 2,
+    "critic_step_size": 0.5,
+    "oracle_steps_per_update": 300,
+    "radius": 0.5,
+}
+
+
+@contextmanager
+def threads(number: int) -> Iterator[None]:
+    before = numba.get_num_threads()
+    numba.set_num_threads(min(number, numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        numba.set_num_threads(before)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Two would wait for each other a hundred times an update, for two runs."""
+    with threads(1):
+        yield
+
+
+def required(estimator: str) -> frozenset[str]:
+    return FAMILY.estimators[estimator, "published"].required
+
+
+def make_setting(estimator: str, **changes: Any) -> FourRoomsSetting:
+    content: dict[str, Any] = {
+        "variant": "published",
+        "temperature": 0.003,
+        "step_size": 0.5,
+        "first_seed": 0,
+        "num_seeds": 1,
+        "num_updates": 6,
+        "initial_spread": 1.0,
+    }
+    own = {key: TINY[key] for key in required(estimator)}
+    return FourRoomsSetting(**(content | own | changes))
+
+
+def steps(estimator: str, seeds: list[int], num_updates: int, **changes: Any) -> list[Step]:
+    settings = [make_setting(estimator, num_updates=num_updates, **changes) for _ in seeds]
+    group = make_group(settings, CONSTANTS, FOLLOWERS)
+    return list(
+        ascend(
+            group.game,
+            ESTIMATORS[estimator](group),
+            Streams(seeds),
+            rule=GradientAscent(per_run(settings, "step_size"), 1.0),
+            num_updates=num_updates,
+        )
+    )
+
+
+def trained(
+    estimator: str, num_updates: int, max_rows: int, seeds: tuple[int, ...] = (3, 4), **changes: Any
+) -> Trained:
+    settings = [make_setting(estimator, num_updates=num_updates, **changes) for _ in seeds]
+    group = make_group(settings, CONSTANTS, FOLLOWERS)
+    return train(
+        group.game,
+        ESTIMATORS[estimator](group),
+        Streams(seeds),
+        rule=GradientAscent(per_run(settings, "step_size"), 1.0),
+        num_updates=num_updates,
+        max_rows=max_rows,
+    )
+
+
+@pytest.mark.parametrize("variant", ["published", "corrected"])
+def test_exact_ascent_climbs_at_every_update(variant: str) -> None:
+    curves = trained("exact", 60, 60, variant=variant, initial_spread=0.01).curves
+    gain = np.diff(curves["leader_return"], axis=1)
+    assert (gain > 0.0).all()
+    # To first order an update gains η |g|².
+    predicted = 0.5 * curves["gradient_norm"][:, :-1] ** 2
+    np.testing.assert_allclose(gain, predicted, rtol=0.05)
+
+
+def test_gradients_are_clipped_run_by_run() -> None:
+    gradient = np.array([[3.0, 4.0], [0.3, 0.4], [0.0, 0.0], [-6.0, 0.0]])
+    expected = [[0.6, 0.8], [0.3, 0.4], [0.0, 0.0], [-1.0, 0.0]]
+    np.testing.assert_allclose(clipped(gradient, 1.0), expected, rtol=1e-15)
+    np.testing.assert_array_equal(clipped(gradient[1:3], 1.0), gradient[1:3])
+
+
+def test_a_step_is_the_clipped_gradient_times_the_step_size_of_its_run() -> None:
+    settings = [make_setting("bc_hg", step_size=size) for size in (0.05, 0.5)]
+    group = make_group(settings, CONSTANTS, FOLLOWERS)
+    size = per_run(settings, "step_size")
+    loop = ascend(
+        group.game,
+        ESTIMATORS["bc_hg"](group),
+        Streams([7, 7]),
+        rule=GradientAscent(size, 0.02),
+        num_updates=4,
+    )
+    was_clipped = []
+    for step in loop:
+        gradient = step.estimate.gradient
+        norm = np.linalg.norm(gradient, axis=1)
+        expected = size[:, None] * gradient * np.minimum(1.0, 0.02 / norm)[:, None]
+        np.testing.assert_allclose(step.next_theta - step.theta, expected, rtol=1e-9, atol=1e-15)
+        was_clipped += list(norm > 0.02)
+    assert any(was_clipped)
+
+
+def test_runs_start_from_their_own_draw_times_their_spread() -> None:
+    (first,) = steps("exact", [5, 6], 1, initial_spread=2.5)
+    for seed, theta in zip((5, 6), first.theta, strict=True):
+        normals = stream(seed, "initial_parameters").standard_normal(105)
+        np.testing.assert_array_equal(theta, 2.5 * normals)
+
+
+@pytest.mark.parametrize("estimator", ["bc_hg", "zero_order"])
+def test_a_longer_run_extends_a_shorter_one(estimator: str) -> None:
+    short, long = steps(estimator, [0, 1], 3), steps(estimator, [0, 1], 6)
+    for a, b in zip(short, long, strict=False):
+        np.testing.assert_array_equal(a.theta, b.theta)
+        np.testing.assert_array_equal(a.next_theta, b.next_theta)
+    assert (long[3].next_theta != long[2].next_theta).any()
+
+
+@pytest.mark.parametrize("estimator", ["bc_hg", "hpgd_oracle", "zero_order"])
+@pytest.mark.parametrize("follower", [{}, {"follower": "truncated", "start": "reset"}])
+def test_recording_more_or_less_changes_nothing(estimator: str, follower: dict[str, str]) -> None:
+    changes: dict[str, Any] = {**follower}
+    if follower:
+        changes["policy_iterations"] = 2
+    every, some, one = (trained(estimator, 12, rows, **changes) for rows in (12, 4, 1))
+    np.testing.assert_array_equal(every.theta, some.theta)
+    np.testing.assert_array_equal(every.theta, one.theta)
+    for name in set(every.curves) - {"leader_return_mean"}:
+        np.testing.assert_array_equal(every.curves[name][:, 2::3], some.curves[name], err_msg=name)
+        np.testing.assert_array_equal(every.curves[name][:, 11:], one.curves[name], err_msg=name)
+
+
+def test_windows_tile_all_updates() -> None:
+    every, some, one = (trained("bc_hg", 12, rows) for rows in (12, 4, 1))
+    np.testing.assert_array_equal(every.curves["leader_return_mean"], every.curves["leader_return"])
+    windows = every.curves["leader_return"].reshape(2, 4, 3).mean(axis=2)
+    np.testing.assert_allclose(some.curves["leader_return_mean"], windows, rtol=1e-14)
+    mean = every.curves["leader_return"].mean(axis=1)
+    np.testing.assert_allclose(one.curves["leader_return_mean"][:, 0], mean, rtol=1e-14)
+    assert (np.abs(some.curves["leader_return"] - windows) > 1e-9).any()  # J does move within them
+
+
+@given(num_updates=st.integers(1, 10_000), max_rows=st.integers(1, 500))
+def test_rows_are_few_even_and_cover_what_fits(num_updates: int, max_rows: int) -> None:
+    closing = recorded_updates(num_updates, max_rows)
+    assert 1 <= len(closing) <= max_rows
+    interval = closing.step
+    assert closing[0] == interval - 1
+    assert num_updates - interval <= closing[-1] < num_updates
+    if num_updates % max_rows == 0:
+        assert len(closing) == max_rows
+        assert closing[-1] == num_updates - 1
+
+
+@pytest.mark.parametrize("estimator", sorted(ESTIMATORS))
+def test_samples_are_counted_before_each_update(estimator: str) -> None:
+    curves = trained(estimator, 6, 3).curves
+    np.testing.assert_array_equal(curves["update"], [[1, 3, 5]] * 2)
+    per_update = 0 if estimator in ("exact", "zero_order") else 100
+    np.testing.assert_array_equal(curves["env_steps"], per_update * curves["update"])
+    oracle = 300 if estimator == "hpgd_oracle" else 0
+    np.testing.assert_array_equal(curves["oracle_steps"], oracle * curves["update"])
+    assert np.isnan(curves["leader_return_sampled"]).all() == (per_update == 0)
+
+
+def test_curves_have_the_columns_that_the_records_promise() -> None:
+    names = {"problem", "estimator", "variant", "setting", "seed"}
+    assert set(trained("naive", 2, 2).curves) == set(CURVE_COLUMNS) - names
+
+
+def test_the_exact_estimator_points_along_the_hypergradient_others_do_not() -> None:
+    exact, sampled = trained("exact", 3, 3).curves, trained("bc_hg", 3, 3).curves
+    np.testing.assert_allclose(exact["cosine"], 1.0, rtol=1e-12)
+    assert (np.abs(sampled["cosine"]) < 0.99).all()
+    for curves in (exact, sampled):
+        parts = curves["direct_norm"] + curves["indirect_norm"]
+        assert (curves["gradient_norm"] <= parts * (1.0 + 1e-12)).all()
+        np.testing.assert_array_equal(curves["follower_kl"], 0.0)
+        assert (curves["follower_accuracy"] <= FOLLOWERS.tolerance).all()
+        np.testing.assert_allclose(
+            curves["leader_return_optimal"], curves["leader_return"], rtol=1e-12
+        )
+
+
+def test_a_truncated_follower_is_measured_against_the_exact_one() -> None:
+    changes: dict[str, Any] = {**RESET, "policy_iterations": 1}
+    curves = trained("naive", 3, 3, **changes).curves
+    assert (curves["follower_kl"] > 0.1).all()
+    assert (curves["follower_accuracy"] > 0.01).all()
+    gap = curves["leader_return_optimal"] - curves["leader_return"]
+    assert (np.abs(gap) > 1e-3).all()
+    # θ hardly moves in three updates, so that J under the best response hardly does.
+    exact = trained("naive", 3, 3).curves["leader_return"]
+    np.testing.assert_allclose(curves["leader_return_optimal"], exact, atol=1e-3)
+
+
+def test_same_seed_same_bits_other_seed_other_bits() -> None:
+    first, again = (trained("bc_hg", 4, 2, seeds=(0, 1)) for _ in range(2))
+    np.testing.assert_array_equal(first.theta, again.theta)
+    for name, values in first.curves.items():
+        np.testing.assert_array_equal(values, again.curves[name], err_msg=name)
+    assert (first.theta[0] != first.theta[1]).all()
+    twins = trained("bc_hg", 4, 2, seeds=(1, 1)).theta
+    np.testing.assert_array_equal(twins, np.stack([first.theta[1]] * 2))
+
+
+def mixed_runs(estimator: str, changes: dict[str, Any]) -> list[Run]:
+    """40 runs that share arrays and nothing else; some seeds occur twice."""
+    runs = []
+    for i in range(40):
+        mixed: dict[str, Any] = {
+            "temperature": (0.001, 0.003, 0.005)[i % 3],
+            "step_size": (0.5, 0.1, 0.05, 0.01)[i % 4],
+            "initial_spread": (0.01, 1.0, 3.0)[i // 3 % 3],
+            "num_updates": 3,
+        }
+        if "critic_step_size" in required(estimator):
+            mixed["critic_step_size"] = (0.1, 0.5, 1.0)[i // 2 % 3]
+        if "radius" in required(estimator):
+            mixed["radius"] = (0.01, 1.0)[i // 5 % 2]
+        if "follower" in changes:
+            mixed["policy_iterations"] = (1, 2, 20)[i // 4 % 3]
+        setting = make_setting(estimator, **(mixed | changes))
+        runs.append(Run(setting, seed=i // 2 if i < 10 else i, key=str(i)))
+    return runs
+
+
+def train_together(estimator: str, runs: list[Run]) -> list[dict[str, Floats]]:
+    return train_chunk(
+        Chunk("four_rooms", "four_rooms", estimator, tuple(runs), CONTEXT, LEADERS.max_rows)
+    )
+
+
+CORRECTED = {"variant": "corrected"}
+CARRY = {"follower": "truncated", "start": "carry"}
+RESET = {"follower": "truncated", "start": "reset"}
+
+
+@pytest.mark.parametrize(
+    ("estimator", "changes"),
+    [(name, {}) for name in sorted(ESTIMATORS)]
+    + [("bc_hg", CORRECTED), ("exact", CORRECTED)]
+    + [(name, start) for name in ("bc_hg", "hpgd_mc", "zero_order") for start in (CARRY, RESET)],
+    ids=lambda value: value if isinstance(value, str) else "-".join(value.values()),
+)
+def test_bits_depend_on_neither_the_batch_nor_the_threads(
+    estimator: str, changes: dict[str, Any]
+) -> None:
+    runs = mixed_runs(estimator, changes)
+    with threads(1):
+        together = train_together(estimator, runs)
+        alone = [(i, train_together(estimator, [runs[i]])[0]) for i in (0, 18, 39)]
+    with threads(2):
+        on_two = train_together(estimator, runs)
+    expected = dict(enumerate(together))
+    for i, found in [*enumerate(on_two), *alone]:
+        assert found.keys() == expected[i].keys()
+        for name, values in found.items():
+            np.testing.assert_array_equal(values, expected[i][name], err_msg=f"run {i}, {name}")
+    assert len({result["theta"].tobytes() for result in together}) > 30

@@ -1,0 +1,123 @@
+"""What the followers of problems with a continuous state face."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from gymnasium.error import ResetNeeded
+from gymnasium.utils.env_checker import check_env
+from numpy.typing import NDArray
+
+from bilevelrl.models.deep.view import FollowerView, ViewOptions
+from bilevelrl.problems.bilevel_lqr.problem import BilevelLQR
+from bilevelrl.problems.bilevel_lqr.view import LinearFollowerView
+from bilevelrl.problems.thermal_control.problem import ThermalControl
+from bilevelrl.problems.thermal_control.view import ThermalFollowerView
+from tests.buildings import PUBLISHED, THETA_X, building, designs
+
+Floats = NDArray[np.float64]
+GAIN = np.array([-5.0, -3.0])
+LQR = BilevelLQR.published()
+
+
+def thermal(horizon: int | None = None) -> ThermalFollowerView:
+    return ThermalFollowerView(PUBLISHED, THETA_X, ViewOptions(20.0, horizon))
+
+
+def linear(horizon: int | None = None) -> LinearFollowerView:
+    return LinearFollowerView(LQR, GAIN, 0.3, ViewOptions(3.0, horizon))
+
+
+# The checker advises against unbounded spaces, which these problems have by nature.
+@pytest.mark.filterwarnings("ignore:.*space m.* value is:UserWarning")
+# It also expects environments to be registered.
+@pytest.mark.filterwarnings("ignore:.*not having a spec:UserWarning")
+@pytest.mark.parametrize("view", [thermal(), linear(), linear(7)], ids=["thermal", "lqr", "short"])
+def test_honours_the_gymnasium_contract(view: FollowerView) -> None:
+    check_env(view)
+
+
+@pytest.mark.parametrize("problem", [PUBLISHED, building(5, 3, state_limit=0.5)])
+def test_a_thermal_episode_follows_the_problem(problem: ThermalControl) -> None:
+    first, second = designs(problem, 2)
+    view = ThermalFollowerView(problem, first, ViewOptions(20.0))
+    draws, rng = np.random.default_rng(3), np.random.default_rng(4)
+    seen, _ = view.reset(seed=3)
+    zones, units = problem.input_matrix.shape
+    state = problem.initial_deviation * draws.standard_normal(zones)
+    for step in range(problem.max_episode_steps):
+        np.testing.assert_allclose(seen, state / problem.initial_deviation, rtol=1e-6, atol=1e-6)
+        theta = first
+        if step >= 5:
+            view.theta = theta = second
+        played = rng.uniform(-1.0, 1.0, (units,)).astype(np.float32)
+        seen, reward, terminated, truncated, _ = view.step(played)
+        action = 20.0 * played.astype(np.float64)
+        assert reward == pytest.approx(problem.follower_reward(state, action))
+        mean = problem.dynamics(theta[None])[0] @ state + problem.input_matrix @ action
+        bounded = np.clip(mean, -problem.state_limit, problem.state_limit)
+        state = bounded + problem.noise * draws.standard_normal(zones)
+        assert (terminated, truncated) == (False, step == problem.max_episode_steps - 1)
+
+
+def test_a_linear_episode_follows_the_problem() -> None:
+    view = linear()
+    draws, rng = np.random.default_rng(3), np.random.default_rng(4)
+    seen, _ = view.reset(seed=3)
+    state, surprise = LQR.initial_state, draws.standard_normal(1)
+    gain = GAIN
+    for step in range(LQR.max_episode_steps):
+        np.testing.assert_allclose(seen, [*state, *surprise], rtol=1e-6, atol=1e-6)
+        if step == 5:
+            view.theta = gain = np.array([-2.0, 1.0])
+        played = rng.uniform(-1.0, 1.0, 1).astype(np.float32)
+        seen, reward, terminated, truncated, _ = view.step(played)
+        action = 3.0 * played.astype(np.float64)
+        assert reward == pytest.approx(LQR.follower_reward(state, action))
+        leader = gain @ state + 0.3 * surprise
+        state, surprise = LQR.transition(state, leader, action), draws.standard_normal(1)
+        assert (terminated, truncated) == (False, step == LQR.max_episode_steps - 1)
+
+
+@pytest.mark.parametrize("make", [thermal, linear])
+def test_the_follower_may_begin_again_early(make: Callable[..., FollowerView]) -> None:
+    view = make(3)
+    for _ in range(2):
+        view.reset(seed=1)
+        still = np.zeros_like(view.action_space.sample())
+        assert [view.step(still)[3] for _ in range(3)] == [False, False, True]
+        with pytest.raises(ResetNeeded):
+            view.step(still)
+
+
+@pytest.mark.parametrize("make", [thermal, linear])
+def test_spaces_belong_to_one_view(make: Callable[..., FollowerView]) -> None:
+    first, second = make(), make()
+    assert first.action_space is not second.action_space
+    assert first.observation_space is not second.observation_space
+
+
+@pytest.mark.parametrize("action", [[0.0, 1.1], [np.nan, 0.0], [0.0]])
+def test_impossible_actions_are_refused(action: list[float]) -> None:
+    view = thermal()
+    view.reset()
+    with pytest.raises(ValueError, match=r"action must be \(2,\) numbers in \[-1, 1\]"):
+        view.step(np.array(action, np.float32))
+
+
+def test_impossible_arguments_are_refused() -> None:
+    for bound in (0.0, np.inf, np.nan):
+        with pytest.raises(ValueError, match="action_bound must be positive and finite"):
+            ViewOptions(bound)
+    with pytest.raises(ValueError, match="training_horizon must be at least 1, got 0"):
+        ViewOptions(1.0, 0)
+    with pytest.raises(ValueError, match=r"theta must be of shape"):
+        thermal().theta = np.zeros(7)
+
+
+def test_what_a_caller_does_to_arrays_stays_with_the_caller() -> None:
+    theta = THETA_X.copy()
+    view = ThermalFollowerView(PUBLISHED, theta, ViewOptions(20.0))
+    theta[:] = 0.0
+    view.theta[:] = 1.0
+    np.testing.assert_array_equal(view.theta, THETA_X)

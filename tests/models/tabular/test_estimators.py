@@ -1,0 +1,412 @@
+"""Every sampled estimator against the literal reading of sections 5.0 to 5.7 of the specification.
+
+The reference below shares nothing with `src` but the sampled batch: it carries explicit T x D
+tensors of gradient returns and builds its tables as dictionaries of lists.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numba
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from bilevelrl.core.estimator import Estimate, Estimator
+from bilevelrl.core.follower import BestResponse
+from bilevelrl.core.seeding import Streams, stream
+from bilevelrl.models.tabular.boltzmann_covariance import BoltzmannCovariance
+from bilevelrl.models.tabular.hpgd import HPGD
+from bilevelrl.models.tabular.model import TabularModel, tabular_model
+from bilevelrl.models.tabular.naive import Naive
+from bilevelrl.models.tabular.problem import TabularProblem
+from bilevelrl.models.tabular.rollout import Batch, Rollout
+from bilevelrl.models.tabular.sarsa import Sarsa
+from bilevelrl.models.tabular.sobirl import SoBiRL
+from bilevelrl.models.tabular.soft_policy_iteration import SoftPolicyIteration
+from bilevelrl.problems.four_rooms.problem import FourRooms
+
+Floats = NDArray[np.float64]
+Table = Mapping[Any, Any]
+GAMMA = 0.99
+SEEDS = [11, 12, 13]
+TEMPERATURES = np.array([0.001, 0.003, 0.005])
+STEP_SIZES = np.array([0.3, 0.9, 1.0])
+PUBLISHED: dict[str, Any] = {"averaging": "every_visit", "normalisation": "finished_episodes"}
+
+
+@dataclass(frozen=True, eq=False)
+class ActionProblem:
+    """A random problem whose rewards, linear in θ, depend on the action (FourRooms' do not)."""
+
+    planner: TabularModel
+    follower: Floats  # ∂r_F/∂θ, shape (S, A, D)
+    leader: Floats
+    max_episode_steps: int = 15
+    num_parameters: int = 3
+
+    @property
+    def simulator(self) -> TabularModel:
+        return self.planner
+
+    def initial_parameters(self, normals: Floats, spread: Floats) -> Floats:
+        return normals * spread[:, None]
+
+    def follower_reward(self, theta: Floats) -> Floats:
+        return np.einsum("rd,sad->rsa", theta, self.follower)
+
+    def leader_reward(self, theta: Floats) -> Floats:
+        return 1.0 + np.einsum("rd,sad->rsa", theta, self.leader)
+
+    def pull_back_follower_reward(self, theta: Floats, weights: Floats) -> Floats:
+        return np.einsum("rsa,sad->rd", weights, self.follower)
+
+    def pull_back_leader_reward(self, theta: Floats, weights: Floats) -> Floats:
+        return np.einsum("rsa,sad->rd", weights, self.leader)
+
+
+def action_problem() -> ActionProblem:
+    generator = np.random.default_rng(8)
+    discount = np.full(6, GAMMA)
+    discount[5] = 0.0
+    model = tabular_model(
+        generator.integers(6, size=(6, 3)),
+        generator.dirichlet(np.ones(3), (6, 2)),
+        discount,
+        np.eye(6)[0],
+    )
+    return ActionProblem(model, *(0.003 * generator.standard_normal((2, 6, 2, 3))))
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A problem at one θ per run, the follower's response, the rollouts, and explicit Jacobians."""
+
+    problem: TabularProblem
+    theta: Floats
+    response: BestResponse
+    rollout: Rollout
+    oracle: Rollout
+    follower_jacobian: Floats  # ∂r_F/∂θ, shape (R, S, A, D)
+    leader_jacobian: Floats
+
+
+def four_rooms_jacobians(theta: Floats) -> tuple[Floats, Floats]:
+    """Section 2 of the spec, and ∇_θ of -5 ‖c‖₁ with ‖c‖₁ = .2 (1 - p_104) on the goal."""
+    follower, leader = np.zeros((2, len(theta), 104, 4, 105))
+    for r, row in enumerate(theta):
+        p = np.exp(row) / np.exp(row).sum()
+        for s in range(104):
+            for j in range(105):
+                follower[r, s, :, j] = -0.2 * p[s] * ((s == j) - p[j]) if s != 7 else 0.0
+        for j in range(105):
+            leader[r, 7, :, j] = 5.0 * 0.2 * p[104] * ((j == 104) - p[j])
+    return follower, leader
+
+
+def make_case(name: str) -> Case:
+    generator = np.random.default_rng(20)
+    problem: TabularProblem
+    if name == "action_problem":
+        problem = action_problem()
+        theta = generator.standard_normal((3, 3))
+        jacobians = tuple(np.tile(j, (3, 1, 1, 1)) for j in (problem.follower, problem.leader))
+    else:
+        problem = FourRooms(slip_kernels="published")
+        theta = generator.standard_normal((3, 105))
+        jacobians = four_rooms_jacobians(theta)
+    # A limit of 25 cuts about every third episode in FourRooms; 200 leaves only the batch's end.
+    limit = 200 if name == "four_rooms" else 25 if name == "four_rooms_cut" else 15
+    model = problem.simulator
+    follower = SoftPolicyIteration(problem.planner, TEMPERATURES, 1e-10, 60)
+    start = np.zeros((3, model.num_states))
+    return Case(
+        problem,
+        theta,
+        follower.respond(problem.follower_reward(theta), start),
+        Rollout(model, 2, 60, limit),
+        Rollout(model, 2, 300, limit, consumer="oracle", uniform_starts=True),
+        *jacobians,
+    )
+
+
+@pytest.fixture(scope="module", params=["four_rooms", "four_rooms_cut", "action_problem"])
+def case(request: pytest.FixtureRequest) -> Case:
+    return make_case(request.param)
+
+
+Rows = list[tuple[int, int, int, int]]  # (env, k, s, a) of every transition
+
+
+class Literal:
+    """One run of a batch, read as the specification writes it."""
+
+    def __init__(self, batch: Batch, run: int) -> None:
+        self.state, self.action, self.time = batch.state[run], batch.action[run], batch.time[run]
+        self.done = (batch.terminated | batch.truncated)[run]
+        self.num_envs, self.num_steps = self.state.shape
+        self.rows: Rows = [
+            (e, k, int(self.state[e, k]), int(self.action[e, k]))
+            for e in range(self.num_envs)
+            for k in range(self.num_steps)
+        ]
+        self.episodes = max(1, int(self.done.sum()))
+
+    def returns(
+        self, step: Callable[[int, int], Any], discount: float
+    ) -> dict[tuple[int, int], Any]:
+        """R_β[x] for x = step(s, a), by (env, k)."""
+        result = {}
+        for e in range(self.num_envs):
+            following: Any = 0.0
+            for k in reversed(range(self.num_steps)):
+                x = step(int(self.state[e, k]), int(self.action[e, k]))
+                following = x + discount * (1.0 - self.done[e, k]) * following
+                result[e, k] = following
+        return result
+
+    def tables(self, y: Mapping[tuple[int, int], Any]) -> tuple[Table, Table]:
+        """Q̂[y] and V̂[y], 0 where nothing was visited."""
+        by_pair, by_state = defaultdict[Any, list[Any]](list), defaultdict[Any, list[Any]](list)
+        for e, k, s, a in self.rows:
+            by_pair[s, a].append(y[e, k])
+            by_state[s].append(y[e, k])
+        q, v = (
+            defaultdict(float, {key: np.mean(values, axis=0) for key, values in table.items()})
+            for table in (by_pair, by_state)
+        )
+        return q, v
+
+    def direct(self, leader_jacobian: Floats, first: int) -> Any:
+        """D = V̂[R_γ[∇r_U]](s0)."""
+        gradients = self.returns(lambda s, a: leader_jacobian[s, a], GAMMA)
+        return self.tables(gradients)[1][first]
+
+    def indirect(
+        self, advantage: Callable[[int, int], Any], follower: Callable[[int, int], Any]
+    ) -> Any:
+        """I · β = Σ_k γ^τ_k Â_U X_L / n_ep."""
+        total = sum(
+            GAMMA ** int(self.time[e, k]) * advantage(s, a) * follower(s, a)
+            for e, k, s, a in self.rows
+        )
+        return total / self.episodes
+
+
+def literal_sarsa(case: Case, batch: Batch, run: int) -> Floats:
+    """The table after one pass from N(0, 1), section 5.3."""
+    numbers = stream(SEEDS[run], "critic")
+    policy, reward = case.response.policy[run], case.problem.leader_reward(case.theta)[run]
+    table: Floats = numbers.standard_normal(policy.shape)
+    here = Literal(batch, run)
+    remaining = list(here.rows)
+    uniforms = numbers.random(len(remaining))
+    for i in reversed(range(len(remaining))):
+        j = int(uniforms[i] * (i + 1))
+        e, k, s, a = remaining[j]
+        remaining[j] = remaining[i]
+        goes_on = k + 1 < here.num_steps and not here.done[e, k]
+        after = table[here.state[e, k + 1], here.action[e, k + 1]] if goes_on else 0.0
+        table[s, a] += STEP_SIZES[run] * (reward[s, a] + GAMMA * after - table[s, a])
+    centred: Floats = table - (policy * table).sum(1, keepdims=True)
+    return centred
+
+
+def literal_indirect(method: str, case: Case, batch: Batch, oracle: Batch, run: int) -> Any:
+    """The indirect term of one run times β."""
+    here = Literal(batch, run)
+    source = Literal(oracle, run) if method == "hpgd_oracle" else here
+    reward = case.problem.leader_reward(case.theta)[run]
+    jacobian, policy = case.follower_jacobian[run], case.response.policy[run]
+    q_leader, v_leader = source.tables(source.returns(lambda s, a: reward[s, a], GAMMA))
+    if method == "sobirl":
+        played = here.returns(lambda s, a: jacobian[s, a], 1.0)
+        meant = here.returns(lambda s, a: policy[s] @ jacobian[s], 1.0)
+        firsts = [row for row in here.rows if here.time[row[0], row[1]] == 0]
+        parts = [(played[e, k] - meant[e, k]) * q_leader[s, a] for e, k, s, a in firsts]
+        return np.mean(parts, axis=0)
+    q_grad, v_grad = source.tables(source.returns(lambda s, a: jacobian[s, a], GAMMA))
+    if method in ("hpgd_mc", "hpgd_oracle"):
+        return here.indirect(
+            lambda s, a: q_leader[s, a] - v_leader[s], lambda s, a: q_grad[s, a] - v_grad[s]
+        )
+    advantage = literal_sarsa(case, batch, run)
+    if method == "hpgd_sa":
+        return here.indirect(lambda s, a: advantage[s, a], lambda s, a: q_grad[s, a] - v_grad[s])
+    return here.indirect(lambda s, a: advantage[s, a], lambda s, a: q_grad[s, a])
+
+
+def make_estimator(method: str, case: Case, **options: Any) -> Estimator:
+    critic = Sarsa(STEP_SIZES, GAMMA, initial_spread=1.0, cuts="termination")
+    shared = (case.problem, case.rollout)
+    if method == "naive":
+        return Naive(*shared, GAMMA, **options)
+    if method == "sobirl":
+        return SoBiRL(*shared, TEMPERATURES, GAMMA, **options)
+    if method == "bc_hg":
+        return BoltzmannCovariance(*shared, critic, TEMPERATURES, GAMMA, **options)
+    return HPGD(
+        *shared,
+        TEMPERATURES,
+        GAMMA,
+        critic=critic if method == "hpgd_sa" else None,
+        oracle=case.oracle if method == "hpgd_oracle" else None,
+        **options,
+    )
+
+
+def estimate(method: str, case: Case, **options: Any) -> Estimate:
+    streams = Streams(SEEDS)
+    estimator = make_estimator(method, case, **options)
+    return estimator.estimate(case.theta, case.response, estimator.start(streams), streams)
+
+
+def batches(case: Case) -> tuple[Batch, Batch]:
+    """What an estimator with fresh streams samples."""
+    policy = case.response.policy
+    return case.rollout.sample(policy, Streams(SEEDS)), case.oracle.sample(policy, Streams(SEEDS))
+
+
+METHODS = ["naive", "bc_hg", "hpgd_mc", "hpgd_sa", "hpgd_oracle", "sobirl"]
+
+
+def assert_equal(found: Floats, expected: Any) -> None:
+    np.testing.assert_allclose(
+        found, expected, rtol=0.0, atol=1e-12 * max(1.0, np.abs(expected).max())
+    )
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_published_options_equal_the_specification(method: str, case: Case) -> None:
+    found = estimate(method, case, **PUBLISHED)
+    batch, oracle = batches(case)
+    first = int(case.problem.simulator.initial.argmax())
+    for run in range(3):
+        direct = Literal(batch, run).direct(case.leader_jacobian[run], first)
+        assert_equal(found.direct[run], direct)
+        if method != "naive":
+            expected = literal_indirect(method, case, batch, oracle, run) / TEMPERATURES[run]
+            assert_equal(found.indirect[run], expected * np.ones_like(direct))
+    if method == "naive":
+        assert not found.indirect.any()
+
+
+def test_the_batches_hold_what_the_options_are_about() -> None:
+    for name, cut in (("four_rooms", False), ("four_rooms_cut", True), ("action_problem", True)):
+        batch, _ = batches(make_case(name))
+        assert batch.terminated.any(axis=(1, 2)).all()
+        assert batch.truncated.any() == cut
+        assert not (batch.terminated | batch.truncated)[..., -1].all()  # unfinished episodes
+    case = make_case("four_rooms_cut")
+    bc_hg, hpgd = (estimate(m, case, **PUBLISHED).indirect for m in ("bc_hg", "hpgd_sa"))
+    assert (np.linalg.norm(bc_hg - hpgd, axis=1) > 1e-6).all()
+
+
+@pytest.mark.parametrize("name", ["four_rooms", "four_rooms_cut"])
+def test_sobirl_is_naive_in_four_rooms(name: str) -> None:
+    case = make_case(name)
+    sobirl, naive = estimate("sobirl", case, **PUBLISHED), estimate("naive", case, **PUBLISHED)
+    np.testing.assert_allclose(sobirl.gradient, naive.gradient, rtol=0.0, atol=1e-12)
+    assert np.abs(naive.gradient).max() > 1e-4
+
+
+def test_sobirl_is_not_naive_where_rewards_depend_on_actions() -> None:
+    assert (
+        np.abs(estimate("sobirl", make_case("action_problem")).indirect).max(axis=1) > 1e-3
+    ).all()
+
+
+def episodes_of(batch: Batch, run: int) -> Iterator[list[tuple[int, int]]]:
+    """The (s, a) sequences of all episodes, cut ones included."""
+    for env in range(batch.state.shape[1]):
+        starts = [*np.flatnonzero(batch.time[run, env] == 0), batch.state.shape[2]]
+        for begin, end in pairwise(starts):
+            pairs = zip(
+                batch.state[run, env, begin:end], batch.action[run, env, begin:end], strict=True
+            )
+            yield [(int(s), int(a)) for s, a in pairs]
+
+
+def test_default_options_equal_sums_over_episodes(case: Case) -> None:
+    # Σ_j w(τ_j) γ^j Σ_{t ≤ j} A(s_t, a_t) ψ_j / β with leader and follower discount alike; w(τ) is
+    # one over the number of episodes that began early enough for their step τ to lie in the batch.
+    found = estimate("bc_hg", case)
+    batch, _ = batches(case)
+    horizon = batch.state.shape[2]
+    for run in range(3):
+        began = [horizon - t for t in np.nonzero(batch.time[run] == 0)[1]]
+        advantage = literal_sarsa(case, batch, run)
+        direct, indirect = np.zeros((2, case.theta.shape[1]))
+        for episode in episodes_of(batch, run):
+            for j, (s, a) in enumerate(episode):
+                weight = GAMMA**j / sum(room > j for room in began)
+                direct += weight * case.leader_jacobian[run, s, a]
+                before = sum(advantage[pair] for pair in episode[: j + 1])
+                indirect += weight * before * case.follower_jacobian[run, s, a]
+        assert_equal(found.direct[run], direct)
+        assert_equal(found.indirect[run], indirect / TEMPERATURES[run])
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_costs_and_sampled_returns_are_reported(method: str, case: Case) -> None:
+    found = estimate(method, case)
+    assert found.env_steps == 120
+    assert found.oracle_steps == (600 if method == "hpgd_oracle" else 0)
+    batch, _ = batches(case)
+    reward = case.problem.leader_reward(case.theta)
+    for run in range(3):
+        seen = [
+            sum(GAMMA**k * reward[run, s, a] for k, (s, a) in enumerate(episode))
+            for episode in episodes_of(batch, run)
+        ]
+        assert found.leader_return_sampled[run] == pytest.approx(np.mean(seen), rel=1e-12)
+
+
+@contextmanager
+def threads(number: int) -> Iterator[None]:
+    before = numba.get_num_threads()
+    numba.set_num_threads(number)
+    try:
+        yield
+    finally:
+        numba.set_num_threads(before)
+
+
+def bits(method: str, runs: slice, options: dict[str, Any]) -> Floats:
+    """Two consecutive gradients of some of 40 runs, shape (2, R, D)."""
+    problem = FourRooms()
+    beta, alpha = np.resize(TEMPERATURES, 40)[runs], np.resize(STEP_SIZES, 40)[runs]
+    theta = np.random.default_rng(1).standard_normal((40, 105))[runs]
+    follower = SoftPolicyIteration(problem.planner, beta, 1e-10, 60)
+    response = follower.respond(problem.follower_reward(theta), np.zeros((len(theta), 104)))
+    rollout = Rollout(problem.simulator, 2, 50, 200)
+    critic = Sarsa(alpha, GAMMA, initial_spread=1.0)
+    estimator: Estimator
+    if method == "bc_hg":
+        estimator = BoltzmannCovariance(problem, rollout, critic, beta, GAMMA, **options)
+    else:
+        oracle = Rollout(problem.simulator, 1, 100, 200, consumer="oracle", uniform_starts=True)
+        estimator = HPGD(problem, rollout, beta, GAMMA, oracle=oracle, **options)
+    streams = Streams(list(range(40))[runs])
+    memory = estimator.start(streams)
+    found = (estimator.estimate(theta, response, memory, streams).gradient for _ in range(2))
+    return np.stack(list(found))
+
+
+@pytest.mark.parametrize("options", [{}, PUBLISHED], ids=["corrected", "published"])
+@pytest.mark.parametrize("method", ["bc_hg", "hpgd_oracle"])
+def test_bits_depend_on_neither_the_batch_nor_the_threads(
+    method: str, options: dict[str, Any]
+) -> None:
+    with threads(1):
+        together = bits(method, slice(0, 40), options)
+    with threads(min(2, numba.config.NUMBA_NUM_THREADS)):
+        np.testing.assert_array_equal(together, bits(method, slice(0, 40), options))
+        for run in (0, 29, 39):
+            alone = bits(method, slice(run, run + 1), options)
+            np.testing.assert_array_equal(together[:, run], alone[:, 0])
+    assert (together[0] != together[1]).any()

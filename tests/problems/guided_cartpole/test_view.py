@@ -1,0 +1,167 @@
+"""The follower's view of the guided cart-pole, and episodes of both players."""
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+from numpy.typing import NDArray
+
+from bilevelrl.core.seeding import Streams
+from bilevelrl.problems.guided_cartpole.policy import StateNetwork
+from bilevelrl.problems.guided_cartpole.problem import GuidedCartPole
+from bilevelrl.problems.guided_cartpole.rollout import CartPoleBatch, CartPoleRollout
+from bilevelrl.problems.guided_cartpole.view import SCALE, CartPoleView, scaled
+
+Floats = NDArray[np.float64]
+PROBLEM = GuidedCartPole()
+WINDS = np.array([-0.5, 0.0, 0.5])
+POLICY = StateNetwork(4, 3, 8)
+HORIZON = PROBLEM.max_episode_steps
+
+
+def generic(num_runs: int) -> Floats:
+    shape = (num_runs, POLICY.num_parameters)
+    return 0.5 * np.random.default_rng(4).standard_normal(shape)
+
+
+class Pusher:
+    """Pushes against the pole's angle, with noise."""
+
+    def act(self, observation: Floats, normals: Floats) -> tuple[Floats, Floats]:
+        push = np.tanh(observation[:, 2:3] + observation[:, 3:4] + 0.3 * normals)
+        return push, np.zeros(len(push))
+
+
+class Faller:
+    """Does not care."""
+
+    def act(self, observation: Floats, normals: Floats) -> tuple[Floats, Floats]:
+        return np.tanh(normals), np.zeros(len(observation))
+
+
+@pytest.mark.filterwarnings("ignore:.*space m.* value is:UserWarning")
+def test_honours_the_gymnasium_contract() -> None:
+    check_env(CartPoleView(leader=lambda state, uniforms: uniforms - 0.5), skip_render_check=True)
+
+
+def test_a_step_is_the_problem_s_with_the_wind_that_was_shown() -> None:
+    env = CartPoleView(leader=lambda state, uniforms: np.where(uniforms < 0.5, -0.7, 0.9))
+    seen, _ = env.reset(seed=3)
+    winds = set()
+    for push in (0.5, -1.0, 0.25):
+        state, wind = SCALE * seen[:4], seen[4]
+        winds.add(float(wind))
+        seen, reward, terminated, truncated, info = env.step(np.array([push], np.float32))
+        after = PROBLEM.transition(state, wind, np.float64(push))
+        np.testing.assert_allclose(seen[:4], scaled(after), atol=1e-6)
+        assert (reward, terminated, truncated) == (1.0, False, False)
+        assert info["leader_reward"] == 0.0
+    assert winds <= {float(np.float32(-0.7)), float(np.float32(0.9))}
+
+
+def test_the_leader_can_be_replaced() -> None:
+    env = CartPoleView(leader=lambda state, uniforms: np.full(1, 0.3))
+    first, _ = env.reset(seed=0)
+    env.leader = lambda state, uniforms: np.full(1, -0.6)
+    second = env.step(np.zeros(1, np.float32))[0]
+    assert first[4] == np.float32(0.3)
+    assert second[4] == np.float32(-0.6)
+
+
+def test_instances_share_no_space() -> None:
+    first, second = CartPoleView(), CartPoleView()
+    assert first.action_space is not second.action_space
+    assert first.observation_space is not second.observation_space
+
+
+def test_a_fall_terminates_and_the_last_step_truncates() -> None:
+    env = CartPoleView(leader=lambda state, uniforms: np.ones(1))
+    env.reset(seed=0)
+    ends = [False, False]
+    while not any(ends):
+        _, reward, *ends, _ = env.step(np.zeros(1, np.float32))
+    assert ends == [True, False]
+    assert reward == 1.0
+    with pytest.raises(gymnasium.error.ResetNeeded):
+        env.step(np.zeros(1, np.float32))
+    short = CartPoleView(GuidedCartPole(max_episode_steps=2))
+    short.reset(seed=0)
+    assert not any(short.step(np.zeros(1, np.float32))[2:4])
+    assert short.step(np.zeros(1, np.float32))[2:4] == (False, True)
+
+
+@pytest.mark.parametrize("action", [np.zeros(2), np.array([np.nan])])
+def test_a_push_is_one_finite_number(action: Any) -> None:
+    env = CartPoleView()
+    env.reset(seed=0)
+    with pytest.raises(ValueError, match="one finite number"):
+        env.step(action)
+
+
+def played(theta: Floats, agents: list[Any], seeds: list[int], episodes: int = 3) -> CartPoleBatch:
+    streams = Streams(seeds)
+    uniforms = streams.uniforms("rollout", (episodes, 4 + HORIZON))
+    normals = streams.normals("rollout", (episodes, HORIZON))
+    return CartPoleRollout(PROBLEM, POLICY, WINDS).play(theta, agents, uniforms, normals)
+
+
+def test_episodes_follow_the_problem_until_they_end() -> None:
+    batch = played(generic(1), [Pusher()], [0])
+    alive, fell = batch.alive[0].reshape(3, -1), batch.terminated[0].reshape(3, -1)
+    assert fell.any()
+    after = PROBLEM.transition(
+        batch.state, WINDS[batch.leader_action], batch.follower_action[..., 0]
+    )
+    np.testing.assert_array_equal(batch.next_state[batch.alive], after[batch.alive])
+    np.testing.assert_array_equal(batch.terminated, PROBLEM.fallen(after) & batch.alive)
+    for going, end in zip(alive, fell, strict=True):
+        length = going.sum()
+        assert going[:length].all()
+        assert end.sum() == (length < HORIZON)
+        assert length == HORIZON or end[length - 1]
+    same = batch.next_state[0, :-1] == batch.state[0, 1:]
+    within = np.arange(1, 3 * HORIZON) % HORIZON > 0
+    assert same[within].all()
+    np.testing.assert_array_equal(batch.next_state[~batch.alive], batch.state[~batch.alive])
+    assert (batch.paid() == batch.alive).all()
+    np.testing.assert_array_equal(
+        batch.leader_reward, PROBLEM.leader_reward(batch.next_state) * batch.alive
+    )
+
+
+def test_bits_do_not_depend_on_the_batch() -> None:
+    theta, agents = generic(3), [Pusher(), Faller(), Pusher()]
+    together = played(theta, agents, [5, 6, 7])
+    for run in range(3):
+        alone = played(theta[run : run + 1], agents[run : run + 1], [5 + run])
+        for name in ("state", "leader_action", "follower_action", "leader_reward", "alive"):
+            np.testing.assert_array_equal(getattr(together, name)[run], getattr(alone, name)[0])
+
+
+def test_pull_back_is_the_gradient_of_the_log_probability() -> None:
+    theta, rng = generic(1)[0], np.random.default_rng(1)
+    state, action = rng.standard_normal((6, 4)), rng.integers(3, size=6)
+    weights = rng.standard_normal(6)
+
+    def total(at: Floats) -> float:
+        chosen = POLICY.probabilities(at, state)[np.arange(6), action]
+        return float(weights @ np.log(chosen))
+
+    steps = 1e-6 * np.eye(POLICY.num_parameters)
+    numeric = [(total(theta + step) - total(theta - step)) / 2e-6 for step in steps]
+    gradient = POLICY.pull_back(theta, state, action, weights)
+    np.testing.assert_allclose(gradient, numeric, atol=1e-7)
+    np.testing.assert_allclose(weights @ POLICY.scores(theta, state, action), gradient, atol=1e-12)
+
+
+def test_a_leader_starts_uniform_and_draws_what_it_says() -> None:
+    first = POLICY.initial_parameters(Streams([0, 1]))
+    states = np.random.default_rng(0).standard_normal((5, 4))
+    np.testing.assert_array_equal(POLICY.probabilities(first[0], states), 1.0 / 3.0)
+    assert not np.array_equal(*first)
+    theta, uniforms = generic(1)[0], (np.arange(4000) + 0.5) / 4000
+    state = np.tile(states[:1], (4000, 1))
+    shares = np.bincount(POLICY.choose(theta, state, uniforms), minlength=3) / 4000
+    np.testing.assert_allclose(shares, POLICY.probabilities(theta, state)[0], atol=1e-3)

@@ -1,0 +1,335 @@
+"""Estimators of a leader that shapes the transition: literal sums, and means without bias.
+
+The literal reading is that of spec thermal.md, sections 6.1 to 7, one row after the other. With
+`src` it shares the batch and what the critics say.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy import stats
+
+from bilevelrl.core.control_variate import ControlVariate
+from bilevelrl.core.sampled import Sampled
+from bilevelrl.core.seeding import Streams
+from bilevelrl.models.linear_gaussian.quadratic import least_squares_td
+from bilevelrl.problems.thermal_control.critic import (
+    ExactThermalCritic,
+    LeaderValues,
+    QuadraticActionCritic,
+    QuadraticStateCritic,
+)
+from bilevelrl.problems.thermal_control.exact import thermal_hypergradient
+from bilevelrl.problems.thermal_control.follower import RegulatorResponse, ThermalRegulator
+from bilevelrl.problems.thermal_control.game import ThermalWorld
+from bilevelrl.problems.thermal_control.problem import ThermalControl
+from bilevelrl.problems.thermal_control.rollout import ThermalBatch, ThermalRollout
+from bilevelrl.problems.thermal_control.transition_hpgd import TransitionHPGD
+from bilevelrl.problems.thermal_control.transition_score import TransitionScore, score
+from tests.buildings import building
+
+Floats = NDArray[np.float64]
+HORIZON, EPISODES = 12, 3
+BETA = np.array([0.1, 0.4])
+THETA = np.random.default_rng(3).standard_normal((2, 8))
+PROBLEM = ThermalControl.published(max_episode_steps=HORIZON)
+
+
+class Heard:
+    """Passes a critic's answers on, and keeps the last one with its batch."""
+
+    def __init__(self, critic: Any) -> None:
+        self.critic = critic
+
+    def evaluate(self, *arguments: Any) -> LeaderValues:
+        self.batch: ThermalBatch = arguments[2]
+        values: LeaderValues = self.critic.evaluate(*arguments)
+        self.values = values
+        return values
+
+
+def literal(
+    run: int, batch: ThermalBatch, values: LeaderValues, response: RegulatorResponse,
+    clip: float, kind: str, mean: Floats | None,
+) -> tuple[Floats, Floats]:  # fmt: skip
+    """Direct and indirect part of one run; `mean` is D̂(s) of every row."""
+    p, gamma = PROBLEM, PROBLEM.discount
+    levels = 1.0 / (1.0 + np.exp(-THETA[run]))
+    alpha, beta = levels[:4], levels[4:]
+    eta, base = p.insulation_effect, p.base_matrix
+    drift = p.dynamics(THETA[run : run + 1])[0]
+    s, a, after = (getattr(batch, name)[run] for name in ("state", "follower_action", "next_state"))
+
+    def g(n: int) -> Floats:
+        m = drift @ s[n] + p.input_matrix @ a[n]
+        x = (after[n] - np.clip(m, -p.state_limit, p.state_limit)) / p.noise**2
+        x = np.where(np.abs(m) > p.state_limit, 0.0, x)
+        first = -alpha * (1 - alpha) * eta * s[n] * x
+        second = []
+        for i in range(4):
+            j = (i + 1) % 4
+            flow = base[i, j] * (s[n, j] - s[n, i]) * x[i] + base[j, i] * (s[n, i] - s[n, j]) * x[j]
+            second.append(beta[i] * (1 - beta[i]) * flow)
+        return np.concatenate([first, second])
+
+    def clipped(vector: Floats) -> Floats:
+        halves = [
+            half * min(1.0, float(clip / np.linalg.norm(half))) for half in np.split(vector, 2)
+        ]
+        return np.concatenate(halves)
+
+    def value(state: Floats) -> float:
+        return -float(state @ response.quadratic[run] @ state + response.offset[run])
+
+    cost = 2.0 * 0.1 * levels**2 * (1.0 - levels)
+    reward = [
+        -np.var(s[n]) - 0.5 * a[n] @ a[n] - 0.1 * (alpha @ alpha + beta @ beta)
+        for n in range(len(s))
+    ]
+    direct, indirect = np.zeros(8), np.zeros(8)
+    for e in range(EPISODES):
+        h = [g(e * HORIZON + t) * value(after[e * HORIZON + t]) for t in range(HORIZON - 1)]
+        h.append(np.zeros(8))
+        for t in range(HORIZON):
+            n = e * HORIZON + t
+            direct -= gamma**t * cost / EPISODES
+            if t >= 1:
+                direct += gamma**t * clipped(g(n - 1)) * values.value[run, n] / EPISODES
+            if kind == "naive":
+                continue
+            q = gamma * sum(gamma**k * h[t + k] for k in range(HORIZON - t))
+            returns = sum(gamma**k * reward[n + k] for k in range(HORIZON - t))
+            side = q if mean is None else q - mean[n]
+            factor = returns
+            if kind != "return":
+                assert values.action_value is not None
+                factor = values.action_value[run, n]
+                factor -= values.value[run, n] if kind == "bc_hg" else 0.0
+            indirect += gamma**t * side * factor / EPISODES / BETA[run]
+    return direct, indirect
+
+
+@pytest.mark.parametrize("kind", ["naive", "bc_hg", "return", "action_value"])
+def test_published_estimates_are_the_specification_s(kind: str) -> None:
+    critic = QuadraticStateCritic(PROBLEM) if kind in ("naive", "return") else None
+    heard = Heard(critic or QuadraticActionCritic(PROBLEM, expected=False, samples=256))
+    clip, known = 0.7, {"noise": PROBLEM.noise, "max_score_norm": 0.7}
+    learner: Any
+    if kind in ("naive", "bc_hg"):
+        beta = None if kind == "naive" else BETA
+        learner = TransitionScore(PROBLEM.design, heard, beta, **known)
+    else:
+        benefit: Any = kind
+        learner = TransitionHPGD(PROBLEM.design, heard, BETA, benefit, **known)
+    estimator = sampled(PROBLEM, EPISODES, learner)
+    response = ThermalRegulator(PROBLEM, BETA).respond(THETA)
+    streams = Streams([3, 4])
+    estimate = estimator.estimate(THETA, response, estimator.start(streams), streams)
+    for run in range(2):
+        mean = None
+        if kind in ("return", "action_value"):
+            mean = followers_mean(heard.batch, response)[run]
+        arguments = (run, heard.batch, heard.values, response, clip, kind, mean)
+        direct, indirect = literal(*arguments)
+        np.testing.assert_allclose(estimate.direct[run], direct, rtol=1e-9, atol=1e-9)
+        size = np.abs(indirect).max()
+        np.testing.assert_allclose(estimate.indirect[run], indirect, rtol=0, atol=1e-9 * size)
+        assert (size > 1.0) == (kind != "naive")
+    assert estimate.env_steps == EPISODES * HORIZON
+
+
+def followers_mean(batch: ThermalBatch, response: RegulatorResponse) -> Floats:
+    """D̂ of every row: the least-squares critic with γ h as its reward."""
+    last = (np.arange(batch.state.shape[1]) + 1) % HORIZON == 0
+    h = (
+        score(PROBLEM.design, PROBLEM.noise, THETA, batch)
+        * response.value(batch.next_state)[:, :, None]
+    )
+    earned = PROBLEM.discount * np.where(last[:, None], 0.0, h)
+    arguments = (batch.state, batch.next_state, earned, HORIZON, PROBLEM.discount)
+    return least_squares_td(*arguments)(batch.state)
+
+
+@dataclass(frozen=True, eq=False)
+class Point:
+    problem: ThermalControl
+    temperature: float
+    theta: Floats
+
+
+#: A building in which scores can be told from what they hide, half of the hypergradient indirect;
+#: and the published one, in which only expectations are quiet enough.
+POINTS = {
+    "loud": Point(
+        building(3, 1, initial_deviation=0.3, control_cost=((0.05,),), discount=0.6),
+        10.0,
+        np.random.default_rng(1).standard_normal(6),
+    ),
+    "published": Point(
+        ThermalControl.published(state_limit=1e6), 0.1, np.random.default_rng(6).standard_normal(8)
+    ),
+}
+
+
+class Kind(NamedTuple):
+    """Attributes:
+    form: see `TransitionScore`.
+    control: with the baseline of the follower's side, learned from one earlier batch.
+    expected: sensitivities in expectation.
+    """
+
+    form: Any = "score"
+    control: bool = False
+    expected: bool = False
+
+
+def sampled(problem: ThermalControl, episodes: int, learner: Any) -> Sampled[ThermalBatch]:
+    return Sampled(ThermalWorld(ThermalRollout(problem, episodes), "full"), learner)
+
+
+def control_variate(problem: ThermalControl) -> ControlVariate:
+    zones = problem.num_zones
+    return ControlVariate(1 + zones * (zones + 1) // 2, 2 * zones)
+
+
+def samples(point: Point, kind: Kind, runs: int, episodes: int) -> tuple[Floats, Floats]:
+    """Independent estimates with the exact critic, direct and indirect, each (runs, 8)."""
+    problem, chunk, parts = point.problem, 250, []
+    for first in range(0, runs, chunk):
+        beta = np.full(chunk, point.temperature)
+        follower, theta = ThermalRegulator(problem, beta), np.tile(point.theta, (chunk, 1))
+        learner = TransitionScore(
+            problem.design, ExactThermalCritic(problem), beta, kind.form, problem.noise,
+            control=control_variate(problem) if kind.control else None,
+            expectation=follower if kind.expected else None,
+        )  # fmt: skip
+        estimator = sampled(problem, episodes, learner)
+        response, streams = follower.respond(theta), Streams(range(first, first + chunk))
+        memory = estimator.start(streams)
+        for _ in range(2 if kind.control else 1):  # the first batch only teaches the baseline
+            estimate = estimator.estimate(theta, response, memory, streams)
+        parts.append((estimate.direct, estimate.indirect))
+    direct, indirect = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return direct, indirect
+
+
+def exact(point: Point) -> tuple[Floats, Floats]:
+    follower = ThermalRegulator(point.problem, np.array([point.temperature]))
+    theta = point.theta[None]
+    horizon = point.problem.max_episode_steps
+    truth = thermal_hypergradient(follower, theta, follower.respond(theta), horizon)
+    return truth.direct[0], truth.indirect[0]
+
+
+def p_value(estimates: Floats, truth: Floats) -> float:
+    """Hotelling's T²."""
+    error = estimates - truth
+    (n, d), mean = error.shape, error.mean(axis=0)
+    t2 = n * mean @ np.linalg.solve(np.cov(error.T), mean)
+    return float(stats.f.sf(t2 * (n - d) / (d * (n - 1)), d, n - d))
+
+
+def blind_spot(estimates: Floats) -> float:
+    """Six standard errors in the noisiest direction: a larger bias would be found anywhere."""
+    return float(6.0 * np.sqrt(np.linalg.eigvalsh(np.cov(estimates.T))[-1] / len(estimates)))
+
+
+#: Point, kind, and the bias that would be noticed, as a share of |indirect| and of |direct|.
+UNBIASED = {
+    "score": ("loud", Kind(), 0.6, 0.4),
+    "centred": ("loud", Kind("centred"), 0.35, 0.05),
+    "pathwise": ("loud", Kind("pathwise"), 0.2, 0.02),
+    "centred, control": ("loud", Kind("centred", control=True), 0.35, 0.05),
+    "pathwise, control": ("loud", Kind("pathwise", control=True), 0.2, 0.02),
+    "expected": ("loud", Kind("pathwise", expected=True), 0.1, 0.02),
+    "expected, published": ("published", Kind("pathwise", expected=True), 0.15, 0.1),
+}
+
+
+@pytest.mark.parametrize(("place", "kind", "share", "of_direct"), UNBIASED.values(), ids=UNBIASED)
+def test_both_parts_average_to_the_exact_hypergradient(
+    place: str, kind: Kind, share: float, of_direct: float
+) -> None:
+    point = POINTS[place]
+    found = samples(point, kind, runs=2000, episodes=10)
+    for part, truth, limit in zip(found, exact(point), (of_direct, share), strict=True):
+        assert p_value(part, truth) > 1e-4
+        assert blind_spot(part) < limit * np.linalg.norm(truth)
+
+
+def test_half_an_indirect_part_is_found_out() -> None:
+    point = POINTS["published"]
+    direct, indirect = samples(point, Kind("pathwise", expected=True), 500, 10)
+    assert p_value(direct + 0.5 * indirect, np.add(*exact(point))) < 1e-12
+
+
+def test_a_baseline_from_earlier_batches_makes_the_indirect_part_quieter() -> None:
+    spreads = [
+        np.trace(np.cov(samples(POINTS["published"], Kind("pathwise", control), 300, 10)[1].T))
+        for control in (True, False)
+    ]
+    assert spreads[0] < 0.1 * spreads[1]
+
+
+def test_a_mean_that_is_clipped_does_not_move_with_theta() -> None:
+    point = POINTS["loud"]
+    clipped = replace(point, problem=replace(point.problem, state_limit=1e-9))
+    _, indirect = samples(clipped, Kind("pathwise"), 2, 3)
+    np.testing.assert_array_equal(indirect, 0.0)
+    assert (samples(point, Kind("pathwise"), 2, 3)[1] != 0.0).all()
+
+
+@pytest.mark.parametrize("unknown", ["noise", "surprise"])
+def test_a_score_needs_the_noise_and_what_it_was(unknown: str) -> None:
+    response = ThermalRegulator(PROBLEM, BETA).respond(THETA)
+    batch = ThermalRollout(PROBLEM, EPISODES).sample(THETA, response, Streams([1, 2]))
+    noise: float | None = PROBLEM.noise
+    assert score(PROBLEM.design, noise, THETA, batch).any()
+    if unknown == "noise":
+        noise = None
+    else:
+        batch = replace(batch, surprise=None)
+    with pytest.raises(ValueError, match="needs the building's noise"):
+        score(PROBLEM.design, noise, THETA, batch)
+
+
+def test_clipped_scores_are_biased() -> None:
+    point = POINTS["loud"]
+    learner = TransitionScore(
+        point.problem.design, ExactThermalCritic(point.problem), None, noise=point.problem.noise,
+        max_score_norm=0.05,
+    )  # fmt: skip
+    estimator = sampled(point.problem, 10, learner)
+    theta, streams = np.tile(point.theta, (1000, 1)), Streams(range(1000))
+    response = ThermalRegulator(point.problem, np.full(1000, point.temperature)).respond(theta)
+    found = estimator.estimate(theta, response, {}, streams)
+    assert (found.indirect == 0.0).all()
+    assert p_value(found.direct, exact(point)[0]) < 1e-12
+    unclipped = sampled(point.problem, 10, replace(learner, max_score_norm=None))
+    plain = unclipped.estimate(theta, response, {}, streams)
+    assert p_value(plain.direct, exact(point)[0]) > 1e-4
+
+
+@pytest.mark.parametrize("kind", [Kind(), Kind("pathwise", True), Kind("pathwise", False, True)])
+def test_bits_do_not_depend_on_the_batch(kind: Kind) -> None:
+    beta = np.array([0.1, 0.2, 0.3])
+    theta = np.random.default_rng(0).standard_normal((3, 8))
+
+    def run(rows: list[int]) -> Floats:
+        follower = ThermalRegulator(PROBLEM, beta[rows])
+        learner = TransitionScore(
+            PROBLEM.design, QuadraticActionCritic(PROBLEM), beta[rows], kind.form, PROBLEM.noise,
+            control=control_variate(PROBLEM) if kind.control else None,
+            expectation=follower if kind.expected else None,
+        )  # fmt: skip
+        estimator = sampled(PROBLEM, 4, learner)
+        streams, response = Streams(rows), follower.respond(theta[rows])
+        memory = estimator.start(streams)
+        for _ in range(3):
+            estimate = estimator.estimate(theta[rows], response, memory, streams)
+        return estimate.gradient
+
+    np.testing.assert_array_equal(run([0, 1, 2])[1:2], run([1]))

@@ -1,0 +1,331 @@
+"""Where shipped values come from: reads tuning/sources.yaml, and finds what is not as it says."""
+
+import importlib
+import inspect
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bilevelrl.core.families import expand
+from bilevelrl.core.settings import Setting
+from bilevelrl.runs.params import parse_params
+from bilevelrl.runs.tuning import CONDITIONS, winners
+from bilevelrl.runs.tuning_params import TuningParams, read_tuning_params
+from bilevelrl.runs.yaml_files import read_mapping
+from pipeline.profile import merge
+
+ROOT = Path(__file__).parents[2]
+#: What does not count: who runs things, and which cells and kinds of problems there are.
+UNTRACED = {"runtime", "grid", "grid_problems"}
+KIND = re.compile(r"problems\.\w+\.kind")
+#: Blocks of the entries of `cells`.
+CELLS = re.compile(r"problems\.\w+\.cells\..+")
+#: Files whose values are traced.
+FILES = ("params.yaml", "profiles/paper.yaml")
+Content = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A value of params.yaml, right below its block."""
+
+    block: str
+    key: str
+    value: Any
+
+
+def load(name: str) -> Content:
+    """A YAML file of the repository."""
+    return read_mapping(ROOT / name)
+
+
+def leaves(content: Content) -> Iterator[Leaf]:
+    """Every value of params.yaml or of a profile that needs a source; null is none."""
+
+    def below(node: Content, path: tuple[str, ...]) -> Iterator[Leaf]:
+        for key, value in node.items():
+            if isinstance(value, dict):
+                yield from below(value, (*path, str(key)))
+            elif value is not None and not KIND.fullmatch(".".join((*path, str(key)))):
+                yield Leaf(".".join(path), str(key), value)
+
+    yield from below({k: v for k, v in content.items() if k not in UNTRACED}, ())
+
+
+def merged(file: str) -> Content:
+    """All of params.yaml, as a profile changes it."""
+    return merge(load("params.yaml"), {} if file == "params.yaml" else load(file))
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule of tuning/sources.yaml.
+
+    `check` has what can be checked of a reason, by kind: `CHECKS`.
+    """
+
+    blocks: tuple[str, ...]
+    source: str
+    keys: tuple[str, ...] | None = None
+    search: str | None = None
+    reason: str | None = None
+    check: Content = field(default_factory=dict)
+
+    def covers(self, block: str, key: str) -> bool:
+        """Whether the rule is about a value."""
+        return (self.keys is None or key in self.keys) and _matches(self.blocks, block)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What tuned cells have otherwise than their search."""
+
+    search: str
+    blocks: tuple[str, ...]
+    keys: tuple[str, ...]
+    reason: str
+    file: str | None = None
+
+    def covers(self, file: str, block: str, search: str) -> bool:
+        """Whether it is about a cell and one of its searches."""
+        return (
+            self.file in (None, file)
+            and _matches(self.blocks, block)
+            and _matches((self.search,), search)
+        )
+
+
+def _matches(patterns: tuple[str, ...], name: str) -> bool:
+    return any(_pattern(pattern).fullmatch(name) for pattern in patterns)
+
+
+@cache
+def _pattern(text: str) -> re.Pattern[str]:
+    escaped = re.escape(text).replace(r"\*", "[^.]*")
+    return re.compile(
+        re.sub(r"\\{(.*?)\\}", lambda found: f"(?:{found[1].replace(',', '|')})", escaped)
+    )
+
+
+@cache
+def rules() -> tuple[Rule, ...]:
+    """All rules of tuning/sources.yaml."""
+    own = {"blocks", "keys", "source", "search", "reason"}
+    return tuple(
+        Rule(
+            tuple(item["blocks"]),
+            item["source"],
+            tuple(item["keys"]) if "keys" in item else None,
+            item.get("search"),
+            item.get("reason"),
+            {kind: argument for kind, argument in item.items() if kind not in own},
+        )
+        for item in load("tuning/sources.yaml")["rules"]
+    )
+
+
+@cache
+def differences() -> tuple[Difference, ...]:
+    """All differences of tuning/sources.yaml."""
+    return tuple(
+        Difference(**item | {"blocks": tuple(item["blocks"]), "keys": tuple(item["keys"])})
+        for item in load("tuning/sources.yaml")["differences"]
+    )
+
+
+@cache
+def rules_of(block: str, key: str) -> tuple[Rule, ...]:
+    """Rules that cover a value: exactly one, or something is wrong."""
+    return tuple(rule for rule in rules() if rule.covers(block, key))
+
+
+@cache
+def tuning_params() -> TuningParams:
+    """tuning/params.yaml."""
+    return read_tuning_params(ROOT / "tuning" / "params.yaml")
+
+
+@cache
+def results(search: str) -> pd.DataFrame:
+    """What a search found."""
+    return pd.read_csv(ROOT / "tuning" / "results" / f"{search}.csv")
+
+
+@cache
+def won(search: str) -> tuple[Content, ...]:
+    """Everything that the winners of a search have."""
+    return tuple(s.model_dump() for s in winners(tuning_params(), search, results(search)))
+
+
+@cache
+def paper() -> Content:
+    """The paper's values."""
+    return load("tuning/paper.yaml")
+
+
+def misquoted(leaf: Leaf) -> Iterator[str]:
+    """Complaints about a value outside of `cells` that claims to be the paper's, and is not."""
+    if any(rule.source == "paper" for rule in rules_of(leaf.block, leaf.key)):
+        stated = paper()["values"].get(leaf.block, {}).get(leaf.key)
+        if type(stated) is not type(leaf.value) or stated != leaf.value:
+            yield f"{leaf.block}.{leaf.key} = {leaf.value}, the paper has {stated}"
+
+
+def settings_of(content: Content, problem: str) -> list[Setting]:
+    """Everything that is trained on a problem."""
+    params = parse_params(content, "params.yaml")
+    return [
+        setting
+        for estimator in content["problems"][problem]["cells"]
+        for setting in params.settings(problem, estimator)
+    ]
+
+
+def _problem_of(leaf: Leaf) -> str:
+    (problem,) = set(leaf.block.split(".")) & tuning_params().problems.keys()
+    return problem
+
+
+def _same_as(leaf: Leaf, block: str, content: Content) -> bool:
+    node: Any = content
+    for part in block.split("."):
+        node = node[part]
+    return bool(leaf.value == node.get(leaf.key))
+
+
+def _times(leaf: Leaf, factors: list[Any], content: Content) -> bool:
+    del content
+    product, problem = 1.0, _problem_of(leaf)
+    for factor in factors:
+        if factor == "paper":
+            stated = paper()["values"]
+            said = stated[f"problems.{problem}.seeds"] | stated[f"problems.{problem}.training"]
+            product *= said[leaf.key]
+        else:
+            product *= factor
+    return bool(leaf.value == product)
+
+
+def _default_of(leaf: Leaf, arguments: Content, content: Content) -> bool:
+    del content
+    where, argument = arguments[leaf.key].rsplit(".", 1)
+    module, name = where.rsplit(".", 1)
+    called = getattr(importlib.import_module(module), name)
+    return bool(leaf.value == inspect.signature(called).parameters[argument].default)
+
+
+def _at_least(leaf: Leaf, least: str, content: Content) -> bool:
+    assert least == "transitions"
+    longest = 0
+    for setting in settings_of(content, _problem_of(leaf)):
+        if setting.follower == "sac":
+            own = setting.follower_steps or 0
+            first = setting.first_follower_steps or own
+            longest = max(longest, first + (setting.num_updates - 1) * own)
+    shown: Content | None = content["problems"][_problem_of(leaf)]["learning"]
+    return bool(leaf.value > max(longest, *(shown or {"steps": [0]})["steps"]))
+
+
+def _at_most(leaf: Leaf, most: float, content: Content) -> bool:
+    del content
+    return bool(leaf.value <= most)
+
+
+def _values(leaf: Leaf, values: Content, content: Content) -> bool:
+    del content
+    return type(leaf.value) is type(values[leaf.key]) and bool(leaf.value == values[leaf.key])
+
+
+def _of_settings(leaf: Leaf, key: str, content: Content) -> bool:
+    used = {getattr(setting, key) for setting in settings_of(content, _problem_of(leaf))}
+    return set(leaf.value) == used if isinstance(leaf.value, list) else leaf.value in used
+
+
+#: By name in tuning/sources.yaml: does a value, in the file that it is part of, hold to it?
+CHECKS: Mapping[str, Any] = {
+    "same_as": _same_as,
+    "times": _times,
+    "default_of": _default_of,
+    "at_least": _at_least,
+    "at_most": _at_most,
+    "values": _values,
+    "of_settings": _of_settings,
+}
+
+
+def unreasonable(leaf: Leaf, content: Content) -> Iterator[str]:
+    """Complaints about a fixed value that is not what its reason says."""
+    for rule in rules_of(leaf.block, leaf.key):
+        for kind, argument in rule.check.items():
+            if not CHECKS[kind](leaf, argument, content):
+                yield f"{leaf.block}.{leaf.key} = {leaf.value}: not {kind} {argument}"
+
+
+def untraceable(
+    problem: str, estimator: str, name: str, entry: Content, shared: Content, file: str
+) -> Iterator[str]:
+    """Complaints about an entry of `cells` that is not what its rules say.
+
+    Args:
+        problem, estimator, name: of the entry.
+        entry: its keys.
+        shared: what the problem's entries take over.
+        file: of `FILES`, where it is shipped.
+    """
+    block = f"problems.{problem}.cells.{estimator}.{name}"
+    unknown = [key for key in entry if len(rules_of(block, key)) != 1]
+    if unknown:
+        yield f"{block} does not say where {unknown} come from"
+        return
+    claims = {key: rules_of(block, key)[0] for key in entry}
+    quoted = {key for key, rule in claims.items() if rule.source == "paper"}
+    family = tuning_params().problems[problem].family
+    settings = expand(family, estimator, entry, shared, block)
+    if quoted and not all(_is_the_papers(problem, estimator, own, quoted) for own in settings):
+        yield f"{block} has not the paper's {sorted(quoted)}"
+    for search in sorted({rule.search for rule in claims.values() if rule.search is not None}):
+        tuned = {key for key, rule in claims.items() if rule.search == search} | {*CONDITIONS}
+        found: set[str] = set()
+        for setting in settings:
+            other = _unlike_the_winner(setting.model_dump(), search)
+            if other & tuned:
+                yield f"{block} has not the {sorted(other & tuned)} that {search} chose"
+            found |= other
+        listed = {
+            key for item in differences() if item.covers(file, block, search) for key in item.keys
+        }
+        if found - tuned != listed:
+            yield f"{block} differs from {search} in {sorted(found)}, not {sorted(listed)}"
+
+
+def _unlike_the_winner(own: Content, search: str) -> set[str]:
+    """Keys in which a setting is not the winner of a search that is most like it."""
+    winners_of_it = [each for each in won(search) if _agree(own, each)]
+    return min(
+        (
+            {key for key in own if own[key] != each[key]} - {"first_seed", "num_seeds"}
+            for each in winners_of_it or won(search)
+        ),
+        key=len,
+    )
+
+
+def _agree(own: Content, winner: Content) -> bool:
+    return all(own.get(key) == winner.get(key) for key in CONDITIONS)
+
+
+def _is_the_papers(problem: str, estimator: str, setting: Setting, quoted: set[str]) -> bool:
+    rows: list[Content] = paper()["settings"][problem].get(estimator, [])
+    return any(
+        quoted <= row.keys()
+        and all(
+            getattr(setting, key) in (value if isinstance(value, list) else [value])
+            for key, value in row.items()
+        )
+        for row in rows
+    )

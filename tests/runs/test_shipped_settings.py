@@ -1,0 +1,186 @@
+"""What is shipped: parameters and profiles are valid, and studies change what they study."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bilevelrl.core.settings import LEARNING, Setting
+from bilevelrl.runs.params import Params, parse_params, read_params
+from bilevelrl.runs.tuning_params import read_tuning_params
+from bilevelrl.runs.yaml_files import read_mapping
+from pipeline.profile import merge
+
+ROOT = Path(__file__).parents[2]
+Content = dict[str, Any]
+
+
+def load(name: str) -> Content:
+    return read_mapping(ROOT / name)
+
+
+def profile_names() -> list[str]:
+    return sorted(path.stem for path in (ROOT / "profiles").glob("*.yaml"))
+
+
+def shipped_params() -> Iterator[tuple[str, Params]]:
+    """params.yaml, and what each profile makes of it."""
+    base = load("params.yaml")
+    yield "params.yaml", parse_params(base, "params.yaml")
+    for name in profile_names():
+        content = merge(base, load(f"profiles/{name}.yaml"))
+        yield f"profiles/{name}.yaml", parse_params(content, "params.yaml")
+
+
+def shipped_settings() -> Iterator[tuple[str, str, str, Setting]]:
+    """(file, problem, estimator, setting) of everything that is trained."""
+    for file, params in shipped_params():
+        for item in params.grid.values():
+            for setting in params.settings(item.problem, item.estimator):
+                yield file, item.problem, item.estimator, setting
+
+
+def test_the_shipped_parameters_are_valid() -> None:
+    assert parse_params(load("params.yaml"), "params.yaml") == read_params(ROOT / "params.yaml")
+
+
+def test_the_promised_profiles_are_shipped() -> None:
+    assert {"paper", "smoke"} <= set(profile_names())
+
+
+@pytest.mark.parametrize("name", profile_names())
+def test_each_profile_is_valid_and_a_difference(name: str) -> None:
+    shipped = load("params.yaml")
+    merged = merge(shipped, load(f"profiles/{name}.yaml"))
+    assert merged != shipped
+    params = parse_params(merged, "params.yaml")
+    for item in params.grid.values():
+        assert params.settings(item.problem, item.estimator)
+
+
+@pytest.mark.parametrize("name", profile_names())
+def test_a_profile_removes_only_what_is_there(name: str) -> None:
+    # null removes a key; a misspelt one would remove nothing, and say nothing.
+    def removed(difference: Content, base: Content, path: str) -> Iterator[str]:
+        for key, value in difference.items():
+            if value is None and key not in base:
+                yield f"{path}{key}"
+            elif isinstance(value, dict) and isinstance(base.get(key), dict):
+                yield from removed(value, base[key], f"{path}{key}.")
+
+    assert not [*removed(load(f"profiles/{name}.yaml"), load("params.yaml"), "")]
+
+
+def test_reported_seeds_are_disjoint_from_those_of_tuning() -> None:
+    tuning = read_tuning_params(ROOT / "tuning" / "params.yaml")
+    most = max(map(tuning.seeds_of, tuning.grid))
+    tuned = {*range(tuning.first_seed, tuning.first_seed + most)}
+    for _, _, _, setting in shipped_settings():
+        assert tuned.isdisjoint(setting.seeds)
+    for _, params in shipped_params():
+        reported = {params.block("four_rooms").search.seed}
+        reported.add(params.block("four_rooms").gradients.trajectory_seed)
+        studies = [block.gradients for block in params.problems.values()]
+        assert sum(study is not None for study in studies) == len(studies) - 1
+        for study in studies:
+            if study is None:  # nobody knows the hypergradient
+                continue
+            reported |= {*range(study.first_seed, study.first_seed + study.replicates)}
+            for _, seeds in study.information.seeds(study.first_seed):
+                reported |= {*seeds}
+        assert tuned.isdisjoint(reported)
+
+
+def test_the_search_covers_every_estimator_that_learns() -> None:
+    cells = load("params.yaml")["grid"].items()
+    searched = {name for name, cell in cells if cell["estimator"] != "random"}
+    assert searched <= {*read_tuning_params(ROOT / "tuning" / "params.yaml").grid}
+
+
+def studies_the_follower(entry: Content) -> bool:
+    """Whether the follower learns, or the leader does not see all of it."""
+    return entry.get("follower") in LEARNING or entry.get("information", "full") != "full"
+
+
+#: What a study of followers may change of its twin, whose leader reads an exact follower.
+STUDIED = {
+    "follower", "information", "policy_iterations", "start", "follower_steps",
+    "first_follower_steps", "believed_temperature", "forgetting", "smoothing", "belief",
+    "policy_features", "policy_ridge", "num_updates", "num_seeds", "study",
+}  # fmt: skip
+
+
+def test_a_study_of_the_follower_changes_nothing_else() -> None:
+    # What such a setting costs is told by its twin.
+    blocks = read_params(ROOT / "params.yaml").problems
+    without_ground_truth = {name for name, block in blocks.items() if block.gradients is None}
+    assert without_ground_truth == {"guided_cartpole"}
+    twins, lonely, found = set(), set(), 0
+    for studied in (False, True):
+        for file, problem, estimator, setting in shipped_settings():
+            entry = setting.model_dump()
+            if studies_the_follower(entry) != studied or problem in without_ground_truth:
+                continue
+            found += studied
+            own = {key: value for key, value in entry.items() if key not in STUDIED}
+            key = (file, problem, estimator, *sorted(own.items()))
+            if not studied and setting.follower == "exact":
+                twins.add(key)
+            elif studied and key not in twins:
+                lonely.add(key)
+    assert not lonely
+    assert found > 30
+
+
+#: What each study that has a name changes of the main comparison.
+ABLATIONS: dict[str, Content] = {
+    "clipped": {"max_gradient_norm": 1.0},
+    "no_random_phase": {"random_updates": 0},
+    "clipped_no_random_phase": {"max_gradient_norm": 1.0, "random_updates": 0},
+    "sampled_sensitivity": {"sensitivity": "sampled"},
+}
+
+
+def differences(one: Setting, other: Setting) -> set[str]:
+    """Keys in which two settings differ, but for the name of their study."""
+    mine, yours = (each.model_dump(exclude={"study"}) for each in (one, other))
+    return {key for key, value in mine.items() if yours[key] != value}
+
+
+def compared() -> list[tuple[str, str, str, Setting]]:
+    """What is trained to be compared: the smoke profile only shows that everything runs."""
+    return [each for each in shipped_settings() if each[0] != "profiles/smoke.yaml"]
+
+
+def test_a_study_that_has_a_name_changes_what_it_is_about_and_nothing_else() -> None:
+    wrong, found, every = [], set(), compared()
+    for *where, setting in every:
+        name = getattr(setting, "study", None)
+        if name is None:
+            continue
+        found.add(name)
+        mains = [
+            other
+            for *place, other in every
+            if place == where and getattr(other, "study", None) is None
+        ]
+        if any(getattr(setting, key) != value for key, value in ABLATIONS[name].items()):
+            wrong.append(f"{where}: {name} is none")
+        if not any(differences(setting, main) == ABLATIONS[name].keys() for main in mains):
+            wrong.append(f"{where}: {name} has no twin")
+    assert wrong == []
+    assert found == ABLATIONS.keys()
+
+
+def test_a_study_of_the_start_changes_nothing_else() -> None:
+    lonely, found, every = [], 0, compared()
+    for *where, setting in every:
+        if where[1] != "four_rooms" or getattr(setting, "initial_spread", None) == 0.01:
+            continue
+        found += 1
+        near = setting.model_copy(update={"initial_spread": 0.01})
+        if (*where, near) not in every:
+            lonely.append(f"{where}: {setting}")
+    assert lonely == []
+    assert found > 10
