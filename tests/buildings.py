@@ -15,7 +15,7 @@ Several = TypeVar("Several", RegulatorResponse, ThermalBatch)
 
 PUBLISHED = ThermalControl.published()
 BETA = 0.1
-#: Points H and X of spec section 14, as levels α and β, one after the other.
+#: Points H and X, as levels α and β, one after the other.
 LEVELS_H = np.full(8, 0.5)
 LEVELS_X = np.array([0.2, 0.4, 0.6, 0.8, 0.9, 0.7, 0.3, 0.1])
 #: The one transition that the spec works out at X.
@@ -90,7 +90,7 @@ def one_run(of: Several, run: int) -> Several:
 
 
 def literal_dynamics(problem: ThermalControl, theta: Floats) -> Floats:
-    """A(α, β) of one run, as spec section 2.2 writes it."""
+    """A(α, β) of one run."""
     n = len(problem.base_matrix)
     level = 1.0 / (1.0 + np.exp(-theta))
     a = np.zeros((n, n))
@@ -107,7 +107,7 @@ def literal_dynamics(problem: ThermalControl, theta: Floats) -> Floats:
 def value_iteration(
     problem: ThermalControl, theta: Floats, beta: float
 ) -> tuple[Floats, Floats, Floats, Floats]:
-    """P, K, Σ and v of one run, as spec section 4 writes them."""
+    """P, K, Σ and v of one run."""
     a, b, gamma = literal_dynamics(problem, theta), problem.input_matrix, problem.discount
     p, m = problem.state_cost, b.shape[1]
     for _ in range(20_000):

@@ -41,7 +41,7 @@ def toy_leader(q: Floats) -> Floats:
 def literal_draws(
     uniforms: Floats, episodes: int, horizon: int, gamma: float = 0.99
 ) -> list[tuple[int, int]]:
-    """(episode, step) of every draw of spec section 3.4, the step in proportion to γ^t."""
+    """(episode, step) of every draw, the step in proportion to γ^t."""
     mass = [gamma**t for t in range(horizon)]
     draws = []
     for first, second in uniforms:

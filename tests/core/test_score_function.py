@@ -1,4 +1,4 @@
-"""BC-HG, Naive-PGD and Bi-AC against the literal reading of spec section 3.4.
+"""BC-HG, Naive-PGD and Bi-AC against a literal, slow reading of the algorithm.
 
 The reference loops over drawn transitions and their subsequences and leaves the derivative to
 PyTorch. With `src` it shares the batch, the learned critic and the follower's answer.
@@ -46,7 +46,7 @@ def rollout_batches(
 
 @dataclass(frozen=True, eq=False)
 class Literal:
-    """One run of spec section 3.4."""
+    """One run."""
 
     run: int
     batches: list[Observations]

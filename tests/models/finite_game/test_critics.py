@@ -49,7 +49,7 @@ def make_batches() -> list[Observations]:
 
 
 class TorchCritic:
-    """One run of spec section 3.4 in PyTorch: Q(s, b)[a], learning to bootstrap from modes."""
+    """One run in PyTorch: Q(s, b)[a], learning to bootstrap from modes."""
 
     def __init__(self, seed: int, step_size: float) -> None:
         self.draws = Streams([seed])

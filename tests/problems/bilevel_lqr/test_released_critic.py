@@ -34,7 +34,7 @@ class Update:
 
 
 class TorchCritic:
-    """One run of spec section 3.5 in PyTorch: Q(x, u, a)."""
+    """One run in PyTorch: Q(x, u, a)."""
 
     def __init__(self, seed: int, step_size: float) -> None:
         self.draws = Streams([seed])

@@ -1,4 +1,4 @@
-"""BC-HG and Naive-PGD in BilevelLQR against the literal reading of spec section 3.5.
+"""BC-HG and Naive-PGD in BilevelLQR against a literal, slow reading of the algorithm.
 
 With `src` the reference shares the batch, the learned critic and the follower's answer.
 """

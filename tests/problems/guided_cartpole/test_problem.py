@@ -1,4 +1,4 @@
-"""Guided cart-pole: Gymnasium's physics without wind, and the wind of spec section 1.5."""
+"""Guided cart-pole: Gymnasium's physics without wind, and what the wind adds."""
 
 from typing import Any
 

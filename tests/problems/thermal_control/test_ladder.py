@@ -108,6 +108,6 @@ def test_directions_tell_a_signal_from_noise() -> None:
     # Spec 17.2, for batches ten times as large.
     norms = noisy["indirect_sd"] / np.sqrt(10.0)
     assert norms.loc["insulation"] == pytest.approx(1.35e5, rel=0.35)
-    # HPGD (MC) climbs towards bad states (spec 17.3).
+    # HPGD (MC) climbs towards bad states.
     mc = rows["hpgd_mc, published, exact"]
     assert (mc["indirect_mean"] < -2.0 * mc["indirect_mean_error"]).all()
