@@ -19,7 +19,7 @@ from bilevelrl.evaluation.improvement import improvement_table
 from bilevelrl.evaluation.learning_curves import (
     LEARNING_CURVE_COLUMNS,
     learning_curves,
-    side_by_side,
+    plotted,
     tracked_curves,
 )
 from bilevelrl.evaluation.run_scores import run_scores
@@ -68,7 +68,7 @@ def main(params: Params, root: Path = Path()) -> None:
         own = tracked[tracked["problem"] == problem]
         for size, budget in (("smallest", rows["budget"].min()), ("largest", rows["budget"].max())):
             path = results / "plots" / f"{problem}_{size}_budget.csv"
-            write_csv(path, side_by_side(own, budget))
+            write_csv(path, plotted(own, budget))
     ours = concatenate(same_way)
     compared = agreement.against_published(table, published, ours)
     write_csv(results / "against_published.csv", compared)

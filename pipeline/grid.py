@@ -1,8 +1,8 @@
 """DVC stage `grid`: check all of params.yaml before anything expensive starts, and list the cells.
 
 Reads:  params.yaml (everything).
-Writes: data/grid.json, the only cells that later stages may read. Folders of cells and problems
-        that left the grid are removed, and their runs in MLflow retired.
+Writes: data/grid.json, the only cells that later stages may read. What the folders of cells and
+        problems hold that left the grid is removed, and their runs in MLflow are retired.
 """
 
 import shutil
@@ -29,6 +29,10 @@ def main(data: Path = Path("data")) -> None:
             if folder.name not in params.grid_problems:
                 shutil.rmtree(folder)
                 left += [cell_name(FOLLOWERS, folder.name)] if kind == "followers" else []
+    for drawn in ("figures/png", "figures/pdf", "results/tables"):
+        for folder in sorted((data.parent / drawn).glob("*")):
+            if folder.name not in {*params.grid_problems, "comparison"}:
+                shutil.rmtree(folder)
     write_json(data / "grid.json", {"cells": cells})
     retire_cells(Tracker.here(Path.cwd()), left)  # now that no sync beside us shows them again
 

@@ -16,7 +16,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     Two processes that take one file after the other (`-n 2 --dist loadfile`) then end together.
     """
-    places = {"test_smoke.py": 0, "test_smoke_forced.py": 2, "test_reruns.py": 3}
+    late = {"test_smoke_forced.py": 2, "test_extending.py": 3, "test_reruns.py": 3}
+    places = {"test_smoke.py": 0, **late}
     last = {Path(__file__).parent / name for name in ("reporting", "runs", "studies", "tracking")}
 
     def place(item: pytest.Item) -> int:

@@ -94,7 +94,7 @@ def see_batches(control: ControlVariate, number: int) -> tuple[list[Floats], lis
 
 
 def test_coefficients_are_least_squares_with_forgetting() -> None:
-    control = ControlVariate(3, 2, forgetting=0.7, ridge=1e-12)
+    control = ControlVariate(3, 2, forgetting_factor=0.7, ridge=1e-12)
     features, to_come = see_batches(control, 3)
     memory = control.start(Streams(range(RUNS)))
     for phi, y in zip(features, to_come, strict=True):

@@ -7,10 +7,12 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bilevelrl.core import provenance
+from bilevelrl.core.entries import Registered
 from bilevelrl.core.provenance import (
     PACKAGE,
     code_digest,
@@ -18,14 +20,16 @@ from bilevelrl.core.provenance import (
     source_closure,
     third_party,
 )
+from bilevelrl.core.settings import Setting
+from bilevelrl.problems import registry
 from bilevelrl.problems.registry import KINDS
 from bilevelrl.runs import chunks
 
 #: Modules of FourRooms that only hold values.
 CONFIG = {
-    "core/blocks.py", "core/families.py", "core/problem.py", "core/settings.py",
-    "core/validation.py", "models/tabular/settings.py", "problems/four_rooms/settings.py",
-    "problems/registry.py",
+    "core/blocks.py", "core/entries.py", "core/finite_settings.py", "core/problem.py",
+    "core/settings.py", "core/validation.py", "models/tabular/settings.py",
+    "problems/four_rooms/settings.py", "problems/registry.py",
 }  # fmt: skip
 #: What the worker runs for every problem, besides.
 SHARED = {
@@ -35,10 +39,10 @@ SHARED = {
 }  # fmt: skip
 #: What FourRooms needs on top.
 NEEDED = {
-    "core/compilation.py", "core/exact.py", "core/observations.py", "core/sampled.py",
-    "core/trace.py", "core/zero_order.py", "models/tabular/belief.py",
-    "models/tabular/boltzmann_covariance.py", "models/tabular/critic.py",
-    "models/tabular/elimination.py", "models/tabular/exact.py", "models/tabular/frequencies.py",
+    "core/batches.py", "core/compilation.py", "core/exact.py", "core/frequencies.py",
+    "core/observations.py", "core/sampled.py", "core/soft_q_rule.py", "core/trace.py",
+    "core/zero_order.py", "models/tabular/belief.py", "models/tabular/boltzmann_covariance.py",
+    "models/tabular/critic.py", "models/tabular/elimination.py", "models/tabular/exact.py",
     "models/tabular/game.py", "models/tabular/hpgd.py", "models/tabular/model.py",
     "models/tabular/monte_carlo.py", "models/tabular/naive.py", "models/tabular/problem.py",
     "models/tabular/rollout.py", "models/tabular/sarsa.py", "models/tabular/sobirl.py",
@@ -49,6 +53,7 @@ NEEDED = {
 #: Modules that only hold values, each with a kind of problem whose runs load it.
 VALUES_OF = dict.fromkeys(CONFIG, "four_rooms") | {
     "core/games.py": "bilevel_lqr", "models/deep/settings.py": "bilevel_lqr",
+    "models/finite_game/settings.py": "discrete_toy",
     **{f"problems/{kind}/settings.py": kind for kind in KINDS},
 }  # fmt: skip
 
@@ -81,13 +86,34 @@ def digest(kind: str = "four_rooms", values: tuple[str, ...] | None = None) -> s
     return code_digest.__wrapped__("runs.chunks", cell(kind), values=values)
 
 
+def in_key(kind: str, estimator: str, variant: str) -> str:
+    """The digest that a run's key has."""
+    known: dict[str, Any] = {"variant": variant}
+    return chunks.cell_digest(kind, estimator, Setting.model_construct(**known))
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_digest_in_the_key_of_a_run_is_the_one_that_is_looked_at_here(kind: str) -> None:
-    assert chunks.cell_digest(kind) == digest(kind)
+    estimators = registry.part(kind, "settings").BLOCK.estimators
+    assert {in_key(kind, *pair) for pair in estimators} == {digest(kind)}
+
+
+def test_the_module_that_builds_an_estimator_is_in_its_digest_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    block = registry.part("four_rooms", "settings").BLOCK
+    elsewhere = Registered(Setting, "models.deep.game:made_up")
+    others = {**block.estimators, ("naive", "published"): elsewhere}
+    monkeypatch.setattr(block, "estimators", others)
+    digests = {pair: in_key("four_rooms", *pair) for pair in others}
+    values = (*chunks.VALUES, "problems.four_rooms.settings")
+    expected = code_digest("runs.chunks", cell("four_rooms"), "models.deep.game", values=values)
+    assert digests.pop(("naive", "published")) == expected != digest()
+    assert set(digests.values()) == {digest()}
 
 
 def test_closure_of_a_chunk_is_what_it_runs() -> None:
-    of_one_kind = NEEDED | {"core/families.py", "core/problem.py", "models/tabular/settings.py",
+    of_one_kind = NEEDED | {"core/finite_settings.py", "models/tabular/settings.py",
                             "problems/four_rooms/settings.py"}  # fmt: skip
     assert closure_of("runs.chunks") == (SHARED | CONFIG) - of_one_kind
     assert closure_of("runs.chunks", cell("four_rooms")) == SHARED | NEEDED | CONFIG
@@ -110,9 +136,8 @@ def test_kinds_of_problems_share_no_more_than_they_must() -> None:
 def test_closure_of_the_leaders_adds_what_runs_around_chunks() -> None:
     added = closure_of("runs.leaders") - closure_of("runs.chunks")
     assert added == {
-        "core/atomic_files.py", "core/families.py", "core/problem.py", "runs/evaluate_block.py",
-        "runs/execution.py", "runs/leaders.py", "runs/params.py", "runs/records.py",
-        "runs/runtime.py", "runs/yaml_files.py",
+        "core/atomic_files.py", "runs/evaluate_block.py", "runs/execution.py", "runs/leaders.py",
+        "runs/params.py", "runs/records.py", "runs/runtime.py", "runs/yaml_files.py",
     }  # fmt: skip
 
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from bilevelrl.core.batches import Batch
 from bilevelrl.core.trace import episode_weight, sampled_return
-from bilevelrl.models.tabular.rollout import Batch
 
 GAMMA = 0.5
 #: Episodes: one step, three steps, one that the end of the batch cuts after two; then one of six.

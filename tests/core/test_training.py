@@ -13,16 +13,18 @@ from numpy.typing import NDArray
 
 from bilevelrl.core.ascent import GradientAscent, clipped
 from bilevelrl.core.cell import Context, per_run
+from bilevelrl.core.entries import names_of
+from bilevelrl.core.estimator import Estimator
 from bilevelrl.core.seeding import Streams, stream
 from bilevelrl.core.training import Step, Trained, ascend, recorded_updates, train
-from bilevelrl.problems.four_rooms.cell import ESTIMATORS, make_group
+from bilevelrl.problems.four_rooms.cell import make_group
 from bilevelrl.problems.four_rooms.settings import (
-    FAMILY,
+    ESTIMATORS,
     FourRoomsLeaders,
     FourRoomsParams,
     FourRoomsSetting,
 )
-from bilevelrl.runs.chunks import Chunk, Run, train_chunk
+from bilevelrl.runs.chunks import Chunk, Run, maker, train_chunk
 from bilevelrl.runs.records import CURVE_COLUMNS
 from tests.follower_params import FOLLOWERS
 
@@ -45,10 +47,14 @@ CONTEXT = Context(CONSTANTS, FOLLOWERS, LEADERS)
 TINY: dict[str, Any] = {
     "env_steps_per_update": 100,
     "num_envs": 2,
-    "critic_step_size": 0.5,
+    "critic": {"kind": "sarsa", "step_size": 0.5},
     "oracle_steps_per_update": 300,
     "radius": 0.5,
 }
+
+
+def truncated(start: str, policy_iterations: int) -> dict[str, Any]:
+    return {"kind": "truncated", "policy_iterations": policy_iterations, "start": start}
 
 
 @contextmanager
@@ -68,13 +74,10 @@ def one_thread() -> Iterator[None]:
         yield
 
 
-def required(estimator: str) -> frozenset[str]:
-    return FAMILY.estimators[estimator, "published"].required
-
-
-def make_setting(estimator: str, **changes: Any) -> FourRoomsSetting:
+def make_setting(estimator: str, variant: str = "published", **changes: Any) -> FourRoomsSetting:
+    known = ESTIMATORS[estimator, variant]
     content: dict[str, Any] = {
-        "variant": "published",
+        "variant": variant,
         "temperature": 0.003,
         "step_size": 0.5,
         "first_seed": 0,
@@ -82,8 +85,15 @@ def make_setting(estimator: str, **changes: Any) -> FourRoomsSetting:
         "num_updates": 6,
         "initial_spread": 1.0,
     }
-    own = {key: TINY[key] for key in required(estimator)}
-    return FourRoomsSetting(**(content | own | changes))
+    own = {key: value for key, value in TINY.items() if known.has(key)}
+    setting = known.setting(**(content | own | changes))
+    assert isinstance(setting, FourRoomsSetting)
+    return setting
+
+
+def make_estimator(estimator: str, group: Any) -> Estimator[Any]:
+    built: Estimator[Any] = maker("four_rooms", estimator, group.settings[0])(group)
+    return built
 
 
 def steps(estimator: str, seeds: list[int], num_updates: int, **changes: Any) -> list[Step]:
@@ -92,7 +102,7 @@ def steps(estimator: str, seeds: list[int], num_updates: int, **changes: Any) ->
     return list(
         ascend(
             group.game,
-            ESTIMATORS[estimator](group),
+            make_estimator(estimator, group),
             Streams(seeds),
             rule=GradientAscent(per_run(settings, "step_size"), 1.0),
             num_updates=num_updates,
@@ -107,7 +117,7 @@ def trained(
     group = make_group(settings, CONSTANTS, FOLLOWERS)
     return train(
         group.game,
-        ESTIMATORS[estimator](group),
+        make_estimator(estimator, group),
         Streams(seeds),
         rule=GradientAscent(per_run(settings, "step_size"), 1.0),
         num_updates=num_updates,
@@ -138,7 +148,7 @@ def test_a_step_is_the_clipped_gradient_times_the_step_size_of_its_run() -> None
     size = per_run(settings, "step_size")
     loop = ascend(
         group.game,
-        ESTIMATORS["bc_hg"](group),
+        make_estimator("bc_hg", group),
         Streams([7, 7]),
         rule=GradientAscent(size, 0.02),
         num_updates=4,
@@ -170,11 +180,9 @@ def test_a_longer_run_extends_a_shorter_one(estimator: str) -> None:
 
 
 @pytest.mark.parametrize("estimator", ["bc_hg", "hpgd_oracle", "zero_order"])
-@pytest.mark.parametrize("follower", [{}, {"follower": "truncated", "start": "reset"}])
-def test_recording_more_or_less_changes_nothing(estimator: str, follower: dict[str, str]) -> None:
-    changes: dict[str, Any] = {**follower}
-    if follower:
-        changes["policy_iterations"] = 2
+@pytest.mark.parametrize("start", [None, "reset"])
+def test_recording_more_or_less_changes_nothing(estimator: str, start: str | None) -> None:
+    changes: dict[str, Any] = {} if start is None else {"follower": truncated(start, 2)}
     every, some, one = (trained(estimator, 12, rows, **changes) for rows in (12, 4, 1))
     np.testing.assert_array_equal(every.theta, some.theta)
     np.testing.assert_array_equal(every.theta, one.theta)
@@ -205,7 +213,7 @@ def test_rows_are_few_even_and_cover_what_fits(num_updates: int, max_rows: int) 
         assert closing[-1] == num_updates - 1
 
 
-@pytest.mark.parametrize("estimator", sorted(ESTIMATORS))
+@pytest.mark.parametrize("estimator", names_of(ESTIMATORS))
 def test_samples_are_counted_before_each_update(estimator: str) -> None:
     curves = trained(estimator, 6, 3).curves
     np.testing.assert_array_equal(curves["update"], [[1, 3, 5]] * 2)
@@ -236,8 +244,7 @@ def test_the_exact_estimator_points_along_the_hypergradient_others_do_not() -> N
 
 
 def test_a_truncated_follower_is_measured_against_the_exact_one() -> None:
-    changes: dict[str, Any] = {**RESET, "policy_iterations": 1}
-    curves = trained("naive", 3, 3, **changes).curves
+    curves = trained("naive", 3, 3, follower=truncated("reset", 1)).curves
     assert (curves["follower_kl"] > 0.1).all()
     assert (curves["follower_accuracy"] > 0.01).all()
     gap = curves["leader_return_optimal"] - curves["leader_return"]
@@ -257,9 +264,10 @@ def test_same_seed_same_bits_other_seed_other_bits() -> None:
     np.testing.assert_array_equal(twins, np.stack([first.theta[1]] * 2))
 
 
-def mixed_runs(estimator: str, changes: dict[str, Any]) -> list[Run]:
+def mixed_runs(estimator: str, changes: dict[str, str]) -> list[Run]:
     """40 runs that share arrays and nothing else; some seeds occur twice."""
-    runs = []
+    variant, start = changes.get("variant", "published"), changes.get("start")
+    known, runs = ESTIMATORS[estimator, variant], []
     for i in range(40):
         mixed: dict[str, Any] = {
             "temperature": (0.001, 0.003, 0.005)[i % 3],
@@ -267,13 +275,13 @@ def mixed_runs(estimator: str, changes: dict[str, Any]) -> list[Run]:
             "initial_spread": (0.01, 1.0, 3.0)[i // 3 % 3],
             "num_updates": 3,
         }
-        if "critic_step_size" in required(estimator):
-            mixed["critic_step_size"] = (0.1, 0.5, 1.0)[i // 2 % 3]
-        if "radius" in required(estimator):
+        if known.has("critic"):
+            mixed["critic"] = {"kind": "sarsa", "step_size": (0.1, 0.5, 1.0)[i // 2 % 3]}
+        if known.has("radius"):
             mixed["radius"] = (0.01, 1.0)[i // 5 % 2]
-        if "follower" in changes:
-            mixed["policy_iterations"] = (1, 2, 20)[i // 4 % 3]
-        setting = make_setting(estimator, **(mixed | changes))
+        if start is not None:
+            mixed["follower"] = truncated(start, (1, 2, 20)[i // 4 % 3])
+        setting = make_setting(estimator, variant, **mixed)
         runs.append(Run(setting, seed=i // 2 if i < 10 else i, key=str(i)))
     return runs
 
@@ -285,19 +293,18 @@ def train_together(estimator: str, runs: list[Run]) -> list[dict[str, Floats]]:
 
 
 CORRECTED = {"variant": "corrected"}
-CARRY = {"follower": "truncated", "start": "carry"}
-RESET = {"follower": "truncated", "start": "reset"}
+CARRY, RESET = {"start": "carry"}, {"start": "reset"}
 
 
 @pytest.mark.parametrize(
     ("estimator", "changes"),
-    [(name, {}) for name in sorted(ESTIMATORS)]
+    [(name, {}) for name in names_of(ESTIMATORS)]
     + [("bc_hg", CORRECTED), ("exact", CORRECTED)]
     + [(name, start) for name in ("bc_hg", "hpgd_mc", "zero_order") for start in (CARRY, RESET)],
     ids=lambda value: value if isinstance(value, str) else "-".join(value.values()),
 )
 def test_bits_depend_on_neither_the_batch_nor_the_threads(
-    estimator: str, changes: dict[str, Any]
+    estimator: str, changes: dict[str, str]
 ) -> None:
     runs = mixed_runs(estimator, changes)
     with threads(1):

@@ -7,7 +7,7 @@ import pytest
 from bilevelrl.evaluation.learning_curves import (
     LEARNING_CURVE_COLUMNS,
     learning_curves,
-    side_by_side,
+    plotted,
     tracked_curves,
 )
 from bilevelrl.evaluation.statistics import interval, iqm, standard_error
@@ -81,7 +81,7 @@ def test_runs_that_recorded_different_updates_are_refused() -> None:
         learning_curves(curves().iloc[1:], PARAMS)
 
 
-def test_what_is_tracked_and_shown_side_by_side() -> None:
+def test_what_is_tracked_and_plotted() -> None:
     hot, far = MAIN.replace("0.003", "0.1"), MAIN.replace("=100", "=200")
     every = [
         curves(), curves(hot), curves(far), curves(f"{MAIN};information=rewards"),
@@ -98,8 +98,11 @@ def test_what_is_tracked_and_shown_side_by_side() -> None:
     assert len(tracked) == 4 * UPDATES
     np.testing.assert_array_equal(tracked["mean"], tracked["mean"].round(5))
     assert (tracked["mean"] != 0.0).all()
-    wide = side_by_side(tracked, 100)
-    assert list(wide) == ["update", "bc_hg_published", "exact_published", "naive_published"]
-    np.testing.assert_array_equal(wide["update"], 3 * np.arange(UPDATES) + 2)
-    np.testing.assert_allclose(wide["bc_hg_published"], iqm(RETURNS), atol=1e-5)
-    assert list(side_by_side(tracked, 200)) == ["update", "bc_hg_published", "exact_published"]
+    shown = plotted(tracked, 100)
+    assert list(shown) == ["update", "estimator", "leader_return"]
+    names = ["bc_hg_published", "exact_published", "naive_published"]
+    assert list(shown["estimator"].unique()) == names
+    own = shown[shown["estimator"] == "bc_hg_published"]
+    np.testing.assert_array_equal(own["update"], 3 * np.arange(UPDATES) + 2)
+    np.testing.assert_allclose(own["leader_return"], iqm(RETURNS), atol=1e-5)
+    assert set(plotted(tracked, 200)["estimator"]) == {"bc_hg_published", "exact_published"}

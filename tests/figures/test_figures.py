@@ -9,6 +9,7 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
+from bilevelrl.core.entries import names_of
 from bilevelrl.figures import style, tables
 from bilevelrl.figures.final_return import final_return
 from bilevelrl.figures.gradient_quality import gradient_quality
@@ -218,8 +219,8 @@ def test_undetected_bias_is_drawn_as_a_bound() -> None:
 
 @pytest.mark.parametrize("kind", registry.KINDS)
 def test_estimators_of_a_problem_are_told_apart(kind: str) -> None:
-    family = registry.part(kind, "settings").BLOCK.family
-    looks = [style.ESTIMATORS[name] for name in family.names]
+    block = registry.part(kind, "settings").BLOCK
+    looks = [style.ESTIMATORS[name] for name in names_of(block.estimators)]
     assert len({s.colour for s in looks}) == len({s.marker for s in looks}) == len(looks)
 
 
@@ -234,9 +235,17 @@ def test_no_estimator_is_faint() -> None:
         assert max(np.dot(to_rgb(s.colour), (0.2126, 0.7152, 0.0722)), 0.0) < 0.75
 
 
-def test_an_estimator_without_a_style_is_refused() -> None:
-    with pytest.raises(KeyError, match="unheard_of"):
-        style.estimator_order(["bc_hg", "unheard_of"])
+def test_an_estimator_without_a_style_is_told_by_its_name() -> None:
+    assert style.estimator_order(["unheard_of", "exact", "bc_hg"]) == [
+        "bc_hg", "exact", "unheard_of",
+    ]  # fmt: skip
+    assert style.label("unheard_of", "corrected") == "Unheard of, corrected"
+    colours = {own.colour for own in style.ESTIMATORS.values()}
+    assert style.look("unheard_of").colour not in colours
+    assert style.line_style("unheard_of")["color"] == style.look("unheard_of").colour
+
+
+def test_a_variant_without_a_style_is_refused() -> None:
     with pytest.raises(KeyError, match="unheard_of"):
         style.variant_order(["unheard_of"])
 

@@ -204,20 +204,21 @@ def drawn_from(root: Path, problem: str, rows: int | None = None) -> dict[str, F
 
 
 def names_of(problem: str) -> tuple[str, ...]:
-    names: tuple[str, ...] = registry.part(SHIPPED.block(problem).kind, "figures").names(problem)
+    names: tuple[str, ...] = registry.part(SHIPPED.block(problem).kind, "figures").names()
     return names
 
 
 @pytest.mark.parametrize("rows", [None, 0])
 def test_a_gallery_draws_every_name_even_without_rows(rows: int | None, tmp_path: Path) -> None:
     game_tables.write_environments(tmp_path, rows)
-    drawn = drawn_from(tmp_path, TOY, rows) | drawn_from(tmp_path, LQR, rows)
-    study = {f"{TOY}_truncated_follower"}  # drawn where it was made
-    made = study if rows is None else set()
-    assert set(drawn) == {*names_of(TOY), *names_of(LQR)} | made
-    assert study.isdisjoint(names_of(TOY))
-    absent = {name for name, figure in drawn.items() if "not in this grid" in str(texts(figure))}
-    assert absent == (set() if rows is None else set(drawn))
+    drawn = {problem: drawn_from(tmp_path, problem, rows) for problem in (TOY, LQR)}
+    made = {"truncated_follower"} if rows is None else set()  # drawn where the study was made
+    assert set(drawn[TOY]) == {*names_of(TOY)} | made
+    assert set(drawn[LQR]) == {*names_of(LQR)}
+    assert made.isdisjoint(names_of(TOY))
+    for own in drawn.values():
+        absent = {name for name, fig in own.items() if "not in this grid" in str(texts(fig))}
+        assert absent == (set() if rows is None else set(own))
     if rows is None:
-        labels = drawn[f"{LQR}_learning_curves"].axes[0].get_ylabel()
+        labels = drawn[LQR]["learning_curves"].axes[0].get_ylabel()
         assert "undiscounted leader return" in labels

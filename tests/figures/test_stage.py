@@ -1,4 +1,4 @@
-"""Stage `figures` draws the problems of the grid and no others."""
+"""Stages `figures` and `comparison` draw what is there."""
 
 from pathlib import Path
 
@@ -9,10 +9,11 @@ from bilevelrl.evaluation.agreement import AGAINST_PUBLISHED_COLUMNS
 from bilevelrl.evaluation.as_published import AS_PUBLISHED_COLUMNS
 from bilevelrl.evaluation.learning_curves import LEARNING_CURVE_COLUMNS
 from bilevelrl.evaluation.trajectories import TRAJECTORY_COLUMNS
+from bilevelrl.figures.game_gallery import CURVES
 from bilevelrl.problems import registry
 from bilevelrl.runs.params import Params, read_params
 from bilevelrl.runs.records import CorruptRecord, concatenate, write_csv, write_parquet
-from pipeline import figures
+from pipeline import comparison, figures
 from tests.figures import game_tables
 from tests.figures.game_tables import LQR, TOY
 
@@ -54,31 +55,46 @@ def write_project(root: Path, *problems: str) -> None:
 
 def names_of(params: Params, problem: str) -> set[str]:
     """Figures of a problem; that of the toy's study is drawn because the study has rows."""
-    names = set(registry.part(params.block(problem).kind, "figures").names(problem))
-    return names | ({f"{TOY}_truncated_follower"} if problem == TOY else set())
+    names = set(registry.part(params.block(problem).kind, "figures").names())
+    return names | ({"truncated_follower"} if problem == TOY else set())
 
 
 def stems(folder: Path) -> set[str]:
     return {path.stem for path in folder.iterdir()}
 
 
-def test_every_name_of_every_problem_with_results_is_written(
+def test_every_name_of_a_problem_and_of_the_comparison_is_written(
     params: Params, tmp_path: Path
 ) -> None:
     write_project(tmp_path, TOY, LQR)
-    figures.main(params, tmp_path)
-    expected = names_of(params, TOY) | names_of(params, LQR) | SHARED
-    assert stems(tmp_path / "figures" / "png") == stems(tmp_path / "figures" / "pdf") == expected
-    tables = ("results", "results_mean", "studies", "against_published")
-    written = {f"{problem}_{name}" for problem in (TOY, LQR) for name in tables}
-    assert stems(tmp_path / "results" / "tables") == written
+    for problem in (TOY, LQR):
+        figures.main(problem, params, tmp_path)
+    comparison.main(params, tmp_path)
+    for kind in ("png", "pdf"):
+        folder = tmp_path / "figures" / kind
+        assert stems(folder) == {TOY, LQR, "comparison"}
+        assert stems(folder / "comparison") == SHARED
+        for problem in (TOY, LQR):
+            assert stems(folder / problem) == names_of(params, problem)
+    for problem in (TOY, LQR):
+        tables = ("results", "results_mean", "studies", "against_published")
+        assert stems(tmp_path / "results" / "tables" / problem) == {*tables}
+
+
+def test_a_problem_without_figures_of_its_own_shows_what_every_game_does(
+    params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_project(tmp_path, TOY)
+    has = registry.has
+    monkeypatch.setattr(registry, "has", lambda kind, part: part != "figures" and has(kind, part))
+    figures.main(TOY, params, tmp_path)
+    assert stems(tmp_path / "figures" / "png" / TOY) == {*CURVES}
 
 
 def test_a_table_shows_the_reported_return_only(params: Params, tmp_path: Path) -> None:
     write_project(tmp_path, TOY)
-    figures.main(params, tmp_path)
-    assert stems(tmp_path / "figures" / "png") == names_of(params, TOY) | SHARED
-    lines = (tmp_path / "results" / "tables" / f"{TOY}_results.md").read_text().splitlines()
+    figures.main(TOY, params, tmp_path)
+    lines = (tmp_path / "results" / "tables" / TOY / "results.md").read_text().splitlines()
     assert lines == [
         "| temperature | estimator | transitions | IQM [interval] | mean ± SE | worst seed "
         "| failed |",
@@ -101,5 +117,6 @@ def test_a_table_shows_the_reported_return_only(params: Params, tmp_path: Path) 
 def test_a_missing_table_is_named(params: Params, tmp_path: Path, name: str) -> None:
     write_project(tmp_path, TOY, LQR)
     (tmp_path / "data" / name).unlink()
-    with pytest.raises(CorruptRecord, match=Path(name).name):
-        figures.main(params, tmp_path)
+    with pytest.raises(CorruptRecord, match=Path(name).name):  # noqa: PT012
+        for problem in (TOY, LQR):
+            figures.main(problem, params, tmp_path)

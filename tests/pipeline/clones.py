@@ -25,7 +25,8 @@ from pipeline.profile import merge
 ROOT = Path(__file__).parents[2]
 TIMEOUT = 1800.0  # seconds, for a whole pipeline on a busy machine: it took 840 beside other work
 NAIVE = "leaders@four_rooms-naive"
-AFTER = ["evaluate", "figures"]
+#: Of all problems together.
+AFTER = ["evaluate", "comparison"]
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,7 @@ class Clone:
 
     def stages(self) -> list[str]:
         """All stages of the pipeline."""
-        kinds = ("environments", "followers", "gradients")
+        kinds = ("environments", "figures", "followers", "gradients")
         params = read_params(self.folder / "params.yaml")
         cells = [f"leaders@{name}" for name in params.grid]
         known = {f"{kind}@{problem}" for kind in kinds for problem in params.grid_problems}

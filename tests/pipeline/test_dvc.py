@@ -72,12 +72,13 @@ class Stage:
     def kinds(self) -> tuple[str, ...]:
         """Of the problems whose modules it runs.
 
-        Whoever reads params.yaml has the blocks of all problems checked by their `settings`; only
-        for `grid`, whose task it is, this counts. `evaluate` is told of no problem otherwise.
+        Whoever reads params.yaml has the blocks of all problems checked by their `settings`, which
+        counts for nobody: `grid` runs whenever params.yaml changes, and what it writes, like what
+        `evaluate` and `comparison` do, depends on no problem's code.
         """
         if self.problem:
             return (KIND_OF[self.problem],)
-        return () if self.name == "evaluate" else registry.KINDS
+        return () if self.name in ("grid", "evaluate", "comparison") else registry.KINDS
 
 
 def stages() -> Iterator[Stage]:
@@ -196,9 +197,9 @@ def is_output(path: str) -> bool:
 def test_the_pipeline_has_the_promised_stages() -> None:
     names = {stage.name for stage in MAIN}
     cells = {f"leaders@{name}" for name in content("params.yaml")["grid"]}
-    kinds = ("environments", "followers", "gradients")
+    kinds = ("environments", "figures", "followers", "gradients")
     problems = {f"{kind}@{problem}" for kind in kinds for problem in KIND_OF}
-    assert names == {"grid", "evaluate", "figures"} | cells | problems
+    assert names == {"grid", "evaluate", "comparison"} | cells | problems
     tuned = {f"tuning/search@{name}" for name in content("tuning/params.yaml")["grid"]}
     assert {stage.name for stage in STAGES} - names == tuned | {"tuning/choose"}
 
@@ -270,6 +271,7 @@ def test_the_parts_of_a_problem_that_stages_ask_for_are_found() -> None:
         "gradients": {"settings", "ladder"},
         "evaluate": {"settings"},
         "figures": {"settings", "figures"},
+        "comparison": {"settings"},
         "tuning/search": {"settings", "cell"},
         "tuning/choose": {"settings", "cell"},
     }
@@ -370,7 +372,7 @@ def text_of(path: str, searches: bool) -> str:
 #: which studies and searches set themselves.
 ALSO = {
     r"\bproblem\.temperatures\b": "search",
-    r"\bblock\.shared\(\)": "training",
+    r"\bblock\.(shared|expanded)\(": "training",
     r"\bfollowers\.learner\b": "learner",
 }
 
@@ -392,11 +394,10 @@ def test_every_part_of_a_problem_that_the_code_of_a_stage_reads_is_a_parameter(
     stage: Stage,
 ) -> None:
     # `block.<part>` in the text of what the stage imports.
-    listed = {
-        key.split(".")[2]
-        for file, key in stage.params
-        if file == "params.yaml" and key.startswith("problems.")
-    }
+    keys = [key.split(".") for file, key in stage.params if file == "params.yaml"]
+    own = [key for key in keys if key[0] == "problems"]
+    whole = any(len(key) == 2 for key in own)  # the block and all its parts
+    listed = {*ProblemBlock.model_fields} if whole else {key[2] for key in own}
     read = {name for text in texts(stage) for name in re.findall(r"\bblock\.(\w+)", text)}
     read |= {part for text in texts(stage) for way, part in ALSO.items() if re.search(way, text)}
     parts = read & set(ProblemBlock.model_fields)
@@ -451,13 +452,13 @@ def test_the_data_that_a_stage_reads_are_dependencies(stage: Stage) -> None:
     assert data_read(stage) - own == listed
     item = stage.name.partition("@")[2]
     for path in (path for path in stage.dependencies if path.startswith("data/")):
-        # One problem's data, unless the stage is of all of them.
-        assert not item or item.startswith(path.split("/")[2]), path
+        # One problem's data, unless one of both is of all of them.
+        assert not item or path == "data/evaluate" or item.startswith(path.split("/")[2]), path
 
 
 def test_every_stage_but_the_first_reads_data() -> None:
     read = {stage.definition: data_read(stage) for stage in DEFINITIONS}
-    for name in ("followers", "leaders", "gradients", "evaluate", "figures"):
+    for name in ("followers", "leaders", "gradients", "evaluate", "figures", "comparison"):
         assert read[name], name
 
 
@@ -482,8 +483,8 @@ def test_how_many_seeds_there_are_concerns_the_leaders_only() -> None:
         for problem in KIND_OF
         if f"problems.{problem}.seeds.".startswith(f"{key}.")
     }
-    # `figures`, which draw what the leaders did, are handed the blocks as a whole.
-    assert concerned == {"leaders", "figures"}
+    # Those that draw what the leaders did are handed the blocks as a whole.
+    assert concerned == {"leaders", "figures", "comparison"}
 
 
 @pytest.mark.parametrize("stage", DEFINITIONS, ids=named)

@@ -17,7 +17,7 @@ from bilevelrl.problems import registry
 from bilevelrl.runs.evaluate_block import EvaluateParams
 from bilevelrl.runs.params import Params, read_params
 from bilevelrl.runs.records import CURVE_COLUMNS, SUMMARY_COLUMNS, Cell, CorruptRecord, write_json
-from pipeline import evaluate, figures
+from pipeline import comparison, evaluate, figures
 from tests.pipeline.made_up import (
     CHARGE_NOTHING,
     EXACT,
@@ -68,7 +68,7 @@ def project(tmp_path: Path) -> Path:
 
 def names_of(problem: str) -> tuple[str, ...]:
     """Figures of a problem whose folder has its name."""
-    names: tuple[str, ...] = registry.part(problem, "figures").names(problem)
+    names: tuple[str, ...] = registry.part(problem, "figures").names()
     return names
 
 
@@ -199,7 +199,7 @@ def test_a_follower_without_a_result_is_counted(params: Params, project: Path) -
     assert table["failed"].tolist() == [1, 0]
     assert table.loc[200, ["kl_median", "kl_min", "kl_max", "kl_mean"]].isna().all()
     assert table.loc[1000].notna().all()
-    figures.main(params, project)
+    comparison.main(params, project)
 
 
 def test_errors_of_watching_leaders_have_means_and_slopes(evaluated: Path) -> None:
@@ -245,8 +245,8 @@ def test_failed_runs_are_among_the_headlines(params: Params, project: Path) -> N
     for name in ("mean", "se", "final_iqm", "median", "final_worst", "worst_seed",
                  "optimal_mean", "optimal_worst"):  # fmt: skip
         assert own.loc[f"leader_return_{name}", ["value", "low", "high"]].isna().all()
-    figures.main(params, project)
-    told = (project / "results" / "tables" / "studies.md").read_text()
+    figures.main("four_rooms", params, project)
+    told = (project / "results" / "tables" / "four_rooms" / "studies.md").read_text()
     assert "| – | – | – | 1 of 4 |" in told
 
 
@@ -323,13 +323,17 @@ def test_one_seed_has_no_interval_anywhere(params: Params, project: Path) -> Non
     assert along["largest_z"].isna().all()
     (content, *_) = headlines(params, project).values()
     assert "standard_error" not in content
-    figures.main(params, project)
-    for path in sorted((results / "tables").iterdir()):
+    figures.main("four_rooms", params, project)
+    tables = results / "tables" / "four_rooms"
+    for path in sorted(tables.iterdir()):
         told = path.read_text()
         assert "nan" not in told
         assert "0.400 ±" not in told
         assert "0.400 [" not in told
-    assert "| 0.003 | BC-HG | 0.400 |" in (results / "tables" / "results_mean.md").read_text()
+    assert (
+        "| 0.003 | BC-HG | 0.400 |"
+        in (results / "tables" / "four_rooms" / "results_mean.md").read_text()
+    )
 
 
 def test_tracked_curves_show_the_main_comparison(evaluated: Path) -> None:
@@ -426,9 +430,10 @@ def test_a_problem_without_ground_truth_is_measured_by_its_return(
     assert name == "guided_cartpole/bc_hg-improved-100.json"
     assert content["mean"] == pytest.approx(np.mean(FINAL), abs=1e-6)
     assert "best_known" not in content
-    figures.main(params, tmp_path)
-    drawn = {path.stem for path in (tmp_path / "figures" / "png").iterdir()}
-    assert set(names_of("guided_cartpole")) <= drawn
+    figures.main("guided_cartpole", params, tmp_path)
+    drawn = {path.stem for path in (tmp_path / "figures" / "png" / "guided_cartpole").iterdir()}
+    assert set(names_of("guided_cartpole")) == drawn
+    comparison.main(params, tmp_path)
 
 
 def test_a_setting_without_a_baseline_is_named(params: Params, project: Path) -> None:
@@ -469,13 +474,15 @@ def test_exact_ascent_is_summarised_by_kind_of_start(evaluated: Path) -> None:
 def test_figures_stage_writes_every_name_even_without_its_study(
     params: Params, evaluated: Path
 ) -> None:
-    figures.main(params, evaluated)
-    for name in (*names_of("four_rooms"), *SHARED):
+    figures.main("four_rooms", params, evaluated)
+    comparison.main(params, evaluated)
+    own = [f"four_rooms/{name}" for name in names_of("four_rooms")]
+    for name in (*own, *(f"comparison/{name}" for name in SHARED)):
         assert (evaluated / "figures" / "png" / f"{name}.png").stat().st_size > 1000
         assert (evaluated / "figures" / "pdf" / f"{name}.pdf").stat().st_size > 1000
-    table = (evaluated / "results" / "tables" / "results_mean.md").read_text()
-    assert "| 0.003 | BC-HG | 0.375 ± 0.131 |" in table
-    assert "BC-HG" in (evaluated / "results" / "tables" / "against_published.tex").read_text()
+    tables = evaluated / "results" / "tables" / "four_rooms"
+    assert "| 0.003 | BC-HG | 0.375 ± 0.131 |" in (tables / "results_mean.md").read_text()
+    assert "BC-HG" in (tables / "against_published.tex").read_text()
 
 
 def test_further_temperatures_get_figures_of_their_own(params: Params, project: Path) -> None:
@@ -494,8 +501,8 @@ def test_further_temperatures_get_figures_of_their_own(params: Params, project: 
     problems = {**params.problems, "four_rooms": block.model_copy(update={"search": search})}
     params = params.model_copy(update={"problems": problems})
     evaluate.main(params, project)
-    figures.main(params, project)
-    drawn = {path.stem for path in (project / "figures" / "png").glob("*.png")}
+    figures.main("four_rooms", params, project)
+    drawn = {path.stem for path in (project / "figures" / "png" / "four_rooms").glob("*.png")}
     further = (
         "learning_curves_updates",
         "learning_curves_env_steps",
@@ -504,12 +511,11 @@ def test_further_temperatures_get_figures_of_their_own(params: Params, project: 
     )
     assert drawn == {
         *names_of("four_rooms"),
-        *SHARED,
         *(f"{name}_temperature_0.003" for name in further),
     }
     # The study was made at the second temperature only, and still fills the plain name.
     sizes = [
-        (project / "figures" / "png" / f"{n}.png").stat().st_size
+        (project / "figures" / "png" / "four_rooms" / f"{n}.png").stat().st_size
         for n in ("truncated_follower", "initial_spread")
     ]
     assert sizes[0] > 2 * sizes[1]
@@ -526,8 +532,8 @@ def test_the_default_of_the_spread_study_is_that_of_the_training(
     evaluate.main(params, project)
     drawn: dict[str, Figure] = {}
     monkeypatch.setattr(style, "save", lambda figure, folder, name: drawn.update({name: figure}))
-    figures.main(params.model_copy(update={"problems": problems}), project)
-    for ax in drawn["initial_spread"].axes:
+    figures.main("four_rooms", params.model_copy(update={"problems": problems}), project)
+    for ax in drawn["four_rooms/initial_spread"].axes:
         (line,) = (container.lines[0] for container in ax.containers)  # type: ignore[attr-defined]
         assert line.get_xdata() == pytest.approx([0.02, 3.0])
 

@@ -34,15 +34,21 @@ ROWS = list(rows())
 
 def test_the_table_speaks_of_all_kinds_of_stages() -> None:
     said = " ".join(pattern for _, stages in ROWS for pattern in stages)
-    for kind in ("environments", "followers", "leaders", "gradients", "evaluate", "figures"):
+    kinds = ("environments", "followers", "leaders", "gradients", "evaluate", "figures@")
+    for kind in (*kinds, "comparison"):
         assert kind in said
     assert [change for change, stages in ROWS if not stages]  # and of what changes nothing
 
 
-def reruns(clone: Clone) -> list[str]:
+def reruns(clone: Clone, *, downstream: bool = True) -> list[str]:
     """What `dvc repro` would run, in this process because starting DVC takes longer than asking.
 
-    Stage `grid`, which every change concerns, is told that it has run: it writes the cells only.
+    Stage `grid`, which every change of params.yaml concerns, is told that it has run: it writes the
+    cells only.
+
+    Args:
+        clone: where everything has been computed before.
+        downstream: whether whatever hangs on a changed stage runs too: its results decide later.
     """
     with warnings.catch_warnings(), contextlib.chdir(clone.folder):
         warnings.simplefilter("ignore")  # of what DVC depends on
@@ -50,8 +56,7 @@ def reruns(clone: Clone) -> list[str]:
 
         with Repo() as repo:
             repo.commit("grid", force=True)
-            # Whatever hangs on a changed stage may run: its results decide that later.
-            found = repo.reproduce(dry=True, force_downstream=True)
+            found = repo.reproduce(dry=True, force_downstream=downstream)
             return [stage.addressing for stage in found]
 
 
@@ -82,6 +87,27 @@ def test_a_change_reruns_what_the_readme_says(
     assert set(listed) == expected
     for pattern in patterns:
         assert fnmatch.filter(listed, pattern), pattern
+
+
+@pytest.mark.parametrize("module", ["gym", "cell"])
+def test_a_comment_in_one_problem_reruns_stages_of_that_problem_only(
+    computed: Computed, module: str
+) -> None:
+    clone = computed.dry
+    path = clone.folder / "src" / "bilevelrl" / "problems" / "discrete_toy" / f"{module}.py"
+    lock = clone.folder / "dvc.lock"
+    before = path.read_bytes(), lock.read_bytes()
+    try:
+        path.write_bytes(before[0] + b"# A comment.\n")
+        listed = reruns(clone, downstream=False)
+    finally:
+        path.write_bytes(before[0])
+        lock.write_bytes(before[1])
+    own = {name for name in clone.stages() if "@discrete_toy" in name}
+    assert {name.partition("@")[0] for name in own} == {
+        "environments", "followers", "leaders", "gradients", "figures",
+    }  # fmt: skip
+    assert set(listed) == own
 
 
 @pytest.mark.parametrize("way", [["--temp"], ["--queue"]], ids=["temp", "queue"])

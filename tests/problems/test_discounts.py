@@ -11,8 +11,8 @@ import pytest
 from bilevelrl.core.cell import Context
 from bilevelrl.core.score_function import ScoreFunction
 from bilevelrl.core.seeding import Streams
-from bilevelrl.core.settings import Setting
-from bilevelrl.runs.chunks import cell_of
+from bilevelrl.core.settings import Setting, WatchingBelief
+from bilevelrl.runs.chunks import cell_of, maker
 from bilevelrl.runs.params import Params, read_params
 
 PARAMS: Params = read_params(Path(__file__).parents[2] / "params.yaml")
@@ -22,23 +22,28 @@ APART = {"leader_discount": 0.9, "follower_discount": 0.8}
 def shipped() -> list[tuple[str, str, Setting]]:
     """One setting of each kind, of problems that have two discounts."""
     found = {}
-    for problem, cells in ((name, block.cells) for name, block in PARAMS.problems.items()):
-        if APART.keys() <= set(type(PARAMS.block(problem).constants).model_fields):
-            for estimator in cells:
+    for problem, block in PARAMS.problems.items():
+        if APART.keys() <= set(type(block.constants).model_fields):
+            for estimator in block.cells:
                 for each in PARAMS.settings(problem, estimator):
-                    kind = (problem, estimator, each.variant, each.information, each.follower)
+                    own = each.conditions(block.shared())
+                    kind = (problem, estimator, each.variant, own["information"], own["follower"])
                     found[kind] = (problem, estimator, each)
     return list(found.values())
 
 
 def name(value: object) -> str:
-    return value.variant + value.information if isinstance(value, Setting) else str(value)
+    if not isinstance(value, Setting):
+        return str(value)
+    belief: WatchingBelief | None = getattr(value, "belief", None)
+    return value.variant + ("full" if belief is None else belief.information)
 
 
 def build(problem: str, estimator: str, setting: Setting) -> Any:
-    constants = PARAMS.block(problem).constants.model_copy(update=APART)
-    context = Context(constants, PARAMS.problem(problem).followers, PARAMS.block(problem).training)
-    return cell_of(PARAMS.block(problem).kind).build(estimator, [setting], context)
+    block = PARAMS.block(problem)
+    constants = block.constants.model_copy(update=APART)
+    context = Context(constants, PARAMS.problem(problem).followers, block.training)
+    return cell_of(block.kind).build(maker(block.kind, estimator, setting), [setting], context)
 
 
 @pytest.mark.parametrize(("problem", "estimator", "setting"), shipped(), ids=name)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numba
 import numpy as np
@@ -13,23 +13,26 @@ from numpy.typing import NDArray
 from bilevelrl.core.ascent import Adam
 from bilevelrl.core.cell import Context, Training
 from bilevelrl.core.exact import Exact
+from bilevelrl.core.finite_settings import TruncatedFollower
+from bilevelrl.core.games import GameSetting, ReleasedGameSetting
 from bilevelrl.core.sampled import Sampled
 from bilevelrl.core.score_function import ScoreFunction
 from bilevelrl.core.seeding import Streams
-from bilevelrl.core.settings import GameSetting, Setting
+from bilevelrl.core.settings import ExactFollower, Setting, group_key
 from bilevelrl.core.training import ascend
 from bilevelrl.core.zero_order import ZeroOrder
 from bilevelrl.models.finite_game.critics import ExpectedBackup, NetworkCritic
 from bilevelrl.models.finite_game.game import FiniteGame
 from bilevelrl.models.finite_game.leader import FiniteLeader
 from bilevelrl.models.finite_game.policies import NetworkPolicy
+from bilevelrl.models.finite_game.settings import FiniteCorrectedSetting
 from bilevelrl.models.finite_game.soft_q_iteration import SoftQIteration, TruncatedSoftQ
 from bilevelrl.models.finite_game.uniform_first import UniformFirst
 from bilevelrl.problems.bilevel_lqr.game import LinearGame
 from bilevelrl.problems.bilevel_lqr.model_leader import ModelLeader
 from bilevelrl.problems.bilevel_lqr.released_critic import LinearNetworkCritic
 from bilevelrl.problems.bilevel_lqr.released_leader import NetworkLinearLeader
-from bilevelrl.runs.chunks import Chunk, Run, cell_of, train_chunk
+from bilevelrl.runs.chunks import Chunk, Run, cell_of, maker, train_chunk
 from bilevelrl.runs.params import Params, read_params
 
 Floats = NDArray[np.float64]
@@ -39,7 +42,7 @@ GAMES = ("discrete_toy_r1", "discrete_toy_r2", "bilevel_lqr")
 CASES = [
     (problem, estimator, variant)
     for problem in GAMES
-    for estimator, variant in PARAMS.block(problem).family.estimators
+    for estimator, variant in PARAMS.block(problem).estimators
 ]
 
 
@@ -54,14 +57,12 @@ def make_setting(problem: str, estimator: str, variant: str, **changes: Any) -> 
     found = shipped(problem, estimator, variant)
     if found:
         return found[0].model_copy(update={"num_updates": 3, **changes})
-    family = PARAMS.block(problem).family
-    keys = family.estimators[estimator, variant]
-    shared = PARAMS.block(problem).shared()
-    allowed = keys.required | keys.optional | family.optional
-    content = {key: value for key, value in shared.items() if key in allowed}
-    content |= {"variant": variant, "actor_steps": 1} if "actor_steps" in allowed else {}
-    content |= {"variant": variant, "num_updates": 3, **changes}
-    return family.setting(**content)
+    block = PARAMS.block(problem)
+    entry = {"variant": variant, "num_updates": 3, **changes}
+    if block.estimators[estimator, variant].has("actor_steps"):
+        entry |= {"actor_steps": 1}
+    (setting,) = block.expanded(estimator, entry, "cells")
+    return setting
 
 
 def context(problem: str) -> Context[Any, Any, Any]:
@@ -81,8 +82,15 @@ def train_runs(
 
 
 def build(problem: str, estimator: str, variant: str, **changes: Any) -> Training[Any]:
-    setting = make_setting(problem, estimator, variant, **changes)
-    return cell_of(PARAMS.block(problem).kind).build(estimator, [setting] * 2, context(problem))
+    return build_runs(
+        problem, estimator, [make_setting(problem, estimator, variant, **changes)] * 2
+    )
+
+
+def build_runs(problem: str, estimator: str, settings: list[Setting]) -> Training[Any]:
+    kind = PARAMS.block(problem).kind
+    make = maker(kind, estimator, settings[0])
+    return cell_of(kind).build(make, settings, context(problem))
 
 
 @contextmanager
@@ -122,13 +130,13 @@ def test_bits_depend_on_neither_the_batch_nor_the_threads(
     settings = []
     for i in range(10):
         setting = make_setting(problem, estimator, variant)
-        update = {"step_size": setting.step_size * (1.0, 3.0)[i % 2]}
-        if getattr(setting, "critic_step_size", None) is not None:
-            update["critic_step_size"] = (1e-3, 1e-2, 0.1)[i % 3]
+        update: dict[str, Any] = {"step_size": setting.step_size * (1.0, 3.0)[i % 2]}
+        if isinstance(setting, ReleasedGameSetting):
+            own = {"step_size": (1e-3, 1e-2, 0.1)[i % 3]}
+            update["critic"] = setting.critic.model_copy(update=own)
         update["temperature"] = setting.temperature * (1.0 + 0.1 * i)
         settings.append(setting.model_copy(update=update))
-    keys = {cell_of(PARAMS.block(problem).kind).group_key(setting) for setting in settings}
-    assert len(keys) == 1
+    assert len({group_key(setting) for setting in settings}) == 1
     seeds = [0, 1, 2, 3, 4, 5, 6, 7, 1, 1]
     together = train_runs(problem, estimator, settings, seeds)
     with threads(2):
@@ -202,9 +210,10 @@ def test_quirks_of_the_toy(problem: str, estimator: str, variant: str) -> None:
         (setting,) = (
             each
             for each in shipped(problem, estimator, variant)
-            if (each.follower, each.information) == ("exact", "full")
+            if isinstance(each, FiniteCorrectedSetting)
+            and each.belief is None
+            and isinstance(each.follower, ExactFollower)
         )
-        assert isinstance(setting, GameSetting)
         assert (built.rule.decay < 1.0) == (setting.step_size_ratio < 1.0)
         return
     assert score.leader.policy_rate == 0.01
@@ -299,7 +308,7 @@ ABLATED = [
 )
 def test_ablations_of_the_lqr_change_one_thing(estimator: str, setting: GameSetting) -> None:
     def seen(own: Setting) -> dict[str, Any]:
-        built = cell_of("bilevel_lqr").build(estimator, [own], context("bilevel_lqr"))
+        built = build_runs("bilevel_lqr", estimator, [own])
         assert isinstance(built.rule, Adam)
         return {"norm": built.rule.max_norm, "random": learner_of(built).random_updates}
 
@@ -336,8 +345,11 @@ def test_the_first_answer_is_uniform_and_its_indirect_part_nothing() -> None:
 
 
 @pytest.mark.parametrize("start", ["carry", "reset"])
-def test_a_truncated_follower_keeps_the_variant_s_order(start: str) -> None:
-    changes = {"follower": "truncated", "start": start, "policy_iterations": 2}
+def test_a_truncated_follower_keeps_the_variant_s_order(
+    start: Literal["carry", "reset"],
+) -> None:
+    follower = TruncatedFollower(kind="truncated", start=start, policy_iterations=2)
+    changes = {"follower": follower}
     built = build("discrete_toy_r1", "bc_hg", "published", **changes)
     assert isinstance(built.game, FiniteGame)
     assert isinstance(built.game.follower, UniformFirst)

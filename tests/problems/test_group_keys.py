@@ -1,12 +1,12 @@
 """Runs share a batch only where that changes no bit: what a builder reads from the first of its
-settings belongs in `group_key`.
+settings belongs in `group_key`, and is not marked `PER_RUN`.
 
 Every kind of setting that is shipped is tried with each of its keys, so that a new key or a new
 problem needs no line here.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain
@@ -18,11 +18,10 @@ import pytest
 from numpy.typing import NDArray
 
 from bilevelrl.core.cell import Context
-from bilevelrl.core.families import keys_of
-from bilevelrl.core.settings import Setting
+from bilevelrl.core.settings import Component, Setting, flat, group_key
 from bilevelrl.core.validation import ConfigError, validate
-from bilevelrl.models.deep.settings import SacParams
-from bilevelrl.runs.chunks import Chunk, Run, cell_of, train_chunk
+from bilevelrl.models.deep.settings import ComparedSacParams, SacFollower, SacParams
+from bilevelrl.runs.chunks import Chunk, Run, train_chunk
 from bilevelrl.runs.params import parse_params
 from bilevelrl.runs.yaml_files import read_mapping
 from pipeline.profile import merge
@@ -35,21 +34,43 @@ PAPER = parse_params(merge(BASE, read_mapping(ROOT / "profiles" / "paper.yaml"))
 SEEDS = {"first_seed", "num_seeds"}
 #: At most this much of everything that takes time.
 SMALL = {
-    "num_updates": 3, "random_updates": 1, "env_steps_per_update": 1000, "critic_steps": 5,
+    "num_updates": 3, "random_updates": 1, "env_steps_per_update": 1000, "critic.steps": 5,
     "evaluation_episodes": 2,
 }  # fmt: skip
 #: What an agent of SAC learns from; a table learns from thousands of transitions at once.
-HASTY = {"num_updates": 2, "first_follower_steps": 160, "follower_steps": 80}
+HASTY = {"num_updates": 2, "follower.first_steps": 160, "follower.steps": 80}
 #: Tell apart what is built.
-KIND = ("variant", "follower", "information", "belief", "critic", "sensitivity")
+KIND = ("variant", "follower", "belief_information", "belief", "critic", "sensitivity")
+
+
+def against_sac(setting: Setting) -> bool:
+    return isinstance(getattr(setting, "follower", None), SacFollower)
+
+
+def value_of(setting: Setting, key: str) -> Any:
+    """None if it has none; `critic.steps` is one of a component."""
+    value: Any = setting
+    for name in key.split("."):
+        value = getattr(value, name, None)
+    return value
+
+
+def updated(setting: Setting, changes: Mapping[str, Any]) -> Setting:
+    for key, value in changes.items():
+        component, _, own = key.rpartition(".")
+        part = value
+        if component:
+            part = getattr(setting, component).model_copy(update={own: value})
+        setting = setting.model_copy(update={component or key: part})
+    return setting
 
 
 def small(setting: Setting) -> Setting:
     """The same, over in a moment."""
-    most = SMALL | (HASTY if setting.follower == "sac" else {})
-    own = {key: getattr(setting, key, None) for key in most}
+    most = SMALL | (HASTY if against_sac(setting) else {})
+    own = {key: value_of(setting, key) for key in most}
     less = {key: min(value, most[key]) for key, value in own.items() if value is not None}
-    return setting.model_copy(update=less)
+    return updated(setting, less)
 
 
 @dataclass(frozen=True)
@@ -92,24 +113,28 @@ class Kind:
     setting: Setting
 
     def __str__(self) -> str:
-        own = [getattr(self.setting, key, None) for key in KIND]
-        return "-".join([self.problem, self.estimator, *(name for name in own if name)])
+        own = flat(self.setting.model_dump())
+        return "-".join([self.problem, self.estimator, *(own[key] for key in KIND if own.get(key))])
 
     @property
     def keys(self) -> set[str]:
-        """What the estimator may have, seeds apart."""
-        family = PARAMS.block(self.problem).family
-        keys = keys_of(family, self.estimator, self.setting.variant, str(self))
-        return {*keys.required, *keys.optional, *family.optional} - SEEDS
+        """What the estimator may have, components and their own keys, seeds apart."""
+        keys = {*type(self.setting).model_fields} - SEEDS
+        for name, value in self.setting:
+            if isinstance(value, Component):
+                keys |= {f"{name}.{key}" for key in type(value).model_fields}
+        return keys
 
     def changed(self) -> dict[str, Setting]:
         """By key: another setting that differs in this key alone, if one is possible."""
         found = {}
         for key in sorted(self.keys):
-            content = self.setting.model_dump()
-            for value in others(self.setting, key):
+            for value in others(self, key):
+                content = self.setting.model_dump()
+                component, _, own = key.rpartition(".")
+                (content[component] if component else content)[own] = value
                 try:
-                    other = validate(type(self.setting), content | {key: value}, str(self))
+                    other = validate(type(self.setting), content, str(self))
                 except ConfigError:
                     continue
                 if other != self.setting:
@@ -129,13 +154,17 @@ def kinds() -> Iterator[Kind]:
 
 def tried_kinds() -> Iterator[Any]:
     for kind in kinds():
-        slow = [pytest.mark.slow] if kind.setting.follower == "sac" else []
+        slow = [pytest.mark.slow] if against_sac(kind.setting) else []
         yield pytest.param(kind, id=str(kind), marks=slow)
 
 
-def others(setting: Setting, key: str) -> Iterator[Any]:
+def others(kind: Kind, key: str) -> Iterator[Any]:
     """Other values of the key's type; the model may refuse some."""
-    value = getattr(setting, key)
+    component, _, own = key.rpartition(".")
+    place = getattr(kind.setting, component) if component else kind.setting
+    value = getattr(place, own)
+    if not component:
+        yield from components(kind.problem, key)
     if isinstance(value, bool):
         yield not value
     elif isinstance(value, int):
@@ -146,8 +175,17 @@ def others(setting: Setting, key: str) -> Iterator[Any]:
         yield tuple(0.5 * part for part in value)
     elif value is None:
         yield from (0.5, 2, 160)
-    yield from (name for name in literals(type(setting).model_fields[key].annotation))
+    yield from (name for name in literals(type(place).model_fields[own].annotation))
     yield "another"
+
+
+def components(problem: str, key: str) -> Iterator[dict[str, Any]]:
+    """All that the problem's settings have there."""
+    for each in shipped():
+        for setting in each.settings if each.problem == problem else ():
+            value = getattr(setting, key, None)
+            if isinstance(value, Component):
+                yield value.model_dump()
 
 
 def literals(annotation: Any) -> Iterator[str]:
@@ -161,7 +199,8 @@ def train(kind: Any, settings: list[Setting]) -> list[dict[str, NDArray[Any]]]:
     runs = tuple(Run(setting, 7, str(i)) for i, setting in enumerate(settings))
     block, followers = PARAMS.block(kind.problem), PARAMS.problem(kind.problem).followers
     if isinstance(followers.learner, SacParams):
-        hasty = followers.learner.model_copy(update={"episodes": 5, "start_steps": 210})
+        few = {"episodes": 5} if isinstance(followers.learner, ComparedSacParams) else {}
+        hasty = followers.learner.model_copy(update={"learning_starts": 210, **few})
         followers = followers.model_copy(update={"learner": hasty})
     context = Context(block.constants, followers, block.training)
     return train_chunk(Chunk(kind.problem, block.kind, kind.estimator, runs, context, 500))
@@ -182,7 +221,6 @@ def spoilt(kind: Any, settings: dict[str, Setting]) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("kind", [*tried_kinds()])
 def test_a_key_that_runs_of_a_batch_may_differ_in_is_each_run_s_own(kind: Kind) -> None:
-    group_key = cell_of(PARAMS.block(kind.problem).kind).group_key
     shared = {
         key: other
         for key, other in kind.changed().items()
@@ -193,15 +231,15 @@ def test_a_key_that_runs_of_a_batch_may_differ_in_is_each_run_s_own(kind: Kind) 
 
 @pytest.mark.parametrize("each", shipped(), ids=str)
 def test_the_shipped_runs_of_a_batch_have_the_bits_they_have_alone(each: Shipped) -> None:
-    # Some keys only change together, as `follower` and `start`.
+    # Some keys only change together, as those of a component of another kind.
     groups = defaultdict(list)
     for setting in each.settings:
-        groups[cell_of(PARAMS.block(each.problem).kind).group_key(setting)].append(setting)
+        groups[group_key(setting)].append(setting)
     for members in groups.values():
-        first = members[0].model_dump()
+        first = flat(members[0].model_dump())
         tried = {}
         for setting in members:
-            own = setting.model_dump()
+            own = flat(setting.model_dump())
             tried.setdefault(", ".join(key for key in own if own[key] != first[key]), setting)
         if len(tried) > 1:
             assert spoilt(each, tried) == {}
@@ -212,5 +250,8 @@ def test_every_key_that_can_change_alone_is_tried() -> None:
     for kind in kinds():
         missing[PARAMS.block(kind.problem).kind] |= kind.keys
     for kind in kinds():
-        missing[PARAMS.block(kind.problem).kind] -= kind.changed().keys()
-    assert {*chain(*missing.values())} <= {"follower", "start", "critic", "information"}
+        changed = kind.changed().keys()
+        wholes = {key.rpartition(".")[0] for key in changed}  # of components
+        missing[PARAMS.block(kind.problem).kind] -= changed | wholes
+    only_together = {"follower.kind", "critic.kind", "belief.kind"}
+    assert {*chain(*missing.values())} <= only_together | {"follower.start", "belief.information"}

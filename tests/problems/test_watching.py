@@ -7,12 +7,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bilevelrl.core.cell import Context
-from bilevelrl.core.families import expand
+from bilevelrl.core.cell import Context, Training
 from bilevelrl.core.sampled import Sampled
 from bilevelrl.core.settings import Setting
 from bilevelrl.core.validation import ConfigError
-from bilevelrl.runs.chunks import Chunk, Run, cell_of, train_chunk
+from bilevelrl.runs.chunks import Chunk, Run, cell_of, maker, train_chunk
 from bilevelrl.runs.params import Params, read_params
 
 Floats = NDArray[np.float64]
@@ -21,7 +20,7 @@ PARAMS: Params = read_params(Path(__file__).parents[2] / "params.yaml")
 ENTRIES: dict[str, dict[str, Any]] = {
     "four_rooms": {
         "variant": "corrected", "temperature": 0.003, "env_steps_per_update": 100, "num_envs": 1,
-        "step_size": 0.1, "critic_step_size": 0.3,
+        "step_size": 0.1, "critic": {"kind": "sarsa", "step_size": 0.3},
     },
     "discrete_toy_r1": {
         "variant": "corrected", "actor_steps": 1, "random_updates": 0, "step_size": 5e-4,
@@ -35,35 +34,47 @@ ENTRIES: dict[str, dict[str, Any]] = {
         "sensitivity": "sampled",
     },
 }  # fmt: skip
+#: How its leader learns about the follower.
+BELIEFS = {
+    "four_rooms": "frequencies",
+    "discrete_toy_r1": "frequencies",
+    "bilevel_lqr": "evaluated",
+    "thermal_control": "linear",
+}
 WATCHED = [(problem, "rewards") for problem in ENTRIES] + [("four_rooms", "actions")]
 
 
 def setting_of(problem: str, estimator: str = "bc_hg", **changes: Any) -> Setting:
     entry = {**ENTRIES[problem], "num_seeds": 1, **changes}
-    block = PARAMS.block(problem)
-    (setting,) = expand(block.family, estimator, entry, block.shared(), "cells")
+    (setting,) = PARAMS.block(problem).expanded(estimator, entry, "cells")
     return setting
 
 
+def watching(problem: str, information: str = "rewards", **told: Any) -> dict[str, Any]:
+    """The belief of a leader that sees this."""
+    return {"belief": {"kind": BELIEFS[problem], "information": information, **told}}
+
+
+def context_of(problem: str) -> Context[Any, Any, Any]:
+    block = PARAMS.block(problem)
+    return Context(block.constants, PARAMS.problem(problem).followers, block.training)
+
+
+def built_of(problem: str, setting: Setting) -> Training[Any]:
+    kind = PARAMS.block(problem).kind
+    make = maker(kind, "bc_hg", setting)
+    return cell_of(kind).build(make, [setting], context_of(problem))
+
+
 def train_runs(problem: str, setting: Setting, seeds: list[int]) -> list[dict[str, Floats]]:
-    context = Context(
-        PARAMS.block(problem).constants,
-        PARAMS.problem(problem).followers,
-        PARAMS.block(problem).training,
-    )
-    runs = tuple(Run(setting, seed, str(seed)) for seed in seeds)
-    return train_chunk(Chunk(problem, PARAMS.block(problem).kind, "bc_hg", runs, context, 500))
+    runs, kind = tuple(Run(setting, seed, str(seed)) for seed in seeds), PARAMS.block(problem).kind
+    return train_chunk(Chunk(problem, kind, "bc_hg", runs, context_of(problem), 500))
 
 
 @pytest.mark.parametrize(("problem", "information"), WATCHED)
 def test_every_problem_trains_a_leader_that_watches(problem: str, information: str) -> None:
-    setting = setting_of(problem, information=information, num_updates=3)
-    context = Context(
-        PARAMS.block(problem).constants,
-        PARAMS.problem(problem).followers,
-        PARAMS.block(problem).training,
-    )
-    built = cell_of(PARAMS.block(problem).kind).build("bc_hg", [setting], context)
+    setting = setting_of(problem, **watching(problem, information), num_updates=3)
+    built = built_of(problem, setting)
     assert isinstance(built.estimator, Sampled)
     assert built.estimator.belief is not None
     (found,) = train_runs(problem, setting, [3])
@@ -76,7 +87,7 @@ def test_every_problem_trains_a_leader_that_watches(problem: str, information: s
 
 @pytest.mark.parametrize(("problem", "information"), WATCHED)
 def test_bits_do_not_depend_on_the_other_runs(problem: str, information: str) -> None:
-    setting = setting_of(problem, information=information, num_updates=3)
+    setting = setting_of(problem, **watching(problem, information), num_updates=3)
     together = train_runs(problem, setting, [3, 4, 5])
     (alone,) = train_runs(problem, setting, [4])
     for name, values in alone.items():
@@ -84,26 +95,17 @@ def test_bits_do_not_depend_on_the_other_runs(problem: str, information: str) ->
 
 
 @pytest.mark.parametrize(
-    "problem",
-    [
-        problem
-        for problem in ENTRIES
-        if "smoothing" in PARAMS.block(problem).family.estimators["bc_hg", "corrected"].optional
-    ],
+    "problem", [problem for problem in ENTRIES if BELIEFS[problem] == "frequencies"]
 )
 def test_beliefs_forget_and_smooth_as_they_are_told(problem: str) -> None:
-    context = Context(
-        PARAMS.block(problem).constants,
-        PARAMS.problem(problem).followers,
-        PARAMS.block(problem).training,
-    )
-    for told in ({}, {"forgetting": 0.75}, {"smoothing": 0.1}):
-        setting = setting_of(problem, information="rewards", **told)
-        belief: Any = (
-            cell_of(PARAMS.block(problem).kind).build("bc_hg", [setting], context).estimator.belief
-        )  # type: ignore[attr-defined]
-        found = {"forgetting": belief.forgetting, "smoothing": belief.smoothing}
-        assert found == {"forgetting": 0.0, "smoothing": 0.0} | told
+    for told in ({}, {"forgetting_factor": 0.75}, {"smoothing": 0.1}):
+        setting = setting_of(problem, **watching(problem, **told))
+        belief: Any = built_of(problem, setting).estimator.belief  # type: ignore[attr-defined]
+        found = {
+            "forgetting_factor": belief.forgetting_factor,
+            "smoothing": belief.smoothing,
+        }
+        assert found == {"forgetting_factor": 0.0, "smoothing": 0.0} | told
 
 
 def test_watching_costs_the_leader_of_the_toy_next_to_nothing() -> None:
@@ -113,32 +115,47 @@ def test_watching_costs_the_leader_of_the_toy_next_to_nothing() -> None:
                 run["leader_return"][-1]
                 for run in train_runs(
                     "discrete_toy_r1",
-                    setting_of("discrete_toy_r1", information=information),
+                    setting_of("discrete_toy_r1", **belief),
                     list(range(6)),
                 )
             ]
         )
-        for information in ("full", "rewards")
+        for information, belief in (("full", {}), ("rewards", watching("discrete_toy_r1")))
     }
     assert final["rewards"] > 0.95 * final["full"]
     assert final["full"] > 27.0
 
 
+SEEN = "cells: belief.information"
+
+
 @pytest.mark.parametrize(
     ("problem", "changes", "message"),
     [
-        ("discrete_toy_r1", {"information": "actions"}, "allowed are 'full' and 'rewards'"),
-        ("bilevel_lqr", {"information": "actions"}, "allowed are 'full' and 'rewards'"),
-        ("thermal_control", {"information": "actions"}, "allowed are 'full' and 'rewards'"),
+        *(
+            (
+                problem,
+                watching(problem, "actions"),
+                f"{SEEN} = 'actions': Input should be 'rewards'",
+            )
+            for problem in ("discrete_toy_r1", "bilevel_lqr", "thermal_control")
+        ),
         (
             "thermal_control",
-            {"information": "rewards", "sensitivity": "expected"},
-            "sensitivity = expected does not go with information = rewards",
+            {**watching("thermal_control"), "sensitivity": "expected"},
+            "sensitivity = expected does not go with a belief",
         ),
-        ("four_rooms", {"forgetting": 0.5}, "forgetting = 0.5 does not go with information = full"),
-        ("four_rooms", {"smoothing": 0.5}, "smoothing = 0.5 does not go with information = full"),
-        ("four_rooms", {"information": "gossip"}, "gossip"),
-        ("four_rooms", {"variant": "published", "information": "rewards"}, "information"),
+        ("four_rooms", {"forgetting_factor": 0.5}, "forgetting_factor = 0.5: unknown key"),
+        ("four_rooms", {"smoothing": 0.5}, "smoothing = 0.5: unknown key"),
+        ("four_rooms", {"belief": {"smoothing": 0.5}}, "belief.kind is missing"),
+        ("four_rooms", {"belief": {"kind": "frequencies"}}, f"{SEEN} is missing"),
+        ("four_rooms", watching("four_rooms", "full"), f"{SEEN} = 'full'"),
+        ("four_rooms", watching("four_rooms", "gossip"), f"{SEEN} = 'gossip'"),
+        (
+            "four_rooms",
+            {"variant": "published", **watching("four_rooms")},
+            "belief = .* unknown key",
+        ),
     ],
 )
 def test_what_cannot_be_watched_is_refused(

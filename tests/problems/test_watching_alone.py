@@ -16,17 +16,18 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from bilevelrl.core.batches import TabularObservations
 from bilevelrl.core.cell import Context
 from bilevelrl.core.estimator import Estimate, Memory
 from bilevelrl.core.observations import Observations
 from bilevelrl.core.sampled import Sampled
 from bilevelrl.core.seeding import Streams
-from bilevelrl.core.settings import Setting
+from bilevelrl.core.settings import Setting, WatchingBelief
+from bilevelrl.models.deep.settings import SacFollower
 from bilevelrl.models.finite_game.markov_game import GameSizes
-from bilevelrl.models.tabular.rollout import TabularObservations
 from bilevelrl.problems.four_rooms.problem import Incentive
 from bilevelrl.problems.thermal_control.design import ThermalDesign
-from bilevelrl.runs.chunks import cell_of
+from bilevelrl.runs.chunks import cell_of, maker
 from bilevelrl.runs.params import Params, read_params
 
 Floats = NDArray[np.float64]
@@ -38,7 +39,8 @@ BESIDE = ("game", "policies", "policy")
 #: and for what else a leader knows of its own doing.
 OWN = (GameSizes, Incentive, ThermalDesign)
 #: A network need not have learned much, nor act for long.
-HASTY = {"first_follower_steps": 160, "follower_steps": 80, "env_steps_per_update": 2000}
+HASTY = {"first_steps": 160, "steps": 80}
+FEW = {"env_steps_per_update": 2000}
 SEEDS = [3, 4]
 
 
@@ -51,20 +53,31 @@ class Watching:
     setting: Setting
 
     def __str__(self) -> str:
-        kind = (getattr(self.setting, "belief", None), self.setting.follower)
-        return "-".join(
-            [self.problem, self.estimator, self.setting.information, *(k for k in kind if k)]
-        )
+        follower = self.setting.conditions(PARAMS.block(self.problem).shared())["follower"]
+        kind = (self.belief.information, self.belief.kind, follower)
+        return "-".join([self.problem, self.estimator, *kind])
+
+    @property
+    def belief(self) -> WatchingBelief:
+        """What it has and others have not."""
+        found: WatchingBelief = self.setting.belief  # type: ignore[attr-defined]
+        return found
 
     def build(self, **changes: Any) -> Any:
         """All that the training loop needs for two runs; `changes` are of the constants."""
-        constants = PARAMS.block(self.problem).constants
-        changed = type(constants).model_validate(constants.model_dump() | changes)
-        context = Context(
-            changed, PARAMS.problem(self.problem).followers, PARAMS.block(self.problem).training
-        )
-        settings = [self.setting] * len(SEEDS)
-        return cell_of(PARAMS.block(self.problem).kind).build(self.estimator, settings, context)
+        block = PARAMS.block(self.problem)
+        changed = type(block.constants).model_validate(block.constants.model_dump() | changes)
+        context = Context(changed, PARAMS.problem(self.problem).followers, block.training)
+        make = maker(block.kind, self.estimator, self.setting)
+        return cell_of(block.kind).build(make, [self.setting] * len(SEEDS), context)
+
+
+def hasty(setting: Setting) -> Setting:
+    """The same, over in a moment, where a network learns."""
+    follower = getattr(setting, "follower", None)
+    if not isinstance(follower, SacFollower):
+        return setting
+    return setting.model_copy(update=FEW | {"follower": follower.model_copy(update=HASTY)})
 
 
 def shipped() -> Iterator[Watching]:
@@ -73,12 +86,13 @@ def shipped() -> Iterator[Watching]:
         kinds = set()
         for estimator in cells:
             for setting in PARAMS.settings(problem, estimator):
-                hasty = HASTY if setting.follower == "sac" else {}
-                watching = Watching(problem, estimator, setting.model_copy(update=hasty))
-                if setting.information != "full" and str(watching) not in kinds:
+                if getattr(setting, "belief", None) is None:
+                    continue
+                watching = Watching(problem, estimator, hasty(setting))
+                if str(watching) not in kinds:
                     kinds.add(str(watching))
-                    if isinstance(watching.build().estimator, Sampled):
-                        yield watching
+                    assert isinstance(watching.build().estimator, Sampled)
+                    yield watching
 
 
 EVERY = list(shipped())
@@ -200,7 +214,7 @@ def test_what_is_seen_is_what_may_be_seen(watching: Watching) -> None:
     for seen in batches:
         told = {field.name for field in fields(seen) if getattr(seen, field.name) is not None}
         assert told <= visible
-        assert ("follower_reward" in told) == (watching.setting.information == "rewards")
+        assert ("follower_reward" in told) == (watching.belief.information == "rewards")
 
 
 #: Other worlds: what a leader that watches cannot know is changed.
@@ -239,12 +253,7 @@ def test_the_same_observations_tell_the_same_wherever_they_come_from(watching: W
         np.testing.assert_array_equal(getattr(found, name), getattr(expected, name), err_msg=name)
 
 
-MISTAKEN = [
-    each
-    for each in EVERY
-    if "believed_temperature"
-    in PARAMS.block(each.problem).family.estimators[each.estimator, each.setting.variant].optional
-]
+MISTAKEN = [each for each in EVERY if "temperature" in type(each.belief).model_fields]
 
 
 def reckoning(watching: Watching, **changes: Any) -> tuple[Estimate, Any]:
@@ -261,7 +270,8 @@ def reckoning(watching: Watching, **changes: Any) -> tuple[Estimate, Any]:
 def test_a_leader_reckons_with_the_temperature_that_it_believes_in(watching: Watching) -> None:
     # As one that sees the same of a follower of that temperature, and not as one that knows better.
     other = 2.5 * watching.setting.temperature
-    found, response = reckoning(watching, believed_temperature=other)
+    mistaken = watching.belief.model_copy(update={"temperature": other})
+    found, response = reckoning(watching, belief=mistaken)
     expected, answer = reckoning(watching, temperature=other)
     right, _ = reckoning(watching)
     for name in ("direct", "indirect"):

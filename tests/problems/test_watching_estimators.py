@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from bilevelrl.core.batches import TabularObservations
 from bilevelrl.core.follower import BestResponse
 from bilevelrl.core.observations import Information, Observations
 from bilevelrl.core.sampled import Sampled
@@ -31,7 +32,7 @@ from bilevelrl.models.tabular.belief import TabularBelief
 from bilevelrl.models.tabular.exact import exact_hypergradient
 from bilevelrl.models.tabular.exact_critic import ExactCritic
 from bilevelrl.models.tabular.game import TabularWorld
-from bilevelrl.models.tabular.rollout import Rollout, TabularObservations
+from bilevelrl.models.tabular.rollout import Rollout
 from bilevelrl.models.tabular.soft_policy_iteration import SoftPolicyIteration
 from bilevelrl.models.tabular.watched_covariance import WatchedCovariance
 from bilevelrl.problems.four_rooms.problem import FourRooms

@@ -11,8 +11,10 @@ from typing import Any
 
 import pandas as pd
 
-from bilevelrl.core.families import expand
-from bilevelrl.core.settings import Setting
+from bilevelrl.core.entries import resolved
+from bilevelrl.core.problem import ProblemBlock
+from bilevelrl.core.settings import Setting, flat
+from bilevelrl.models.deep.settings import SacFollower
 from bilevelrl.runs.params import parse_params
 from bilevelrl.runs.tuning import CONDITIONS, winners
 from bilevelrl.runs.tuning_params import TuningParams, read_tuning_params
@@ -25,6 +27,8 @@ UNTRACED = {"runtime", "grid", "grid_problems"}
 KIND = re.compile(r"problems\.\w+\.kind")
 #: Blocks of the entries of `cells`.
 CELLS = re.compile(r"problems\.\w+\.cells\..+")
+#: Blocks whose components are one value and its keys, see `core.settings.flat`.
+FLAT = re.compile(r"problems\.\w+\.(training|cells\.\w+\.\w+)")
 #: Files whose values are traced.
 FILES = ("params.yaml", "profiles/paper.yaml")
 Content = dict[str, Any]
@@ -48,6 +52,8 @@ def leaves(content: Content) -> Iterator[Leaf]:
     """Every value of params.yaml or of a profile that needs a source; null is none."""
 
     def below(node: Content, path: tuple[str, ...]) -> Iterator[Leaf]:
+        if FLAT.fullmatch(".".join(path)):
+            node = said(node)
         for key, value in node.items():
             if isinstance(value, dict):
                 yield from below(value, (*path, str(key)))
@@ -55,6 +61,23 @@ def leaves(content: Content) -> Iterator[Leaf]:
                 yield Leaf(".".join(path), str(key), value)
 
     yield from below({k: v for k, v in content.items() if k not in UNTRACED}, ())
+
+
+def said(entry: Content) -> Content:
+    """What an entry says itself, by one name each."""
+    return {key: value for key, value in flat(entry).items() if key != "extends"}
+
+
+def changed(entry: Content, change: Content) -> Content:
+    """An entry with other values, which are named as by `flat`."""
+    found = dict(entry)
+    for key, value in change.items():
+        component, _, inner = key.partition("_")
+        if component in ("critic", "follower", "belief") and key != "follower_samples":
+            found[component] = {**found.get(component, {}), inner or "kind": value}
+        else:
+            found[key] = value
+    return found
 
 
 def merged(file: str) -> Content:
@@ -159,7 +182,7 @@ def results(search: str) -> pd.DataFrame:
 @cache
 def won(search: str) -> tuple[Content, ...]:
     """Everything that the winners of a search have."""
-    return tuple(s.model_dump() for s in winners(tuning_params(), search, results(search)))
+    return tuple(flat(s.model_dump()) for s in winners(tuning_params(), search, results(search)))
 
 
 @cache
@@ -195,7 +218,7 @@ def _same_as(leaf: Leaf, block: str, content: Content) -> bool:
     node: Any = content
     for part in block.split("."):
         node = node[part]
-    return bool(leaf.value == node.get(leaf.key))
+    return bool(leaf.value == flat(node).get(leaf.key))
 
 
 def _times(leaf: Leaf, factors: list[Any], content: Content) -> bool:
@@ -223,10 +246,9 @@ def _at_least(leaf: Leaf, least: str, content: Content) -> bool:
     assert least == "transitions"
     longest = 0
     for setting in settings_of(content, _problem_of(leaf)):
-        if setting.follower == "sac":
-            own = setting.follower_steps or 0
-            first = setting.first_follower_steps or own
-            longest = max(longest, first + (setting.num_updates - 1) * own)
+        for follower in setting.components:
+            if isinstance(follower, SacFollower):
+                longest = max(longest, follower.transitions(setting.num_updates))
     shown: Content | None = content["problems"][_problem_of(leaf)]["learning"]
     return bool(leaf.value > max(longest, *(shown or {"steps": [0]})["steps"]))
 
@@ -267,40 +289,57 @@ def unreasonable(leaf: Leaf, content: Content) -> Iterator[str]:
 
 
 def untraceable(
-    problem: str, estimator: str, name: str, entry: Content, shared: Content, file: str
+    problem: str,
+    estimator: str,
+    name: str,
+    entries: Mapping[str, Content],
+    block: ProblemBlock,
+    file: str,
 ) -> Iterator[str]:
     """Complaints about an entry of `cells` that is not what its rules say.
 
     Args:
         problem, estimator, name: of the entry.
-        entry: its keys.
-        shared: what the problem's entries take over.
+        entries: of the estimator, by name.
+        block: of the problem.
         file: of `FILES`, where it is shipped.
     """
-    block = f"problems.{problem}.cells.{estimator}.{name}"
-    unknown = [key for key in entry if len(rules_of(block, key)) != 1]
+    where = f"problems.{problem}.cells.{estimator}"
+    claims = dict(claimed(where, name, entries))
+    unknown = [key for key, found in claims.items() if len(found) != 1]
     if unknown:
-        yield f"{block} does not say where {unknown} come from"
+        yield f"{where}.{name} does not say where {unknown} come from"
         return
-    claims = {key: rules_of(block, key)[0] for key in entry}
-    quoted = {key for key, rule in claims.items() if rule.source == "paper"}
-    family = tuning_params().problems[problem].family
-    settings = expand(family, estimator, entry, shared, block)
+    rule_of = {key: found[0] for key, found in claims.items()}
+    quoted = {key for key, rule in rule_of.items() if rule.source == "paper"}
+    place = f"{where}.{name}"
+    settings = block.expanded(estimator, resolved(entries, name, where), place)
     if quoted and not all(_is_the_papers(problem, estimator, own, quoted) for own in settings):
-        yield f"{block} has not the paper's {sorted(quoted)}"
-    for search in sorted({rule.search for rule in claims.values() if rule.search is not None}):
-        tuned = {key for key, rule in claims.items() if rule.search == search} | {*CONDITIONS}
+        yield f"{place} has not the paper's {sorted(quoted)}"
+    for search in sorted({rule.search for rule in rule_of.values() if rule.search is not None}):
+        tuned = {key for key, rule in rule_of.items() if rule.search == search} | {*CONDITIONS}
         found: set[str] = set()
         for setting in settings:
-            other = _unlike_the_winner(setting.model_dump(), search)
+            other = _unlike_the_winner(flat(setting.model_dump()), search)
             if other & tuned:
-                yield f"{block} has not the {sorted(other & tuned)} that {search} chose"
+                yield f"{place} has not the {sorted(other & tuned)} that {search} chose"
             found |= other
         listed = {
-            key for item in differences() if item.covers(file, block, search) for key in item.keys
+            key for item in differences() if item.covers(file, place, search) for key in item.keys
         }
         if found - tuned != listed:
-            yield f"{block} differs from {search} in {sorted(found)}, not {sorted(listed)}"
+            yield f"{place} differs from {search} in {sorted(found)}, not {sorted(listed)}"
+
+
+def claimed(
+    where: str, name: str, entries: Mapping[str, Content]
+) -> Iterator[tuple[str, tuple[Rule, ...]]]:
+    """Every key of an entry with its rules, those of what it extends first."""
+    parent = entries[name].get("extends")
+    if parent is not None:
+        yield from claimed(where, parent, entries)
+    for key in said(entries[name]):
+        yield key, rules_of(f"{where}.{name}", key)
 
 
 def _unlike_the_winner(own: Content, search: str) -> set[str]:
@@ -308,7 +347,8 @@ def _unlike_the_winner(own: Content, search: str) -> set[str]:
     winners_of_it = [each for each in won(search) if _agree(own, each)]
     return min(
         (
-            {key for key in own if own[key] != each[key]} - {"first_seed", "num_seeds"}
+            {key for key in own.keys() | each.keys() if own.get(key) != each.get(key)}
+            - {"first_seed", "num_seeds"}
             for each in winners_of_it or won(search)
         ),
         key=len,
@@ -321,10 +361,11 @@ def _agree(own: Content, winner: Content) -> bool:
 
 def _is_the_papers(problem: str, estimator: str, setting: Setting, quoted: set[str]) -> bool:
     rows: list[Content] = paper()["settings"][problem].get(estimator, [])
+    own = {"follower": "exact"} | flat(setting.model_dump())
     return any(
         quoted <= row.keys()
         and all(
-            getattr(setting, key) in (value if isinstance(value, list) else [value])
+            own[key] in (value if isinstance(value, list) else [value])
             for key, value in row.items()
         )
         for row in rows

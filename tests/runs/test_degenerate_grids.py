@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bilevelrl.core.entries import overlay
 from bilevelrl.runs.execution import ResultCache
 from bilevelrl.runs.leaders import train_cell
 from bilevelrl.runs.params import parse_params
@@ -14,9 +15,12 @@ from bilevelrl.runs.yaml_files import read_mapping
 ROOT = Path(__file__).parents[2]
 PROBLEMS = tuple(read_mapping(ROOT / "params.yaml")["problems"])
 #: Small where one update would take seconds.
-SMALL: dict[str, Any] = {
-    "env_steps_per_update": 600, "evaluation_episodes": 4, "first_follower_steps": 160,
-    "follower_steps": 80, "follower_random_steps": 80, "follower_units": 16,
+SMALL: dict[str, dict[str, Any]] = {
+    "training": {
+        "env_steps_per_update": 600, "evaluation_episodes": 4,
+        "follower": {"first_steps": 160, "steps": 80},
+    },
+    "learner": {"learning_starts": 80, "net_arch": [16, 16]},
 }  # fmt: skip
 
 
@@ -26,9 +30,10 @@ def test_one_seed_and_one_update_make_a_curve_of_one_row(tmp_path: Path, problem
     content["runtime"]["jobs"] = 1000  # no process but this one for a single task
     own = content["problems"][problem]
     own["seeds"]["num_seeds"] = 1
-    training = own["training"]
-    training |= {"num_updates": 1, "max_rows": 1}
-    training |= {key: value for key, value in SMALL.items() if key in training}
+    for name, small in SMALL.items():
+        known = {key: value for key, value in small.items() if key in own[name]}
+        own[name] = overlay(own[name], known)
+    own["training"] |= {"num_updates": 1, "max_rows": 1}
     estimators = own["cells"]
     name, entry = next(iter(estimators["bc_hg"].items()))
     estimators["bc_hg"] = {

@@ -40,7 +40,7 @@ def small_chunks() -> list[Chunk]:
         setting.model_copy(update={"num_updates": 5, "num_seeds": 2})
         for setting in params.settings("four_rooms", "bc_hg")
     ]
-    kinds = {(s.variant, s.follower): s for s in settings if s.env_steps_per_update == 100}
+    kinds = {(s.variant, s.follower.kind): s for s in settings if s.env_steps_per_update == 100}
     runs = list_runs(params, "four_rooms", "bc_hg", list(kinds.values()))
     return make_chunks(params, "four_rooms", "bc_hg", runs)
 
@@ -64,7 +64,7 @@ def chunks() -> list[Chunk]:
 def expected(chunks: list[Chunk]) -> list[list[dict[str, bytes]]]:
     """In this process, one after the other."""
     assert len(chunks) == 4
-    assert {run.setting.follower for chunk in chunks for run in chunk.runs} == {
+    assert {run.setting.follower.kind for chunk in chunks for run in chunk.runs} == {
         "exact", "truncated", "soft_q",
     }  # fmt: skip
     return results(chunks, runtime(jobs=1))

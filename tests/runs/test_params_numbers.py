@@ -22,8 +22,8 @@ SHIPPED = read_mapping(ROOT / "params.yaml")
 BLOCKS = sorted(
     [f"problems.{problem}" for problem in SHIPPED["problems"]] + [*SHIPPED.keys() - {"problems"}]
 )
-#: Optional keys of a setting, whose value may be null; required ones may not.
-MAY_BE_NULL = {"forgetting", "smoothing", "max_gradient_norm", "believed_temperature"}
+#: Optional keys, whose value may be null; required ones may not.
+MAY_BE_NULL = {"max_gradient_norm", "belief.temperature", "learner.final_learning_rate"}
 
 
 def numbers(block: str) -> Iterator[tuple[Place, float]]:
@@ -42,6 +42,12 @@ def numbers(block: str) -> Iterator[tuple[Place, float]]:
 
 def is_of_cells(place: Place) -> bool:
     return place[0] == "problems" and place[2] == "cells"
+
+
+def key_within(place: Place) -> str:
+    """Dotted key in the entry of `cells`, or in the problem, or in all."""
+    keys = [key for key in place if isinstance(key, str)]
+    return ".".join(keys[5 if is_of_cells(place) else 2 if keys[0] == "problems" else 0 :])
 
 
 def _numbers(content: Any, place: Place) -> Iterator[tuple[Place, float]]:
@@ -72,8 +78,8 @@ def refusal(place: Place, value: Any) -> str:
         pytest.fail(f"{place} = {value}: {parse_params(changed(place, value), 'params.yaml')}")
     message = str(caught.value)
     assert "\n" not in message
-    last = [key for key in place if isinstance(key, str)][-1]
-    assert re.search(rf"\b{last}\b", message), message
+    last = key_within(place) if is_of_cells(place) else key_within(place).rpartition(".")[2]
+    assert re.search(rf"\b{re.escape(last)}\b", message), message
     return message
 
 
@@ -83,7 +89,7 @@ def test_every_float_is_a_finite_number(block: str) -> None:
         if not isinstance(number, float):
             continue
         for value in (math.nan, math.inf, -math.inf, "1e-3x", None):
-            if value is None and place[-1] in MAY_BE_NULL and is_of_cells(place):
+            if value is None and key_within(place) in MAY_BE_NULL:
                 continue
             refusal(place, value)
 
@@ -143,7 +149,10 @@ def test_the_largest_seeds_are_allowed() -> None:
         ("problems.discrete_toy_r1.gradients.budgets", [], "at least 1 item"),
         ("problems.four_rooms.learning.steps", [1000, 200], "must increase"),
         ("problems.four_rooms.cells.naive.published_100.step_size", [0.5, 0.5], "must differ"),
-        ("problems.four_rooms.cells.bc_hg.published_100.critic_step_size", None, "needs a"),
+        ("problems.four_rooms.cells.naive.published_100.step_size", None, "valid number"),
+        ("problems.four_rooms.cells.bc_hg.published_100.critic.step_size", None, "valid number"),
+        ("problems.four_rooms.cells.bc_hg.published_100.critic.step_size", [0.5, 0.5], "differ"),
+        ("problems.four_rooms.cells.bc_hg.published_100.critic", None, "a mapping of keys"),
         ("problems.guided_cartpole.training.winds", [0.5, 0.5], "0.5 stands there twice"),
     ],
 )  # fmt: skip

@@ -47,7 +47,7 @@ def ladder(problem: str) -> Any:
 
 def levels_of(problem: str) -> list[tuple[str, str, str]]:
     levels = ladder(problem).LEVELS
-    return [(level.information, level.belief, level.critic) for level in levels]
+    return [(level.information, level.name, level.critic) for level in levels]
 
 
 @pytest.mark.parametrize("problem", TINY)

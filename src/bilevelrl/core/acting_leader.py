@@ -1,16 +1,13 @@
 """What the cells of all games have in common in which the leader acts itself."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from bilevelrl.core.ascent import Adam, geometric_decay
-from bilevelrl.core.cell import Training, believed_temperature, per_run
-from bilevelrl.core.estimator import Estimator
-from bilevelrl.core.exact import Exact
+from bilevelrl.core.cell import believed_temperature, per_run
+from bilevelrl.core.games import GameSetting, SampledGameSetting
 from bilevelrl.core.replay import Replay
 from bilevelrl.core.score_function import ActingLeader, ScoreFunction
-from bilevelrl.core.settings import GameSetting
-from bilevelrl.core.zero_order import ZeroOrder
 
 
 class Episodic(Protocol):
@@ -32,69 +29,60 @@ class Episodic(Protocol):
         ...
 
 
-def training(
-    estimator: str,
-    settings: Sequence[GameSetting],
-    game: Any,
-    sampled: Callable[[str, Sequence[GameSetting], Any], Estimator[Any]],
-) -> Training[Any]:
-    """Estimator and ascent rule of runs that train together.
-
-    Args:
-        estimator: name in params.yaml.
-        settings: of the runs.
-        game: implements `core.training.Game` and what exact and zero-order estimates need.
-        sampled: builds all other estimators.
-    """
+def ascent(settings: Sequence[GameSetting]) -> Adam:
+    """The step rule of runs that train together."""
     shared = settings[0]
-    steps = shared.actor_steps or 1
-    rule = Adam(
+    return Adam(
         per_run(settings, "step_size"),
-        shared.max_gradient_norm,
+        getattr(shared, "max_gradient_norm", None),
         # J of BilevelLQR grows by three orders of magnitude on the way.
         normalise=shared.variant == "improved",
-        decay=geometric_decay(shared.step_size_ratio, shared.num_updates * steps),
+        decay=geometric_decay(
+            getattr(shared, "step_size_ratio", 1.0), shared.num_updates * actor_steps(shared)
+        ),
     )
-    if estimator == "exact":
-        return Training(game, Exact(game), rule)
-    if estimator == "zero_order":
-        return Training(game, ZeroOrder(game, per_run(settings, "radius")), rule)
-    return Training(game, sampled(estimator, settings, game), rule, steps)
 
 
-def num_episodes(settings: Sequence[GameSetting], problem: Episodic) -> int:
+def actor_steps(setting: GameSetting) -> int:
+    """Steps of θ per update."""
+    return setting.actor_steps if isinstance(setting, SampledGameSetting) else 1
+
+
+def num_episodes(setting: SampledGameSetting, problem: Episodic) -> int:
     """Episodes per batch and run."""
-    assert settings[0].env_steps_per_update is not None  # checked by config
-    return settings[0].env_steps_per_update // problem.max_episode_steps
+    return setting.env_steps_per_update // problem.max_episode_steps
 
 
 def score_function(
     leader: ActingLeader[Any],
-    estimator: str,
-    settings: Sequence[GameSetting],
+    settings: Sequence[SampledGameSetting],
     problem: Episodic,
     return_discount: float,
+    *,
+    indirect: bool = True,
+    keep_batches: bool = False,
 ) -> ScoreFunction:
     """BC-HG, or Naive-PGD and Bi-AC, which have no indirect term, with the quirks of the variant.
 
     Args:
         leader: policy and critic.
-        estimator: name in params.yaml; those that end in "_off" keep every batch.
         settings: of the runs.
         problem: episode length and discounts.
         return_discount: of the sampled leader return.
+        indirect: whether the follower's reaction counts.
+        keep_batches: learn from every batch so far ("off-policy").
     """
     shared, horizon = settings[0], problem.max_episode_steps
-    everything = Replay(horizon, num_episodes(settings, problem) * shared.num_updates)
+    everything = Replay(horizon, num_episodes(shared, problem) * shared.num_updates)
     return ScoreFunction(
         leader,
         horizon,
         problem.leader_discount,
         problem.follower_discount,
-        believed_temperature(settings) if estimator == "bc_hg" else None,
-        replay=everything if estimator.endswith("_off") else None,
-        minibatch=shared.minibatch,
+        believed_temperature(settings) if indirect else None,
+        replay=everything if keep_batches else None,
+        minibatch=getattr(shared, "minibatch", None),
         influence_now=shared.variant == "published",
-        random_updates=shared.random_updates or 0,
+        random_updates=shared.random_updates,
         return_discount=return_discount,
     )

@@ -1,7 +1,8 @@
 """What a family of problems offers to the worker that trains its runs."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
@@ -11,12 +12,14 @@ from bilevelrl.core.ascent import AscentRule
 from bilevelrl.core.blocks import FollowerParams, Rule
 from bilevelrl.core.estimator import Estimator
 from bilevelrl.core.follower import Response
-from bilevelrl.core.settings import Setting
+from bilevelrl.core.settings import BoltzmannBelief, Setting
 from bilevelrl.core.training import Game
 from bilevelrl.core.validation import Block
 
 Constants = TypeVar("Constants", bound=Block)
 Shared = TypeVar("Shared", bound=Block)
+Own_co = TypeVar("Own_co", bound=Setting, covariant=True)
+Game_co = TypeVar("Game_co", covariant=True)
 
 
 @dataclass(frozen=True)
@@ -44,25 +47,62 @@ class Training(Generic[Response]):
     actor_steps: int = 1
 
 
-class Cell(Protocol):
+@dataclass(frozen=True, eq=False)
+class Group(Generic[Own_co, Game_co]):
+    """Runs that train together: their settings agree in everything that fixes array shapes.
+
+    Attributes:
+        settings: one per run.
+        game: the problem with the followers of the runs.
+    """
+
+    settings: Sequence[Own_co]
+    game: Game_co
+
+    @property
+    def shared(self) -> Own_co:
+        """A setting to read what all runs share from."""
+        return self.settings[0]
+
+    @property
+    def temperature(self) -> NDArray[np.float64]:
+        """β of each run, shape (R,)."""
+        return per_run(self.settings, "temperature")
+
+
+class CellModule(Protocol):
     """The module `cell` of a problem."""
 
-    def group_key(self, setting: Any) -> tuple[object, ...]:
-        """Runs with equal keys can share one batch."""
-        ...
-
     def build(
-        self, estimator: str, settings: Sequence[Any], context: Context[Any, Any, Any]
+        self,
+        make: Callable[[Any], Any],
+        settings: Sequence[Any],
+        context: Context[Any, Any, Any],
     ) -> Training[Any]:
-        """All that the training loop needs for runs with equal `group_key`."""
+        """All that the training loop needs for runs that can share a batch.
+
+        Args:
+            make: the estimator's `core.entries.Registered.maker`.
+            settings: one per run.
+            context: what else their results depend on.
+        """
         ...
 
 
 def believed_temperature(settings: Sequence[Setting]) -> NDArray[np.float64]:
     """The β that every run's leader reckons with, shape (R,)."""
-    return np.array([setting.believed_temperature or setting.temperature for setting in settings])
+    beliefs: list[BoltzmannBelief | None] = [
+        getattr(setting, "belief", None) for setting in settings
+    ]
+    return np.array(
+        [
+            setting.temperature if belief is None else belief.temperature or setting.temperature
+            for setting, belief in zip(settings, beliefs, strict=True)
+        ]
+    )
 
 
 def per_run(settings: Sequence[Setting], key: str) -> NDArray[np.float64]:
-    """One hyper-parameter of every run, shape (R,)."""
-    return np.array([getattr(setting, key) for setting in settings], dtype=np.float64)
+    """One hyper-parameter of every run, shape (R,); `critic.step_size` is one of a component."""
+    read = attrgetter(key)
+    return np.array([read(setting) for setting in settings], dtype=np.float64)

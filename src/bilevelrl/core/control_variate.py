@@ -27,13 +27,13 @@ class ControlVariate:
     Attributes:
         num_features: F.
         num_coordinates: P, coordinates of a sensitivity.
-        forgetting: weight of all earlier batches against the newest.
+        forgetting_factor: weight of all earlier batches against the newest.
         ridge: share of the mean squared feature that is added to the normal equations.
     """
 
     num_features: int
     num_coordinates: int
-    forgetting: float = 0.9
+    forgetting_factor: float = 0.9
     ridge: float = 1e-6
 
     def start(self, streams: Streams) -> Memory:
@@ -61,7 +61,7 @@ class ControlVariate:
             memory: updated in place.
         """
         for name, right in (("control_gram", features), ("control_moment", to_come)):
-            memory[name] *= self.forgetting
+            memory[name] *= self.forgetting_factor
             for run, (phi, other) in enumerate(zip(features, right, strict=True)):
                 memory[name][run] += phi.T @ other
 

@@ -1,12 +1,15 @@
-"""The blocks of params.yaml that the games in which the leader acts have."""
+"""What params.yaml says of the games in which the leader acts."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Generic, Literal
 
 from pydantic import Field
 
-from bilevelrl.core.blocks import SearchBlock
-from bilevelrl.core.problem import TrainingBlock
+from bilevelrl.core.blocks import Point, SearchBlock, StudyParams
+from bilevelrl.core.problem import ProblemBlock, TrainingBlock
+from bilevelrl.core.settings import PER_RUN, BatchSetting, Component, Setting
 from bilevelrl.core.validation import (
+    Block,
+    Choices,
     Count,
     Positive,
     Seed,
@@ -20,18 +23,47 @@ Vector = Annotated[tuple[float, ...], Field(min_length=1, strict=False)]
 Matrix = Annotated[tuple[Vector, ...], Field(min_length=1, strict=False)]
 
 
+class SharedCritic(Block):
+    """What the entries of a game share of the released code's critic, see `ReleasedCritic`."""
+
+    kind: Literal["network"]
+    step_size: UnitInterval
+
+
 class GameLeaders(TrainingBlock):
-    """What all cells share and an entry may override; see `GameSetting`."""
+    """What all cells share and an entry may override; see the settings of the estimators."""
 
     returns: Literal["discounted", "undiscounted"]
     temperature: Positive
     env_steps_per_update: Count
     random_updates: Whole
     step_size: Positive
-    critic_step_size: UnitInterval
+    critic: SharedCritic
     target_rate: UnitInterval
     minibatch: Count
     follower_samples: Count
+
+
+class GameStudyParams(StudyParams[Point], Generic[Point]):
+    """The estimator-error study of a game: at which leaders, from how many transitions."""
+
+    points: Choices[Point]
+    budgets: Choices[Count]
+
+    def whole_episodes(self) -> list[tuple[str, int]]:
+        """All budgets."""
+        return [("budgets", budget) for budget in self.budgets]
+
+
+class GameBlock(ProblemBlock):
+    """The block of a game in which the leader acts."""
+
+    training: GameLeaders
+
+    @property
+    def reported_return(self) -> str:
+        """Which J is reported."""
+        return self.training.returns
 
 
 class AscentParams(SearchBlock):
@@ -42,3 +74,80 @@ class AscentParams(SearchBlock):
     spread: Positive
     num_updates: Count
     step_size: Positive
+
+
+class ReleasedCritic(Component):
+    """The released code's critic.
+
+    Attributes:
+        steps: C, of Adam, per update of the leader.
+        step_size: of these.
+    """
+
+    kind: Literal["network"]
+    steps: Count
+    step_size: Annotated[UnitInterval, PER_RUN]
+
+
+class GameSetting(Setting):
+    """Settings of the games in which the leader acts.
+
+    Attributes:
+        returns: how J is reported, "discounted" or "undiscounted"; the leader always climbs the
+            discounted one.
+    """
+
+    returns: Literal["discounted", "undiscounted"]
+
+    def conditions(self, shared: dict[str, Any]) -> dict[str, Any]:
+        """The kind of return beside what every setting says."""
+        return super().conditions(shared) | {"return": self.returns}
+
+
+class SampledGameSetting(GameSetting, BatchSetting):
+    """Of estimators that sample; transitions per update are whole episodes.
+
+    Attributes:
+        random_updates: first updates during which the leader acts at random.
+        actor_steps: M, steps of θ per update.
+    """
+
+    random_updates: Whole
+    actor_steps: Count
+
+
+class ReleasedGameSetting(SampledGameSetting):
+    """Of the released code's leaders.
+
+    Attributes:
+        critic: a network.
+        target_rate: share of the new networks in their slow copies, once per update.
+        minibatch: transitions per actor or critic step.
+    """
+
+    critic: ReleasedCritic
+    target_rate: UnitInterval
+    minibatch: Count
+
+
+class CorrectedGameSetting(SampledGameSetting):
+    """Of the corrected BC-HG.
+
+    Attributes:
+        step_size_ratio: what the step size falls to in the end, geometrically, as a share of the
+            first one.
+        control_variate: centre the follower's side too, see `core.control_variate`.
+    """
+
+    step_size_ratio: UnitInterval = 1.0
+    control_variate: bool = False
+
+
+class ZeroOrderGameSetting(GameSetting):
+    """Of the zero-order estimator.
+
+    Attributes:
+        radius: half the distance of two evaluations of J.
+    """
+
+    radius: Annotated[Positive, PER_RUN]

@@ -39,13 +39,18 @@ class Level:
     """What the leader sees of its follower, and how it learns from that.
 
     Attributes:
-        information: as in a cell of params.yaml.
-        belief: as there; empty where there is no choice.
+        belief: the component of a setting; None reads the follower.
+        name: of the belief, where a problem compares several.
         critic: "learned", as in the cells, or "returns".
         change: as of a `Rung`.
     """
 
-    information: str
-    belief: str = ""
+    belief: Mapping[str, str] | None = None
+    name: str = ""
     critic: str = "learned"
     change: Callable[[Any, Any], Any] = _as_it_is
+
+    @property
+    def information(self) -> str:
+        """What the leader sees."""
+        return "full" if self.belief is None else self.belief["information"]

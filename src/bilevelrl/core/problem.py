@@ -1,6 +1,6 @@
 """What params.yaml says of one problem, and what its own modules are handed of it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Generic, Protocol, TypeVar
 
@@ -13,8 +13,9 @@ from bilevelrl.core.blocks import (
     SeedParams,
     StudyParams,
 )
-from bilevelrl.core.families import Family
-from bilevelrl.core.validation import Block, Count
+from bilevelrl.core.entries import Estimators, expand, names_of, resolved
+from bilevelrl.core.settings import Setting
+from bilevelrl.core.validation import Block, ConfigError, Count
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -59,8 +60,8 @@ class ProblemBlock(Block):
         cells: hyper-parameters of every estimator.
     """
 
-    #: Which hyper-parameters each estimator has.
-    family: ClassVar[Family]
+    #: What can be trained, and which hyper-parameters it has.
+    estimators: ClassVar[Estimators]
 
     kind: str
     constants: Constants
@@ -82,9 +83,54 @@ class ProblemBlock(Block):
         """Which J is reported, "discounted" or "undiscounted"; None where there is one J."""
         return None
 
+    @property
+    def names(self) -> list[str]:
+        """Estimators, sorted."""
+        return names_of(self.estimators)
+
     def shared(self) -> dict[str, Any]:
         """What the cells take over unless they say otherwise."""
         return self.training.model_dump() | self.seeds.model_dump()
+
+    def expanded(self, estimator: str, entry: Mapping[str, Any], where: str) -> list[Setting]:
+        """Settings of an entry, what it leaves out taken from what the cells share.
+
+        Raises:
+            ConfigError: as `core.entries.expand`, or as `check`.
+        """
+        settings = expand(self.estimators, estimator, entry, self.shared(), where)
+        for setting in settings:
+            self.check(setting, where)
+        return settings
+
+    def settings(self, problem: str, estimator: str) -> Iterator[tuple[str, Setting]]:
+        """All settings of an estimator's cell, each with the dotted key of its entry.
+
+        Args:
+            problem: name of this block.
+            estimator: one of `cells`.
+
+        Raises:
+            ConfigError: as `expanded`, or if an entry extends none.
+        """
+        where, entries = f"problems.{problem}.cells.{estimator}", self.cells[estimator]
+        for name in entries:
+            entry = resolved(entries, name, where)
+            for setting in self.expanded(estimator, entry, f"{where}.{name}"):
+                yield f"{where}.{name}", setting
+
+    def check(self, setting: Setting, where: str) -> None:
+        """Refuse a setting that does not go with the rest of the block: batches hold episodes.
+
+        Raises:
+            ConfigError: if so; the message starts with `where`.
+        """
+        steps = getattr(setting, "env_steps_per_update", None)
+        if steps is not None and steps % self.max_episode_steps:
+            raise ConfigError(
+                f"{where}: env_steps_per_update = {steps} must be a multiple of "
+                f"constants.max_episode_steps = {self.max_episode_steps}"
+            )
 
 
 Own = TypeVar("Own", bound=ProblemBlock)

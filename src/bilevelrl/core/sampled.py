@@ -11,10 +11,10 @@ from typing import Any, Generic, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from bilevelrl.core.batches import TabularObservations
 from bilevelrl.core.estimator import Estimate, Memory, Response_contra
 from bilevelrl.core.observations import Observations
 from bilevelrl.core.seeding import Streams
-from bilevelrl.models.tabular.rollout import TabularObservations
 
 Floats = NDArray[np.float64]
 Seen = TypeVar("Seen", bound=Observations | TabularObservations)

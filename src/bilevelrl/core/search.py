@@ -1,6 +1,6 @@
 """The search for the best known J of a problem."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -105,7 +105,10 @@ class Landscape(Protocol):
 
 
 def climbed(
-    model: dict[str, Any], search: AscentParams, landscape: Callable[[float], Landscape]
+    model: dict[str, Any],
+    search: AscentParams,
+    landscape: Callable[[float], Landscape],
+    variants: Sequence[str] = ("published", "corrected", "improved"),
 ) -> Searched:
     """The search by `climb` at every temperature, where variants do not differ in J."""
     searched = Searched(model)
@@ -114,7 +117,7 @@ def climbed(
         first, best, highest = own.climb(search)
         top = int(np.argmax(highest))
         initial = own.initial_return(first)
-        for variant in ("published", "corrected", "improved"):
+        for variant in variants:
             searched.best_theta[f"{variant}_{temperature}"] = best[top]
             searched.add(
                 variant,

@@ -1,24 +1,116 @@
-"""Settings: one full assignment of hyper-parameters, by family of problems."""
+"""Settings: one full assignment of hyper-parameters, of which some are components of a `kind`."""
 
-from abc import abstractmethod
+from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from bilevelrl.core.validation import Block, Count, Positive, Seed, UnitInterval, Variant, Whole
+from bilevelrl.core.validation import Block, Count, Positive, Seed, Variant
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
-FOLLOWERS = ("exact", "truncated", "soft_q", "sac")
-#: Followers that learn from transitions.
-LEARNING = ("soft_q", "sac")
-_FOLLOWER_KEYS = {
-    "policy_iterations": ("truncated",),
-    "follower_steps": LEARNING,
-    "start": ("truncated", *LEARNING),
-}
+class PerRun:
+    """Marks a hyper-parameter in which runs of one batch may differ."""
+
+
+PER_RUN = PerRun()
+
+
+class Component(Block):
+    """A part of a setting, chosen by `kind`; its own fields are unknown to other kinds.
+
+    Attributes:
+        kind: name of the component.
+    """
+
+    #: Whether runs with it share no arrays, so that each may have a process of its own.
+    trains_alone: ClassVar[bool] = False
+
+    kind: str
+
+    @property
+    def conditions(self) -> dict[str, Any]:
+        """What it adds to the `setting` column: what is compared, as opposed to tuned."""
+        return {}
+
+    def cost(self, num_updates: int) -> int:
+        """Rough effort of a run, in transitions that a leader samples."""
+        del num_updates
+        return 0
+
+
+class ExactFollower(Component):
+    """The best response."""
+
+    kind: Literal["exact"] = "exact"
+
+
+class LearningFollower(Component):
+    """A follower that learns from transitions.
+
+    Attributes:
+        start: what it goes on from after the leader has moved: "carry" what it knows, or "reset".
+        first_steps: transitions that it has before its first answer; None is as for any other.
+        steps: transitions before each answer.
+    """
+
+    start: Literal["carry", "reset"]
+    first_steps: Count | None = None
+    steps: Count
+
+    @model_validator(mode="after")
+    def _first_steps_are_carried(self) -> "LearningFollower":
+        if self.first_steps is not None and self.start == "reset":
+            raise ValueError(
+                f"first_steps = {self.first_steps} does not go with start = reset: what is learned "
+                "before the first answer is forgotten; set it for a follower that carries on"
+            )
+        return self
+
+    @property
+    def conditions(self) -> dict[str, Any]:
+        """Which follower, and how much it learns."""
+        own = {"follower": self.kind, "start": self.start, "follower_steps": self.steps}
+        first = {"first_follower_steps": self.first_steps}
+        return own | (first if self.first_steps is not None else {})
+
+    def transitions(self, num_updates: int) -> int:
+        """All that it learns from in a run."""
+        return (self.first_steps or self.steps) + (num_updates - 1) * self.steps
+
+
+class WatchingBelief(Component):
+    """How a leader learns about a follower that it only watches.
+
+    Attributes:
+        information: what it sees of the follower, see `core.observations`; a setting without a
+            belief reads the follower: "full".
+    """
+
+    information: Literal["rewards", "actions"]
+
+    @property
+    def conditions(self) -> dict[str, Any]:
+        """What the leader sees."""
+        return {"information": self.information}
+
+
+class BoltzmannBelief(WatchingBelief):
+    """Of a leader that reckons with the follower's temperature.
+
+    Attributes:
+        temperature: the β that it reckons with; None is the true one.
+    """
+
+    temperature: Annotated[Positive | None, PER_RUN] = None
+
+    @property
+    def conditions(self) -> dict[str, Any]:
+        """What the leader sees, and a β that it reckons with and is not the follower's."""
+        mistaken = {} if self.temperature is None else {"believed_temperature": self.temperature}
+        return super().conditions | mistaken
 
 
 class Setting(Block):
@@ -31,85 +123,16 @@ class Setting(Block):
         step_size: of the leader's ascent.
         first_seed, num_seeds: which runs.
         num_updates: of the leader.
-        follower: "exact", "truncated", or learning: "soft_q" (tabular) or "sac".
-        policy_iterations: of the truncated follower.
-        follower_steps: transitions that a learning follower has before each answer.
-        first_follower_steps: and before its first; None is the same.
-        start: "carry" or "reset", of every follower but the exact one: what it goes on from after
-            the leader has moved.
-        information: what the leader sees of its follower, see `core.observations`.
-        forgetting: weight of all earlier batches against the newest in what a leader believes that
-            only watches.
-            None is 0, as of the next.
-        smoothing: share of uniform actions in the policy that it believes in.
-        believed_temperature: the β that such a leader reckons with; None is the true one.
+        study: name of an ablation that the setting belongs to; None is the main comparison.
     """
 
-    #: Whether a batch must hold whole episodes, rather than cut the last one.
-    samples_whole_episodes: ClassVar[bool] = True
-
     variant: Variant
-    temperature: Positive
-    step_size: Positive
-    first_seed: Seed
-    num_seeds: Count
+    temperature: Annotated[Positive, PER_RUN]
+    step_size: Annotated[Positive, PER_RUN]
+    first_seed: Annotated[Seed, PER_RUN]
+    num_seeds: Annotated[Count, PER_RUN]
     num_updates: Count
-    follower: Literal["exact", "truncated", "soft_q", "sac"] = "exact"
-    policy_iterations: Count | None = None
-    follower_steps: Count | None = None
-    first_follower_steps: Count | None = None
-    start: Literal["carry", "reset"] | None = None
-    information: Literal["full", "rewards", "actions"] = "full"
-    forgetting: Share | None = None
-    smoothing: Share | None = None
-    believed_temperature: Positive | None = None
-
-    @model_validator(mode="after")
-    def _information_is_consistent(self) -> "Setting":
-        for key in ("forgetting", "smoothing", "believed_temperature"):
-            if getattr(self, key) is not None and self.information == "full":
-                raise ValueError(
-                    f"{key} = {getattr(self, key)} does not go with information = full: a leader "
-                    "that reads its follower has nothing to believe"
-                )
-        return self
-
-    @model_validator(mode="after")
-    def _follower_is_consistent(self) -> "Setting":
-        for key, followers in _FOLLOWER_KEYS.items():
-            if (getattr(self, key) is not None) != (self.follower in followers):
-                raise ValueError(
-                    f"{key} = {getattr(self, key)} does not go with follower = {self.follower}: "
-                    f"set it for {' and '.join(map(repr, followers))} and only there"
-                )
-        if self.first_follower_steps is not None and (
-            self.follower not in LEARNING or self.start == "reset"
-        ):
-            raise ValueError(
-                f"first_follower_steps = {self.first_follower_steps} does not go with follower = "
-                f"{self.follower}, start = {self.start}: set it for a learning follower that "
-                "carries on"
-            )
-        return self
-
-    def _refuse_followers(self, *unknown: str) -> None:
-        if self.follower in unknown:
-            allowed = [name for name in FOLLOWERS if name not in unknown]
-            raise ValueError(f"follower = {self.follower}: allowed here are {allowed}")
-
-    def _refuse_reading_sac(self) -> None:
-        if self.follower == "sac" and self.information == "full":
-            raise ValueError(
-                "information = full does not go with follower = sac: its value is no function "
-                "that could be read; allowed is 'rewards'"
-            )
-
-    def _refuse_actions(self) -> None:
-        if self.information == "actions":
-            raise ValueError(
-                "information = actions: V_F, which the estimator needs here, cannot be told from "
-                "the follower's actions alone; allowed are 'full' and 'rewards'"
-            )
+    study: Annotated[Name | None, PER_RUN] = None
 
     @property
     def seeds(self) -> range:
@@ -117,13 +140,10 @@ class Setting(Block):
         return range(self.first_seed, self.first_seed + self.num_seeds)
 
     @property
-    def follower_conditions(self) -> dict[str, Any]:
-        """Which follower, how much it learns, and what the leader sees of it."""
-        keys = ("follower", "information", *_FOLLOWER_KEYS, "first_follower_steps",
-                "believed_temperature")  # fmt: skip
-        return {key: getattr(self, key) for key in keys if getattr(self, key) is not None}
+    def components(self) -> Iterator[Component]:
+        """All that have a kind."""
+        return (value for _, value in self if isinstance(value, Component))
 
-    @abstractmethod
     def conditions(self, shared: dict[str, Any]) -> dict[str, Any]:
         """What is compared, as opposed to tuned: the keys of the `setting` column.
 
@@ -131,76 +151,53 @@ class Setting(Block):
             shared: what the cells of the problem share; some conditions appear only where they
                 differ from it.
         """
+        del shared
+        chosen = {"follower": "exact", "information": "full", "temperature": self.temperature}
+        for key in ("env_steps_per_update", "study"):
+            value = getattr(self, key, None)
+            if value is not None:
+                chosen[key] = value
+        for component in self.components:
+            chosen |= component.conditions
+        return chosen
 
 
-class GameSetting(Setting):
-    """Settings of the games in which the leader acts.
+class BatchSetting(Setting):
+    """Settings of estimators that sample.
 
     Attributes:
-        study: name of an ablation that the setting belongs to; None is the main comparison.
-        belief: of a leader that only watches BilevelLQR, "evaluated" (the default) or "planned",
-            see the belief of the problem.
-        returns: how J is reported, "discounted" or "undiscounted"; the leader always climbs the
-            discounted one.
-        env_steps_per_update: transitions per update, a multiple of the episode's length.
-        actor_steps: M, steps of θ per update.
-        step_size_ratio: what the step size falls to in the end, geometrically, as a share of the
-            first one.
-        control_variate: centre the follower's side too, see `core.control_variate`.
-        critic_steps: C, steps of a network critic per update.
-        critic_step_size: of Adam, for a network critic.
-        target_rate: share of the new networks in their slow copies, once per update.
-        minibatch: transitions per actor or critic step; None uses the whole batch.
-        follower_samples: draws that estimate E_b[Q_L]; None takes the expectation.
-        leader_samples: draws that estimate the direct term's baseline (continuous actions).
-        random_updates: first updates during which the leader acts at random.
-        max_gradient_norm: clip before Adam; None clips nothing.
-        leader_noise: standard deviation of the leader's action (continuous actions).
-        initial_spread: standard deviation of θ at the start (linear policies).
-        radius: of the zero-order estimator.
+        env_steps_per_update: B, transitions per update.
     """
 
-    study: Name | None = None
-    belief: Literal["evaluated", "planned"] | None = None
-    returns: Literal["discounted", "undiscounted"]
-    env_steps_per_update: Count | None = None
-    actor_steps: Count | None = None
-    step_size_ratio: UnitInterval = 1.0
-    control_variate: bool = False
-    critic_steps: Count | None = None
-    critic_step_size: UnitInterval | None = None
-    target_rate: UnitInterval | None = None
-    minibatch: Count | None = None
-    follower_samples: Count | None = None
-    leader_samples: Count | None = None
-    random_updates: Whole | None = None
-    max_gradient_norm: Positive | None = None
-    leader_noise: Positive | None = None
-    initial_spread: Positive | None = None
-    radius: Positive | None = None
+    env_steps_per_update: Count
 
-    @model_validator(mode="after")
-    def _information_is_enough(self) -> "GameSetting":
-        self._refuse_actions()
-        linear = self.leader_noise is not None  # BilevelLQR
-        self._refuse_followers(*(("truncated", "soft_q") if linear else ("sac",)))
-        self._refuse_reading_sac()
-        if self.follower == "sac" and self.random_updates:
-            raise ValueError(
-                f"random_updates = {self.random_updates} does not go with follower = sac: allowed "
-                "is 0"
-            )
-        if self.belief is not None and self.information == "full":
-            raise ValueError(f"belief = {self.belief} does not go with information = full")
-        return self
 
-    def conditions(self, shared: dict[str, Any]) -> dict[str, Any]:
-        """Kind of return, temperature, budget, and the ablation if it is one."""
-        del shared
-        chosen: dict[str, Any] = {"return": self.returns, "temperature": self.temperature}
-        if self.env_steps_per_update is not None:
-            chosen["env_steps_per_update"] = self.env_steps_per_update
-        for key in ("study", "belief"):
-            if getattr(self, key) is not None:
-                chosen[key] = getattr(self, key)
-        return chosen | self.follower_conditions
+def group_key(setting: Block) -> tuple[object, ...]:
+    """Runs with equal keys can share one batch: they differ in fields marked `PER_RUN` only."""
+    return (
+        type(setting).__name__,
+        *(
+            (name, group_key(value) if isinstance(value, Block) else value)
+            for name, value in setting
+            if PER_RUN not in type(setting).model_fields[name].metadata
+        ),
+    )
+
+
+def flat(content: dict[str, Any]) -> dict[str, Any]:
+    """Hyper-parameters by one name each, which is how tables and MLflow know them.
+
+    A component's fields follow its own name: `critic: {kind: sarsa, step_size: .5}` is critic =
+    sarsa, critic_step_size = .5.
+
+    Args:
+        content: of a setting or of an entry of params.yaml; components may be mappings.
+    """
+    found: dict[str, Any] = {}
+    for name, value in content.items():
+        if isinstance(value, dict):
+            own = {f"{name}_{key}": each for key, each in value.items() if key != "kind"}
+            found |= ({name: value["kind"]} if "kind" in value else {}) | own
+        else:
+            found[name] = value
+    return found

@@ -15,8 +15,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from bilevelrl.core.batches import Batch
 from bilevelrl.core.compilation import parallel_kernel
-from bilevelrl.models.tabular.rollout import Batch
 
 Floats = NDArray[np.float64]
 Normalisation = Literal["started_episodes", "finished_episodes"]

@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
 from pydantic import (
     AfterValidator,
@@ -117,16 +117,19 @@ def shortened(text: str) -> str:
 
 def _one_line(error: ValidationError, model: type[BaseModel], where: str, within: str) -> str:
     first = error.errors()[0]
-    path = [part for part in first["loc"] if not (isinstance(part, str) and "[" in part)]
-    key = ".".join(str(part) for part in ([within] if within else []) + path)
+    path, fields = _place(model, first["loc"])
+    tag = first["type"] in ("union_tag_invalid", "union_tag_not_found")
+    key = ".".join(([within] if within else []) + path + (["kind"] if tag else []))
     place = f"{where}: {key}" if key else where
     if first["type"] == "extra_forbidden":
-        return unknown_key(
-            f"{where}:", key, first["input"], sorted(_fields_at(model, list(path[:-1])))
-        )
-    if first["type"] == "missing":
+        return unknown_key(f"{where}:", key, first["input"], fields)
+    if first["type"] in ("missing", "union_tag_not_found"):
         return f"{place} is missing"
+    if first["type"] == "union_tag_invalid":
+        return f"{place} = {first['input']['kind']!r}: allowed are {first['ctx']['expected_tags']}"
     message = first["msg"].removeprefix("Value error, ")
+    if first["type"] in ("model_type", "model_attributes_type"):
+        message = f"a mapping of keys is needed; allowed are {_fields_below(model, first['loc'])}"
     whole = isinstance(first["input"], dict) and first["type"] == "value_error"  # names its keys
     value = "" if not key or whole else f" = {shortened(repr(first['input']))}"
     return f"{place}{value}: {message}"
@@ -139,13 +142,44 @@ def unknown_key(where: str, key: str, value: Any, allowed: list[str]) -> str:
     return f"{where} {key} = {value!r}: unknown key{hint}; allowed are {allowed}"
 
 
-def _fields_at(model: type[BaseModel], path: list[Any]) -> list[str]:
-    for part in path:
-        if part not in model.model_fields:
-            continue  # a key of a mapping such as environments.<problem>
-        annotation = model.model_fields[str(part)].annotation
-        nested = getattr(annotation, "__args__", (annotation,))[-1]
-        if not (isinstance(nested, type) and issubclass(nested, BaseModel)):
-            return []
-        model = nested
-    return list(model.model_fields)
+def _place(model: type[BaseModel], loc: tuple[int | str, ...]) -> tuple[list[str], list[str]]:
+    """Dotted key of a place, without pydantic's own names of alternatives, and fields beside it."""
+    path, beside, _ = _walk(model, loc)
+    return path, _fields(beside)
+
+
+def _fields_below(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
+    """Fields of what may stand at a place."""
+    return _fields(_walk(model, loc)[2])
+
+
+def _fields(models: list[type[BaseModel]]) -> list[str]:
+    return sorted({name for each in models for name in each.model_fields})
+
+
+def _walk(
+    model: type[BaseModel], loc: tuple[int | str, ...]
+) -> tuple[list[str], list[type[BaseModel]], list[type[BaseModel]]]:
+    """Names on the way to a place, models that it is part of, models that may stand there."""
+    path, beside, options = list[str](), [model], [model]
+    for part in loc:
+        tagged = [each for each in options if len(options) > 1 and part in _kinds(each)]
+        if tagged:
+            options = tagged
+        elif isinstance(part, int) or "[" not in part:
+            beside = options
+            path.append(str(part))
+            inner = [each.model_fields[str(part)] for each in options if part in each.model_fields]
+            if inner:  # or a key of a mapping
+                options = [each for field in inner for each in _models(field.annotation)]
+    return path, beside, options
+
+
+def _kinds(model: type[BaseModel]) -> tuple[Any, ...]:
+    return get_args(model.model_fields["kind"].annotation) if "kind" in model.model_fields else ()
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [each for inner in get_args(annotation) for each in _models(inner)]

@@ -1,5 +1,7 @@
 """From `setting` strings to columns, and from settings to the study they belong to."""
 
+from collections.abc import Mapping
+
 import pandas as pd
 
 from bilevelrl.runs.records import setting_dict
@@ -64,6 +66,17 @@ def with_conditions(table: pd.DataFrame) -> pd.DataFrame:
               "policy_iterations": "int64"})  # fmt: skip
     chosen = columns.loc[table["setting"]].set_axis(table.index)
     return pd.concat([table, chosen], axis=1)
+
+
+def reported(table: pd.DataFrame, kinds: Mapping[str, str | None]) -> pd.DataFrame:
+    """Rows whose J is the kind of return that their problem reports.
+
+    Args:
+        table: columns problem and setting.
+        kinds: by problem; None where there is one J.
+    """
+    own = table["setting"].map(lambda setting: setting_dict(setting).get("return"))
+    return table[(own == table["problem"].map(kinds)) | own.isna()]
 
 
 def spread_study(table: pd.DataFrame) -> pd.DataFrame:

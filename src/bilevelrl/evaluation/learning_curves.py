@@ -76,17 +76,22 @@ def tracked_curves(curves: pd.DataFrame, baselines: pd.DataFrame) -> pd.DataFram
     return shown.drop(columns=["setting", "study", "temperature", "follower_steps"]).round(5)
 
 
-def side_by_side(tracked: pd.DataFrame, budget: int) -> pd.DataFrame:
-    """IQM against update, one column per estimator and variant, as `dvc plots` wants it.
+def plotted(tracked: pd.DataFrame, budget: int) -> pd.DataFrame:
+    """IQM against update of every estimator and variant, as `dvc plots` wants it.
 
     Args:
         tracked: what `tracked_curves` returns, of one problem.
         budget: sample budget to show; estimators that sample nothing are always shown.
+
+    Returns:
+        Columns update, estimator (with its variant), leader_return.
     """
     shown = tracked[tracked["budget"].isin([0, budget])]
-    name = shown["estimator"] + "_" + shown["variant"]
-    wide = shown.assign(name=name).pivot(index="update", columns="name", values="iqm")
-    return wide.reset_index().rename_axis(columns=None)
+    estimator = shown["estimator"] + "_" + shown["variant"]
+    found = pd.DataFrame(
+        {"update": shown["update"], "estimator": estimator, "leader_return": shown["iqm"]}
+    )
+    return found.sort_values(["estimator", "update"], ignore_index=True)
 
 
 def _one_curve(rows: pd.DataFrame, params: EvaluateParams, num_points: int) -> pd.DataFrame:

@@ -56,7 +56,7 @@ def against_published(
         panels = [ax for row in axes for ax in row]
         for ax, (estimator, budget, rows, theirs) in zip(panels, pairs, strict=False):
             ax.set_yscale(scale)
-            colour = style.ESTIMATORS[estimator].colour
+            colour = style.look(estimator).colour
             _curve(ax, rows, "mean", {"color": colour, "linewidth": 1.6})
             _curve(ax, theirs, "leader_return", _PUBLISHED)
             likewise = masked[(masked["estimator"] == estimator) & (masked["budget"] == budget)]

@@ -9,14 +9,6 @@ import pandas as pd
 from bilevelrl.core.problem import ProblemBlock
 from bilevelrl.runs.records import read_csv
 
-#: What every problem but FourRooms shows; further temperatures add names with a suffix.
-CURVES = (
-    "learning_curves",
-    "learning_curves_env_steps",
-    "against_published",
-    "gradient_quality",
-)
-
 
 @dataclass(frozen=True, eq=False)
 class Results:

@@ -9,10 +9,12 @@ from bilevelrl.figures.gallery import Results, at, best_known_of
 from bilevelrl.figures.gradient_quality import gradient_quality
 from bilevelrl.figures.learning_curves import Scale, learning_curves
 
+#: Names; further temperatures add some with a suffix.
+CURVES = ("learning_curves", "learning_curves_env_steps", "against_published", "gradient_quality")
+
 
 def game_figures(results: Results, objective: str, scale: Scale) -> Iterator[tuple[str, Figure]]:
     """What every problem but FourRooms shows: curves, the published ones, gradient quality."""
-    problem = results.problem
     for temperature in results.temperatures:
         first = temperature == results.temperatures[0]
         suffix = "" if first else f"_temperature_{temperature:g}"
@@ -21,15 +23,15 @@ def game_figures(results: Results, objective: str, scale: Scale) -> Iterator[tup
         published = at(results.published, temperature=temperature)
         masked = at(results.masked, temperature=temperature)
         yield (
-            f"{problem}_learning_curves{suffix}",
+            f"learning_curves{suffix}",
             learning_curves(curves, published, best, "update", objective=objective, scale=scale),
         )
         yield (
-            f"{problem}_learning_curves_env_steps{suffix}",
+            f"learning_curves_env_steps{suffix}",
             learning_curves(curves, published, best, "env_steps", objective=objective, scale=scale),
         )
         yield (
-            f"{problem}_against_published{suffix}",
+            f"against_published{suffix}",
             against_published(curves, published, masked, objective, scale),
         )
-    yield f"{problem}_gradient_quality", gradient_quality(results.gradients)
+    yield "gradient_quality", gradient_quality(results.gradients)

@@ -77,11 +77,11 @@ def learning_curves(
 def _panel(ax: Axes, curves: pd.DataFrame, published: pd.DataFrame, budget: int, x: Axis) -> None:
     scale = budget if x == "env_steps" else 1
     for estimator, rows in published.groupby("estimator"):
-        colour = style.ESTIMATORS[str(estimator)].colour
+        colour = style.look(str(estimator)).colour
         known = rows[rows["update"] > 0] if x == "env_steps" else rows
         ax.plot(known["update"] * scale, known["leader_return"], color=colour, **_PUBLISHED)
     for estimator, variant, rows in style.groups(curves):
-        colour = style.ESTIMATORS[estimator].colour
+        colour = style.look(estimator).colour
         look = style.line_style(estimator, variant)
         if variant == "published":
             look["marker"] = "none"

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+from zlib import crc32
 
 import matplotlib
 import pandas as pd
@@ -59,6 +60,8 @@ ESTIMATORS: dict[str, EstimatorStyle] = {
     "exact_naive": EstimatorStyle("Exact, direct part only", "#CC79A7", (0, (4.0, 1.5)), "v"),
     "random": EstimatorStyle("Leader that never learns", "#000000", (0, (1.0, 1.0)), "h", False),
 }
+#: Of estimators that have no style: from Tol's muted set.
+_FURTHER_COLOURS = ("#332288", "#117733", "#882255", "#999933", "#44AA99")
 #: Suffix of the label, how much of a marker is filled, and dashes of lines ("": the estimator's
 #: own). `published` is the default and says nothing.
 VARIANTS: dict[str, tuple[str, Literal["full", "none", "left"], LineStyle]] = {
@@ -73,16 +76,17 @@ DPI = 150
 
 
 def estimator_order(names: Iterable[str]) -> list[str]:
-    """Names in the order of legends; unknown ones are refused.
-
-    Raises:
-        KeyError: if an estimator has no style.
-    """
+    """Names in the order of legends, those without a style of their own last."""
     present = set(names)
-    unknown = present - set(ESTIMATORS)
-    if unknown:
-        raise KeyError(f"no style for {sorted(unknown)}; add them to figures.style.ESTIMATORS")
-    return [name for name in ESTIMATORS if name in present]
+    return [name for name in ESTIMATORS if name in present] + sorted(present - set(ESTIMATORS))
+
+
+def look(estimator: str) -> EstimatorStyle:
+    """Of an estimator; one that `ESTIMATORS` does not have is told by its own name."""
+    if estimator in ESTIMATORS:
+        return ESTIMATORS[estimator]
+    colour = _FURTHER_COLOURS[crc32(estimator.encode()) % len(_FURTHER_COLOURS)]
+    return EstimatorStyle(estimator.replace("_", " ").capitalize(), colour, (0, (2.0, 1.0)), "*")
 
 
 def variant_order(names: Iterable[str]) -> list[str]:
@@ -108,7 +112,7 @@ def groups(table: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
 
 def label(estimator: str, variant: str = "published") -> str:
     """Name of an estimator, with its variant, for people."""
-    style = ESTIMATORS[estimator]
+    style = look(estimator)
     return style.label + (VARIANTS[variant][0] if style.has_variants else "")
 
 
@@ -119,7 +123,7 @@ def number(value: float, decimals: int) -> str:
 
 def line_style(estimator: str, variant: str = "published") -> dict[str, Any]:
     """Keyword arguments of a line with markers."""
-    style = ESTIMATORS[estimator]
+    style = look(estimator)
     _, fill, dashes = VARIANTS[variant if style.has_variants else "published"]
     return {
         "color": style.colour,

@@ -10,7 +10,13 @@ from types import ModuleType
 from typing import Any
 
 #: Folders beside this file.
-KINDS = ("four_rooms", "discrete_toy", "bilevel_lqr", "thermal_control", "guided_cartpole")
+KINDS = (
+    "four_rooms",
+    "discrete_toy",
+    "bilevel_lqr",
+    "thermal_control",
+    "guided_cartpole",
+)
 
 
 def module_name(kind: str, part: str) -> str:
@@ -33,3 +39,25 @@ def part(kind: str, name: str) -> Any:
     """
     module: ModuleType = importlib.import_module(f"bilevelrl.{module_name(kind, name)}")
     return module
+
+
+def function_name(kind: str, path: str) -> tuple[str, str]:
+    """Module, below the package, and function of "module:function".
+
+    Args:
+        kind: whose folder the module lies in, if its name has no dots.
+        path: with dots, of any module of the package.
+    """
+    module, name = path.split(":")
+    return module if "." in module else module_name(kind, module), name
+
+
+def function(kind: str, path: str) -> Any:
+    """What `function_name` names.
+
+    Raises:
+        ModuleNotFoundError: if there is no such module.
+        AttributeError: if it has no such function.
+    """
+    module, name = function_name(kind, path)
+    return getattr(importlib.import_module(f"bilevelrl.{module}"), name)

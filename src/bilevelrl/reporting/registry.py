@@ -145,6 +145,8 @@ def read_registries(folder: Path) -> Registry:
     """
     merged = Registry()
     for path in sorted(folder.rglob("*.yaml")):
+        if path.is_relative_to(folder / "templates"):  # of what users add to the project
+            continue
         try:
             own = validate(Registry, read_mapping(path), str(path))
         except ConfigError as error:

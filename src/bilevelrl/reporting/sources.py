@@ -187,7 +187,9 @@ def _labelled(rows: pd.DataFrame) -> pd.DataFrame:
     pairs = list(zip(rows["estimator"], variant, strict=True))
     known = {
         pair: place
-        for place, pair in enumerate((e, v) for e in style.ESTIMATORS for v in style.VARIANTS)
+        for place, pair in enumerate(
+            (e, v) for e in style.estimator_order(rows["estimator"]) for v in style.VARIANTS
+        )
     }
     label = [style.label(*pair) if pair in known else pair[0] for pair in pairs]
     return rows.assign(label=label, order=[known.get(pair, len(known)) for pair in pairs])

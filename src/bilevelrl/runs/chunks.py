@@ -4,14 +4,16 @@ Everything here and below can change a result, and is therefore part of every ru
 one kind of problem uses is part of the keys of that kind alone: `problems.registry` finds it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bilevelrl.core.cell import Cell, Context
+from bilevelrl.core.cell import CellModule, Context, Training
 from bilevelrl.core.follower import FollowerDiverged
+from bilevelrl.core.problem import ProblemBlock
 from bilevelrl.core.provenance import code_digest
 from bilevelrl.core.seeding import Streams
 from bilevelrl.core.settings import Setting
@@ -22,8 +24,9 @@ Arrays = dict[str, NDArray[Any]]
 
 #: Modules that only hold values, which a run's key has anyway.
 VALUES = (
-    "core.blocks", "core.families", "core.games", "core.problem", "core.settings",
-    "core.validation", "models.deep.settings", "models.tabular.settings", "problems.registry",
+    "core.blocks", "core.entries", "core.finite_settings", "core.games", "core.problem",
+    "core.settings", "core.validation", "models.deep.settings", "models.finite_game.settings",
+    "models.tabular.settings", "problems.registry",
 )  # fmt: skip
 #: Prefix of the coordinates in a run's arrays.
 COORDINATE = "coordinate "
@@ -42,7 +45,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Chunk:
-    """Runs of a cell with equal `group_key`, and all that a worker needs to train them."""
+    """Runs of a cell that can share a batch, and all that a worker needs to train them."""
 
     problem: str
     kind: str
@@ -52,16 +55,28 @@ class Chunk:
     max_rows: int
 
 
-def cell_of(kind: str) -> Cell:
+def cell_of(kind: str) -> CellModule:
     """The module that builds the runs of a kind of problem."""
-    return cast(Cell, registry.part(kind, "cell"))
+    return cast(CellModule, registry.part(kind, "cell"))
 
 
-def cell_digest(kind: str) -> str:
-    """Digest of all code that can change a run of a kind of problem."""
-    modules = (registry.module_name(kind, part) for part in ("cell", "settings"))
-    cell, settings = modules
-    return code_digest("runs.chunks", cell, values=(*VALUES, settings))
+def maker_of(kind: str, estimator: str, setting: Setting) -> str:
+    """Which function builds the estimator of a setting, see `core.entries.Registered`."""
+    block: type[ProblemBlock] = registry.part(kind, "settings").BLOCK
+    return block.estimators[estimator, setting.variant].maker
+
+
+def maker(kind: str, estimator: str, setting: Setting) -> Callable[[Any], Any]:
+    """The function that builds the estimator of a setting."""
+    made: Callable[[Any], Any] = registry.function(kind, maker_of(kind, estimator, setting))
+    return made
+
+
+def cell_digest(kind: str, estimator: str, setting: Setting) -> str:
+    """Digest of all code that can change a run of an estimator."""
+    making, _ = registry.function_name(kind, maker_of(kind, estimator, setting))
+    cell, settings = (registry.module_name(kind, part) for part in ("cell", "settings"))
+    return code_digest("runs.chunks", *{cell: None, making: None}, values=(*VALUES, settings))
 
 
 def train_chunk(chunk: Chunk) -> list[Arrays]:
@@ -79,9 +94,15 @@ def train_chunk(chunk: Chunk) -> list[Arrays]:
         return [train_chunk(one)[0] for one in alone]
 
 
+def _build(chunk: Chunk) -> Training[Any]:
+    settings = [run.setting for run in chunk.runs]
+    make = maker(chunk.kind, chunk.estimator, settings[0])
+    return cell_of(chunk.kind).build(make, settings, chunk.context)
+
+
 def _failed(chunk: Chunk, message: str) -> Arrays:
     (run,) = chunk.runs
-    built = cell_of(chunk.kind).build(chunk.estimator, [run.setting], chunk.context)
+    built = _build(chunk)
     theta, _ = built.game.start(Streams([run.seed]))
     closing = np.array(recorded_updates(run.setting.num_updates, chunk.max_rows), dtype=np.float64)
     steps = ("env_steps", "oracle_steps", "follower_steps")
@@ -94,14 +115,13 @@ def _failed(chunk: Chunk, message: str) -> Arrays:
 
 
 def _train_together(chunk: Chunk) -> list[Arrays]:
-    settings = [run.setting for run in chunk.runs]
-    built = cell_of(chunk.kind).build(chunk.estimator, settings, chunk.context)
+    built = _build(chunk)
     trained = train(
         built.game,
         built.estimator,
         Streams([run.seed for run in chunk.runs]),
         rule=built.rule,
-        num_updates=settings[0].num_updates,
+        num_updates=chunk.runs[0].setting.num_updates,
         max_rows=chunk.max_rows,
         actor_steps=built.actor_steps,
     )

@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 
 from bilevelrl.core.cell import Context
-from bilevelrl.core.settings import Setting
+from bilevelrl.core.settings import Setting, flat, group_key
 from bilevelrl.runs.chunks import (
     COORDINATE,
     FAILURE,
     Chunk,
     Run,
     cell_digest,
-    cell_of,
+    maker_of,
     train_chunk,
 )
 from bilevelrl.runs.execution import Arrays, ResultCache, content_key, run_tasks
@@ -56,7 +56,8 @@ def list_runs(
                 "seed": seed,
                 "followers": own.followers.model_dump(),
                 "unsettable": block.training.model_dump(exclude=set(type(setting).model_fields)),
-                "code": cell_digest(block.kind),
+                "maker": maker_of(block.kind, estimator, setting),
+                "code": cell_digest(block.kind, estimator, setting),
             }
             runs.append(Run(setting, seed, content_key(content)))
     return tuple(runs)
@@ -65,8 +66,8 @@ def list_runs(
 def make_chunks(params: Params, problem: str, estimator: str, runs: Sequence[Run]) -> list[Chunk]:
     """Group runs that can share arrays, at most `CHUNK` together, most expensive chunks first.
 
-    Few runs are spread over all processes, and agents of Stable-Baselines3, which share nothing,
-    train alone; how runs are grouped changes no result.
+    Few runs are spread over all processes, and runs that share no arrays train alone; how runs are
+    grouped changes no result.
     """
     own = params.problem(problem)
     block = own.block
@@ -74,10 +75,11 @@ def make_chunks(params: Params, problem: str, estimator: str, runs: Sequence[Run
     size = max(1, min(CHUNK, -(-len(runs) // params.runtime.jobs)))
     groups: defaultdict[tuple[object, ...], list[Run]] = defaultdict(list)
     for run in runs:
-        groups[cell_of(block.kind).group_key(run.setting)].append(run)
+        groups[group_key(run.setting)].append(run)
     chunks = []
     for members in groups.values():
-        together = 1 if members[0].setting.follower == "sac" else size
+        alone = any(component.trains_alone for component in members[0].setting.components)
+        together = 1 if alone else size
         starts = range(0, len(members), together)
         chunks += [
             Chunk(
@@ -98,15 +100,10 @@ def _cost(chunk: Chunk) -> int:
 
 
 def _run_cost(setting: Setting) -> int:
-    # In transitions that the leader samples; one from which SAC learns takes milliseconds.
-    sampled = 1000 + (getattr(setting, "env_steps_per_update", None) or 0)
-    swept = 100 * (setting.policy_iterations or 0)
-    cost = setting.num_updates * (sampled + swept)
-    if setting.follower == "sac":
-        own = setting.follower_steps or 0
-        first = setting.first_follower_steps or own
-        cost += 15_000 * (first + (setting.num_updates - 1) * own)
-    return cost
+    # In transitions that the leader samples.
+    sampled = 1000 + getattr(setting, "env_steps_per_update", 0)
+    own = sum(component.cost(setting.num_updates) for component in setting.components)
+    return setting.num_updates * sampled + own
 
 
 def train_runs(
@@ -148,8 +145,8 @@ def train_cell(params: Params, problem: str, estimator: str, cache: ResultCache)
 def _identity(
     problem: str, kind: str, estimator: str, run: Run, shared: dict[str, Any], failure: Any
 ) -> RunIdentity:
-    hyperparameters: dict[str, Any] = run.setting.model_dump(
-        exclude={"first_seed", "num_seeds", "variant"}, exclude_none=True
+    hyperparameters = flat(
+        run.setting.model_dump(exclude={"first_seed", "num_seeds", "variant"}, exclude_none=True)
     )
     return RunIdentity(
         problem,

@@ -6,7 +6,6 @@ from typing import Any
 from pydantic import Field, InstanceOf, model_validator
 
 from bilevelrl.core.blocks import FollowerParams, SolverParams
-from bilevelrl.core.families import expand
 from bilevelrl.core.problem import Problem, ProblemBlock
 from bilevelrl.core.settings import Setting
 from bilevelrl.core.validation import Block, ConfigError, Variant, unknown_key, validate
@@ -104,8 +103,8 @@ class Params(Block):
         for problem, block in self.problems.items():
             for estimator in block.cells:
                 where = f"problems.{problem}.cells.{estimator}"
-                if estimator not in block.family.names:
-                    raise ValueError(f"{where}: {problem} supports {block.family.names}")
+                if estimator not in block.names:
+                    raise ValueError(f"{where}: {problem} supports {block.names}")
                 for setting in self.settings(problem, estimator):
                     self._check_temperature(where, problem, setting.temperature)
         return self
@@ -139,18 +138,9 @@ class Params(Block):
         Raises:
             ConfigError: naming what there is; the message starts with `where`.
         """
-        names = self.block(problem, f"{where}.problem").family.names
+        names = self.block(problem, f"{where}.problem").names
         if estimator not in names:
             raise ConfigError(f"{where}.estimator = {estimator!r}: {problem} supports {names}")
-
-    def _check_episodes(self, where: str, problem: str, setting: Setting) -> None:
-        steps = getattr(setting, "env_steps_per_update", None)
-        horizon = self.problems[problem].max_episode_steps
-        if steps is not None and setting.samples_whole_episodes and steps % horizon:
-            raise ConfigError(
-                f"{where}: env_steps_per_update = {steps} must be a multiple of "
-                f"problems.{problem}.constants.max_episode_steps = {horizon}"
-            )
 
     def _check_temperature(self, where: str, problem: str, temperature: float) -> None:
         # Without a best known J, evaluate would have nothing to compare with, hours later.
@@ -199,16 +189,13 @@ class Params(Block):
                 f"problems.{problem}.cells: no {estimator!r}, there are {sorted(block.cells)}"
             )
         shared = block.shared()
-        for name, entry in block.cells[estimator].items():
-            where = f"problems.{problem}.cells.{estimator}.{name}"
-            for setting in expand(block.family, estimator, entry, shared, where):
-                self._check_episodes(where, problem, setting)
-                conditions = setting.conditions(shared)
-                key = (setting.variant, tuple(sorted(conditions.items())))
-                if key in settings:
-                    raise ConfigError(f"{where} repeats the conditions of {settings[key]}: {key}")
-                settings[key] = where
-                expanded.append(setting)
+        for where, setting in block.settings(problem, estimator):
+            conditions = setting.conditions(shared)
+            key = (setting.variant, tuple(sorted(conditions.items())))
+            if key in settings:
+                raise ConfigError(f"{where} repeats the conditions of {settings[key]}: {key}")
+            settings[key] = where
+            expanded.append(setting)
         return tuple(expanded)
 
 

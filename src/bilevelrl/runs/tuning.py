@@ -1,11 +1,12 @@
 """Score candidates on tuning seeds, and write the best in the form of params.yaml."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from bilevelrl.core.settings import Setting
+from bilevelrl.core.settings import Setting, flat
 from bilevelrl.core.validation import ConfigError
 from bilevelrl.runs.execution import ResultCache
 from bilevelrl.runs.leaders import list_runs, train_runs
@@ -13,10 +14,6 @@ from bilevelrl.runs.params import Params
 from bilevelrl.runs.records import is_late, setting_string
 from bilevelrl.runs.tuning_params import TuningParams
 
-HYPERPARAMETERS = (
-    "step_size", "critic_step_size", "oracle_steps_per_update", "radius", "actor_steps",
-    "critic_steps", "step_size_ratio", "momentum", "sensitivity", "forgetting", "smoothing",
-)  # fmt: skip
 CONDITIONS = ("variant", "temperature", "env_steps_per_update", "num_envs")
 
 
@@ -26,9 +23,8 @@ def score_candidates(
     """Train every candidate of a cell.
 
     Returns:
-        One row per candidate: conditions, hyper-parameters as far as candidates have them, `score`
-        (mean over seeds of J over the last tenth of the updates, the paper's criterion), its
-        standard error, number of seeds.
+        One row per candidate: conditions, what the search sets, `score` (mean over seeds of J over
+        the last tenth of the updates, the paper's criterion), its standard error, number of seeds.
     """
     cell = tuning.grid[name]
     runs = list_runs(params, cell.problem, cell.estimator, tuning.settings(name))
@@ -36,8 +32,7 @@ def score_candidates(
     rows: dict[str, dict[str, Any]] = {}
     finals: dict[str, list[float]] = {}
     for run in runs:
-        own = run.setting.model_dump()
-        content = {key: own[key] for key in (*CONDITIONS, *HYPERPARAMETERS) if key in own}
+        content = searched(tuning, name, run.setting)
         candidate = setting_string(content)
         rows[candidate] = content
         arrays = results[run.key]
@@ -48,6 +43,13 @@ def score_candidates(
     table["standard_error"] = [pd.Series(values).sem() for values in finals.values()]
     table["seeds"] = [len(values) for values in finals.values()]
     return table
+
+
+def searched(tuning: TuningParams, name: str, setting: Setting) -> dict[str, Any]:
+    """Conditions and hyper-parameters of a candidate that its search sets, see `flat`."""
+    own = flat(setting.model_dump())
+    keys = dict.fromkeys((*CONDITIONS, *flat(tuning.grid[name].candidates)))
+    return {key: own[key] for key in keys if own.get(key) is not None}
 
 
 def entry_name(setting: Setting) -> str:
@@ -71,7 +73,8 @@ def winners(tuning: TuningParams, name: str, table: pd.DataFrame) -> list[Settin
     candidates = tuning.settings(name)
     rows = table.to_dict("records")
     described = len(rows) == len(candidates) and all(
-        _describes(row, setting) for row, setting in zip(rows, candidates, strict=True)
+        _describes(row, searched(tuning, name, setting), tuning.seeds_of(name))
+        for row, setting in zip(rows, candidates, strict=True)
     )
     if not described:
         raise ConfigError(
@@ -87,21 +90,31 @@ def winners(tuning: TuningParams, name: str, table: pd.DataFrame) -> list[Settin
     return [candidates[position] for position in best.values()]
 
 
-def _describes(row: dict[Any, Any], setting: Setting) -> bool:
+def _describes(row: dict[Any, Any], candidate: dict[str, Any], seeds: int) -> bool:
+    described = {key: value for key, value in row.items() if not pd.isna(value)}
     scores = ("score", "standard_error", "seeds")
-    return row["seeds"] == setting.num_seeds and all(
-        getattr(setting, key) == (None if pd.isna(value) else value)
-        for key, value in row.items()
-        if key not in scores
-    )
+    return row["seeds"] == seeds and candidate == {
+        key: value for key, value in described.items() if key not in scores
+    }
 
 
 def choose(tuning: TuningParams, name: str, table: pd.DataFrame) -> dict[str, dict[str, Any]]:
     """The winners of a search by name, in the form of params.yaml."""
-    keys = dict.fromkeys((*CONDITIONS, *tuning.grid[name].candidates))
+    own = tuning.grid[name].candidates
     return {
-        entry_name(setting): setting.model_dump(include=set(keys), exclude_none=True)
+        entry_name(setting): _chosen(setting.model_dump(exclude_none=True), own)
         for setting in winners(tuning, name, table)
+    }
+
+
+def _chosen(setting: dict[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
+    """What a search sets, nested as in params.yaml."""
+    conditions = {key: setting[key] for key in CONDITIONS if key in setting}
+    return conditions | {
+        key: {inner: setting[key][inner] for inner in value}
+        if isinstance(value, Mapping)
+        else setting[key]
+        for key, value in asked.items()
     }
 
 
@@ -116,7 +129,8 @@ def effort_table(tuning: TuningParams) -> pd.DataFrame:
     rows = []
     for name, cell in tuning.grid.items():
         settings = tuning.settings(name)
-        several = [key for key, values in cell.candidates.items() if len(values) > 1]
+        lists = flat(cell.candidates).items()
+        several = [key for key, own in lists if isinstance(own, list) and len(own) > 1]
         swept = [key for key in several if key not in CONDITIONS]
         for variant in cell.variants:
             own = [setting for setting in settings if setting.variant == variant]

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import field_validator, model_validator
 
-from bilevelrl.core.families import ROLLOUT_KEYS, Family, expand, keys_of
+from bilevelrl.core.entries import Estimators, expand, names_of, registered
 from bilevelrl.core.settings import Setting
 from bilevelrl.core.validation import Block, Choices, Count, Positive, Seed, Variant, validate
 from bilevelrl.problems import registry
@@ -30,9 +30,9 @@ class TuningProblem(Block):
     unequal: str | None = None
 
     @property
-    def family(self) -> Family:
-        """Which hyper-parameters each estimator has."""
-        found: Family = registry.part(self.kind, "settings").FAMILY
+    def estimators(self) -> Estimators:
+        """What can be trained."""
+        found: Estimators = registry.part(self.kind, "settings").BLOCK.estimators
         return found
 
     @field_validator("shared")
@@ -42,7 +42,7 @@ class TuningProblem(Block):
 
 
 class TuningCell(Block):
-    """The candidates of one cell: every combination of the lists.
+    """The candidates of one cell: every combination of the lists, components as mappings.
 
     Attributes:
         kind: of the problem, as in its block; DVC cannot look it up there.
@@ -55,7 +55,7 @@ class TuningCell(Block):
     kind: str
     estimator: str
     variants: Choices[Variant]
-    candidates: dict[str, list[Any]]
+    candidates: dict[str, Any]
     temperatures: Choices[Positive] | None = None
     budgets: dict[Count, Count] | None = None
     num_seeds: Count | None = None
@@ -79,7 +79,7 @@ class TuningParams(Block):
                 raise ValueError(
                     f"grid.{name}.kind = {cell.kind!r}: problems.{cell.problem}.kind is {known!r}"
                 )
-            names = self.problems[cell.problem].family.names
+            names = names_of(self.problems[cell.problem].estimators)
             if cell.estimator not in names:
                 raise ValueError(
                     f"grid.{name}.estimator = {cell.estimator!r}: {cell.problem} supports {names}"
@@ -102,9 +102,9 @@ class TuningParams(Block):
         problem = self.problems[cell.problem]
         seeds = {"first_seed": self.first_seed, "num_seeds": self.seeds_of(name)}
         budgets: list[dict[str, Any]] = [{}]
-        keys = keys_of(problem.family, cell.estimator, cell.variants[0], f"grid.{name}")
+        known = registered(problem.estimators, cell.estimator, cell.variants[0], f"grid.{name}")
         own = cell.budgets or problem.budgets
-        if own is not None and keys.required >= ROLLOUT_KEYS:
+        if own is not None and known.has("num_envs"):
             budgets = [
                 {"env_steps_per_update": steps, "num_envs": num_envs}
                 for steps, num_envs in own.items()
@@ -115,7 +115,7 @@ class TuningParams(Block):
             for temperature in cell.temperatures or problem.temperatures
             for budget in budgets
             for setting in expand(
-                problem.family,
+                problem.estimators,
                 cell.estimator,
                 {"variant": variant, "temperature": temperature, **budget, **cell.candidates},
                 problem.shared | seeds,

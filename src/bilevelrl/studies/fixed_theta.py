@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bilevelrl.core.families import expand, keys_of
+from bilevelrl.core.entries import registered
 from bilevelrl.core.problem import Problem, RunTasks
 from bilevelrl.core.seeding import Streams
 from bilevelrl.core.settings import Setting
@@ -21,7 +21,7 @@ class Replication:
     """Independent estimates of one estimator at one θ, one per seed.
 
     Attributes:
-        problem: whose module `ladder` builds game and estimator.
+        problem: whose module `ladder` builds the game.
         point: name of θ.
         theta: shape (D,).
         estimator: name in params.yaml.
@@ -74,7 +74,7 @@ def settings_of(task: Replication) -> list[Setting]:
     """One setting per replicate."""
     block = task.problem.block
     entry = {**task.entry, "first_seed": task.seeds.start, "num_seeds": len(task.seeds)}
-    (setting,) = expand(block.family, task.estimator, entry, block.shared(), "gradients")
+    (setting,) = block.expanded(task.estimator, entry, "gradients")
     return [setting] * len(task.seeds)
 
 
@@ -82,18 +82,25 @@ def allowed(
     problem: Problem[Any], estimator: str, variant: str, entry: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The hyper-parameters that an estimator has, of those that a whole study shares."""
-    family = problem.block.family
-    keys = keys_of(family, estimator, variant, "gradients")
-    known = keys.required | keys.optional | family.optional
-    return {key: value for key, value in entry.items() if key in known}
+    own = registered(problem.block.estimators, estimator, variant, "gradients")
+    return {key: value for key, value in entry.items() if own.has(key)}
+
+
+def shared_by(problem: Problem[Any], budget: int) -> dict[str, Any]:
+    """What a problem's ladder gives to all its rungs, as far as they have it."""
+    ladder = registry.part(problem.block.kind, "ladder")
+    found: dict[str, Any] = ladder.shared(problem, budget) if hasattr(ladder, "shared") else {}
+    return found
 
 
 def replicate(task: Replication) -> Replicates:
     """Estimates from the seeds of the task, and the exact hypergradient beside each."""
     ladder = registry.part(task.problem.block.kind, "ladder")
     settings = settings_of(task)
-    game = ladder.make_game(task.problem, settings)
-    estimator = task.change(ladder.make_estimator(task.estimator, settings, game), game)
+    group = ladder.group(task.problem, settings)
+    block, game = task.problem.block, group.game
+    known = registered(block.estimators, task.estimator, settings[0].variant, "gradients")
+    estimator = task.change(registry.function(block.kind, known.maker)(group), game)
     streams = Streams(list(task.seeds))
     theta = np.tile(task.theta, (len(task.seeds), 1))
     answer = game.respond(theta, game.follower_memory(len(theta), streams), streams)

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bilevelrl.core.entries import overlay
 from bilevelrl.core.ladder import Rung
 from bilevelrl.core.problem import Problem, RunTasks
 from bilevelrl.evaluation.gradient_quality import gradient_row
 from bilevelrl.problems import registry
-from bilevelrl.studies.fixed_theta import Replication, allowed, replicate_all
+from bilevelrl.studies.fixed_theta import Replication, allowed, replicate_all, shared_by
 
 Floats = NDArray[np.float64]
 
@@ -32,9 +33,8 @@ def replication(
         budget: transitions per estimate; 0 for estimators that take none.
         seeds: one per replicate.
     """
-    ladder = registry.part(problem.block.kind, "ladder")
     study = problem.block.gradients
-    shared = {"temperature": study.temperature, "step_size": 1.0, **ladder.shared(problem, budget)}
+    shared = {"temperature": study.temperature, "step_size": 1.0, **shared_by(problem, budget)}
     if budget:
         shared["env_steps_per_update"] = budget
     entry = allowed(problem, rung.estimator, rung.variant, shared)
@@ -44,7 +44,7 @@ def replication(
         point,
         theta,
         rung.estimator,
-        {"variant": rung.variant, **entry, **rung.entry},
+        overlay({"variant": rung.variant, **entry}, rung.entry),
         rung.change,
         warm_up + 1,
         seeds,

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from bilevelrl.core.problem import Problem, RunTasks
 from bilevelrl.problems import registry
 from bilevelrl.runs.records import INFORMATION_COLUMNS
-from bilevelrl.studies.fixed_theta import Replicates, Replication, allowed, replicate_all
+from bilevelrl.studies.fixed_theta import Replicates, Replication, allowed, replicate_all, shared_by
 
 Floats = NDArray[np.float64]
 ESTIMATOR = "bc_hg"
@@ -48,7 +48,7 @@ def errors(problem: Problem[Any], best_theta: Floats, run_tasks: RunTasks) -> pd
         [task for _, _, task in asked], run_tasks, _TOGETHER, f"information in {problem.name}"
     )
     rows = [
-        (problem.name, point, level.information, level.belief, level.critic, size, seed, error)
+        (problem.name, point, level.information, level.name, level.critic, size, seed, error)
         for (level, size, task), replicates in zip(asked, found, strict=True)
         for seed, error in zip(task.seeds, relative_errors(replicates), strict=True)
     ]
@@ -63,12 +63,10 @@ def _replication(
     shared = {
         "temperature": study.temperature,
         "step_size": 1.0,
-        **ladder.shared(problem, budget),
+        **shared_by(problem, budget),
         "env_steps_per_update": budget,
-        "information": level.information,
+        "belief": level.belief,
     }
-    if level.belief:
-        shared["belief"] = level.belief
     own = allowed(problem, ESTIMATOR, entry["variant"], shared)
     batches = study.information.batches
     return Replication(problem, *place, ESTIMATOR, own | entry, level.change, batches, seeds)

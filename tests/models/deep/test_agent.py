@@ -23,7 +23,7 @@ from tests.buildings import BETA, PUBLISHED, THETA_X
 Floats = NDArray[np.float64]
 VIEW = ViewOptions(20.0, 4)
 DUEL = ThermalDuel(PUBLISHED)
-SMALL = SacOptions(units=16, batch_size=32, start_steps=40, reward_scale=300.0)
+SMALL = SacOptions(net_arch=(16, 16), batch_size=32, learning_starts=40, reward_scale=300.0)
 STATES = np.random.default_rng(1).standard_normal((50, 4))
 
 
@@ -55,13 +55,15 @@ def agent(seed: int = 0, options: SacOptions = SMALL) -> SacAgent:
 
 
 def bandit(reward: float) -> SacAgent:
-    options = SacOptions(units=16, batch_size=32, start_steps=10)
+    options = SacOptions(net_arch=(16, 16), batch_size=32, learning_starts=10)
     return SacAgent(lambda: Bandit(reward), temperature=0.1, discount=0.5, options=options, seed=0)
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
 def test_densities_are_those_of_a_squashed_normal(activation: Any) -> None:
-    options = SacOptions(units=16, batch_size=32, start_steps=40, activation=activation)
+    options = SacOptions(
+        net_arch=(16, 16), batch_size=32, learning_starts=40, activation_fn=activation
+    )
     one = agent(options=options)
     one.learn(80)
     normals = np.random.default_rng(2).standard_normal((50, 2))
@@ -122,15 +124,20 @@ def test_learning_leaves_the_global_generators_and_threads_alone() -> None:
 
 def test_the_step_size_falls_with_transitions_not_with_calls() -> None:
     options = SacOptions(
-        units=16, batch_size=32, start_steps=10, step_size=1e-2, last_step_size=1e-4, decay_steps=80
+        net_arch=(16, 16),
+        batch_size=32,
+        learning_starts=10,
+        learning_rate=1e-2,
+        final_learning_rate=1e-4,
+        decay_steps=80,
     )
-    assert options.step_size_after(40) == pytest.approx(1e-3)
+    assert options.learning_rate_after(40) == pytest.approx(1e-3)
     one = agent(options=options)
     for steps, expected in ((40, 1e-3), (20, 1e-2 * 100.0**-0.75), (60, 1e-4)):
         one.learn(steps)
         for network in (one._model.actor, one._model.critic):
             assert network.optimizer.param_groups[0]["lr"] == pytest.approx(expected)
-    assert SacOptions(step_size=0.1).step_size_after(10**6) == 0.1
+    assert SacOptions(learning_rate=0.1).learning_rate_after(10**6) == 0.1
 
 
 @pytest.mark.parametrize("reward", [np.nan, np.inf, -1e12])

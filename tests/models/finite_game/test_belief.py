@@ -3,14 +3,14 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from bilevelrl.core.batches import TabularObservations
+from bilevelrl.core.frequencies import frequencies
 from bilevelrl.core.observations import Observations
 from bilevelrl.core.seeding import Streams
 from bilevelrl.models.finite_game.belief import FiniteBelief
 from bilevelrl.models.finite_game.policies import TabularPolicy
 from bilevelrl.models.finite_game.soft_q_iteration import SoftQIteration
 from bilevelrl.models.tabular.belief import TabularBelief
-from bilevelrl.models.tabular.frequencies import frequencies
-from bilevelrl.models.tabular.rollout import TabularObservations
 from tests.games import random_game
 
 Floats = NDArray[np.float64]
@@ -41,7 +41,7 @@ def known(policy: Floats, unseen: tuple[int, int] | None = None) -> dict[str, Fl
 def test_with_all_the_samples_the_value_is_the_followers_own() -> None:
     follower = SoftQIteration(GAME, BETA, 1e-12, 200)
     response = follower.respond(POLICY.probabilities(THETA), follower.start(1))
-    belief = FiniteBelief(GAME.sizes, POLICY, BETA, forgetting=0.5)
+    belief = FiniteBelief(GAME.sizes, POLICY, BETA, forgetting_factor=0.5)
     found = belief.learn(THETA, nothing(), known(response.policy))
     np.testing.assert_allclose(found.policy, response.policy, rtol=1e-12)
     np.testing.assert_allclose(found.value, response.value, rtol=1e-9)
@@ -50,7 +50,7 @@ def test_with_all_the_samples_the_value_is_the_followers_own() -> None:
 def test_an_error_of_the_policy_costs_the_value_its_square() -> None:
     follower = SoftQIteration(GAME, BETA, 1e-12, 200)
     response = follower.respond(POLICY.probabilities(THETA), follower.start(1))
-    belief = FiniteBelief(GAME.sizes, POLICY, BETA, forgetting=0.5)
+    belief = FiniteBelief(GAME.sizes, POLICY, BETA, forgetting_factor=0.5)
     losses = []
     for error in (0.1, 0.05):
         other = response.policy ** (1.0 + error)
@@ -73,7 +73,7 @@ def test_a_leader_action_that_was_never_seen_is_worth_the_average() -> None:
 def test_old_plays_are_forgotten_but_not_what_the_game_is_like() -> None:
     one = np.ones((1, 1), np.int16)
     batch = Observations(one, one, 0 * one, 2 * one, np.ones((1, 1)), np.full((1, 1), 3.0))
-    belief = FiniteBelief(GAME.sizes, POLICY, BETA, forgetting=0.5)
+    belief = FiniteBelief(GAME.sizes, POLICY, BETA, forgetting_factor=0.5)
     memory = belief.start(Streams([0]))
     belief.learn(THETA, batch, memory)
     belief.learn(THETA, batch, memory)
@@ -98,7 +98,7 @@ def test_a_tabular_belief_counts_actions() -> None:
     seen = TabularObservations(
         state, action, state, state, never, never, leader_reward=np.zeros(shape)
     )
-    belief = TabularBelief((2, 2), forgetting=0.0)
+    belief = TabularBelief((2, 2), forgetting_factor=0.0)
     found = belief.learn(np.zeros((1, 1)), seen, belief.start(Streams([0])))
     np.testing.assert_allclose(found.policy[0], [[2.0 / 3.0, 1.0 / 3.0], [0.5, 0.5]])
     assert np.isnan(found.value).all()
@@ -114,7 +114,7 @@ def test_a_tabular_belief_forgets_and_smooths() -> None:
         )
         for actions in ([0, 0, 0, 1], [1, 1, 1, 1])
     ]  # fmt: skip
-    belief = TabularBelief((2, 2), forgetting=0.5, smoothing=0.1)
+    belief = TabularBelief((2, 2), forgetting_factor=0.5, smoothing=0.1)
     memory = belief.start(Streams([0]))
     for seen in batches:
         found = belief.learn(np.zeros((1, 1)), seen, memory)

@@ -16,10 +16,11 @@ from bilevelrl.models.finite_game.critics import (
     Memory,
     NetworkCritic,
 )
-from bilevelrl.models.finite_game.markov_game import MarkovGame, leader_action_values
+from bilevelrl.models.finite_game.markov_game import MarkovGame
 from bilevelrl.models.finite_game.rollout import GameRollout
 from bilevelrl.problems.discrete_toy.problem import discrete_toy
 from tests.games import random_game, random_policies
+from tests.models.finite_game.action_values import leader_action_values
 
 Floats = NDArray[np.float64]
 SEEDS = [3, 4, 5]

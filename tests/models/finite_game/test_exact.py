@@ -9,15 +9,14 @@ from numpy.typing import NDArray
 
 from bilevelrl.core.follower import BestResponse
 from bilevelrl.models.finite_game.exact import GameHypergradient, Influence, game_hypergradient
-from bilevelrl.models.finite_game.markov_game import (
-    MarkovGame,
-    leader_action_values,
-    leader_return,
-    stationary_leader_action_values,
-)
+from bilevelrl.models.finite_game.markov_game import MarkovGame, leader_return
 from bilevelrl.models.finite_game.soft_q_iteration import Order, SoftQIteration
 from bilevelrl.problems.discrete_toy.problem import discrete_toy
 from tests.games import random_game, random_policies, toy_leader
+from tests.models.finite_game.action_values import (
+    leader_action_values,
+    stationary_leader_action_values,
+)
 
 Floats = NDArray[np.float64]
 GAME = random_game()

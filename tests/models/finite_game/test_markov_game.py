@@ -5,14 +5,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bilevelrl.models.finite_game.markov_game import (
-    MarkovGame,
+from bilevelrl.models.finite_game.markov_game import MarkovGame, leader_return, state_chain
+from tests.games import random_game, random_policies
+from tests.models.finite_game.action_values import (
     leader_action_values,
-    leader_return,
-    state_chain,
     stationary_leader_action_values,
 )
-from tests.games import random_game, random_policies
 
 Floats = NDArray[np.float64]
 GAME = random_game()

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from bilevelrl.core.follower import BestResponse
 from bilevelrl.core.seeding import Streams
+from bilevelrl.core.soft_q_rule import SoftQOptions
 from bilevelrl.models.finite_game.markov_game import MarkovGame, state_chain
 from bilevelrl.models.finite_game.soft_q_iteration import SoftQIteration
 from bilevelrl.models.finite_game.soft_q_learning import GameSoftQLearning
-from bilevelrl.models.tabular.soft_q_learning import SoftQOptions
 from bilevelrl.problems.discrete_toy.problem import discrete_toy
 from tests.games import random_game, random_policies, toy_leader
 

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from bilevelrl.core.batches import Batch
 from bilevelrl.core.estimator import Estimate, Estimator
 from bilevelrl.core.follower import BestResponse
 from bilevelrl.core.seeding import Streams, stream
@@ -24,7 +25,7 @@ from bilevelrl.models.tabular.hpgd import HPGD
 from bilevelrl.models.tabular.model import TabularModel, tabular_model
 from bilevelrl.models.tabular.naive import Naive
 from bilevelrl.models.tabular.problem import TabularProblem
-from bilevelrl.models.tabular.rollout import Batch, Rollout
+from bilevelrl.models.tabular.rollout import Rollout
 from bilevelrl.models.tabular.sarsa import Sarsa
 from bilevelrl.models.tabular.sobirl import SoBiRL
 from bilevelrl.models.tabular.soft_policy_iteration import SoftPolicyIteration

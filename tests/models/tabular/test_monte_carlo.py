@@ -3,9 +3,10 @@ from collections import defaultdict
 import numpy as np
 from numpy.typing import NDArray
 
+from bilevelrl.core.batches import Batch
 from bilevelrl.core.seeding import Streams
 from bilevelrl.models.tabular.monte_carlo import monte_carlo
-from bilevelrl.models.tabular.rollout import Batch, Rollout
+from bilevelrl.models.tabular.rollout import Rollout
 from bilevelrl.problems.four_rooms.problem import FourRooms
 
 Floats = NDArray[np.float64]

@@ -8,9 +8,10 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
+from bilevelrl.core.batches import Batch
 from bilevelrl.core.seeding import Streams
 from bilevelrl.models.tabular.model import tabular_model
-from bilevelrl.models.tabular.rollout import Batch, Rollout
+from bilevelrl.models.tabular.rollout import Rollout
 from bilevelrl.models.tabular.soft_policy_iteration import SoftPolicyIteration
 from bilevelrl.problems.four_rooms.problem import FourRooms
 

@@ -3,9 +3,10 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
+from bilevelrl.core.batches import Batch
 from bilevelrl.core.seeding import Streams, stream
 from bilevelrl.models.tabular.critic import policy_advantage
-from bilevelrl.models.tabular.rollout import Batch, Rollout
+from bilevelrl.models.tabular.rollout import Rollout
 from bilevelrl.models.tabular.sarsa import Cuts, Sarsa
 from bilevelrl.problems.four_rooms.problem import FourRooms
 

@@ -8,13 +8,9 @@ from numpy.typing import NDArray
 
 from bilevelrl.core.follower import BestResponse
 from bilevelrl.core.seeding import Streams
+from bilevelrl.core.soft_q_rule import SoftQOptions, replay_backwards, soft_value
 from bilevelrl.models.tabular.soft_policy_iteration import SoftPolicyIteration
-from bilevelrl.models.tabular.soft_q_learning import (
-    SoftQLearning,
-    SoftQOptions,
-    replay_backwards,
-    soft_value,
-)
+from bilevelrl.models.tabular.soft_q_learning import SoftQLearning
 from bilevelrl.problems.four_rooms.problem import FourRooms
 
 Floats = NDArray[np.float64]

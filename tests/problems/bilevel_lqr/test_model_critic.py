@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bilevelrl.core.observations import Observations
-from bilevelrl.problems.bilevel_lqr.exact_critic import exact_leader_values
 from bilevelrl.problems.bilevel_lqr.model_critic import LeaderSlopes, LinearModelCritic
+from tests.problems.bilevel_lqr.exact_values import exact_leader_values
 from tests.small_lqr import CRITIC, EPISODES, HORIZON, NOISE, PROBLEM, RESPONSE, THETA, batch_of
 
 Floats = NDArray[np.float64]

@@ -25,7 +25,7 @@ PROBLEM = BilevelLQR.from_numbers(**{**PUBLISHED, "leader_noise": 3.0})
 DUEL = LinearDuel(PROBLEM, 1.0)
 BETA = 0.1
 THETA = np.array([[-5.0, -3.0], [0.3, -0.5]])
-OPTIONS = SacOptions(units=16, activation="tanh", batch_size=32, start_steps=40)
+OPTIONS = SacOptions(net_arch=(16, 16), activation_fn="tanh", batch_size=32, learning_starts=40)
 
 
 def make(num_runs: int) -> SacGame:

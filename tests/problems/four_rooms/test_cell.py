@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from bilevelrl.core.cell import Context
-from bilevelrl.core.families import expand
 from bilevelrl.core.sampled import Sampled
 from bilevelrl.models.tabular.model import TabularModel
 from bilevelrl.models.tabular.sarsa import Sarsa
 from bilevelrl.problems.four_rooms.cell import build
-from bilevelrl.problems.four_rooms.settings import FourRoomsSetting
+from bilevelrl.problems.four_rooms.settings import ESTIMATORS, FourRoomsSetting
+from bilevelrl.runs.chunks import maker
 from bilevelrl.runs.params import read_params
 
 PARAMS = read_params(Path(__file__).parents[3] / "params.yaml")
@@ -22,8 +22,7 @@ CONTEXT = Context(
     PARAMS.problem(PROBLEM).followers,
     PARAMS.block(PROBLEM).training,
 )
-FAMILY = PARAMS.block(PROBLEM).family
-CASES = sorted(FAMILY.estimators)
+CASES = sorted(ESTIMATORS)
 VARIANTS = ("published", "corrected")
 FAIL = 0.33
 
@@ -31,16 +30,15 @@ FAIL = 0.33
 def make(estimator: str, variant: str, **changes: Any) -> Any:
     """Two runs, with numbers for whatever the estimator needs."""
     numbers = {
-        "env_steps_per_update": 100, "num_envs": 2, "critic_step_size": 0.3, "radius": 0.1,
-        "oracle_steps_per_update": 200, "step_size": 0.1, "temperature": 0.003,
+        "env_steps_per_update": 100, "num_envs": 2, "critic": {"kind": "sarsa", "step_size": 0.3},
+        "radius": 0.1, "oracle_steps_per_update": 200, "step_size": 0.1, "temperature": 0.003,
     }  # fmt: skip
-    keys = FAMILY.estimators[estimator, variant]
-    needed = keys.required | FAMILY.optional
-    entry = {key: value for key, value in numbers.items() if key in needed}
+    known = ESTIMATORS[estimator, variant]
+    entry = {key: value for key, value in numbers.items() if known.has(key)}
     entry |= {"variant": variant, "num_seeds": 2, **changes}
-    (setting,) = expand(FAMILY, estimator, entry, PARAMS.block(PROBLEM).shared(), "cells")
+    (setting,) = PARAMS.block(PROBLEM).expanded(estimator, entry, "cells")
     assert isinstance(setting, FourRoomsSetting)
-    return build(estimator, [setting] * 2, CONTEXT)
+    return build(maker(PROBLEM, estimator, setting), [setting] * 2, CONTEXT)
 
 
 def intended(model: TabularModel) -> float:
@@ -73,8 +71,8 @@ def test_samples_come_from_the_simulator(estimator: str, variant: str) -> None:
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_plans_are_made_with_the_planner(variant: str) -> None:
     slip = {"published": 4.0 / 3.0 * FAIL, "corrected": FAIL}[variant]
-    truncated = {"follower": "truncated", "start": "carry", "policy_iterations": 2}
-    learning = {"follower": "soft_q", "start": "carry", "follower_steps": 50}
+    truncated = {"follower": {"kind": "truncated", "start": "carry", "policy_iterations": 2}}
+    learning = {"follower": {"kind": "soft_q", "start": "carry", "steps": 50}}
     for changes in ({}, truncated, learning):
         game = make("naive", variant, **changes).game
         assert intended(game.exact.model) == pytest.approx(1.0 - slip)
@@ -118,12 +116,12 @@ def test_averages_are_the_variant_s(estimator: str, variant: str) -> None:
 @pytest.mark.parametrize("information", ["rewards", "actions"])
 def test_a_watching_leader_remembers_and_smooths_as_it_is_told(information: str) -> None:
     # Seen again and again, one batch after the other fades; what was never played is not ruled out.
-    keys = {"information": information, "forgetting": 0.75, "smoothing": 0.1}
-    built = make("bc_hg", "corrected", **keys)
+    own = {"kind": "frequencies", "information": information}
+    built = make("bc_hg", "corrected", belief={**own, "forgetting_factor": 0.75, "smoothing": 0.1})
     belief = built.estimator.belief
-    assert (belief.forgetting, belief.smoothing) == (0.75, 0.1)
+    assert (belief.forgetting_factor, belief.smoothing) == (0.75, 0.1)
     assert (critic_of(built.estimator).cuts, built.estimator.learner.discount) == (
         "bootstrap", 0.99,
     )  # fmt: skip
-    plain = make("bc_hg", "corrected", information=information).estimator.belief
-    assert (plain.forgetting, plain.smoothing) == (0.0, 0.0)
+    plain = make("bc_hg", "corrected", belief=own).estimator.belief
+    assert (plain.forgetting_factor, plain.smoothing) == (0.0, 0.0)

@@ -1,6 +1,8 @@
 """The guided cart-pole's cells: what their names stand for, and that runs are their own."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,40 +11,68 @@ import torch
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from bilevelrl.core.cell import Context
+from bilevelrl.core.cell import Context, Training
 from bilevelrl.core.follower import FollowerDiverged
 from bilevelrl.core.score_function import ScoreFunction
 from bilevelrl.core.seeding import Streams
+from bilevelrl.core.settings import group_key
 from bilevelrl.core.training import Trained, train
-from bilevelrl.problems.guided_cartpole.cell import build, group_key
+from bilevelrl.core.validation import ConfigError
+from bilevelrl.models.deep.settings import SacParams
+from bilevelrl.problems.guided_cartpole import cell
 from bilevelrl.problems.guided_cartpole.game import CartPoleGame
 from bilevelrl.problems.guided_cartpole.leader import Idle
 from bilevelrl.problems.guided_cartpole.problem import GuidedCartPole
-from bilevelrl.problems.guided_cartpole.settings import GuidedCartPoleParams, GuidedCartPoleSetting
+from bilevelrl.problems.guided_cartpole.settings import (
+    CartPoleLearningSetting,
+    GuidedCartPoleParams,
+    GuidedCartPoleSetting,
+)
+from bilevelrl.runs.chunks import maker
+from bilevelrl.runs.params import read_params
 from tests.follower_params import FOLLOWERS
 
 Floats = NDArray[np.float64]
 #: Beginners reach this goal.
 CONSTANTS = GuidedCartPoleParams(**asdict(GuidedCartPole(goal=(-0.02, 0.02))))
-CONTEXT = Context(CONSTANTS, FOLLOWERS, CONSTANTS)
+LEARNER = SacParams(
+    net_arch=(16, 16), activation_fn="relu", n_critics=2, learning_rate=1e-3,
+    final_learning_rate=None, decay_steps=1, batch_size=16, tau=0.01, learning_starts=64,
+    buffer_size=1000, reward_scale=1.0, n_envs=8, gradient_steps=1,
+)  # fmt: skip
+CONTEXT = Context(CONSTANTS, FOLLOWERS.model_copy(update={"learner": LEARNER}), CONSTANTS)
+PROBLEM = "guided_cartpole"
 BASE: dict[str, Any] = {
     "variant": "improved", "temperature": 0.2, "step_size": 0.01, "first_seed": 0, "num_seeds": 1,
-    "num_updates": 3, "follower": "sac", "start": "carry", "information": "rewards",
-    "winds": (-0.5, 0.0, 0.5), "units": 8, "max_gradient_norm": 100.0, "evaluation_episodes": 4,
-    "first_follower_steps": 96, "follower_steps": 32, "follower_units": 16,
-    "follower_step_size": 1e-3, "follower_batch": 16, "follower_target_rate": 0.01,
-    "follower_random_steps": 64, "follower_capacity": 1000, "follower_envs": 8,
-    "follower_gradient_steps": 1, "env_steps_per_update": 600, "critic_features": 10,
-    "policy_features": 10, "keep": 0.5, "ridge": 1e-3, "policy_ridge": 1e-3,
+    "num_updates": 3, "winds": (-0.5, 0.0, 0.5), "units": 8, "evaluation_episodes": 4,
+    "follower": {"kind": "sac", "start": "carry", "first_steps": 96, "steps": 32},
+}  # fmt: skip
+LEARNING: dict[str, Any] = {
+    "max_gradient_norm": 100.0, "env_steps_per_update": 600,
+    "critic": {
+        "kind": "random_features", "features": 10, "ridge": 1e-3, "forgetting_factor": 0.5,
+    },
+    "belief": {
+        "kind": "random_features", "information": "rewards", "features": 10, "ridge": 1e-3,
+        "policy_ridge": 1e-3, "forgetting_factor": 0.5,
+    },
 }  # fmt: skip
 
 
-def setting(**changes: Any) -> GuidedCartPoleSetting:
-    return GuidedCartPoleSetting(**BASE | changes)
+def build(
+    estimator: str, settings: Sequence[Any], context: Context[Any, Any, Any]
+) -> Training[Any]:
+    return cell.build(maker(PROBLEM, estimator, settings[0]), settings, context)
+
+
+def setting(estimator: str = "naive", **changes: Any) -> GuidedCartPoleSetting:
+    if estimator == "random":
+        return GuidedCartPoleSetting(**BASE | changes)
+    return CartPoleLearningSetting(**BASE | LEARNING | changes)
 
 
 def run(estimator: str, seeds: list[int], **changes: Any) -> Trained:
-    chosen = setting(**changes)
+    chosen = setting(estimator, **changes)
     built = build(estimator, [chosen] * len(seeds), CONTEXT)
     return train(
         built.game, built.estimator, Streams(seeds), rule=built.rule,
@@ -52,7 +82,8 @@ def run(estimator: str, seeds: list[int], **changes: Any) -> Trained:
 
 def test_names_stand_for_estimators() -> None:
     made: dict[str, Any] = {
-        name: build(name, [setting()], CONTEXT).estimator for name in ("bc_hg", "naive", "random")
+        name: build(name, [setting(name)], CONTEXT).estimator
+        for name in ("bc_hg", "naive", "random")
     }
     assert isinstance(made["random"], Idle)
     for name in ("bc_hg", "naive"):
@@ -72,7 +103,7 @@ def test_a_run_is_the_same_alone_and_in_a_batch(estimator: str) -> None:
         np.testing.assert_array_equal(together.theta[row], alone.theta[0])
         for name, curve in together.curves.items():
             np.testing.assert_array_equal(curve[row], alone.curves[name][0])
-    first, _ = build(estimator, [setting()] * 2, CONTEXT).game.start(Streams([3, 4]))
+    first, _ = build(estimator, [setting(estimator)] * 2, CONTEXT).game.start(Streams([3, 4]))
     assert (together.theta != first).any() == (estimator != "random")
 
 
@@ -102,7 +133,7 @@ def test_evaluation_uses_the_same_numbers_again() -> None:
 
 
 def test_followers_learn_against_the_leader_s_newest_policy() -> None:
-    game = build("naive", [setting(first_follower_steps=16)], CONTEXT).game
+    game = build("naive", [setting(follower={**BASE["follower"], "first_steps": 16})], CONTEXT).game
     assert isinstance(game, CartPoleGame)
     theta, followers = game.start(Streams([0]))
     theta[:, -3:] = [0.0, 0.0, 50.0]
@@ -136,11 +167,18 @@ def test_only_runs_that_can_share_arrays_do() -> None:
     [
         ({"winds": (0.0,)}, "winds"),
         ({"winds": (0.0, 1.5)}, "winds"),
-        ({"follower_steps": 12}, "follower_envs"),
-        ({"start": "reset", "first_follower_steps": None}, "carries on"),
-        ({"information": "full"}, "rewards"),
+        ({"follower": {**BASE["follower"], "start": "reset"}}, "carry"),
+        ({"follower": {"kind": "exact"}}, "sac"),
+        ({"belief": {**LEARNING["belief"], "information": "actions"}}, "rewards"),
+        ({"belief": None}, "belief"),
     ],
 )
 def test_what_is_impossible_is_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         setting(**changes)
+
+
+def test_an_answer_is_a_multiple_of_the_follower_s_environments() -> None:
+    block = read_params(Path(__file__).parents[3] / "params.yaml").block(PROBLEM)
+    with pytest.raises(ConfigError, match=r"here: follower\.steps = 12 .* learner\.n_envs = 8"):
+        block.expanded("naive", {"variant": "improved", "follower": {"steps": 12}}, "here")

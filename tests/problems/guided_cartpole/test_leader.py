@@ -64,7 +64,7 @@ def belief(num_runs: int, features: int = 20) -> CartPoleBelief:
         temperature,
         PROBLEM.follower_discount,
         watched,
-        keep=0.5,
+        forgetting_factor=0.5,
         ridge=RIDGE,
         policy_ridge=RIDGE,
     )

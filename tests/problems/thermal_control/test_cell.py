@@ -1,5 +1,6 @@
 """What the names of building thermal control's cells stand for, and where they lead."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -7,18 +8,20 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bilevelrl.core.cell import Context
+from bilevelrl.core.cell import Context, Training
 from bilevelrl.core.seeding import Streams
+from bilevelrl.core.settings import group_key
 from bilevelrl.core.training import Trained, train
-from bilevelrl.problems.thermal_control.cell import build, group_key
+from bilevelrl.problems.thermal_control import cell
 from bilevelrl.problems.thermal_control.critic import QuadraticActionCritic, QuadraticStateCritic
 from bilevelrl.problems.thermal_control.released_critic import (
     NetworkActionCritic,
     NetworkStateCritic,
 )
-from bilevelrl.problems.thermal_control.settings import ThermalSetting
+from bilevelrl.problems.thermal_control.settings import ReleasedCriticParams, ThermalSetting
 from bilevelrl.problems.thermal_control.transition_hpgd import TransitionHPGD
 from bilevelrl.problems.thermal_control.transition_score import TransitionScore
+from bilevelrl.runs.chunks import maker
 from bilevelrl.runs.params import read_params
 
 Floats = NDArray[np.float64]
@@ -29,6 +32,12 @@ CONTEXT = Context(
     PARAMS.problem(PROBLEM).followers,
     PARAMS.block(PROBLEM).training,
 )
+
+
+def build(
+    estimator: str, settings: Sequence[Any], context: Context[Any, Any, Any]
+) -> Training[Any]:
+    return cell.build(maker(PROBLEM, estimator, settings[0]), settings, context)
 
 
 def setting(estimator: str, variant: str = "published", **changes: Any) -> ThermalSetting:
@@ -131,7 +140,8 @@ def test_corrected_and_improved_have_none() -> None:
 
 
 NETWORK: dict[str, Any] = {
-    "critic": "network", "critic_steps": 2, "critic_step_size": 1e-4, "env_steps_per_update": 200,
+    "critic": ReleasedCriticParams(kind="network", steps=2, step_size=1e-4),
+    "env_steps_per_update": 200,
 }  # fmt: skip
 
 

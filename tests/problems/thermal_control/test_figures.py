@@ -181,9 +181,9 @@ def test_batch_sizes_without_a_published_variant_are_left_to_the_samples_figure(
     both = pd.concat([curves((100, 1000)), curves((1000,), "naive").assign(variant="published")])
     write_tables(tmp_path, direction_rows())
     drawn = dict(figures(make_source(tmp_path, both, trajectories({"bc_hg": "published"}))))
-    titles = [ax.get_title() for ax in drawn["thermal_control_learning_curves"].axes]
+    titles = [ax.get_title() for ax in drawn["learning_curves"].axes]
     assert titles == ["1000 transitions per update"]
-    assert "100 transitions per update" in texts(drawn["thermal_control_sample_efficiency"])
+    assert "100 transitions per update" in texts(drawn["sample_efficiency"])
 
 
 def texts(figure: Figure) -> list[str]:
@@ -271,11 +271,11 @@ def test_the_gallery_draws_all_names_from_whatever_is_there(complete: bool, tmp_
     write_tables(tmp_path, direction_rows() if complete else direction_rows().iloc[:0])
     learning = curves((100, 1000)) if complete else curves((), "naive")
     drawn = dict(figures(make_source(tmp_path, learning, trajectories(estimators), -180.0)))
-    assert set(drawn) == set(names(PROBLEM))
-    own = lines_of(drawn[f"{PROBLEM}_directions"])
+    assert set(drawn) == set(names())
+    own = lines_of(drawn["directions"])
     assert not any(77.0 in x for x, _ in own)  # of another problem
     assert any(0.01 in x for x, _ in own) == complete
-    marked = "J = −180.0" in texts(drawn[f"{PROBLEM}_sample_efficiency"])
+    marked = "J = −180.0" in texts(drawn["sample_efficiency"])
     assert marked == complete
     for name, figure in drawn.items():
         style.save(figure, tmp_path, name)

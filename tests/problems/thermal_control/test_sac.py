@@ -27,7 +27,9 @@ from bilevelrl.problems.thermal_control.transition_score import TransitionScore
 from tests.buildings import BETA, building, designs
 
 Floats = NDArray[np.float64]
-OPTIONS = SacOptions(units=16, activation="tanh", batch_size=32, start_steps=40, reward_scale=300.0)
+OPTIONS = SacOptions(
+    net_arch=(16, 16), activation_fn="tanh", batch_size=32, learning_starts=40, reward_scale=300.0
+)
 PROBLEM = ThermalControl.published(max_episode_steps=20)
 
 

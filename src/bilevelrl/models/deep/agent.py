@@ -36,42 +36,44 @@ class SacOptions:
     """Hyper-parameters; see `stable_baselines3.SAC`.
 
     Attributes:
-        units: of both hidden layers of every network.
-        activation: between the layers; smooth critics extrapolate better where values are smooth.
-        critics: of whose values the smallest counts.
-        step_size: of Adam, for actor and critics, at the first transition.
-        last_step_size: after `decay_steps` transitions and ever after, falling geometrically until
-            then; as the first one if omitted.
-        decay_steps: see `last_step_size`.
+        net_arch: units of the hidden layers of every network.
+        activation_fn: between the layers; smooth critics extrapolate better where values are
+            smooth.
+        n_critics: of whose values the smallest counts.
+        learning_rate: of Adam, for actor and critics, at the first transition.
+        final_learning_rate: after `decay_steps` transitions and ever after, falling geometrically
+            until then; as the first one if omitted.
+        decay_steps: see `final_learning_rate`.
         batch_size: transitions per gradient step.
-        target_rate: share of the new critics in their slow copies.
-        start_steps: first transitions, which are drawn uniformly and only stored.
-        capacity: transitions kept.
+        tau: share of the new critics in their slow copies.
+        learning_starts: first transitions, which are drawn uniformly and only stored.
+        buffer_size: transitions kept.
         reward_scale: rewards are divided by it, and the temperature too.
-        num_envs: environments that are stepped together.
+        n_envs: environments that are stepped together.
         gradient_steps: per step of all of them.
     """
 
-    units: int = 64
-    activation: Literal["relu", "tanh"] = "relu"
-    critics: int = 2
-    step_size: float = 1e-3
-    last_step_size: float | None = None
+    net_arch: tuple[int, ...] = (64, 64)
+    activation_fn: Literal["relu", "tanh"] = "relu"
+    n_critics: int = 2
+    learning_rate: float = 1e-3
+    final_learning_rate: float | None = None
     decay_steps: int = 1
     batch_size: int = 256
-    target_rate: float = 0.01
-    start_steps: int = 500
-    capacity: int = 100_000
+    tau: float = 0.01
+    learning_starts: int = 500
+    buffer_size: int = 100_000
     reward_scale: float = 1.0
-    num_envs: int = 1
+    n_envs: int = 1
     gradient_steps: int = 1
 
-    def step_size_after(self, steps: int) -> float:
+    def learning_rate_after(self, steps: int) -> float:
         """Adam's, after so many transitions."""
-        if self.last_step_size is None:
-            return self.step_size
+        if self.final_learning_rate is None:
+            return self.learning_rate
         share = min(1.0, steps / self.decay_steps)
-        return float(self.step_size * (self.last_step_size / self.step_size) ** share)
+        ratio = self.final_learning_rate / self.learning_rate
+        return float(self.learning_rate * ratio**share)
 
 
 class SacAgent:
@@ -100,25 +102,23 @@ class SacAgent:
         self.steps = 0
         self._random: tuple[Any, ...] | None = None
         with self._own_random_numbers():
-            envs = DummyVecEnv(
-                [lambda: _scaled(make_env(), scale) for _ in range(options.num_envs)]
-            )
+            envs = DummyVecEnv([lambda: _scaled(make_env(), scale) for _ in range(options.n_envs)])
             self._model = SAC(
                 "MlpPolicy",
                 envs,
-                learning_rate=self._step_size,
-                buffer_size=options.capacity,
-                learning_starts=options.start_steps,
+                learning_rate=self._learning_rate,
+                buffer_size=options.buffer_size,
+                learning_starts=options.learning_starts,
                 batch_size=options.batch_size,
-                tau=options.target_rate,
+                tau=options.tau,
                 gamma=discount,
                 train_freq=1,
                 gradient_steps=options.gradient_steps,
                 ent_coef=temperature / scale,
                 policy_kwargs={
-                    "net_arch": [options.units, options.units],
-                    "activation_fn": ACTIVATIONS[options.activation],
-                    "n_critics": options.critics,
+                    "net_arch": list(options.net_arch),
+                    "activation_fn": ACTIVATIONS[options.activation_fn],
+                    "n_critics": options.n_critics,
                 },
                 seed=seed,
                 device="cpu",
@@ -128,7 +128,7 @@ class SacAgent:
             self._model.set_logger(Logger(folder=None, output_formats=[]))
 
     def learn(self, steps: int) -> None:
-        """Interact for `steps` transitions, a multiple of `num_envs`, and learn from them.
+        """Interact for `steps` transitions, a multiple of `n_envs`, and learn from them.
 
         Raises:
             FollowerDiverged: if a parameter is no longer finite, or a loss explodes.
@@ -174,11 +174,11 @@ class SacAgent:
         density = -0.5 * np.square(normals) - np.log(deviation) - 0.5 * np.log(2.0 * np.pi)
         return action, (density - slope).sum(axis=1)
 
-    def _step_size(self, remaining: float) -> float:
+    def _learning_rate(self, remaining: float) -> float:
         # What remains depends on how often `learn` is called; transitions do not.
         del remaining
         taken = self._model.num_timesteps if hasattr(self, "_model") else 0
-        return self.options.step_size_after(taken)
+        return self.options.learning_rate_after(taken)
 
     @contextmanager
     def _own_random_numbers(self) -> Iterator[None]:

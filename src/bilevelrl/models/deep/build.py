@@ -1,17 +1,18 @@
 """From a block of params.yaml to SAC agents and games against them; imports torch."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bilevelrl.core.settings import Setting
+from bilevelrl.core.sampled import Sampled
 from bilevelrl.models.deep.agent import SacAgent, SacOptions
-from bilevelrl.models.deep.game import ExactGame, SacGame
+from bilevelrl.models.deep.game import ExactGame, SacGame, SacWorld
 from bilevelrl.models.deep.players import Duel, SacPlayer, evaluate, learning_curve
-from bilevelrl.models.deep.settings import SacParams
+from bilevelrl.models.deep.settings import ComparedSacParams, SacFollower
 from bilevelrl.models.deep.view import ViewOptions
 
 
@@ -35,7 +36,7 @@ def learn(
     Args:
         duel: the problem.
         temperature: β.
-        block: `models.deep.settings.SacParams` as a dictionary.
+        block: `models.deep.settings.ComparedSacParams` as a dictionary.
         seed: of the agent.
         checkpoints: transitions, increasing.
 
@@ -58,9 +59,25 @@ def learn(
     return curve[["steps", "value_gap", "relative_gap", "kl"]], agent.policy()
 
 
-def sac_game(exact: ExactGame, duel: Duel[Any], setting: Setting, rule: SacParams) -> SacGame:
-    """The game of runs with equal `group_key`, with agents in the exact follower's place."""
-    assert setting.follower_steps is not None  # checked by config
+def against_sac(
+    exact: ExactGame,
+    estimator: Sampled[Any],
+    duel: Duel[Any],
+    num_episodes: int,
+    follower: SacFollower,
+    rule: ComparedSacParams,
+) -> tuple[SacGame, Sampled[Any]]:
+    """A game with agents in the exact follower's place, and an estimator that watches them.
+
+    Args:
+        exact: the game with the best response.
+        estimator: built for that game.
+        duel: the problem, as single followers play it.
+        num_episodes: per batch and run.
+        follower: of the runs.
+        rule: hyper-parameters of the agents.
+    """
     options, view, episodes = split_options(rule.model_dump())
-    first = setting.first_follower_steps or setting.follower_steps
-    return SacGame(exact, duel, options, view, first, setting.follower_steps, episodes)
+    first = follower.first_steps or follower.steps
+    game = SacGame(exact, duel, options, view, first, follower.steps, episodes)
+    return game, replace(estimator, world=SacWorld(duel, num_episodes))

@@ -13,7 +13,7 @@ from bilevelrl.core.follower import FollowerDiverged
 from bilevelrl.core.learning_curve import Learned
 from bilevelrl.core.problem import RunTasks
 from bilevelrl.models.deep.players import Duel
-from bilevelrl.models.deep.settings import SacParams
+from bilevelrl.models.deep.settings import ComparedSacParams
 
 Floats = NDArray[np.float64]
 
@@ -32,7 +32,7 @@ class SacTask:
 
     duel: Duel[Any]
     temperature: float
-    rule: SacParams
+    rule: ComparedSacParams
     seed: int
     checkpoints: tuple[int, ...]
 
@@ -55,7 +55,11 @@ def learn_sac(task: SacTask) -> tuple[pd.DataFrame, dict[str, Floats]]:
 
 
 def learn_all(
-    duel: Duel[Any], temperature: float, rule: SacParams, own: LearningParams, run_tasks: RunTasks
+    duel: Duel[Any],
+    temperature: float,
+    rule: ComparedSacParams,
+    own: LearningParams,
+    run_tasks: RunTasks,
 ) -> Learned:
     """SAC of Stable-Baselines3 at θ = 0, the seeds in parallel."""
     tasks = [SacTask(duel, temperature, rule, seed, own.steps) for seed in own.seeds]

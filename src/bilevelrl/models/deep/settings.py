@@ -1,31 +1,72 @@
-"""What params.yaml says of an agent of Stable-Baselines3."""
+"""What params.yaml says of followers that are agents of Stable-Baselines3."""
 
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
 
+from pydantic import Field, model_validator
+
+from bilevelrl.core.settings import ExactFollower, LearningFollower, Setting, WatchingBelief
 from bilevelrl.core.validation import Block, Count, Positive, UnitInterval
 
 
 class SacParams(Block):
-    """An agent of Stable-Baselines3, see `models.deep.agent.SacOptions`.
+    """An agent of Stable-Baselines3, see `models.deep.agent.SacOptions`."""
+
+    net_arch: Annotated[tuple[Count, ...], Field(min_length=1, strict=False)]
+    activation_fn: Literal["relu", "tanh"]
+    n_critics: Count
+    learning_rate: Positive
+    final_learning_rate: Positive | None
+    decay_steps: Count
+    batch_size: Count
+    tau: UnitInterval
+    learning_starts: Count
+    buffer_size: Count
+    reward_scale: Positive
+    n_envs: Count
+    gradient_steps: Count
+
+
+class ComparedSacParams(SacParams):
+    """An agent whose best response is known exactly.
 
     Attributes:
         action_bound, training_horizon: see `models.deep.view.ViewOptions`.
         episodes: of each evaluation of what it plays.
     """
 
-    units: Count
-    activation: Literal["relu", "tanh"]
-    critics: Count
-    step_size: Positive
-    last_step_size: Positive
-    decay_steps: Count
-    batch_size: Count
-    target_rate: UnitInterval
-    start_steps: Count
-    capacity: Count
-    reward_scale: Positive
-    num_envs: Count
-    gradient_steps: Count
     action_bound: Positive
     training_horizon: Count
     episodes: Count
+
+
+class SacFollower(LearningFollower):
+    """Soft actor-critic; its hyper-parameters are the problem's `learner`."""
+
+    trains_alone: ClassVar[bool] = True
+
+    kind: Literal["sac"]
+    start: Literal["carry"]
+
+    def cost(self, num_updates: int) -> int:
+        """Effort of a run: a transition that SAC learns from takes milliseconds."""
+        return 15_000 * self.transitions(num_updates)
+
+
+class SacFollowerSetting(Setting):
+    """Of estimators that get along with an agent that learns, if they watch it.
+
+    Attributes:
+        follower: whose policies the leader meets.
+    """
+
+    follower: Annotated[ExactFollower | SacFollower, Field(discriminator="kind")] = ExactFollower()
+
+    @model_validator(mode="after")
+    def _agents_are_watched(self) -> "SacFollowerSetting":
+        belief: WatchingBelief | None = getattr(self, "belief", None)
+        if self.follower.kind == "sac" and belief is None:
+            raise ValueError(
+                "follower.kind = sac needs a belief: the leader cannot read its value, which is no "
+                "function that is known; set belief, with information = rewards"
+            )
+        return self

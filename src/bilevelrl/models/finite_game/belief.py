@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 from bilevelrl.core.compilation import parallel_kernel
 from bilevelrl.core.follower import BestResponse
+from bilevelrl.core.frequencies import frequencies
 from bilevelrl.core.observations import Observations
 from bilevelrl.core.seeding import Streams
 from bilevelrl.models.finite_game.markov_game import GameSizes
 from bilevelrl.models.finite_game.policies import CategoricalPolicy
-from bilevelrl.models.tabular.frequencies import frequencies
 
 Floats = NDArray[np.float64]
 Memory = dict[str, NDArray[np.float64]]
@@ -79,7 +79,7 @@ class FiniteBelief:
         sizes: of the game.
         policy: the leader's own, f_θ(a | s).
         temperature: β of each run, shape (R,).
-        forgetting: weight of all earlier batches against the newest in the counts behind the
+        forgetting_factor: weight of all earlier batches against the newest in the counts behind the
             policy, which changes with θ; transitions and rewards do not, and are not forgotten.
         smoothing: share of uniform actions in the policy, see `frequencies`.
     """
@@ -87,7 +87,7 @@ class FiniteBelief:
     sizes: GameSizes
     policy: CategoricalPolicy
     temperature: Floats
-    forgetting: float = 0.0
+    forgetting_factor: float = 0.0
     smoothing: float = 0.0
 
     def start(self, streams: Streams) -> Memory:
@@ -115,7 +115,7 @@ class FiniteBelief:
         place = (seen.state, seen.leader_action, seen.follower_action)
         runs = np.broadcast_to(np.arange(len(leader))[:, None], seen.state.shape)
         played, moved = memory["belief_played"], memory["belief_moved"]
-        played *= self.forgetting
+        played *= self.forgetting_factor
         np.add.at(played, (runs, *place), 1.0)
         np.add.at(memory["belief_paid"], (runs, *place), seen.paid())
         np.add.at(moved, (runs, *place, seen.next_state), 1.0)

@@ -95,11 +95,3 @@ def evaluate_all(transition, reward, leader, follower, discount, chain, value): 
     for r in numba.prange(len(leader)):
         mix(transition, leader[r], follower[r], chain[r])
         fill_values(transition, reward, leader[r], follower[r], chain[r], discount, value[r])
-
-
-@parallel_kernel
-def look_ahead_all(transition, reward, discount, value, table):  # type: ignore[no-untyped-def]
-    """`look_ahead` for every run and step, from values (R, H, S) to tables (R, H, S, A, B)."""
-    for r in numba.prange(len(value)):
-        for t in range(value.shape[1]):
-            look_ahead(transition, reward, discount, value[r, t], table[r, t])

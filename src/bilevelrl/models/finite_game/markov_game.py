@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bilevelrl.models.finite_game.kernels import evaluate_all, look_ahead_all
+from bilevelrl.models.finite_game.kernels import evaluate_all
 
 Floats = NDArray[np.float64]
 
@@ -171,45 +171,6 @@ def _chain_and_values(
 def state_chain(game: MarkovGame, leader_policy: Floats, follower_policy: Floats) -> Floats:
     """P(s' | s) under both policies, shape (R, S, S)."""
     return _chain_and_values(game, leader_policy, follower_policy, 0.0, None)[0]
-
-
-def leader_action_values(
-    game: MarkovGame,
-    leader_policy: Floats,
-    follower_policy: Floats,
-    *,
-    discount: float,
-    horizon: int,
-) -> Floats:
-    """Q_L(s, a, b) after t steps of an episode of H steps.
-
-    Args:
-        game: the finite game.
-        leader_policy: f(a | s), shape (R, S, A).
-        follower_policy: π(b | s, a), shape (R, S, A, B).
-        discount: γ of the leader's return, up to 1.
-        horizon: H.
-
-    Returns:
-        Shape (R, H, S, A, B); entry t of axis 1 has H - t steps to go, this one included.
-
-    Raises:
-        ValueError: if a policy has the wrong shape or is none, or the horizon is not positive.
-    """
-    _, value = _chain_and_values(game, leader_policy, follower_policy, discount, horizon)
-    table = np.empty((len(value), horizon, *game.leader_reward.shape))
-    look_ahead_all(game.transition, game.leader_reward, discount, value[:, 1:], table)
-    return table
-
-
-def stationary_leader_action_values(
-    game: MarkovGame, leader_policy: Floats, follower_policy: Floats, *, discount: float
-) -> Floats:
-    """Q_L(s, a, b) if episodes never ended, shape (R, S, A, B); raises unless discount < 1."""
-    _, value = _chain_and_values(game, leader_policy, follower_policy, discount, None)
-    table = np.empty((len(value), *game.leader_reward.shape))
-    look_ahead_all(game.transition, game.leader_reward, discount, value, table[:, None])
-    return table
 
 
 def leader_return(

@@ -14,15 +14,10 @@ from numpy.typing import NDArray
 from bilevelrl.core.compilation import parallel_kernel
 from bilevelrl.core.follower import BestResponse
 from bilevelrl.core.seeding import Streams
+from bilevelrl.core.soft_q_rule import SoftQOptions, choose, replay_backwards, steps_of_answer
 from bilevelrl.models.finite_game.markov_game import MarkovGame
 from bilevelrl.models.finite_game.rollout import draw
 from bilevelrl.models.finite_game.soft_backup import sweep
-from bilevelrl.models.tabular.soft_q_learning import (
-    SoftQOptions,
-    choose,
-    replay_backwards,
-    steps_of_answer,
-)
 
 Floats = NDArray[np.float64]
 

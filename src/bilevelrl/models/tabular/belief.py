@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bilevelrl.core.batches import TabularObservations
 from bilevelrl.core.follower import BestResponse
+from bilevelrl.core.frequencies import frequencies
 from bilevelrl.core.seeding import Streams
-from bilevelrl.models.tabular.frequencies import frequencies
-from bilevelrl.models.tabular.rollout import TabularObservations
 
 Floats = NDArray[np.float64]
 Memory = dict[str, NDArray[np.float64]]
@@ -20,12 +20,12 @@ class TabularBelief:
 
     Attributes:
         shape: (S, A).
-        forgetting: weight of all earlier batches against the newest.
+        forgetting_factor: weight of all earlier batches against the newest.
         smoothing: share of uniform actions, see `frequencies`.
     """
 
     shape: tuple[int, int]
-    forgetting: float = 0.0
+    forgetting_factor: float = 0.0
     smoothing: float = 0.0
 
     def start(self, streams: Streams) -> Memory:
@@ -35,7 +35,7 @@ class TabularBelief:
     def learn(self, theta: Floats, seen: TabularObservations, memory: Memory) -> BestResponse:
         """What the follower seems to play; what it expects is not asked for, and NaN."""
         played = memory["belief_played"]
-        played *= self.forgetting
+        played *= self.forgetting_factor
         runs = np.broadcast_to(np.arange(len(theta))[:, None, None], seen.state.shape)
         np.add.at(played, (runs, seen.state, seen.action), 1.0)
         unknown = np.full(played.shape[:2], np.nan)

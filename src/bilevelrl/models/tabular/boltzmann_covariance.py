@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bilevelrl.core.batches import Batch
 from bilevelrl.core.estimator import Estimate, Memory
 from bilevelrl.core.follower import BestResponse
 from bilevelrl.core.seeding import Streams
@@ -20,7 +21,7 @@ from bilevelrl.core.trace import Normalisation, count_visits, episode_weight, po
 from bilevelrl.models.tabular.critic import Critic, policy_advantage
 from bilevelrl.models.tabular.naive import Averaging, add_direct_term
 from bilevelrl.models.tabular.problem import RewardInfluence, TabularProblem
-from bilevelrl.models.tabular.rollout import Batch, Rollout
+from bilevelrl.models.tabular.rollout import Rollout
 
 Floats = NDArray[np.float64]
 

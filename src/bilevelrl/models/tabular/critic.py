@@ -5,8 +5,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from bilevelrl.core.batches import Batch
 from bilevelrl.core.seeding import Streams
-from bilevelrl.models.tabular.rollout import Batch
 
 Floats = NDArray[np.float64]
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bilevelrl.core.batches import Batch
 from bilevelrl.core.seeding import Streams
 from bilevelrl.models.tabular.model import TabularModel, action_values
-from bilevelrl.models.tabular.rollout import Batch
 
 Floats = NDArray[np.float64]
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bilevelrl.core.batches import TabularObservations
 from bilevelrl.core.exact import Hypergradient
 from bilevelrl.core.follower import BestResponse, Follower, policy_kl, soft_bonus
 from bilevelrl.core.observations import Information
@@ -13,7 +14,7 @@ from bilevelrl.core.training import GroundTruth
 from bilevelrl.models.tabular.exact import exact_hypergradient, leader_return
 from bilevelrl.models.tabular.model import evaluate_policy
 from bilevelrl.models.tabular.problem import TabularProblem
-from bilevelrl.models.tabular.rollout import Rollout, TabularObservations
+from bilevelrl.models.tabular.rollout import Rollout
 from bilevelrl.models.tabular.soft_policy_iteration import SoftPolicyIteration
 
 Floats = NDArray[np.float64]

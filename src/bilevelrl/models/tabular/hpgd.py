@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bilevelrl.core.batches import Batch
 from bilevelrl.core.estimator import Estimate, Memory
 from bilevelrl.core.follower import BestResponse
 from bilevelrl.core.seeding import Streams
@@ -21,7 +22,7 @@ from bilevelrl.models.tabular.critic import Critic, policy_advantage
 from bilevelrl.models.tabular.monte_carlo import monte_carlo
 from bilevelrl.models.tabular.naive import Averaging, add_direct_term
 from bilevelrl.models.tabular.problem import TabularProblem
-from bilevelrl.models.tabular.rollout import Batch, Rollout
+from bilevelrl.models.tabular.rollout import Rollout
 
 Floats = NDArray[np.float64]
 

@@ -6,6 +6,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from bilevelrl.core.batches import Batch
 from bilevelrl.core.estimator import Estimate, Memory
 from bilevelrl.core.follower import BestResponse
 from bilevelrl.core.seeding import Streams
@@ -17,7 +18,7 @@ from bilevelrl.core.trace import (
     traced_weights,
 )
 from bilevelrl.models.tabular.problem import TabularProblem
-from bilevelrl.models.tabular.rollout import Batch, Rollout
+from bilevelrl.models.tabular.rollout import Rollout
 
 Floats = NDArray[np.float64]
 Averaging = Literal["episodes", "every_visit"]
@@ -73,7 +74,7 @@ def discounted_visits(
     return traced_weights(batch, ones, discount, by_time=first_step, visit_weight=per_time)
 
 
-class Sampled(Protocol):
+class BatchEstimator(Protocol):
     """What every estimator that draws batches knows; read-only."""
 
     @property
@@ -93,7 +94,7 @@ class Sampled(Protocol):
 
 
 def add_direct_term(
-    estimator: Sampled, theta: Floats, batch: Batch, indirect: Floats, oracle_steps: int = 0
+    estimator: BatchEstimator, theta: Floats, batch: Batch, indirect: Floats, oracle_steps: int = 0
 ) -> Estimate:
     """The estimate of dJ/dθ from an indirect part, shape (R, D), and the batch it came from."""
     problem, discount = estimator.problem, estimator.discount

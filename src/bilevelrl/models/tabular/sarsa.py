@@ -7,9 +7,9 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from bilevelrl.core.batches import Batch
 from bilevelrl.core.compilation import parallel_kernel
 from bilevelrl.core.seeding import Streams
-from bilevelrl.models.tabular.rollout import Batch
 
 Floats = NDArray[np.float64]
 Cuts = Literal["bootstrap", "termination"]

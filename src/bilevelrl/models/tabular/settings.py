@@ -1,20 +1,17 @@
-"""What params.yaml says of soft Q-learning."""
+"""What params.yaml says of a critic that is a table."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Field
+from bilevelrl.core.settings import PER_RUN, Component
+from bilevelrl.core.validation import UnitInterval
 
-from bilevelrl.core.validation import Block, Positive
 
+class SarsaCritic(Component):
+    """See `models.tabular.sarsa`.
 
-class SoftQParams(Block):
-    """Tabular soft Q-learning, see `models.tabular.soft_q_learning.SoftQOptions`."""
+    Attributes:
+        step_size: α.
+    """
 
-    exploration: Annotated[float, Field(ge=0.0, le=1.0)]
-    settle: Positive
-    exponent: Annotated[float, Field(gt=0.5, le=1.0)]
-    smallest_step: Annotated[float, Field(ge=0.0, lt=1.0)]
-
-    def for_good(self) -> "SoftQParams":
-        """The rule without the step size that keeps up with a leader that moves."""
-        return self.model_copy(update={"smallest_step": 0.0})
+    kind: Literal["sarsa"]
+    step_size: Annotated[UnitInterval, PER_RUN]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bilevelrl.core.batches import TabularObservations
 from bilevelrl.core.estimator import Estimate, Memory
 from bilevelrl.core.follower import BestResponse
 from bilevelrl.core.seeding import Streams
@@ -18,7 +19,6 @@ from bilevelrl.models.tabular.boltzmann_covariance import covariance_term
 from bilevelrl.models.tabular.critic import Critic, policy_advantage
 from bilevelrl.models.tabular.naive import discounted_visits
 from bilevelrl.models.tabular.problem import RewardInfluence
-from bilevelrl.models.tabular.rollout import TabularObservations
 
 Floats = NDArray[np.float64]
 

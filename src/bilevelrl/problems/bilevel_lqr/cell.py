@@ -1,19 +1,24 @@
 """BilevelLQR: from settings to leader, critic, follower and estimator."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
-from bilevelrl.core.acting_leader import num_episodes, score_function, training
+import numpy as np
+from numpy.typing import NDArray
+
+from bilevelrl.core.acting_leader import actor_steps, ascent, num_episodes, score_function
 from bilevelrl.core.blocks import FollowerParams
-from bilevelrl.core.cell import Context, Training, believed_temperature, per_run
+from bilevelrl.core.cell import Context, Group, Training, believed_temperature, per_run
 from bilevelrl.core.control_variate import ControlVariate
-from bilevelrl.core.observations import Observations
+from bilevelrl.core.estimator import Estimator
+from bilevelrl.core.exact import Exact
+from bilevelrl.core.observations import Information, Observations
 from bilevelrl.core.sampled import Sampled
 from bilevelrl.core.score_function import ScoreFunction
-from bilevelrl.core.settings import GameSetting
 from bilevelrl.core.validation import refusing
-from bilevelrl.models.deep.settings import SacParams
+from bilevelrl.core.zero_order import ZeroOrder
+from bilevelrl.models.deep.settings import ComparedSacParams, SacFollower
 from bilevelrl.problems.bilevel_lqr.belief import LinearBelief, blinded
 from bilevelrl.problems.bilevel_lqr.duel import LinearDuel
 from bilevelrl.problems.bilevel_lqr.follower import MaxEntropyLQR
@@ -25,7 +30,21 @@ from bilevelrl.problems.bilevel_lqr.released_critic import LinearNetworkCritic
 from bilevelrl.problems.bilevel_lqr.released_leader import NetworkLinearLeader
 from bilevelrl.problems.bilevel_lqr.response import LinearGaussianResponse
 from bilevelrl.problems.bilevel_lqr.rollout import LinearRollout
-from bilevelrl.problems.bilevel_lqr.settings import BilevelLQRLeaders, BilevelLQRParams
+from bilevelrl.problems.bilevel_lqr.settings import (
+    BilevelLQRLeaders,
+    BilevelLQRParams,
+    LinearCorrectedSetting,
+    LinearCovarianceSetting,
+    LinearExactSetting,
+    LinearImprovedSetting,
+    LinearReleasedSetting,
+    LinearSetting,
+    LinearZeroOrderSetting,
+)
+
+Floats = NDArray[np.float64]
+Own_co = TypeVar("Own_co", bound=LinearSetting, covariant=True)
+Runs = Group[Own_co, LinearGame]
 
 
 def make_problem(constants: BilevelLQRParams, leader_noise: float) -> BilevelLQR:
@@ -34,19 +53,11 @@ def make_problem(constants: BilevelLQRParams, leader_noise: float) -> BilevelLQR
         return BilevelLQR.from_numbers(**constants.model_dump(), leader_noise=leader_noise)
 
 
-def group_key(setting: GameSetting) -> tuple[object, ...]:
-    """Runs with equal keys can share one batch."""
-    own = {"step_size", "critic_step_size", "temperature", "radius", "initial_spread",
-           "first_seed", "num_seeds", "study"}  # fmt: skip
-    return tuple(value for key, value in setting if key not in own)
-
-
 def make_game(
-    settings: Sequence[GameSetting], constants: BilevelLQRParams, followers: FollowerParams[Any]
+    settings: Sequence[LinearSetting], constants: BilevelLQRParams, followers: FollowerParams[Any]
 ) -> LinearGame:
-    """Problem and follower of runs with equal `group_key`."""
+    """Problem and exact follower of runs that can share a batch."""
     shared = settings[0]
-    assert shared.leader_noise is not None  # checked by config
     problem = make_problem(constants, shared.leader_noise)
     follower = MaxEntropyLQR(
         problem, per_run(settings, "temperature"), followers.tolerance, followers.max_iterations
@@ -56,72 +67,59 @@ def make_game(
 
 
 def build(
-    estimator: str,
-    settings: Sequence[GameSetting],
-    context: Context[BilevelLQRParams, SacParams, BilevelLQRLeaders],
-) -> Training[LinearGaussianResponse]:
-    """All that the training loop needs for runs with equal `group_key`."""
-    game = make_game(settings, context.constants, context.followers)
-    built = training(estimator, settings, game, sampled)
-    if settings[0].follower == "sac":
-        return _against_sac(built, settings, game, context.followers)
-    return built
-
-
-def _against_sac(
-    built: Training[Any],
-    settings: Sequence[GameSetting],
-    game: LinearGame,
-    followers: FollowerParams[SacParams],
+    make: Callable[[Runs[Any]], Any],
+    settings: Sequence[LinearSetting],
+    context: Context[BilevelLQRParams, ComparedSacParams, BilevelLQRLeaders],
 ) -> Training[Any]:
-    """The same with agents that learn; torch is imported here."""
-    from bilevelrl.models.deep.build import sac_game
-    from bilevelrl.models.deep.game import SacWorld
+    """All that the training loop needs for runs that can share a batch."""
+    shared, game = settings[0], make_game(settings, context.constants, context.followers)
+    estimator, rule, steps = make(Group(settings, game)), ascent(settings), actor_steps(shared)
+    if isinstance(shared, LinearImprovedSetting) and isinstance(shared.follower, SacFollower):
+        # Agents bring torch along, which is imported where there are some.
+        from bilevelrl.models.deep.build import against_sac
 
-    duel = LinearDuel(game.problem, game.return_discount)
-    world = SacWorld(duel, num_episodes(settings, game.problem))
-    assert isinstance(built.estimator, Sampled)
-    return replace(
-        built,
-        game=sac_game(game, duel, settings[0], followers.learner),
-        estimator=replace(built.estimator, world=world),
-    )
+        duel = LinearDuel(game.problem, game.return_discount)
+        episodes, learner = num_episodes(shared, game.problem), context.followers.learner
+        learning = against_sac(game, estimator, duel, episodes, shared.follower, learner)
+        return Training(*learning, rule, steps)
+    return Training(game, estimator, rule, steps)
 
 
-def sampled(
-    estimator: str, settings: Sequence[GameSetting], game: LinearGame
+def _noise(g: Runs[Any]) -> Floats:
+    """Standard deviation of each run's leader, shape (R,)."""
+    return per_run(g.settings, "leader_noise")
+
+
+def _sampled(
+    g: Runs[Any],
+    learner: ScoreFunction,
+    information: Information = "full",
+    belief: LinearBelief | None = None,
 ) -> Sampled[Observations]:
-    """BC-HG or Naive-PGD of the runs' variant."""
-    problem, information = game.problem, settings[0].information
-    noise = per_run(settings, "leader_noise")
-    rollout = LinearRollout(problem, num_episodes(settings, problem), noise)
-    known, belief = problem, None
-    if information != "full":
-        known = blinded(problem)
-        belief = LinearBelief(
-            known, believed_temperature(settings), noise, settings[0].belief or "evaluated"
-        )
-    behind = learner(estimator, settings, known, game.return_discount)
-    return Sampled(LinearWorld(rollout, information), behind, belief)
+    rollout = LinearRollout(g.game.problem, num_episodes(g.shared, g.game.problem), _noise(g))
+    return Sampled(LinearWorld(rollout, information), learner, belief)
 
 
-def learner(
-    estimator: str, settings: Sequence[GameSetting], problem: BilevelLQR, discount: float
-) -> ScoreFunction:
-    """The estimator behind the simulator; of the problem it knows what `problem` tells."""
-    shared, noise = settings[0], per_run(settings, "leader_noise")
-    if shared.variant == "published":
-        network = network_leader(settings, problem)
-        return score_function(network, estimator, settings, problem, discount)
-    pathwise = shared.variant == "improved"
-    leader = ModelLeader(
-        problem, noise, LinearModelCritic(problem, noise), "pathwise" if pathwise else "score"
-    )
-    return replace(
-        score_function(leader, estimator, settings, problem, discount),
-        control=control_variate(problem) if shared.control_variate else None,
-        expectation=leader if pathwise else None,
-    )
+def bc_hg_improved(g: Runs[LinearImprovedSetting]) -> Sampled[Observations]:
+    """The improved BC-HG: pathwise, and of a leader that watches its follower if it believes."""
+    own, problem = g.shared.belief, g.game.problem
+    known = problem if own is None else blinded(problem)
+    leader = ModelLeader(known, _noise(g), LinearModelCritic(known, _noise(g)), "pathwise")
+    made = score_function(leader, g.settings, known, g.game.return_discount)
+    learner = replace(made, expectation=leader)
+    if own is None:
+        return _sampled(g, learner)
+    belief = LinearBelief(known, believed_temperature(g.settings), _noise(g), own.kind)
+    return _sampled(g, learner, own.information, belief)
+
+
+def bc_hg_corrected(g: Runs[LinearCorrectedSetting]) -> Sampled[Observations]:
+    """The corrected BC-HG."""
+    problem = g.game.problem
+    leader = ModelLeader(problem, _noise(g), LinearModelCritic(problem, _noise(g)), "score")
+    learner = score_function(leader, g.settings, problem, g.game.return_discount)
+    control = control_variate(problem) if g.shared.control_variate else None
+    return _sampled(g, replace(learner, control=control))
 
 
 def control_variate(problem: BilevelLQR) -> ControlVariate:
@@ -130,25 +128,56 @@ def control_variate(problem: BilevelLQR) -> ControlVariate:
     return ControlVariate(1 + states * (states + 1) // 2, problem.num_parameters)
 
 
-def network_leader(settings: Sequence[GameSetting], problem: BilevelLQR) -> NetworkLinearLeader:
+def _released(
+    g: Runs[LinearReleasedSetting],
+    *,
+    follower_samples: int = 1,
+    indirect: bool = False,
+    keep_batches: bool = False,
+) -> Sampled[Observations]:
     """The released code's leader and critic."""
-    shared = settings[0]
-    assert shared.critic_steps is not None  # checked by config, like all that follow
-    assert shared.target_rate is not None
-    assert shared.minibatch is not None
-    assert shared.leader_samples is not None
+    problem, shared = g.game.problem, g.shared
     critic = LinearNetworkCritic(
         problem,
-        shared.critic_steps,
-        per_run(settings, "critic_step_size"),
+        shared.critic.steps,
+        per_run(g.settings, "critic.step_size"),
         shared.target_rate,
         shared.minibatch,
     )
-    return NetworkLinearLeader(
-        problem,
-        per_run(settings, "leader_noise"),
-        critic,
-        shared.leader_samples,
-        shared.follower_samples or 1,
-        shared.target_rate,
+    leader = NetworkLinearLeader(
+        problem, _noise(g), critic, shared.leader_samples, follower_samples, shared.target_rate
     )
+    learner = score_function(
+        leader,
+        g.settings,
+        problem,
+        g.game.return_discount,
+        indirect=indirect,
+        keep_batches=keep_batches,
+    )
+    return _sampled(g, learner)
+
+
+def released_covariance(g: Runs[LinearCovarianceSetting]) -> Sampled[Observations]:
+    """The published BC-HG."""
+    return _released(g, follower_samples=g.shared.follower_samples, indirect=True)
+
+
+def naive_on(g: Runs[LinearReleasedSetting]) -> Sampled[Observations]:
+    """The direct part alone, from the newest batch."""
+    return _released(g)
+
+
+def naive_off(g: Runs[LinearReleasedSetting]) -> Sampled[Observations]:
+    """The direct part alone, from every batch so far."""
+    return _released(g, keep_batches=True)
+
+
+def zero_order(g: Runs[LinearZeroOrderSetting]) -> Estimator[LinearGaussianResponse]:
+    """Two evaluations of J in a random direction."""
+    return ZeroOrder(g.game, per_run(g.settings, "radius"))
+
+
+def exact(g: Runs[LinearExactSetting]) -> Estimator[LinearGaussianResponse]:
+    """The exact hypergradient."""
+    return Exact(g.game)

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from matplotlib.figure import Figure
 
 from bilevelrl.figures.ablation import ablation
-from bilevelrl.figures.gallery import CURVES, Source, at
-from bilevelrl.figures.game_gallery import game_figures
+from bilevelrl.figures.gallery import Source, at
+from bilevelrl.figures.game_gallery import CURVES, game_figures
 from bilevelrl.problems.bilevel_lqr.behaviour_figure import return_histogram, state_trajectories
 from bilevelrl.problems.bilevel_lqr.landscape_figure import lqr_landscape
 from bilevelrl.problems.bilevel_lqr.settings import BilevelLQRParams
@@ -19,32 +19,26 @@ SIMULATION_COLUMNS = ("gain", "episode", "step", "x1", "x2")
 RETURN_COLUMNS = ("gain", "leader_return")
 
 
-def names(problem: str) -> tuple[str, ...]:
+def names() -> tuple[str, ...]:
     """Figures that are drawn whatever is in the grid."""
-    own = ("landscape", "ablation", "trajectories", "returns")
-    return tuple(f"{problem}_{name}" for name in (*CURVES, *own))
-
-
-def table_name(problem: str, name: str) -> str:
-    """Stem of a table of results."""
-    return f"{problem}_{name}"
+    return (*CURVES, "landscape", "ablation", "trajectories", "returns")
 
 
 def figures(source: Source) -> Iterator[tuple[str, Figure]]:
     """Names and figures, one at a time because each takes memory."""
     results, constants = source.results, source.block.constants
-    problem, temperature = results.problem, results.temperatures[0]
+    temperature = results.temperatures[0]
     objective = f"{source.block.reported_return} leader return J(θ)"
     yield from game_figures(results, objective, "log")
     trajectories = at(source.trajectories, temperature=temperature)
     landscape = source.environment("landscape", LANDSCAPE_COLUMNS)
-    yield f"{problem}_landscape", lqr_landscape(landscape, trajectories, objective)
+    yield "landscape", lqr_landscape(landscape, trajectories, objective)
     summary = at(results.summary, temperature=temperature)
-    yield f"{problem}_ablation", ablation(summary, objective)
+    yield "ablation", ablation(summary, objective)
     assert isinstance(constants, BilevelLQRParams)
     places = zip(constants.target, constants.target_scale, strict=True)
     target = {f"x{number}": place for number, place in enumerate(places, start=1)}
     simulations = source.environment("simulations", SIMULATION_COLUMNS)
-    yield f"{problem}_trajectories", state_trajectories(simulations, target)
+    yield "trajectories", state_trajectories(simulations, target)
     returns = source.environment("returns", RETURN_COLUMNS)
-    yield f"{problem}_returns", return_histogram(returns)
+    yield "returns", return_histogram(returns)

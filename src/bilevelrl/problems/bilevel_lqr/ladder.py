@@ -7,19 +7,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bilevelrl.core.cell import Group
 from bilevelrl.core.ladder import Level, Rung
 from bilevelrl.core.problem import Problem
 from bilevelrl.core.sampled import Sampled
-from bilevelrl.core.settings import GameSetting
-from bilevelrl.core.zero_order import ZeroOrder
 from bilevelrl.problems.bilevel_lqr import cell
 from bilevelrl.problems.bilevel_lqr.game import LinearGame
-from bilevelrl.problems.bilevel_lqr.settings import BilevelLQRBlock
+from bilevelrl.problems.bilevel_lqr.settings import BilevelLQRBlock, LinearSetting
 
 Floats = NDArray[np.float64]
 #: Replicates of a worker's batch.
 TOGETHER = 1000
-_NETWORK = {"actor_steps": 1, "critic_steps": 5, "random_updates": 0}
+_NETWORK = {"actor_steps": 1, "critic": {"steps": 5}, "random_updates": 0}
 _PLAIN = {"actor_steps": 1, "random_updates": 0}
 _DOUBLE = _PLAIN | {"control_variate": True}
 
@@ -46,27 +45,20 @@ LADDER = (
     Rung("naive_on", "published", "network", _NETWORK, warm_up=25),
     Rung("zero_order", "published", "none", {"radius": 0.01}, samples=False),
 )
-LEVELS = (Level("full"), Level("rewards", "evaluated"), Level("rewards", "planned"))
+LEVELS = (
+    Level(),
+    *(Level({"kind": kind, "information": "rewards"}, kind) for kind in ("evaluated", "planned")),
+)
 #: Hyper-parameters of the study of `LEVELS`.
 INFORMATION = {"variant": "improved", **_PLAIN}
 
 
-def shared(problem: Problem[BilevelLQRBlock], budget: int) -> dict[str, Any]:
-    """Hyper-parameters of all rungs, as far as they have them."""
-    del problem, budget
-    return {}
-
-
-def make_game(problem: Problem[BilevelLQRBlock], settings: Sequence[GameSetting]) -> LinearGame:
-    """Problem and follower of replicates."""
-    return cell.make_game(settings, problem.block.constants, problem.followers)
-
-
-def make_estimator(name: str, settings: Sequence[GameSetting], game: LinearGame) -> Any:
-    """The estimator of the runs' variant."""
-    if name == "zero_order":
-        return ZeroOrder(game, np.full(len(settings), settings[0].radius))
-    return cell.sampled(name, settings, game)
+def group(
+    problem: Problem[BilevelLQRBlock], settings: Sequence[LinearSetting]
+) -> cell.Runs[LinearSetting]:
+    """Replicates that are computed together."""
+    game = cell.make_game(settings, problem.block.constants, problem.followers)
+    return Group(settings, game)
 
 
 def points(problem: Problem[BilevelLQRBlock], best_theta: Floats) -> dict[str, Floats]:

@@ -60,7 +60,7 @@ def lqr_landscape(landscape: pd.DataFrame, trajectories: pd.DataFrame, objective
         flat = [ax for row in axes for ax in row]
         for ax, (estimator, variant, rows) in zip(flat, style.groups(wide), strict=False):
             filled = _background(ax, landscape)
-            _ways(ax, rows, style.ESTIMATORS[estimator].colour)
+            _ways(ax, rows, style.look(estimator).colour)
             ax.plot(*best, **_BEST)
             title = style.label(estimator, variant).replace(" (", "\n(").replace(", ", "\n")
             ax.set_title(title + _missing(ax, rows))

@@ -1,23 +1,29 @@
 """What params.yaml says of BilevelLQR: constants, search, studies, settings."""
 
-from bilevelrl.core.blocks import LearningParams, StudyParams
-from bilevelrl.core.families import (
-    CLIP,
-    CORRECTED,
-    DECAY,
-    LEARNER_KEYS,
-    NETWORK,
-    SAMPLED,
-    WATCHING_KEYS,
-    Family,
-    Keys,
-    table,
+from typing import Annotated, Any, Literal
+
+from pydantic import model_validator
+
+from bilevelrl.core.blocks import LearningParams
+from bilevelrl.core.entries import Estimators, Registered
+from bilevelrl.core.games import (
+    AscentParams,
+    CorrectedGameSetting,
+    Discount,
+    GameBlock,
+    GameLeaders,
+    GameSetting,
+    GameStudyParams,
+    Matrix,
+    ReleasedGameSetting,
+    SampledGameSetting,
+    Vector,
+    ZeroOrderGameSetting,
 )
-from bilevelrl.core.games import AscentParams, Discount, GameLeaders, Matrix, Vector
-from bilevelrl.core.problem import Constants, ProblemBlock
-from bilevelrl.core.settings import GameSetting
-from bilevelrl.core.validation import Choices, Count, Positive
-from bilevelrl.models.deep.settings import SacParams
+from bilevelrl.core.problem import Constants
+from bilevelrl.core.settings import PER_RUN, BoltzmannBelief
+from bilevelrl.core.validation import Count, Positive, UnitInterval
+from bilevelrl.models.deep.settings import ComparedSacParams, SacFollowerSetting
 
 
 class BilevelLQRParams(Constants):
@@ -44,59 +50,119 @@ class BilevelLQRLeaders(GameLeaders):
     initial_spread: Positive
 
 
-class LinearGradientParams(StudyParams[Vector]):
-    """The estimator-error study of BilevelLQR: at which gains, from how many transitions."""
+class LinearSetting(GameSetting):
+    """Settings of BilevelLQR.
 
-    points: Choices[Vector]
-    budgets: Choices[Count]
+    Attributes:
+        leader_noise: standard deviation of the leader's action.
+        initial_spread: standard deviation of θ at the start.
+    """
 
-    def whole_episodes(self) -> list[tuple[str, int]]:
-        """All budgets."""
-        return [("budgets", budget) for budget in self.budgets]
-
-
-_LINEAR = NETWORK | SAMPLED | {"leader_samples"}
-FAMILY = Family(
-    GameSetting,
-    frozenset(
-        {
-            "variant", "temperature", "step_size", "first_seed", "num_seeds", "num_updates",
-            "returns", "study", "leader_noise", "initial_spread",
-        }
-    ),
-    table(
-        {
-            ("bc_hg", "published"): Keys(_LINEAR | {"follower_samples"}, CLIP),
-            ("naive_on", "published"): Keys(_LINEAR, CLIP),
-            ("naive_off", "published"): Keys(_LINEAR, CLIP),
-            ("bc_hg", "corrected"): CORRECTED,
-            ("bc_hg", "improved"): Keys(
-                SAMPLED, DECAY | WATCHING_KEYS | LEARNER_KEYS | {"belief"}
-            ),
-            ("zero_order", "published"): Keys(frozenset({"radius"})),
-            ("exact", "published"): Keys(frozenset(), DECAY),
-            ("exact", "improved"): Keys(frozenset(), DECAY),
-        }
-    ),
-)  # fmt: skip
+    leader_noise: Positive
+    initial_spread: Annotated[Positive, PER_RUN]
 
 
-class BilevelLQRBlock(ProblemBlock):
+class LinearReleasedSetting(ReleasedGameSetting, LinearSetting):
+    """Of Naive-PGD.
+
+    Attributes:
+        leader_samples: draws that estimate the direct term's baseline.
+        max_gradient_norm: clip before Adam; None clips nothing.
+    """
+
+    leader_samples: Count
+    max_gradient_norm: Positive | None = None
+
+
+class LinearCovarianceSetting(LinearReleasedSetting):
+    """Of the published BC-HG.
+
+    Attributes:
+        follower_samples: draws that estimate E_u[Q_L].
+    """
+
+    follower_samples: Count
+
+
+class LinearCorrectedSetting(CorrectedGameSetting, LinearSetting):
+    """Of the corrected BC-HG."""
+
+
+class LqrBeliefParams(BoltzmannBelief):
+    """How a watching leader values its follower's policy, see the belief of the problem."""
+
+    kind: Literal["evaluated", "planned"]
+    information: Literal["rewards"]
+
+    @property
+    def conditions(self) -> dict[str, Any]:
+        """What the leader sees, and how it learns from that."""
+        return super().conditions | {"belief": self.kind}
+
+
+class LinearImprovedSetting(SampledGameSetting, LinearSetting, SacFollowerSetting):
+    """Of the improved BC-HG, which may only watch its follower.
+
+    Attributes:
+        step_size_ratio: what the step size falls to in the end, geometrically, as a share of the
+            first one.
+        belief: None reads the follower.
+    """
+
+    step_size_ratio: UnitInterval = 1.0
+    belief: LqrBeliefParams | None = None
+
+    @model_validator(mode="after")
+    def _agents_see_theta(self) -> "LinearImprovedSetting":
+        if self.follower.kind == "sac" and self.random_updates:
+            raise ValueError(
+                f"random_updates = {self.random_updates} does not go with follower.kind = sac: "
+                "allowed is 0"
+            )
+        return self
+
+
+class LinearExactSetting(LinearSetting):
+    """Of exact ascent.
+
+    Attributes:
+        step_size_ratio: as of the sampled estimators.
+    """
+
+    step_size_ratio: UnitInterval = 1.0
+
+
+class LinearZeroOrderSetting(ZeroOrderGameSetting, LinearSetting):
+    """Of the zero-order estimator."""
+
+
+ESTIMATORS: Estimators = {
+    ("bc_hg", "published"): Registered(LinearCovarianceSetting, "cell:released_covariance"),
+    ("bc_hg", "corrected"): Registered(LinearCorrectedSetting, "cell:bc_hg_corrected"),
+    ("bc_hg", "improved"): Registered(LinearImprovedSetting, "cell:bc_hg_improved"),
+    ("naive_on", "published"): Registered(LinearReleasedSetting, "cell:naive_on"),
+    ("naive_off", "published"): Registered(LinearReleasedSetting, "cell:naive_off"),
+    ("zero_order", "published"): Registered(LinearZeroOrderSetting, "cell:zero_order"),
+    ("exact", "published"): Registered(LinearExactSetting, "cell:exact"),
+    ("exact", "improved"): Registered(LinearExactSetting, "cell:exact"),
+}
+
+
+class GainStudyParams(GameStudyParams[Vector]):
+    """A point is the leader's gain."""
+
+
+class BilevelLQRBlock(GameBlock):
     """See `ProblemBlock`."""
 
-    family = FAMILY
+    estimators = ESTIMATORS
 
     constants: BilevelLQRParams
     search: AscentParams
-    learner: SacParams
+    learner: ComparedSacParams
     learning: LearningParams
     training: BilevelLQRLeaders
-    gradients: LinearGradientParams
-
-    @property
-    def reported_return(self) -> str:
-        """Which J is reported."""
-        return self.training.returns
+    gradients: GainStudyParams
 
 
 BLOCK = BilevelLQRBlock

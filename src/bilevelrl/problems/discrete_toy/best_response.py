@@ -6,15 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bilevelrl.core.blocks import FollowerParams
+from bilevelrl.core.finite_settings import SoftQParams
 from bilevelrl.core.follower import BestResponse
 from bilevelrl.core.learning_curve import Learned, Solved, TabularLearner, divergence, follow
 from bilevelrl.core.problem import Problem, RunTasks
 from bilevelrl.core.seeding import Streams
+from bilevelrl.core.soft_q_rule import SoftQOptions
 from bilevelrl.models.finite_game.markov_game import MarkovGame, follower_soft_return, state_chain
 from bilevelrl.models.finite_game.soft_q_iteration import SoftQIteration
 from bilevelrl.models.finite_game.soft_q_learning import GameSoftQLearning
-from bilevelrl.models.tabular.settings import SoftQParams
-from bilevelrl.models.tabular.soft_q_learning import SoftQOptions
 from bilevelrl.problems.discrete_toy.cell import make_game
 from bilevelrl.problems.discrete_toy.search import ToyLandscape
 from bilevelrl.problems.discrete_toy.settings import DiscreteToyBlock

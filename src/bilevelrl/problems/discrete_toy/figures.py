@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from matplotlib.figure import Figure
 
-from bilevelrl.figures.gallery import CURVES, Source, at, truncated_study
-from bilevelrl.figures.game_gallery import game_figures
+from bilevelrl.figures.gallery import Source, at, truncated_study
+from bilevelrl.figures.game_gallery import CURVES, game_figures
 from bilevelrl.figures.truncated_follower import truncated_follower
 from bilevelrl.problems.discrete_toy.landscape_figure import toy_landscape
 
@@ -14,28 +14,23 @@ from bilevelrl.problems.discrete_toy.landscape_figure import toy_landscape
 LANDSCAPE_COLUMNS = ("variant", "probability", "discounted", "undiscounted")
 
 
-def names(problem: str) -> tuple[str, ...]:
+def names() -> tuple[str, ...]:
     """Figures that are drawn whatever is in the grid."""
-    return tuple(f"{problem}_{name}" for name in (*CURVES, "landscape"))
-
-
-def table_name(problem: str, name: str) -> str:
-    """Stem of a table of results."""
-    return f"{problem}_{name}"
+    return (*CURVES, "landscape")
 
 
 def figures(source: Source) -> Iterator[tuple[str, Figure]]:
     """Names and figures, one at a time because each takes memory."""
     results = source.results
-    problem, temperature = results.problem, results.temperatures[0]
+    temperature = results.temperatures[0]
     returns = source.block.reported_return or ""
     objective = f"{returns} leader return J(θ)"
     yield from game_figures(results, objective, "linear")
     landscape = source.environment("landscape", LANDSCAPE_COLUMNS)
     landscape = landscape.rename(columns={returns: "leader_return"})
     trajectories = at(source.trajectories, temperature=temperature)
-    yield f"{problem}_landscape", toy_landscape(landscape, trajectories, objective)
+    yield "landscape", toy_landscape(landscape, trajectories, objective)
     study = truncated_study(results)
     if len(study):
         figure = truncated_follower(study, "sweeps of soft Q iteration")
-        yield f"{problem}_truncated_follower", figure
+        yield "truncated_follower", figure

@@ -7,14 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bilevelrl.core.cell import Group
 from bilevelrl.core.ladder import Level, Rung
 from bilevelrl.core.problem import Problem
 from bilevelrl.core.sampled import Sampled
-from bilevelrl.core.settings import GameSetting
-from bilevelrl.core.zero_order import ZeroOrder
 from bilevelrl.models.finite_game.critics import ExactGameCritic
+from bilevelrl.models.finite_game.estimators import Runs, make_follower
 from bilevelrl.models.finite_game.game import FiniteGame
 from bilevelrl.models.finite_game.policies import TabularPolicy
+from bilevelrl.models.finite_game.settings import FiniteGameSetting
 from bilevelrl.problems.discrete_toy import cell
 from bilevelrl.problems.discrete_toy.problem import STATE_NAMES
 from bilevelrl.problems.discrete_toy.settings import DiscreteToyBlock
@@ -22,7 +23,7 @@ from bilevelrl.problems.discrete_toy.settings import DiscreteToyBlock
 Floats = NDArray[np.float64]
 #: Replicates of a worker's batch.
 TOGETHER = 1000
-_NETWORK = {"actor_steps": 1, "critic_steps": 5, "random_updates": 0}
+_NETWORK = {"actor_steps": 1, "critic": {"steps": 5}, "random_updates": 0}
 _PLAIN = {"actor_steps": 1, "random_updates": 0}
 _DOUBLE = _PLAIN | {"control_variate": True}
 
@@ -44,30 +45,20 @@ LADDER = (
     Rung("bi_ac_on", "published", "network", _NETWORK, warm_up=40),
     Rung("zero_order", "published", "none", {"radius": 0.01}, samples=False),
 )
-LEVELS = (Level("full"), Level("rewards"))
+LEVELS = (Level(), Level({"kind": "frequencies", "information": "rewards"}))
 #: Hyper-parameters of the study of `LEVELS`.
 INFORMATION = {"variant": "corrected", **_DOUBLE}
 
 
-def shared(problem: Problem[DiscreteToyBlock], budget: int) -> dict[str, Any]:
-    """Hyper-parameters of all rungs, as far as they have them."""
-    del problem, budget
-    return {}
-
-
-def make_game(problem: Problem[DiscreteToyBlock], settings: Sequence[GameSetting]) -> FiniteGame:
-    """The toy with a leader whose θ is a table of logits."""
+def group(
+    problem: Problem[DiscreteToyBlock], settings: Sequence[FiniteGameSetting]
+) -> Runs[FiniteGameSetting]:
+    """Replicates that are computed together, of a leader whose θ is a table of logits."""
     game = cell.make_game(problem.block.constants)
-    follower, exact = cell.make_follower(game, settings, problem.followers)
+    follower, exact = make_follower(game, settings, problem.followers)
     policy = TabularPolicy(game.num_states, game.num_leader_actions)
-    return FiniteGame(game, policy, follower, exact, game.leader_discount)
-
-
-def make_estimator(name: str, settings: Sequence[GameSetting], game: FiniteGame) -> Any:
-    """The estimator of the runs' variant."""
-    if name == "zero_order":
-        return ZeroOrder(game, np.full(len(settings), settings[0].radius))
-    return cell.sampled(name, settings, game)
+    solved = FiniteGame(game, policy, follower, exact, game.leader_discount)
+    return Group(settings, solved)
 
 
 def table_of(probability: float) -> Floats:

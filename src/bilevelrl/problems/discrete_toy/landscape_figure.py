@@ -76,7 +76,7 @@ def _draw(
     variant: str,
     rows: pd.DataFrame,
 ) -> None:
-    colour = style.ESTIMATORS[estimator].colour
+    colour = style.look(estimator).colour
     own = "published" if variant == "published" else "corrected"
     for follower in _FOLLOWERS:
         curve = landscape[landscape["variant"] == follower]

@@ -12,13 +12,14 @@ from bilevelrl.core.follower import BestResponse
 from bilevelrl.core.problem import Problem, RunTasks
 from bilevelrl.core.search import Searched
 from bilevelrl.core.seeding import Streams
+from bilevelrl.models.finite_game.estimators import order_of
 from bilevelrl.models.finite_game.markov_game import leader_return
 from bilevelrl.models.finite_game.soft_q_iteration import (
     SoftQIteration,
     TruncatedSoftQ,
     optimality_gap,
 )
-from bilevelrl.problems.discrete_toy.cell import PROBABILITY, make_game, order_of
+from bilevelrl.problems.discrete_toy.cell import PROBABILITY, make_game
 from bilevelrl.problems.discrete_toy.problem import STATE_NAMES
 from bilevelrl.problems.discrete_toy.settings import DiscreteToyBlock, DiscreteToyParams
 

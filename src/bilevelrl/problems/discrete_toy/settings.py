@@ -4,24 +4,17 @@ from typing import Annotated
 
 from pydantic import Field
 
-from bilevelrl.core.blocks import LearningParams, SearchBlock, StudyParams
-from bilevelrl.core.families import (
-    ANY_KEYS,
-    CORRECTED,
-    COUNTING_KEYS,
-    MODEL_BASED,
-    PUBLISHED,
-    PUBLISHED_COVARIANCE,
-    SAMPLED,
-    Family,
-    Keys,
-    table,
+from bilevelrl.core.blocks import LearningParams, SearchBlock
+from bilevelrl.core.finite_settings import SoftQParams
+from bilevelrl.core.games import (
+    Discount,
+    GameBlock,
+    GameStudyParams,
+    Inside,
 )
-from bilevelrl.core.games import Discount, GameLeaders, Inside
-from bilevelrl.core.problem import Constants, ProblemBlock
-from bilevelrl.core.settings import GameSetting
-from bilevelrl.core.validation import LARGEST, Choices, Count
-from bilevelrl.models.tabular.settings import SoftQParams
+from bilevelrl.core.problem import Constants
+from bilevelrl.core.validation import LARGEST
+from bilevelrl.models.finite_game.settings import ESTIMATORS
 
 
 class DiscreteToyParams(Constants):
@@ -38,53 +31,20 @@ class LandscapeParams(SearchBlock):
     points: Annotated[int, Field(ge=3, le=LARGEST)]
 
 
-class GameGradientParams(StudyParams[Inside]):
-    """The estimator-error study of a game: at which policies, from how many transitions.
-
-    A point is the leader's probability of 1 in state A.
-    """
-
-    points: Choices[Inside]
-    budgets: Choices[Count]
-
-    def whole_episodes(self) -> list[tuple[str, int]]:
-        """All budgets."""
-        return [("budgets", budget) for budget in self.budgets]
+class ToyStudyParams(GameStudyParams[Inside]):
+    """A point is the leader's probability of 1 in state A."""
 
 
-FAMILY = Family(
-    GameSetting,
-    ANY_KEYS | {"returns", "study"},
-    table(
-        {
-            ("bc_hg", "published"): PUBLISHED_COVARIANCE,
-            ("bc_hg", "corrected"): Keys(SAMPLED, CORRECTED.optional | COUNTING_KEYS),
-            ("naive_on", "published"): PUBLISHED,
-            ("naive_off", "published"): PUBLISHED,
-            ("bi_ac_on", "published"): PUBLISHED,
-            ("bi_ac_off", "published"): PUBLISHED,
-            **MODEL_BASED,
-        }
-    ),
-)
-
-
-class DiscreteToyBlock(ProblemBlock):
+class DiscreteToyBlock(GameBlock):
     """See `ProblemBlock`."""
 
-    family = FAMILY
+    estimators = ESTIMATORS
 
     constants: DiscreteToyParams
     search: LandscapeParams
     learner: SoftQParams
     learning: LearningParams
-    training: GameLeaders
-    gradients: GameGradientParams
-
-    @property
-    def reported_return(self) -> str:
-        """Which J is reported."""
-        return self.training.returns
+    gradients: ToyStudyParams
 
 
 BLOCK = DiscreteToyBlock

@@ -6,15 +6,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bilevelrl.core.blocks import FollowerParams
+from bilevelrl.core.finite_settings import SoftQParams
 from bilevelrl.core.follower import BestResponse, soft_bonus
 from bilevelrl.core.learning_curve import Learned, Solved, TabularLearner, divergence, follow
 from bilevelrl.core.problem import Problem, RunTasks
 from bilevelrl.core.seeding import Streams
+from bilevelrl.core.soft_q_rule import SoftQOptions
 from bilevelrl.models.tabular.convergence import best_response, convergence
 from bilevelrl.models.tabular.model import evaluate_policy
-from bilevelrl.models.tabular.settings import SoftQParams
 from bilevelrl.models.tabular.soft_policy_iteration import SoftPolicyIteration
-from bilevelrl.models.tabular.soft_q_learning import SoftQLearning, SoftQOptions
+from bilevelrl.models.tabular.soft_q_learning import SoftQLearning
 from bilevelrl.problems.four_rooms.cell import make_four_rooms
 from bilevelrl.problems.four_rooms.problem import FourRooms
 from bilevelrl.problems.four_rooms.settings import FourRoomsBlock

@@ -20,19 +20,12 @@ from bilevelrl.problems.four_rooms.settings import FourRoomsLeaders
 from bilevelrl.runs.records import read_parquet
 
 
-def names(problem: str) -> tuple[str, ...]:
+def names() -> tuple[str, ...]:
     """Figures that are drawn whatever is in the grid."""
-    del problem
     return (
         "learning_curves_updates", "learning_curves_env_steps", "final_return", "penalty_maps",
         "gradient_quality", "truncated_follower", "initial_spread",
     )  # fmt: skip
-
-
-def table_name(problem: str, name: str) -> str:
-    """Stem of a table of results; FourRooms came first and its figures and tables carry no name."""
-    del problem
-    return name
 
 
 def figures(source: Source) -> Iterator[tuple[str, Figure]]:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bilevelrl.core.ascent import GradientAscent
+from bilevelrl.core.batches import Batch
 from bilevelrl.core.ladder import Level, Rung
 from bilevelrl.core.problem import Problem
 from bilevelrl.core.sampled import Sampled
@@ -16,8 +17,7 @@ from bilevelrl.core.training import ascend
 from bilevelrl.models.tabular.exact_critic import ExactCritic
 from bilevelrl.models.tabular.game import TabularGame
 from bilevelrl.models.tabular.monte_carlo import monte_carlo
-from bilevelrl.models.tabular.rollout import Batch
-from bilevelrl.problems.four_rooms.cell import ESTIMATORS, Group, make_group
+from bilevelrl.problems.four_rooms.cell import FourRoomsGroup, exact, make_group
 from bilevelrl.problems.four_rooms.problem import FourRooms
 from bilevelrl.problems.four_rooms.settings import FourRoomsBlock, FourRoomsSetting
 
@@ -73,10 +73,16 @@ LADDER = (
     Rung("naive", "corrected", "none"),
     Rung("zero_order", "published", "none", samples=False),
 )
-_INFORMATION = ("full", "rewards", "actions")
+_BELIEFS = (
+    None,
+    *(
+        {"kind": "frequencies", "information": information}
+        for information in ("rewards", "actions")
+    ),
+)
 LEVELS = (
-    *(Level(information, critic="returns", change=_returns) for information in _INFORMATION),
-    *(Level(information) for information in _INFORMATION),
+    *(Level(belief, critic="returns", change=_returns) for belief in _BELIEFS),
+    *(Level(belief) for belief in _BELIEFS),
 )
 #: Hyper-parameters of the study of `LEVELS`: a batch cuts one episode only.
 INFORMATION = {"variant": "corrected", "num_envs": 1}
@@ -88,26 +94,16 @@ def shared(problem: Problem[FourRoomsBlock], budget: int) -> dict[str, Any]:
     return {
         "initial_spread": 1.0,
         "num_envs": study.budgets.get(budget),
-        "critic_step_size": study.critic_step_size,
+        "critic": {"kind": "sarsa", "step_size": study.critic_step_size},
         "oracle_steps_per_update": study.oracle_steps_per_update,
         "radius": study.radius,
     }
 
 
-def make_game(
+def group(
     problem: Problem[FourRoomsBlock], settings: Sequence[FourRoomsSetting]
-) -> TabularGame:
-    """Problem and followers of replicates."""
-    return _group(problem, settings).game
-
-
-def make_estimator(name: str, settings: Sequence[FourRoomsSetting], game: TabularGame) -> Any:
-    """The estimator of the runs' variant."""
-    assert isinstance(game.problem, FourRooms)
-    return ESTIMATORS[name](Group(settings, game.problem, game))
-
-
-def _group(problem: Problem[FourRoomsBlock], settings: Sequence[FourRoomsSetting]) -> Group:
+) -> FourRoomsGroup[FourRoomsSetting]:
+    """Replicates that are computed together."""
     return make_group(settings, problem.block.constants, problem.followers)
 
 
@@ -127,16 +123,16 @@ def points(problem: Problem[FourRoomsBlock], best_theta: Floats) -> dict[str, Fl
         num_updates=num_updates,
         initial_spread=study.trajectory_spread,
     )
-    group = _group(problem, [setting])
-    size = group.problem.num_parameters
+    own = group(problem, [setting])
+    size = own.problem.num_parameters
     found = {
         "near zero": 0.01
         * stream(study.trajectory_seed, "initial_parameters").standard_normal(size),
         "sine": np.sin(np.arange(size, dtype=np.float64)),
     }
     steps = ascend(
-        group.game,
-        ESTIMATORS["exact"](group),
+        own.game,
+        exact(own),
         Streams([study.trajectory_seed]),
         rule=GradientAscent(np.array([0.5]), 1.0),
         num_updates=num_updates,

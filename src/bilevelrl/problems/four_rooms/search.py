@@ -10,11 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bilevelrl.core.ascent import Adam
 from bilevelrl.core.blocks import FollowerParams
+from bilevelrl.core.finite_settings import SoftQParams
 from bilevelrl.core.problem import Problem, RunTasks
 from bilevelrl.core.search import Searched
 from bilevelrl.models.tabular.exact import exact_hypergradient, leader_return
-from bilevelrl.models.tabular.settings import SoftQParams
 from bilevelrl.models.tabular.soft_policy_iteration import SoftPolicyIteration
 from bilevelrl.problems.four_rooms.cell import make_four_rooms
 from bilevelrl.problems.four_rooms.problem import FourRooms
@@ -105,18 +106,16 @@ def climb(ascent: Ascent) -> tuple[Floats, Floats]:
     )
     memory = np.zeros((len(theta), problem.num_states))
     best, best_theta = np.full(len(theta), -np.inf), theta.copy()
-    mean, square = np.zeros_like(theta), np.zeros_like(theta)
-    first, last = ascent.search.first_step_size, ascent.search.last_step_size
-    for update in range(ascent.search.num_updates):
+    own = ascent.search
+    decay = (own.last_step_size / own.first_step_size) ** (1.0 / own.num_updates)
+    rule = Adam(np.full(len(theta), own.first_step_size), decay=decay, epsilon=1e-12)
+    slopes = rule.start(theta.shape)
+    for _ in range(own.num_updates):
         response = follower.respond(problem.follower_reward(theta), memory)
         truth = exact_hypergradient(problem, theta, response.policy, temperature)
         better = truth.leader_return > best
         best[better], best_theta[better] = truth.leader_return[better], theta[better]
-        mean = 0.9 * mean + 0.1 * truth.total
-        square = 0.999 * square + 0.001 * np.square(truth.total)
-        scale = np.sqrt(square / (1.0 - 0.999 ** (update + 1))) + 1e-12
-        step_size = first * (last / first) ** (update / ascent.search.num_updates)
-        theta = theta + step_size * mean / (1.0 - 0.9 ** (update + 1)) / scale
+        theta = rule.step(theta, truth.total, slopes)
     return best, best_theta
 
 

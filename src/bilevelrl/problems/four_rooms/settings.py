@@ -5,9 +5,10 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from bilevelrl.core.blocks import LearningParams, SearchBlock, StudyParams
-from bilevelrl.core.families import ANY_KEYS, COUNTING_KEYS, ROLLOUT_KEYS, Family, Keys, table
+from bilevelrl.core.entries import Estimators, Registered
+from bilevelrl.core.finite_settings import FrequencyBelief, SoftQParams, TabularFollowerSetting
 from bilevelrl.core.problem import Constants, ProblemBlock, TrainingBlock
-from bilevelrl.core.settings import Setting
+from bilevelrl.core.settings import PER_RUN, BatchSetting, Setting
 from bilevelrl.core.validation import (
     Choices,
     Count,
@@ -18,7 +19,7 @@ from bilevelrl.core.validation import (
     UnitInterval,
     Whole,
 )
-from bilevelrl.models.tabular.settings import SoftQParams
+from bilevelrl.models.tabular.settings import SarsaCritic
 
 
 class FourRoomsParams(Constants):
@@ -77,74 +78,100 @@ class GradientParams(StudyParams[Positive]):
         return self
 
 
-class FourRoomsSetting(Setting):
+class FourRoomsSetting(TabularFollowerSetting):
     """Settings of FourRooms.
 
     Attributes:
         initial_spread: standard deviation of θ at the start.
-        env_steps_per_update: B, transitions per update.
-        num_envs: E, parallel environments; B must be a multiple.
-        critic_step_size: α of the SARSA critic.
-        oracle_steps_per_update: transitions of the oracle batch.
-        radius: c of the zero-order estimator.
     """
 
-    samples_whole_episodes = False
+    initial_spread: Annotated[Positive, PER_RUN]
 
-    initial_spread: Positive
-    env_steps_per_update: Count | None = None
-    num_envs: Count | None = None
-    critic_step_size: UnitInterval | None = None
-    oracle_steps_per_update: Count | None = None
-    radius: Positive | None = None
+    def conditions(self, shared: dict[str, Any]) -> dict[str, Any]:
+        """What every setting says, and the spread where it is not the shared one."""
+        chosen = super().conditions(shared)
+        if self.initial_spread != shared["initial_spread"]:
+            chosen["initial_spread"] = self.initial_spread
+        return chosen
+
+
+class FourRoomsBatchSetting(FourRoomsSetting, BatchSetting):
+    """Of estimators that sample.
+
+    Attributes:
+        num_envs: E, parallel environments; numbers of transitions are multiples of it.
+    """
+
+    num_envs: Count
 
     @model_validator(mode="after")
-    def _divisible(self) -> "FourRoomsSetting":
-        self._refuse_followers("sac")
+    def _divisible(self) -> "FourRoomsBatchSetting":
         for key in ("env_steps_per_update", "oracle_steps_per_update"):
-            steps = getattr(self, key)
-            if steps is not None and self.num_envs is not None and steps % self.num_envs:
+            steps = getattr(self, key, 0)
+            if steps % self.num_envs:
                 raise ValueError(f"{key} = {steps} is not divisible by num_envs = {self.num_envs}")
         return self
 
-    def conditions(self, shared: dict[str, Any]) -> dict[str, Any]:
-        """Temperature, budget, and where it is not the shared one, spread and follower."""
-        chosen: dict[str, Any] = {"temperature": self.temperature}
-        if self.env_steps_per_update is not None:
-            chosen["env_steps_per_update"] = self.env_steps_per_update
-        if self.initial_spread != shared["initial_spread"]:
-            chosen["initial_spread"] = self.initial_spread
-        return chosen | self.follower_conditions
+
+class FourRoomsCriticSetting(FourRoomsBatchSetting):
+    """Of estimators with a learned critic.
+
+    Attributes:
+        critic: of the leader.
+    """
+
+    critic: SarsaCritic
 
 
-_FOUR_ROOMS = {
-    "bc_hg": ROLLOUT_KEYS | {"critic_step_size"},
-    "hpgd_mc": ROLLOUT_KEYS,
-    "hpgd_sa": ROLLOUT_KEYS | {"critic_step_size"},
-    "hpgd_oracle": ROLLOUT_KEYS | {"oracle_steps_per_update"},
-    "sobirl": ROLLOUT_KEYS,
-    "naive": ROLLOUT_KEYS,
-    "zero_order": frozenset({"radius"}),
-    "exact": frozenset(),
+class CovarianceSetting(FourRoomsCriticSetting):
+    """Of the corrected BC-HG, which may only watch its follower.
+
+    Attributes:
+        belief: None reads the follower.
+    """
+
+    belief: FrequencyBelief | None = None
+
+
+class OracleSetting(FourRoomsBatchSetting):
+    """Of HPGD (oracle).
+
+    Attributes:
+        oracle_steps_per_update: transitions of the oracle's batch.
+    """
+
+    oracle_steps_per_update: Count
+
+
+class FourRoomsZeroOrderSetting(FourRoomsSetting):
+    """Of the zero-order estimator.
+
+    Attributes:
+        radius: c, half the distance of two evaluations of J.
+    """
+
+    radius: Annotated[Positive, PER_RUN]
+
+
+_BOTH: dict[str, Registered] = {
+    "bc_hg": Registered(FourRoomsCriticSetting, "cell:bc_hg"),
+    "hpgd_mc": Registered(FourRoomsBatchSetting, "cell:hpgd_mc"),
+    "hpgd_sa": Registered(FourRoomsCriticSetting, "cell:hpgd_sa"),
+    "hpgd_oracle": Registered(OracleSetting, "cell:hpgd_oracle"),
+    "sobirl": Registered(FourRoomsBatchSetting, "cell:sobirl"),
+    "naive": Registered(FourRoomsBatchSetting, "cell:naive"),
+    "zero_order": Registered(FourRoomsZeroOrderSetting, "cell:zero_order"),
+    "exact": Registered(FourRoomsSetting, "cell:exact"),
 }
-FAMILY = Family(
-    FourRoomsSetting,
-    ANY_KEYS | {"initial_spread"},
-    table(
-        {
-            (estimator, variant): Keys(keys)
-            for estimator, keys in _FOUR_ROOMS.items()
-            for variant in ("published", "corrected")
-        }
-        | {("bc_hg", "corrected"): Keys(_FOUR_ROOMS["bc_hg"], COUNTING_KEYS)}
-    ),
-)
+ESTIMATORS: Estimators = {
+    (name, variant): each for name, each in _BOTH.items() for variant in ("published", "corrected")
+} | {("bc_hg", "corrected"): Registered(CovarianceSetting, "cell:covariance")}
 
 
 class FourRoomsBlock(ProblemBlock):
     """See `ProblemBlock`."""
 
-    family = FAMILY
+    estimators = ESTIMATORS
 
     constants: FourRoomsParams
     search: SearchParams
@@ -152,6 +179,9 @@ class FourRoomsBlock(ProblemBlock):
     learning: LearningParams
     training: FourRoomsLeaders
     gradients: GradientParams
+
+    def check(self, setting: Setting, where: str) -> None:
+        """Batches may cut episodes."""
 
 
 BLOCK = FourRoomsBlock

@@ -146,7 +146,7 @@ class CartPoleBelief:
         temperature: β of each run, shape (R,).
         discount: γ_F.
         policy: features of (s, w).
-        keep: weight of all earlier batches against the newest; the model keeps all.
+        forgetting_factor: weight of all earlier batches against the newest; the model keeps all.
         ridge: of v_F, see `random_features.solved`.
         policy_ridge: of the policy.
     """
@@ -155,7 +155,7 @@ class CartPoleBelief:
     temperature: Floats
     discount: float
     policy: RandomFeatures
-    keep: float
+    forgetting_factor: float
     ridge: float
     policy_ridge: float
 
@@ -223,10 +223,14 @@ class CartPoleBelief:
         ones = np.ones(len(rows))
         plain = solved_once(regression(rows, raw, ones), self.policy_ridge)
         log_square = np.log(np.square(raw - rows @ plain) + 1e-6) - _MEAN_LOG_SQUARE
-        remember(memory, "deviation", run, regression(few, log_square, ones), self.keep)
+        remember(
+            memory, "deviation", run, regression(few, log_square, ones), self.forgetting_factor
+        )
         memory["deviation_coefficients"][run] = solved(memory, "deviation", run, self.policy_ridge)
         deviation = self.moments(run, rows, few, memory)[1]
-        remember(memory, "policy", run, regression(rows, raw, deviation**-2.0), self.keep)
+        remember(
+            memory, "policy", run, regression(rows, raw, deviation**-2.0), self.forgetting_factor
+        )
         memory["policy_coefficients"][run] = solved(memory, "policy", run, self.policy_ridge)
         mean, deviation = self.moments(run, rows, few, memory)
         nodes, weight = _quadrature()
@@ -238,5 +242,5 @@ class CartPoleBelief:
     ) -> None:  # fmt: skip
         here, following = (value_rows(at) for at in (state, after))
         new = temporal_difference(here, following, reward[:, None], self.discount, fell)
-        remember(memory, "value", run, new, self.keep)
+        remember(memory, "value", run, new, self.forgetting_factor)
         memory["value_coefficients"][run] = solved(memory, "value", run, self.ridge)

@@ -1,16 +1,19 @@
 """The guided cart-pole: from settings to leader, critic, followers and estimator."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
 from bilevelrl.core.ascent import Adam
-from bilevelrl.core.cell import Context, Training, per_run
+from bilevelrl.core.cell import Context, Group, Training, per_run
+from bilevelrl.core.estimator import Estimator
 from bilevelrl.core.random_features import RandomFeatures
 from bilevelrl.core.sampled import Sampled
 from bilevelrl.core.score_function import ScoreFunction
 from bilevelrl.core.validation import refusing
 from bilevelrl.models.deep.agent import SacOptions
+from bilevelrl.models.deep.settings import SacParams
 from bilevelrl.problems.guided_cartpole.belief import CartPoleBelief
 from bilevelrl.problems.guided_cartpole.critic import ArrivalCritic
 from bilevelrl.problems.guided_cartpole.game import AgentResponse, CartPoleGame, CartPoleWorld
@@ -19,11 +22,14 @@ from bilevelrl.problems.guided_cartpole.policy import StateNetwork
 from bilevelrl.problems.guided_cartpole.problem import GuidedCartPole
 from bilevelrl.problems.guided_cartpole.rollout import CartPoleBatch, CartPoleRollout
 from bilevelrl.problems.guided_cartpole.settings import (
+    CartPoleLearningSetting,
     GuidedCartPoleLeaders,
     GuidedCartPoleParams,
     GuidedCartPoleSetting,
 )
 
+Own_co = TypeVar("Own_co", bound=GuidedCartPoleSetting, covariant=True)
+Runs = Group[Own_co, CartPoleGame]
 #: Of random features: how fast they turn in the scaled state, then in the share of an episode that
 #: is left, or in the wind.
 _STATE = (2.0, 0.7, 0.7, 0.7)
@@ -37,94 +43,81 @@ def make_problem(constants: GuidedCartPoleParams) -> GuidedCartPole:
         return GuidedCartPole(**constants.model_dump())
 
 
-def group_key(setting: GuidedCartPoleSetting) -> tuple[object, ...]:
-    """Runs with equal keys can share one batch."""
-    own = {"step_size", "temperature", "first_seed", "num_seeds", "study"}
-    return tuple(value for key, value in setting if key not in own)
-
-
 def make_game(
-    settings: Sequence[GuidedCartPoleSetting], constants: GuidedCartPoleParams
+    settings: Sequence[GuidedCartPoleSetting], constants: GuidedCartPoleParams, rule: SacParams
 ) -> CartPoleGame:
-    """Problem and followers of runs with equal `group_key`."""
+    """Problem and followers of runs that can share a batch."""
     shared = settings[0]
-    assert shared.follower_steps is not None  # checked by config
     policy = StateNetwork(_STATES, len(shared.winds), shared.units)
-    options = SacOptions(
-        units=shared.follower_units,
-        step_size=shared.follower_step_size,
-        batch_size=shared.follower_batch,
-        target_rate=shared.follower_target_rate,
-        start_steps=shared.follower_random_steps,
-        capacity=shared.follower_capacity,
-        num_envs=shared.follower_envs,
-        gradient_steps=shared.follower_gradient_steps,
-    )
     return CartPoleGame(
         CartPoleRollout(make_problem(constants), policy, np.array(shared.winds)),
         policy,
         per_run(settings, "temperature"),
-        options,
-        shared.first_follower_steps or shared.follower_steps,
-        shared.follower_steps,
+        SacOptions(**rule.model_dump()),
+        shared.follower.first_steps or shared.follower.steps,
+        shared.follower.steps,
         shared.evaluation_episodes,
     )
 
 
 def build(
-    estimator: str,
+    make: Callable[[Runs[Any]], Estimator[AgentResponse]],
     settings: Sequence[GuidedCartPoleSetting],
-    context: Context[GuidedCartPoleParams, None, GuidedCartPoleLeaders],
+    context: Context[GuidedCartPoleParams, SacParams, GuidedCartPoleLeaders],
 ) -> Training[AgentResponse]:
-    """All that the training loop needs for runs with equal `group_key`.
-
-    Args:
-        estimator: "bc_hg", "naive" (without the indirect term) or "random" (never moves).
-        settings: of the runs.
-        context: constants of the problem.
-    """
-    game = make_game(settings, context.constants)
-    step_size, largest = per_run(settings, "step_size"), settings[0].max_gradient_norm
-    if estimator == "random":
-        return Training(game, Idle(), Adam(step_size))
-    return Training(game, sampled(estimator, settings, game), Adam(step_size, largest))
+    """All that the training loop needs for runs that can share a batch."""
+    game = make_game(settings, context.constants, context.followers.learner)
+    largest = getattr(settings[0], "max_gradient_norm", None)
+    rule = Adam(per_run(settings, "step_size"), largest)
+    return Training(game, make(Group(settings, game)), rule)
 
 
-def sampled(
-    estimator: str, settings: Sequence[GuidedCartPoleSetting], game: CartPoleGame
-) -> Sampled[CartPoleBatch]:
-    """BC-HG or Naive-PGD, with what the leader learns about its follower."""
-    shared, problem, winds = settings[0], game.rollout.problem, game.rollout.winds
-    assert shared.env_steps_per_update is not None  # checked by config, like the next ones
-    assert shared.critic_features is not None
-    assert shared.policy_features is not None
-    assert shared.keep is not None
-    assert shared.ridge is not None
-    assert shared.policy_ridge is not None
-    keep, ridge, horizon = shared.keep, shared.ridge, problem.max_episode_steps
-    arrival = RandomFeatures((*_STATE, _LEFT), shared.critic_features)
-    watched = RandomFeatures((*_STATE, _WIND), shared.policy_features)
+def idle(g: Runs[GuidedCartPoleSetting]) -> Estimator[AgentResponse]:
+    """A leader that never moves."""
+    del g
+    return Idle()
+
+
+def bc_hg(g: Runs[CartPoleLearningSetting]) -> Sampled[CartPoleBatch]:
+    """BC-HG, with what the leader learns about its follower."""
+    return _sampled(g, indirect=True)
+
+
+def naive(g: Runs[CartPoleLearningSetting]) -> Sampled[CartPoleBatch]:
+    """The direct part alone."""
+    return _sampled(g, indirect=False)
+
+
+def _sampled(g: Runs[CartPoleLearningSetting], *, indirect: bool) -> Sampled[CartPoleBatch]:
+    game, shared = g.game, g.settings[0]
+    problem, horizon = game.rollout.problem, game.rollout.problem.max_episode_steps
+    own, watching = shared.critic, shared.belief
     belief = CartPoleBelief(
-        winds,
+        game.rollout.winds,
         game.temperature,
         problem.follower_discount,
-        watched,
-        keep,
-        ridge,
-        shared.policy_ridge,
+        RandomFeatures((*_STATE, _WIND), watching.features),
+        watching.forgetting_factor,
+        watching.ridge,
+        watching.policy_ridge,
     )
-    critic = ArrivalCritic(arrival, horizon, problem.leader_discount, keep, ridge)
-    covariance = estimator == "bc_hg"
-    leader = CartPoleLeader(game.policy, critic, expected=covariance)
+    critic = ArrivalCritic(
+        RandomFeatures((*_STATE, _LEFT), own.features),
+        horizon,
+        problem.leader_discount,
+        own.forgetting_factor,
+        own.ridge,
+    )
+    leader = CartPoleLeader(game.policy, critic, expected=indirect)
     learner = ScoreFunction(
         leader,
         horizon,
         problem.leader_discount,
         problem.follower_discount,
-        game.temperature if covariance else None,
-        expectation=leader if covariance else None,
+        game.temperature if indirect else None,
+        expectation=leader if indirect else None,
         return_discount=problem.leader_discount,
     )
     episodes = shared.env_steps_per_update // horizon
-    world = CartPoleWorld(game.rollout, episodes, shared.information)
+    world = CartPoleWorld(game.rollout, episodes, watching.information)
     return Sampled(world, learner, belief)

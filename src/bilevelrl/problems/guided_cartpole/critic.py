@@ -33,14 +33,14 @@ class ArrivalCritic:
         features: of the scaled state and of the share of the episode that is left.
         horizon: T.
         discount: γ_L.
-        keep: weight of all earlier batches against the newest.
+        forgetting_factor: weight of all earlier batches against the newest.
         ridge: see `random_features.solved`.
     """
 
     features: RandomFeatures
     horizon: int
     discount: float
-    keep: float
+    forgetting_factor: float
     ridge: float
 
     def start(self, streams: Streams) -> Memory:
@@ -65,7 +65,7 @@ class ArrivalCritic:
             reward = batch.leader_reward[run][alive][:, None]
             ended = np.zeros(int(alive.sum()), dtype=np.bool_)
             new = temporal_difference(rows[alive], following[alive], reward, self.discount, ended)
-            remember(memory, _NAME, run, new, self.keep)
+            remember(memory, _NAME, run, new, self.forgetting_factor)
             memory[f"{_NAME}_coefficients"][run] = solved(memory, _NAME, run, self.ridge)
 
     def values(self, run: int, arrival: Floats, time: Index, memory: Memory) -> Floats:

@@ -16,22 +16,17 @@ _OUTCOMES = {
 }
 
 
-def names(problem: str) -> tuple[str, ...]:
+def names() -> tuple[str, ...]:
     """Figures that are drawn whatever is in the grid."""
-    return (f"{problem}_learning_curves", f"{problem}_behaviour")
-
-
-def table_name(problem: str, name: str) -> str:
-    """Stem of a table of results."""
-    return f"{problem}_{name}"
+    return ("learning_curves", "behaviour")
 
 
 def figures(source: Source) -> Iterator[tuple[str, Figure]]:
     """Names and figures, one at a time because each takes memory."""
     results = source.results
-    problem, temperature = results.problem, results.temperatures[0]
+    temperature = results.temperatures[0]
     best = best_known_of(at(results.summary, temperature=temperature, study="main"))
     curves = at(results.curves, temperature=temperature)
-    yield f"{problem}_learning_curves", learning_curves(curves, results.published, best, "update")
+    yield "learning_curves", learning_curves(curves, results.published, best, "update")
     played = at(source.trajectories, temperature=temperature)
-    yield f"{problem}_behaviour", coordinate_panels(played, _OUTCOMES, 3, "Behaviour")
+    yield "behaviour", coordinate_panels(played, _OUTCOMES, 3, "Behaviour")

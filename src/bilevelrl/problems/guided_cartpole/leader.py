@@ -80,7 +80,7 @@ class CartPoleLeader:
             following = value_rows(batch.next_state[run][alive])
             fell = batch.terminated[run][alive]
             new = temporal_difference(here, following, slopes, belief.discount, fell)
-            remember(memory, _SLOPE, run, new, belief.keep)
+            remember(memory, _SLOPE, run, new, belief.forgetting_factor)
             memory[f"{_SLOPE}_coefficients"][run] = solved(memory, _SLOPE, run, belief.ridge)
 
     def leader_advantage(

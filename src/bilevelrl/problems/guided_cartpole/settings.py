@@ -5,11 +5,12 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from bilevelrl.core.blocks import SearchBlock
-from bilevelrl.core.families import LEARNER_KEYS, Family, Keys, table
+from bilevelrl.core.entries import Estimators, Registered
 from bilevelrl.core.games import Discount
 from bilevelrl.core.problem import Constants, ProblemBlock, TrainingBlock
-from bilevelrl.core.settings import Name, Setting, Share
-from bilevelrl.core.validation import Choices, Count, Positive, UnitInterval
+from bilevelrl.core.settings import BatchSetting, Component, Setting, Share, WatchingBelief
+from bilevelrl.core.validation import Choices, ConfigError, Count, Positive
+from bilevelrl.models.deep.settings import SacFollower, SacParams
 
 
 class GuidedCartPoleParams(Constants):
@@ -30,6 +31,39 @@ class GuidedCartPoleParams(Constants):
     follower_discount: Discount
 
 
+class CriticParams(Component):
+    """The leader's value function: a regression on random features.
+
+    Attributes:
+        features: how many.
+        ridge: relative penalty of the regression.
+        forgetting_factor: weight of all earlier batches against the newest.
+    """
+
+    kind: Literal["random_features"]
+    features: Count
+    ridge: Positive
+    forgetting_factor: Share
+
+
+class BeliefParams(WatchingBelief):
+    """What the leader believes of its follower's policy and value: regressions, likewise.
+
+    Attributes:
+        features: random features of the policy.
+        ridge: relative penalty of the value.
+        policy_ridge: and of the policy.
+        forgetting_factor: weight of all earlier batches against the newest.
+    """
+
+    kind: Literal["random_features"]
+    information: Literal["rewards"]
+    features: Count
+    ridge: Positive
+    policy_ridge: Positive
+    forgetting_factor: Share
+
+
 class GuidedCartPoleLeaders(TrainingBlock):
     """What all cells share and an entry may override; see `GuidedCartPoleSetting`."""
 
@@ -39,132 +73,83 @@ class GuidedCartPoleLeaders(TrainingBlock):
     winds: Choices[float]
     units: Count
     evaluation_episodes: Count
-    first_follower_steps: Count
-    follower_steps: Count
-    follower_units: Count
-    follower_step_size: UnitInterval
-    follower_batch: Count
-    follower_target_rate: UnitInterval
-    follower_random_steps: Count
-    follower_capacity: Count
-    follower_envs: Count
-    follower_gradient_steps: Count
+    follower: SacFollower
     env_steps_per_update: Count
-    critic_features: Count
-    policy_features: Count
-    keep: Share
-    ridge: Positive
-    policy_ridge: Positive
+    critic: CriticParams
+    belief: BeliefParams
 
 
 class GuidedCartPoleSetting(Setting):
     """Settings of the guided cart-pole.
 
     Attributes:
-        study: name of an ablation that the setting belongs to; None is the main comparison.
         winds: that the leader chooses from, in [-1, 1].
         units: of the leader's hidden layer.
-        max_gradient_norm: clip of the gradient before Adam.
         evaluation_episodes: simulated for every J, with the same random numbers.
-        follower_units, follower_step_size, follower_batch, follower_target_rate,
-        follower_random_steps, follower_capacity, follower_envs, follower_gradient_steps: of the
-            follower, see `models.deep.agent.SacOptions`; transitions of an answer are a
-            multiple of the environments.
-        env_steps_per_update: that the leader learns from, whole episodes; a pole that falls leaves
-            the rest of its episode unused.
-        critic_features: random features of the leader's value function.
-        policy_features: of the follower's policy.
-        keep: weight of all earlier batches against the newest in what the leader learns.
-        ridge: relative penalty of its regressions,
-        policy_ridge: and of the follower's policy.
+        follower: balances the pole; transitions of an answer are a multiple of its environments.
     """
 
-    follower: Literal["sac"] = "sac"
-    information: Literal["rewards"] = "rewards"
-    study: Name | None = None
     winds: Choices[float]
     units: Count
     evaluation_episodes: Count
-    follower_units: Count
-    follower_step_size: UnitInterval
-    follower_batch: Count
-    follower_target_rate: UnitInterval
-    follower_random_steps: Count
-    follower_capacity: Count
-    follower_envs: Count
-    follower_gradient_steps: Count
-    max_gradient_norm: Positive | None = None
-    env_steps_per_update: Count | None = None
-    critic_features: Count | None = None
-    policy_features: Count | None = None
-    keep: Share | None = None
-    ridge: Positive | None = None
-    policy_ridge: Positive | None = None
+    follower: SacFollower
 
     @model_validator(mode="after")
-    def _is_possible(self) -> "GuidedCartPoleSetting":
-        if self.start == "reset":
-            raise ValueError("start = reset: a follower that balances a pole carries on")
+    def _winds_are_a_choice(self) -> "GuidedCartPoleSetting":
         if len(self.winds) < 2 or any(abs(wind) > 1.0 for wind in self.winds):
             raise ValueError(f"winds must be at least two numbers in [-1, 1], got {self.winds}")
-        for key in ("first_follower_steps", "follower_steps"):
-            steps = getattr(self, key)
-            if steps is not None and steps % self.follower_envs:
-                raise ValueError(
-                    f"{key} = {steps} is not divisible by follower_envs = {self.follower_envs}"
-                )
         return self
 
     def conditions(self, shared: dict[str, Any]) -> dict[str, Any]:
-        """Temperature, the leader's budget, and the study: "main" if it is no other."""
-        del shared
-        chosen: dict[str, Any] = {"temperature": self.temperature}
-        if self.env_steps_per_update is not None:
-            chosen["env_steps_per_update"] = self.env_steps_per_update
+        """What every setting says, and the study: "main" if it is no other."""
         # There is no exact follower to compare with, so that followers that learn are no study.
-        return chosen | {"study": self.study or "main"} | self.follower_conditions
+        return {"study": "main"} | super().conditions(shared) | {"information": "rewards"}
 
 
-_SAC = frozenset(
-    {
-        "winds", "units", "evaluation_episodes", "follower_steps", "follower_units",
-        "follower_step_size", "follower_batch", "follower_target_rate", "follower_random_steps",
-        "follower_capacity", "follower_envs", "follower_gradient_steps",
-    }
-)  # fmt: skip
-_LEARNED = _SAC | {
-    "env_steps_per_update", "max_gradient_norm", "critic_features", "policy_features", "keep",
-    "ridge", "policy_ridge",
-}  # fmt: skip
-FAMILY = Family(
-    GuidedCartPoleSetting,
-    frozenset(
-        {
-            "variant", "temperature", "step_size", "first_seed", "num_seeds", "num_updates",
-            "study", "information", *LEARNER_KEYS,
-        }
-    ),
-    table(
-        {
-            ("bc_hg", "improved"): Keys(_LEARNED),
-            ("naive", "improved"): Keys(_LEARNED),
-            ("random", "improved"): Keys(_SAC),
-        }
-    ),
-)  # fmt: skip
+class CartPoleLearningSetting(GuidedCartPoleSetting, BatchSetting):
+    """Of leaders that learn; a pole that falls leaves the rest of its episode unused.
+
+    Attributes:
+        max_gradient_norm: clip of the gradient before Adam.
+        critic: of the leader.
+        belief: about its follower.
+    """
+
+    max_gradient_norm: Positive
+    critic: CriticParams
+    belief: BeliefParams
+
+
+ESTIMATORS: Estimators = {
+    ("bc_hg", "improved"): Registered(CartPoleLearningSetting, "cell:bc_hg"),
+    ("naive", "improved"): Registered(CartPoleLearningSetting, "cell:naive"),
+    ("random", "improved"): Registered(GuidedCartPoleSetting, "cell:idle"),
+}
 
 
 class GuidedCartPoleBlock(ProblemBlock):
     """See `ProblemBlock`: nobody has searched for the best J, and nobody knows a best response."""
 
-    family = FAMILY
+    estimators = ESTIMATORS
 
     constants: GuidedCartPoleParams
     search: SearchBlock
     training: GuidedCartPoleLeaders
-    learner: None
+    learner: SacParams
     learning: None
     gradients: None
+
+    def check(self, setting: Setting, where: str) -> None:
+        """Batches are whole episodes; all environments of a follower take equally many steps."""
+        super().check(setting, where)
+        follower: SacFollower = getattr(setting, "follower", self.training.follower)
+        for key in ("first_steps", "steps"):
+            steps = getattr(follower, key) or 0
+            if steps % self.learner.n_envs:
+                raise ConfigError(
+                    f"{where}: follower.{key} = {steps} must be a multiple of learner.n_envs = "
+                    f"{self.learner.n_envs}"
+                )
 
 
 BLOCK = GuidedCartPoleBlock

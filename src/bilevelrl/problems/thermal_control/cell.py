@@ -1,23 +1,22 @@
 """Building thermal control: from settings to the estimator and critic that a name stands for."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from types import MappingProxyType
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bilevelrl.core.blocks import FollowerParams
-from bilevelrl.core.cell import Context, Training, believed_temperature, per_run
+from bilevelrl.core.cell import Context, Group, Training, believed_temperature, per_run
 from bilevelrl.core.control_variate import ControlVariate
 from bilevelrl.core.estimator import Estimator
 from bilevelrl.core.exact import Exact
+from bilevelrl.core.observations import Information
 from bilevelrl.core.random_features import RandomFeatures
 from bilevelrl.core.sampled import Learner, Sampled
 from bilevelrl.core.validation import refusing
 from bilevelrl.core.zero_order import ZeroOrder
-from bilevelrl.models.deep.settings import SacParams
+from bilevelrl.models.deep.settings import ComparedSacParams, SacFollower
 from bilevelrl.problems.thermal_control.belief import Curve, RegulatorBelief
 from bilevelrl.problems.thermal_control.critic import (
     QuadraticActionCritic,
@@ -32,9 +31,17 @@ from bilevelrl.problems.thermal_control.group_ascent import GroupAscent
 from bilevelrl.problems.thermal_control.problem import ThermalControl
 from bilevelrl.problems.thermal_control.rollout import ThermalBatch, ThermalRollout
 from bilevelrl.problems.thermal_control.settings import (
+    FeatureBeliefParams,
+    QuadraticCriticParams,
+    ReleasedCriticParams,
+    ThermalActionSetting,
+    ThermalBatchSetting,
     ThermalControlParams,
+    ThermalImprovedSetting,
     ThermalLeaders,
+    ThermalReleasedSetting,
     ThermalSetting,
+    ThermalZeroOrderSetting,
 )
 from bilevelrl.problems.thermal_control.transition_hpgd import (
     Benefit,
@@ -44,6 +51,8 @@ from bilevelrl.problems.thermal_control.transition_hpgd import (
 from bilevelrl.problems.thermal_control.transition_score import TransitionScore
 
 Floats = NDArray[np.float64]
+Own_co = TypeVar("Own_co", bound=ThermalSetting, covariant=True)
+Runs = Group[Own_co, ThermalGame]
 #: Insulation and airflow have optimisers of their own.
 GROUPS = 2
 #: How fast the random features of a believed policy turn, in the state over its root mean square.
@@ -61,7 +70,7 @@ def make_game(
     constants: ThermalControlParams,
     followers: FollowerParams[Any],
 ) -> ThermalGame:
-    """Problem and follower of runs with equal `group_key`."""
+    """Problem and exact follower of runs that can share a batch."""
     problem = make_problem(constants)
     follower = ThermalRegulator(
         problem, per_run(settings, "temperature"), followers.tolerance, followers.max_iterations
@@ -69,189 +78,177 @@ def make_game(
     return ThermalGame(problem, follower, per_run(settings, "initial_spread"))
 
 
-def group_key(setting: ThermalSetting) -> tuple[object, ...]:
-    """Runs with equal keys can share one batch."""
-    own = {"step_size", "momentum", "temperature", "radius", "initial_spread", "first_seed",
-           "num_seeds", "study"}  # fmt: skip
-    return tuple(value for key, value in setting if key not in own)
-
-
-@dataclass(frozen=True, eq=False)
-class Group:
-    """Runs that train together: their settings agree in everything that fixes array shapes.
-
-    Network critics are imported where they are asked for, because importing torch takes seconds.
-
-    Attributes:
-        settings: one per run.
-        game: the problem with the followers of the runs.
-    """
-
-    settings: Sequence[ThermalSetting]
-    game: ThermalGame
-
-    @property
-    def shared(self) -> ThermalSetting:
-        """A setting to read what all runs share from."""
-        return self.settings[0]
-
-    @property
-    def temperature(self) -> Floats:
-        """β of each run, shape (R,)."""
-        return per_run(self.settings, "temperature")
-
-    def rollout(self) -> ThermalRollout:
-        """On-policy batches."""
-        problem, steps = self.game.problem, self.shared.env_steps_per_update
-        assert steps is not None  # checked by config
-        return ThermalRollout(problem, steps // problem.max_episode_steps)
-
-    def action_critic(self) -> ThermalCritic:
-        """Of Q_L."""
-        problem, shared = self.game.problem, self.shared
-        if shared.critic == "network":
-            from bilevelrl.problems.thermal_control.released_critic import NetworkActionCritic
-
-            return NetworkActionCritic(problem, *self.network, shared.follower_samples)
-        published = shared.variant == "published"
-        return QuadraticActionCritic(
-            problem.design, expected=not published, samples=shared.follower_samples
-        )
-
-    def state_critic(self) -> ThermalCritic:
-        """Of V_L."""
-        if self.shared.critic == "network":
-            from bilevelrl.problems.thermal_control.released_critic import NetworkStateCritic
-
-            return NetworkStateCritic(self.game.problem, *self.network)
-        return QuadraticStateCritic(self.game.problem.design)
-
-    def sensitivity_critic(self) -> MeanSensitivity | None:
-        """Of ∇V_F, for HPGD; None is its own least squares."""
-        if self.shared.critic != "network":
-            return None
-        from bilevelrl.problems.thermal_control.released_critic import TDNetwork, network_mean
-
-        problem = self.game.problem
-        sizes = problem.num_zones, problem.num_parameters
-        network = TDNetwork(problem, *sizes, *self.network)
-        return lambda batch, own, streams: network_mean(network, batch.state, own, streams)
-
-    @property
-    def network(self) -> tuple[int, float]:
-        """Steps and step size of network critics."""
-        shared = self.shared
-        assert shared.critic_steps is not None  # checked by config, like the next
-        assert shared.critic_step_size is not None
-        return shared.critic_steps, shared.critic_step_size
-
-
-def _bc_hg(group: Group) -> TransitionScore:
-    design, shared = group.game.problem.design, group.shared
-    improved, expected = shared.variant == "improved", shared.sensitivity == "expected"
-    zones = design.num_zones
-    control = ControlVariate(1 + zones * (zones + 1) // 2, design.num_parameters)
-    return TransitionScore(
-        design,
-        group.action_critic(),
-        believed_temperature(group.settings),
-        form="pathwise" if improved else "score",
-        noise=None if improved else group.game.problem.noise,
-        max_score_norm=shared.max_score_norm,
-        control=control if improved and not expected else None,
-        expectation=group.game.follower if expected else None,
-    )
-
-
-def _naive(group: Group) -> TransitionScore:
-    return TransitionScore(
-        group.game.problem.design,
-        group.state_critic(),
-        None,
-        noise=group.game.problem.noise,
-        max_score_norm=group.shared.max_score_norm,
-    )
-
-
-def _hpgd(benefit: Benefit) -> Callable[[Group], TransitionHPGD]:
-    def make(group: Group) -> TransitionHPGD:
-        critic = group.state_critic() if benefit == "return" else group.action_critic()
-        return TransitionHPGD(
-            group.game.problem.design,
-            critic,
-            group.temperature,
-            benefit,
-            noise=group.game.problem.noise,
-            max_score_norm=group.shared.max_score_norm,
-            mean=group.sensitivity_critic(),
-        )
-
-    return make
-
-
-def _curve(setting: ThermalSetting, zones: int) -> Curve | None:
-    if setting.belief != "random_features":
-        return None
-    assert setting.policy_features is not None  # checked by config, like the next
-    assert setting.policy_ridge is not None
-    return Curve(
-        RandomFeatures((_FREQUENCY,) * zones, setting.policy_features), setting.policy_ridge
-    )
-
-
 def _sampled(
-    learner: Callable[[Group], Learner[ThermalBatch]],
-) -> Callable[[Group], Sampled[ThermalBatch]]:
-    def make(group: Group) -> Sampled[ThermalBatch]:
-        design, information = group.game.problem.design, group.shared.information
-        belief = None
-        if information != "full":
-            believed = believed_temperature(group.settings)
-            horizon, curve = design.max_episode_steps, _curve(group.shared, design.num_zones)
-            belief = RegulatorBelief(believed, design.discount, horizon, curve)
-        return Sampled(ThermalWorld(group.rollout(), information), learner(group), belief)
-
-    return make
+    g: Runs[Any],
+    learner: Learner[ThermalBatch],
+    information: Information = "full",
+    belief: RegulatorBelief | None = None,
+) -> Sampled[ThermalBatch]:
+    problem = g.game.problem
+    rollout = ThermalRollout(problem, g.shared.env_steps_per_update // problem.max_episode_steps)
+    return Sampled(ThermalWorld(rollout, information), learner, belief)
 
 
-ESTIMATORS: Mapping[str, Callable[[Group], Estimator[RegulatorResponse]]] = MappingProxyType(
-    {
-        "bc_hg": _sampled(_bc_hg),
-        "naive": _sampled(_naive),
-        "hpgd_mc": _sampled(_hpgd("return")),
-        "hpgd_td": _sampled(_hpgd("action_value")),
-        "zero_order": lambda group: ZeroOrder(group.game, per_run(group.settings, "radius")),
-        "exact": lambda group: Exact(group.game),
-        "exact_naive": lambda group: ExactNaive(group.game),
-    }
-)
+def bc_hg_published(g: Runs[ThermalActionSetting]) -> Sampled[ThermalBatch]:
+    """The published BC-HG."""
+    return _sampled(
+        g,
+        TransitionScore(
+            g.game.problem.design,
+            _action_critic(g),
+            g.temperature,
+            form="score",
+            noise=g.game.problem.noise,
+            max_score_norm=g.shared.max_score_norm,
+        ),
+    )
 
 
-def _against_sac(group: Group, followers: FollowerParams[SacParams]) -> tuple[Any, Estimator[Any]]:
-    """The game against agents that learn, and BC-HG from watching them; torch is imported here."""
-    from bilevelrl.models.deep.build import sac_game
-    from bilevelrl.models.deep.game import SacWorld
+def bc_hg_corrected(g: Runs[ThermalBatchSetting]) -> Sampled[ThermalBatch]:
+    """The same without clipped scores, and with the critic's mean over actions exact."""
+    problem = g.game.problem
+    critic = QuadraticActionCritic(problem.design, expected=True)
+    learner = TransitionScore(
+        problem.design, critic, g.temperature, form="score", noise=problem.noise
+    )
+    return _sampled(g, learner)
 
-    duel = ThermalDuel(group.game.problem)
-    game = sac_game(group.game, duel, group.shared, followers.learner)
-    world = SacWorld(duel, group.rollout().num_episodes)
-    return game, replace(_sampled(_bc_hg)(group), world=world)
+
+def bc_hg_improved(g: Runs[ThermalImprovedSetting]) -> Sampled[ThermalBatch]:
+    """Pathwise, and of a leader that watches its follower if it has a belief."""
+    design, own = g.game.problem.design, g.shared.belief
+    expected, zones = g.shared.sensitivity == "expected", design.num_zones
+    control = ControlVariate(1 + zones * (zones + 1) // 2, design.num_parameters)
+    believed = believed_temperature(g.settings)
+    learner = TransitionScore(
+        design,
+        QuadraticActionCritic(design, expected=True),
+        believed,
+        form="pathwise",
+        control=None if expected else control,
+        expectation=g.game.follower if expected else None,
+    )
+    if own is None:
+        return _sampled(g, learner)
+    curve = None
+    if isinstance(own, FeatureBeliefParams):
+        curve = Curve(RandomFeatures((_FREQUENCY,) * zones, own.features), own.ridge)
+    belief = RegulatorBelief(believed, design.discount, design.max_episode_steps, curve)
+    return _sampled(g, learner, own.information, belief)
+
+
+def naive(g: Runs[ThermalReleasedSetting]) -> Sampled[ThermalBatch]:
+    """The direct part alone."""
+    return _sampled(
+        g,
+        TransitionScore(
+            g.game.problem.design,
+            _state_critic(g),
+            None,
+            noise=g.game.problem.noise,
+            max_score_norm=g.shared.max_score_norm,
+        ),
+    )
+
+
+def hpgd_mc(g: Runs[ThermalReleasedSetting]) -> Sampled[ThermalBatch]:
+    """HPGD with sampled returns."""
+    return _hpgd(g, "return", _state_critic(g))
+
+
+def hpgd_td(g: Runs[ThermalActionSetting]) -> Sampled[ThermalBatch]:
+    """HPGD with a learned Q_L."""
+    return _hpgd(g, "action_value", _action_critic(g))
+
+
+def _hpgd(
+    g: Runs[ThermalReleasedSetting],
+    benefit: Benefit,
+    critic: ThermalCritic,
+) -> Sampled[ThermalBatch]:
+    return _sampled(
+        g,
+        TransitionHPGD(
+            g.game.problem.design,
+            critic,
+            g.temperature,
+            benefit,
+            noise=g.game.problem.noise,
+            max_score_norm=g.shared.max_score_norm,
+            mean=_sensitivity_critic(g.game.problem, g.shared.critic),
+        ),
+    )
+
+
+def zero_order(g: Runs[ThermalZeroOrderSetting]) -> Estimator[RegulatorResponse]:
+    """Two evaluations of J in a random direction."""
+    return ZeroOrder(g.game, per_run(g.settings, "radius"))
+
+
+def exact(g: Runs[ThermalSetting]) -> Estimator[RegulatorResponse]:
+    """The exact hypergradient."""
+    return Exact(g.game)
+
+
+def exact_naive(g: Runs[ThermalSetting]) -> Estimator[RegulatorResponse]:
+    """The exact direct part."""
+    return ExactNaive(g.game)
+
+
+# Network critics are imported where they are asked for, because importing torch takes seconds.
+
+
+def _action_critic(g: Runs[ThermalActionSetting]) -> ThermalCritic:
+    """Of Q_L."""
+    problem, own, samples = g.game.problem, g.shared.critic, g.shared.follower_samples
+    if isinstance(own, ReleasedCriticParams):
+        from bilevelrl.problems.thermal_control.released_critic import NetworkActionCritic
+
+        return NetworkActionCritic(problem, own.steps, own.step_size, samples)
+    return QuadraticActionCritic(problem.design, expected=False, samples=samples)
+
+
+def _state_critic(g: Runs[ThermalReleasedSetting]) -> ThermalCritic:
+    """Of V_L."""
+    problem, own = g.game.problem, g.shared.critic
+    if isinstance(own, ReleasedCriticParams):
+        from bilevelrl.problems.thermal_control.released_critic import NetworkStateCritic
+
+        return NetworkStateCritic(problem, own.steps, own.step_size)
+    return QuadraticStateCritic(problem.design)
+
+
+def _sensitivity_critic(
+    problem: ThermalControl, own: QuadraticCriticParams | ReleasedCriticParams
+) -> MeanSensitivity | None:
+    """Of ∇V_F, for HPGD; None is its own least squares."""
+    if isinstance(own, QuadraticCriticParams):
+        return None
+    from bilevelrl.problems.thermal_control.released_critic import TDNetwork, network_mean
+
+    sizes = problem.num_zones, problem.num_parameters
+    network = TDNetwork(problem, *sizes, own.steps, own.step_size)
+    return lambda batch, other, streams: network_mean(network, batch.state, other, streams)
 
 
 def build(
-    estimator: str,
+    make: Callable[[Runs[Any]], Any],
     settings: Sequence[ThermalSetting],
-    context: Context[ThermalControlParams, SacParams, ThermalLeaders],
+    context: Context[ThermalControlParams, ComparedSacParams, ThermalLeaders],
 ) -> Training[Any]:
-    """All that the training loop needs for runs with equal `group_key`."""
-    game = make_game(settings, context.constants, context.followers)
+    """All that the training loop needs for runs that can share a batch."""
+    shared, game = settings[0], make_game(settings, context.constants, context.followers)
+    momentum = [getattr(setting, "momentum", 0.0) for setting in settings]
     rule = GroupAscent(
-        per_run(settings, "step_size"),
-        settings[0].max_gradient_norm,
-        GROUPS,
-        per_run(settings, "momentum"),
+        per_run(settings, "step_size"), shared.max_gradient_norm, GROUPS, np.array(momentum)
     )
-    group = Group(settings, game)
-    if group.shared.follower == "sac":
-        return Training(*_against_sac(group, context.followers), rule)
-    return Training(game, ESTIMATORS[estimator](group), rule)
+    estimator = make(Group(settings, game))
+    if isinstance(shared, ThermalImprovedSetting) and isinstance(shared.follower, SacFollower):
+        from bilevelrl.models.deep.build import against_sac
+
+        problem, learner = game.problem, context.followers.learner
+        episodes = shared.env_steps_per_update // problem.max_episode_steps
+        duel = ThermalDuel(problem)
+        learning = against_sac(game, estimator, duel, episodes, shared.follower, learner)
+        return Training(*learning, rule)
+    return Training(game, estimator, rule)

@@ -49,7 +49,7 @@ class NormalPolicy(LinearPolicy, Protocol):
         ...
 
 
-class Episodic(Protocol):
+class Horizon(Protocol):
     """What least squares need to know; read-only."""
 
     @property
@@ -86,7 +86,7 @@ class QuadraticStateCritic:
         problem: its discount and horizon.
     """
 
-    problem: Episodic
+    problem: Horizon
 
     def evaluate(
         self,
@@ -119,7 +119,7 @@ class QuadraticActionCritic:
             draws is replaced by its normal limit.
     """
 
-    problem: Episodic
+    problem: Horizon
     expected: bool = True
     samples: int | None = None
 

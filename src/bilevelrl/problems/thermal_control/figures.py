@@ -6,8 +6,8 @@ from dataclasses import replace
 import pandas as pd
 from matplotlib.figure import Figure
 
-from bilevelrl.figures.gallery import CURVES, Source, at
-from bilevelrl.figures.game_gallery import game_figures
+from bilevelrl.figures.gallery import Source, at
+from bilevelrl.figures.game_gallery import CURVES, game_figures
 from bilevelrl.problems.thermal_control.curves_figure import (
     cost_components,
     designs,
@@ -38,18 +38,12 @@ DRIFT_COLUMNS = ("estimator", "group", "drift")
 HISTOGRAM_COLUMNS = ("low", "high", "count")
 
 
-def names(problem: str) -> tuple[str, ...]:
+def names() -> tuple[str, ...]:
     """Figures that are drawn whatever is in the grid."""
-    own = (
-        "sample_efficiency", "designs", "components", "directions", "ladder", "random_search",
-        "buildings",
+    return (
+        *CURVES, "sample_efficiency", "designs", "components", "directions", "ladder",
+        "random_search", "buildings",
     )  # fmt: skip
-    return tuple(f"{problem}_{name}" for name in (*CURVES, *own))
-
-
-def table_name(problem: str, name: str) -> str:
-    """Stem of a table of results."""
-    return f"{problem}_{name}"
 
 
 def figures(source: Source) -> Iterator[tuple[str, Figure]]:
@@ -61,7 +55,7 @@ def figures(source: Source) -> Iterator[tuple[str, Figure]]:
     turned = at(turned, problem=results.problem)
     drift = read_csv(reference / f"{results.problem}_drift.csv", DRIFT_COLUMNS)
     histogram = read_csv(reference / f"{results.problem}_histogram.csv", HISTOGRAM_COLUMNS)
-    problem, temperature = results.problem, results.temperatures[0]
+    temperature = results.temperatures[0]
     # The ladder shows every rung; this figure those that differ in more than how BC-HG is averaged.
     apart = results.gradients[results.gradients["critic"].isin(["quadratic", "exact"])]
     own = replace(results, gradients=apart, curves=_beside_published(results.curves))
@@ -70,15 +64,15 @@ def figures(source: Source) -> Iterator[tuple[str, Figure]]:
     curves = at(results.curves, temperature=temperature, estimator="bc_hg", variant="improved")
     best, naive_end = float(named["best known"]), float(named["all 1"])
     figure = sample_efficiency(curves, best, naive_end, source.thresholds)
-    yield f"{problem}_sample_efficiency", figure
+    yield "sample_efficiency", figure
     followed = _followed(at(source.trajectories, temperature=temperature))
-    yield f"{problem}_designs", designs(followed, _LEVELS)
-    yield f"{problem}_components", cost_components(followed)
-    yield f"{problem}_directions", directions(turned, drift)
-    yield f"{problem}_ladder", variance_ladder(results.gradients)
+    yield "designs", designs(followed, _LEVELS)
+    yield "components", cost_components(followed)
+    yield "directions", directions(turned, drift)
+    yield "ladder", variance_ladder(results.gradients)
     figure = random_designs(drawn, histogram, best)
-    yield f"{problem}_random_search", figure
-    yield f"{problem}_buildings", buildings(designs_table, _BUILDINGS)
+    yield "random_search", figure
+    yield "buildings", buildings(designs_table, _BUILDINGS)
 
 
 def _beside_published(curves: pd.DataFrame) -> pd.DataFrame:

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bilevelrl.core.cell import Group
 from bilevelrl.core.control_variate import ControlVariate
-from bilevelrl.core.families import expand
 from bilevelrl.core.ladder import Level, Rung
 from bilevelrl.core.problem import Problem
 from bilevelrl.core.sampled import Sampled
@@ -72,7 +72,7 @@ LADDER = (
     Rung("hpgd_td", "published", "quadratic"),
     Rung("naive", "published", "quadratic"),
 )  # fmt: skip
-LEVELS = (Level("full"), Level("rewards"))
+LEVELS = (Level(), Level({"kind": "linear", "information": "rewards"}))
 #: Hyper-parameters of the study of `LEVELS`.
 INFORMATION = {"variant": "improved", **_SAMPLED}
 #: Whose step directions are studied.
@@ -89,22 +89,12 @@ DIRECTIONS = (
 )
 
 
-def shared(problem: Problem[ThermalControlBlock], budget: int) -> dict[str, Any]:
-    """Hyper-parameters of all rungs, as far as they have them."""
-    del problem, budget
-    return {}
-
-
-def make_game(
+def group(
     problem: Problem[ThermalControlBlock], settings: Sequence[ThermalSetting]
-) -> ThermalGame:
-    """Problem and follower of replicates."""
-    return cell.make_game(settings, problem.block.constants, problem.followers)
-
-
-def make_estimator(name: str, settings: Sequence[ThermalSetting], game: ThermalGame) -> Any:
-    """The estimator of the runs' variant."""
-    return cell.ESTIMATORS[name](cell.Group(settings, game))
+) -> cell.Runs[ThermalSetting]:
+    """Replicates that are computed together."""
+    game = cell.make_game(settings, problem.block.constants, problem.followers)
+    return Group(settings, game)
 
 
 def mirrored(estimator: Sampled[Any], game: ThermalGame) -> Sampled[Any]:
@@ -137,17 +127,14 @@ def _on_the_way(
     step_size = block.gradients.step_size
     entry = {"variant": "published", "num_seeds": 1, "temperature": block.gradients.temperature}
     entry |= {"step_size": step_size}
-    (setting,) = expand(block.family, "exact", entry, block.shared(), "gradients")
-    assert isinstance(setting, ThermalSetting)
-    settings = [setting]
-    group = cell.Group(settings, make_game(problem, settings))
-    game = replace(group.game, initial_spread=np.zeros(1))
+    settings: Sequence[Any] = block.expanded("exact", entry, "gradients")
+    own = group(problem, settings)
     steps = ascend(
-        game,
-        cell.ESTIMATORS["exact"](group),
+        replace(own.game, initial_spread=np.zeros(1)),
+        cell.exact(own),
         Streams([0]),
         rule=GroupAscent(
-            np.array([step_size]), group.shared.max_gradient_norm, cell.GROUPS, np.zeros(1)
+            np.array([step_size]), own.shared.max_gradient_norm, cell.GROUPS, np.zeros(1)
         ),
         num_updates=max(updates) + 1,
     )

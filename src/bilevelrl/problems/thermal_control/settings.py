@@ -5,10 +5,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from bilevelrl.core.blocks import LearningParams, StudyParams
-from bilevelrl.core.families import LEARNER_KEYS, WATCHING_KEYS, Family, Keys, table
+from bilevelrl.core.entries import Estimators, Registered
 from bilevelrl.core.games import AscentParams, Matrix, Vector
 from bilevelrl.core.problem import Constants, ProblemBlock, TrainingBlock
-from bilevelrl.core.settings import Name, Setting
+from bilevelrl.core.settings import PER_RUN, BatchSetting, BoltzmannBelief, Component, Setting
 from bilevelrl.core.validation import (
     LARGEST,
     Choices,
@@ -18,7 +18,7 @@ from bilevelrl.core.validation import (
     UnitInterval,
     Whole,
 )
-from bilevelrl.models.deep.settings import SacParams
+from bilevelrl.models.deep.settings import ComparedSacParams, SacFollowerSetting
 
 
 class ThermalControlParams(Constants):
@@ -40,7 +40,7 @@ class ThermalControlParams(Constants):
 
 
 class ThermalLeaders(TrainingBlock):
-    """What all cells share and an entry may override; see `ThermalSetting`."""
+    """What all cells share and an entry may override; see the settings of the estimators."""
 
     temperature: Positive
     env_steps_per_update: Count
@@ -82,132 +82,150 @@ class ThermalSetting(Setting):
     """Settings of building thermal control.
 
     Attributes:
-        study: name of an ablation that the setting belongs to; None is the main comparison.
-        env_steps_per_update: transitions per update, a multiple of the episode's length.
         initial_spread: standard deviation of θ at the start.
         max_gradient_norm: clip of the gradient, insulation and airflow apart.
-        momentum: weight of an estimate against the next in the mean that θ follows; 0 follows the
-            newest estimate.
-        max_score_norm: the same for every score in the direct part (released code).
-        follower_samples: draws that estimate E_a[Q_L]; None takes the expectation.
-        critic: "quadratic" solves least squares, "network" is the released code's.
-        critic_steps: Adam steps of the network critic per update, each from the start.
-        critic_step_size: of these.
-        sensitivity: "sampled" along the trajectory, or "expected" under the leader's model of its
-            building.
-        radius: of the zero-order estimator.
-        belief: of a watching leader about its follower's mean action: linear in the state, or on
-            "random_features".
-        policy_features: how many.
-        policy_ridge: relative penalty of their regression.
     """
 
-    study: Name | None = None
-    env_steps_per_update: Count | None = None
-    initial_spread: Positive
+    initial_spread: Annotated[Positive, PER_RUN]
     max_gradient_norm: Positive
-    momentum: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
-    max_score_norm: Positive | None = None
-    follower_samples: Count | None = None
-    critic: Literal["quadratic", "network"] = "quadratic"
-    critic_steps: Count | None = None
-    critic_step_size: UnitInterval | None = None
-    sensitivity: Literal["sampled", "expected"] = "sampled"
-    radius: Positive | None = None
-    belief: Literal["linear", "random_features"] | None = None
-    policy_features: Count | None = None
-    policy_ridge: Positive | None = None
+
+
+class ThermalBatchSetting(ThermalSetting, BatchSetting):
+    """Of estimators that sample; transitions per update are whole episodes."""
+
+
+class QuadraticCriticParams(Component):
+    """Least squares."""
+
+    kind: Literal["quadratic"] = "quadratic"
+
+
+class ReleasedCriticParams(Component):
+    """The released code's.
+
+    Attributes:
+        steps: of Adam, per update of the leader, each from the start.
+        step_size: of these.
+    """
+
+    kind: Literal["network"]
+    steps: Count
+    step_size: UnitInterval
+
+    @property
+    def conditions(self) -> dict[str, Any]:
+        """That it is the network."""
+        return {"critic": self.kind}
+
+
+class ThermalReleasedSetting(ThermalBatchSetting):
+    """Of the released code's estimators.
+
+    Attributes:
+        max_score_norm: clip of every score in the direct part.
+        critic: of the leader, and of the sensitivity in HPGD.
+    """
+
+    max_score_norm: Positive
+    critic: Annotated[QuadraticCriticParams | ReleasedCriticParams, Field(discriminator="kind")] = (
+        QuadraticCriticParams()
+    )
+
+
+class ThermalActionSetting(ThermalReleasedSetting):
+    """Of those among them that need Q_L.
+
+    Attributes:
+        follower_samples: draws that estimate E_a[Q_L].
+    """
+
+    follower_samples: Count
+
+
+class RegulatorBeliefParams(BoltzmannBelief):
+    """The follower's mean action is linear in the state."""
+
+    kind: Literal["linear"]
+    information: Literal["rewards"]
+
+
+class FeatureBeliefParams(BoltzmannBelief):
+    """The follower's mean action is a regression on random features of the state.
+
+    Attributes:
+        features: how many.
+        ridge: relative penalty of the regression.
+    """
+
+    kind: Literal["random_features"]
+    information: Literal["rewards"]
+    features: Count
+    ridge: Positive
+
+    @property
+    def conditions(self) -> dict[str, Any]:
+        """What the leader sees, and how it learns from that."""
+        return super().conditions | {"belief": self.kind}
+
+
+class ThermalImprovedSetting(ThermalBatchSetting, SacFollowerSetting):
+    """Of the improved BC-HG, which may only watch its follower.
+
+    Attributes:
+        sensitivity: "sampled" along the trajectory, or "expected" under the leader's model of its
+            building.
+        momentum: weight of an estimate against the next in the mean that θ follows; 0 follows the
+            newest estimate.
+        belief: None reads the follower.
+    """
+
+    sensitivity: Literal["sampled", "expected"]
+    momentum: Annotated[float, Field(ge=0.0, lt=1.0), PER_RUN] = 0.0
+    belief: (
+        Annotated[RegulatorBeliefParams | FeatureBeliefParams, Field(discriminator="kind")] | None
+    ) = None
 
     @model_validator(mode="after")
-    def _belief_is_consistent(self) -> "ThermalSetting":
-        if self.belief is not None and self.information == "full":
-            raise ValueError(f"belief = {self.belief} does not go with information = full")
-        for key in ("policy_features", "policy_ridge"):
-            if (getattr(self, key) is not None) != (self.belief == "random_features"):
-                raise ValueError(
-                    f"{key} = {getattr(self, key)} does not go with belief = {self.belief}: set it "
-                    "for 'random_features' and only there"
-                )
-        return self
-
-    @model_validator(mode="after")
-    def _information_is_enough(self) -> "ThermalSetting":
-        self._refuse_actions()
-        self._refuse_followers("truncated", "soft_q")
-        self._refuse_reading_sac()
-        if self.information != "full" and self.sensitivity == "expected":
+    def _information_is_enough(self) -> "ThermalImprovedSetting":
+        if self.belief is not None and self.sensitivity == "expected":
             raise ValueError(
-                f"sensitivity = expected does not go with information = {self.information}: it is "
-                "an expectation under the follower's own solution; allowed is 'sampled'"
+                "sensitivity = expected does not go with a belief: it is an expectation under the "
+                "follower's own solution; allowed is 'sampled'"
             )
         return self
 
-    @model_validator(mode="after")
-    def _critic_is_consistent(self) -> "ThermalSetting":
-        network = self.critic == "network"
-        for key in ("critic_steps", "critic_step_size"):
-            if (getattr(self, key) is not None) != network:
-                raise ValueError(
-                    f"{key} = {getattr(self, key)} does not go with critic = {self.critic}: "
-                    "set it for 'network' and only there"
-                )
-        return self
 
-    def conditions(self, shared: dict[str, Any]) -> dict[str, Any]:
-        """Temperature, budget, critic if it is a network, belief, and the ablation if it is one."""
-        del shared
-        chosen: dict[str, Any] = {"temperature": self.temperature}
-        if self.env_steps_per_update is not None:
-            chosen["env_steps_per_update"] = self.env_steps_per_update
-        if self.critic != "quadratic":
-            chosen["critic"] = self.critic
-        for key in ("study", "belief"):
-            if getattr(self, key) is not None:
-                chosen[key] = getattr(self, key)
-        return chosen | self.follower_conditions
+class ThermalZeroOrderSetting(ThermalSetting):
+    """Of the zero-order estimator.
+
+    Attributes:
+        radius: half the distance of two evaluations of J.
+    """
+
+    radius: Annotated[Positive, PER_RUN]
 
 
-_CRITIC = frozenset({"critic", "critic_steps", "critic_step_size"})
-_SCORED = Keys(frozenset({"env_steps_per_update", "max_score_norm"}), _CRITIC)
-_SCORED_ACTIONS = Keys(_SCORED.required | {"follower_samples"}, _CRITIC)
-_BATCH = frozenset({"env_steps_per_update"})
-FAMILY = Family(
-    ThermalSetting,
-    frozenset(
-        {
-            "variant", "temperature", "step_size", "first_seed", "num_seeds", "num_updates",
-            "study", "initial_spread", "max_gradient_norm",
-        }
-    ),
-    table(
-        {
-            ("bc_hg", "published"): _SCORED_ACTIONS,
-            ("hpgd_td", "published"): _SCORED_ACTIONS,
-            ("hpgd_mc", "published"): _SCORED,
-            ("naive", "published"): _SCORED,
-            ("bc_hg", "corrected"): Keys(_BATCH),
-            ("bc_hg", "improved"): Keys(
-                _BATCH | {"sensitivity"},
-                WATCHING_KEYS
-                | LEARNER_KEYS
-                | {"momentum", "belief", "policy_features", "policy_ridge"},
-            ),
-            ("zero_order", "published"): Keys(frozenset({"radius"})),
-            ("exact", "published"): Keys(frozenset()),
-            ("exact_naive", "published"): Keys(frozenset()),
-        }
-    ),
-)  # fmt: skip
+ESTIMATORS: Estimators = {
+    ("bc_hg", "published"): Registered(ThermalActionSetting, "cell:bc_hg_published"),
+    ("bc_hg", "corrected"): Registered(ThermalBatchSetting, "cell:bc_hg_corrected"),
+    ("bc_hg", "improved"): Registered(ThermalImprovedSetting, "cell:bc_hg_improved"),
+    ("hpgd_mc", "published"): Registered(ThermalReleasedSetting, "cell:hpgd_mc"),
+    ("hpgd_td", "published"): Registered(ThermalActionSetting, "cell:hpgd_td"),
+    ("naive", "published"): Registered(ThermalReleasedSetting, "cell:naive"),
+    ("zero_order", "published"): Registered(ThermalZeroOrderSetting, "cell:zero_order"),
+    ("exact", "published"): Registered(ThermalSetting, "cell:exact"),
+    ("exact_naive", "published"): Registered(ThermalSetting, "cell:exact_naive"),
+}
 
 
 class ThermalControlBlock(ProblemBlock):
     """See `ProblemBlock`."""
 
-    family = FAMILY
+    estimators = ESTIMATORS
 
     constants: ThermalControlParams
     search: ThermalSearchParams
-    learner: SacParams
+    learner: ComparedSacParams
     learning: LearningParams
     training: ThermalLeaders
     gradients: ThermalGradientParams

@@ -8,11 +8,11 @@ import pytest
 from numpy.typing import NDArray
 
 from bilevelrl.problems.bilevel_lqr.exact import lqr_leader_return
-from bilevelrl.problems.bilevel_lqr.exact_critic import LeaderValues, exact_leader_values
 from bilevelrl.problems.bilevel_lqr.follower import MaxEntropyLQR
 from bilevelrl.problems.bilevel_lqr.problem import BilevelLQR
 from bilevelrl.problems.bilevel_lqr.response import LinearGaussianResponse
 from tests.games import generic_lqr
+from tests.problems.bilevel_lqr.exact_values import LeaderValues, exact_leader_values
 
 Floats = NDArray[np.float64]
 PUBLISHED = BilevelLQR.published()

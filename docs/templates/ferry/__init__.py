@@ -1,0 +1,1 @@
+"""A ferry whose leader sets the fare of every crossing."""

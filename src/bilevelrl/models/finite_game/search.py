@@ -1,0 +1,92 @@
+"""The best known J of a finite game: exact ascent of a table of logits from many starts."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bilevelrl.core.blocks import FollowerParams
+from bilevelrl.core.exact import Hypergradient
+from bilevelrl.core.games import AscentParams
+from bilevelrl.core.search import Searched, climb, climbed
+from bilevelrl.core.seeding import Streams
+from bilevelrl.models.finite_game.game import FiniteGame
+from bilevelrl.models.finite_game.markov_game import MarkovGame
+from bilevelrl.models.finite_game.policies import TabularPolicy
+from bilevelrl.models.finite_game.soft_q_iteration import SoftQIteration
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class GameLandscape:
+    """Implements `core.search.Landscape`.
+
+    Attributes:
+        game: the problem.
+        followers: accuracy of the best response.
+        temperature: β.
+        discount: of the J that is reported.
+    """
+
+    game: MarkovGame
+    followers: FollowerParams[Any]
+    temperature: float
+    discount: float
+
+    def _solved(self, number: int) -> FiniteGame:
+        solver = self.followers
+        exact = SoftQIteration(
+            self.game,
+            np.full(number, self.temperature),
+            solver.tolerance,
+            solver.max_iterations,
+            "correct",
+        )
+        policy = TabularPolicy(self.game.num_states, self.game.num_leader_actions)
+        return FiniteGame(self.game, policy, exact, exact, self.discount)
+
+    def climb(self, search: AscentParams) -> tuple[Floats, Floats, Floats]:
+        """Exact ascent, see `core.search.climb`; J is that of the leader's own discount."""
+        solved = self._solved(search.starts)
+        memory = solved.follower_memory(search.starts, Streams([]))
+
+        def hypergradient(theta: Floats) -> Hypergradient:
+            return solved.hypergradient(theta, solved.respond(theta, memory, Streams([])))
+
+        starts, best, _ = climb(hypergradient, solved.policy.num_parameters, search)
+        return starts, best, self._returns(best)
+
+    def initial_return(self, starts: Floats) -> float:
+        """Reported J of a leader whose actions are all as likely, near which networks start."""
+        return float(self._returns(np.zeros_like(starts[:1]))[0])
+
+    def _returns(self, theta: Floats) -> Floats:
+        solved = self._solved(len(theta))
+        memory = solved.follower_memory(len(theta), Streams([]))
+        return solved.leader_return(theta, solved.respond(theta, memory, Streams([])))
+
+
+def search_game(
+    game: MarkovGame,
+    followers: FollowerParams[Any],
+    search: AscentParams,
+    variants: Sequence[str],
+    discount: float,
+) -> Searched:
+    """The best known J at every temperature, the same for all variants.
+
+    Args:
+        game: the problem.
+        followers: accuracy of the best response.
+        search: see `core.search.climb`.
+        variants: what estimators there are.
+        discount: of the J that is reported.
+    """
+
+    def landscape(temperature: float) -> GameLandscape:
+        return GameLandscape(game, followers, temperature, discount)
+
+    return climbed(asdict(game), search, landscape, variants)

@@ -1,0 +1,81 @@
+"""What params.yaml says of the estimators of finite games."""
+
+from typing import Literal
+
+from bilevelrl.core.entries import Estimators, Registered
+from bilevelrl.core.finite_settings import FrequencyBelief, TabularFollowerSetting
+from bilevelrl.core.games import (
+    CorrectedGameSetting,
+    GameSetting,
+    ReleasedGameSetting,
+    ZeroOrderGameSetting,
+)
+from bilevelrl.core.validation import Count
+
+
+class FiniteGameSetting(GameSetting, TabularFollowerSetting):
+    """Settings of a finite game."""
+
+
+class FiniteReleasedSetting(ReleasedGameSetting, FiniteGameSetting):
+    """Of Naive-PGD and Bi-AC."""
+
+
+class FiniteCovarianceSetting(FiniteReleasedSetting):
+    """Of the published BC-HG.
+
+    Attributes:
+        follower_samples: draws that estimate E_b[Q_L].
+    """
+
+    follower_samples: Count
+
+
+class GameBelief(FrequencyBelief):
+    """The follower's policy as counted, and its value from what it was paid."""
+
+    information: Literal["rewards"]
+
+
+class FiniteCorrectedSetting(CorrectedGameSetting, FiniteGameSetting):
+    """Of the corrected BC-HG, which may only watch its follower.
+
+    Attributes:
+        belief: None reads the follower.
+    """
+
+    belief: GameBelief | None = None
+
+
+class FiniteZeroOrderSetting(ZeroOrderGameSetting, FiniteGameSetting):
+    """Of the zero-order estimator."""
+
+
+ESTIMATORS: Estimators = {
+    ("bc_hg", "published"): Registered(
+        FiniteCovarianceSetting, "models.finite_game.estimators:released_covariance"
+    ),
+    ("bc_hg", "corrected"): Registered(
+        FiniteCorrectedSetting, "models.finite_game.estimators:bc_hg"
+    ),
+    ("naive_on", "published"): Registered(
+        FiniteReleasedSetting, "models.finite_game.estimators:naive_on"
+    ),
+    ("naive_off", "published"): Registered(
+        FiniteReleasedSetting, "models.finite_game.estimators:naive_off"
+    ),
+    ("bi_ac_on", "published"): Registered(
+        FiniteReleasedSetting, "models.finite_game.estimators:bi_ac_on"
+    ),
+    ("bi_ac_off", "published"): Registered(
+        FiniteReleasedSetting, "models.finite_game.estimators:bi_ac_off"
+    ),
+    ("zero_order", "published"): Registered(
+        FiniteZeroOrderSetting, "models.finite_game.estimators:zero_order"
+    ),
+    ("zero_order", "corrected"): Registered(
+        FiniteZeroOrderSetting, "models.finite_game.estimators:zero_order"
+    ),
+    ("exact", "published"): Registered(FiniteGameSetting, "models.finite_game.estimators:exact"),
+    ("exact", "corrected"): Registered(FiniteGameSetting, "models.finite_game.estimators:exact"),
+}
