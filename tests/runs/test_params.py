@@ -151,7 +151,7 @@ def test_an_unknown_key_is_named_with_those_that_are_allowed(
             r"problems.four_rooms.training.num_updates = 'many': .*valid integer",
         ),
         ("followers.tolerance", "1e-10", r"followers.tolerance = '1e-10': .*valid number"),
-        (NAIVE, [0.5], r"naive.published_100 = \[0.5\]: .*a mapping of keys is needed"),
+        (NAIVE, [0.5], r"naive.published_100 = \[0.5\]: .*valid dictionary"),
         # ranges
         (f"{ENTRY}.temperature", -0.003, r"temperature = -0.003: .*greater than 0"),
         (f"{ENTRY}.temperature", 0, r"temperature = 0: .*greater than 0"),
