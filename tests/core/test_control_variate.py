@@ -11,7 +11,7 @@ from bilevelrl.core.score_function import ScoreFunction
 from bilevelrl.core.seeding import Streams
 from bilevelrl.core.trace import forward_trace, sensitivity_to_come
 from bilevelrl.models.finite_game.critics import ExactGameCritic
-from bilevelrl.models.finite_game.game import FiniteWorld
+from bilevelrl.models.finite_game.game import FiniteSampler
 from bilevelrl.models.finite_game.leader import FiniteLeader
 from bilevelrl.models.finite_game.policies import TabularPolicy
 from bilevelrl.models.finite_game.rollout import GameRollout
@@ -165,11 +165,11 @@ def estimates() -> tuple[list[Floats], list[Floats], list[Floats]]:
     follower = SoftQIteration(game, beta, 1e-10, 100)
     response = follower.respond(f, follower.start(2))
     leader = FiniteLeader(policy, game.sizes, ExactGameCritic(game))
-    world = FiniteWorld(policy, GameRollout(game, 5), "full")
+    sampler = FiniteSampler(policy, GameRollout(game, 5), "full")
     control = ControlVariate(12, 12)
     plain, centred, literal = [], [], []
     estimators = [
-        Sampled(world, ScoreFunction(leader, horizon, 0.95, 0.9, beta, control=each))
+        Sampled(sampler, ScoreFunction(leader, horizon, 0.95, 0.9, beta, control=each))
         for each in (None, control)
     ]
     streams = [Streams(seeds) for _ in range(3)]
@@ -186,7 +186,7 @@ def estimates() -> tuple[list[Floats], list[Floats], list[Floats]]:
         assert again is not None  # the batch that has just been seen does not enter
         np.testing.assert_allclose(again(theta), found[1].gradient, rtol=1e-12, atol=1e-12)
         # Σ_t γ_L^t A_L(t) b(s_t, a_t) of the same batch with what earlier ones taught.
-        batch = world.observe(theta, response, streams[2], at_random=False)
+        batch = sampler.observe(theta, response, streams[2], at_random=False)
         control.refresh(seen)
         time = np.broadcast_to(
             np.arange(batch.leader_reward.shape[1]) % horizon, batch.leader_reward.shape

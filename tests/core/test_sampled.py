@@ -1,4 +1,4 @@
-"""What passes between a world, a belief and a learner."""
+"""What passes between a sampler, a belief and a learner."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +14,7 @@ THETA = np.array([[1.0, 2.0], [3.0, 4.0]])
 
 @dataclass(frozen=True)
 class Numbers:
-    """World, belief and learner in one: counts batches, and notes what it is handed."""
+    """Sampler, belief and learner in one: counts batches, and notes what it is handed."""
 
     notes: list[tuple[Any, ...]] = field(default_factory=list)
 
@@ -51,17 +51,17 @@ class Pupil:
 
 
 def test_a_belief_outlives_its_batch_and_takes_the_answer_s_place() -> None:
-    world = Numbers()
-    estimator: Any = Sampled(world, Pupil(world.notes), world)  # type: ignore[type-var]
+    sampler = Numbers()
+    estimator: Any = Sampled(sampler, Pupil(sampler.notes), sampler)  # type: ignore[type-var]
     streams = Streams([5, 6])
     memory = estimator.start(streams)
     assert set(memory) == {"believed", "updates"}
     for _ in range(3):
         estimator.estimate(THETA, "the truth", memory, streams)
-    seen = [note[2] for note in world.notes if note[0] == "belief"]
+    seen = [note[2] for note in sampler.notes if note[0] == "belief"]
     assert len(set(seen)) == 3
     for update in range(3):
-        told, believed, learned = world.notes[3 * update : 3 * update + 3]
+        told, believed, learned = sampler.notes[3 * update : 3 * update + 3]
         assert told[2:] == ("the truth", update < 2)
         assert believed[2] == learned[3] == seen[update]
         np.testing.assert_array_equal(learned[2], [update + 1.0] * 2)
@@ -70,13 +70,13 @@ def test_a_belief_outlives_its_batch_and_takes_the_answer_s_place() -> None:
 
 
 def test_without_a_belief_the_learner_is_told_the_truth() -> None:
-    world = Numbers()
-    estimator: Any = Sampled(world, Pupil(world.notes))  # type: ignore[type-var]
+    sampler = Numbers()
+    estimator: Any = Sampled(sampler, Pupil(sampler.notes))  # type: ignore[type-var]
     streams = Streams([5, 6])
     memory = estimator.start(streams)
     assert set(memory) == {"updates"}
     estimate = estimator.estimate(THETA, "the truth", memory, streams)
-    assert world.notes[1][:3] == ("learner", THETA, "the truth")
+    assert sampler.notes[1][:3] == ("learner", THETA, "the truth")
     np.testing.assert_array_equal(estimate.gradient, 3.0 * THETA)
 
 

@@ -19,7 +19,7 @@ from bilevelrl.core.sampled import Sampled
 from bilevelrl.core.score_function import ScoreFunction, discounted_draws
 from bilevelrl.core.seeding import Streams
 from bilevelrl.models.finite_game.critics import ExactGameCritic, NetworkCritic
-from bilevelrl.models.finite_game.game import FiniteWorld
+from bilevelrl.models.finite_game.game import FiniteSampler
 from bilevelrl.models.finite_game.leader import FiniteLeader
 from bilevelrl.models.finite_game.policies import NetworkPolicy, TabularPolicy
 from bilevelrl.models.finite_game.rollout import GameRollout
@@ -40,8 +40,8 @@ def rollout_batches(
     estimator: Sampled[Observations], theta: Floats, response: Any, n: int
 ) -> list[Observations]:
     """The batches that an estimator with streams of its own for the same seeds draws."""
-    streams, world = Streams(SEEDS), estimator.world
-    return [world.observe(theta, response, streams, at_random=False) for _ in range(n)]
+    streams, sampler = Streams(SEEDS), estimator.sampler
+    return [sampler.observe(theta, response, streams, at_random=False) for _ in range(n)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +97,7 @@ def make_published(
         leader, HORIZON, 0.99, 0.99, BETA if indirect else None, replay, MINIBATCH,
         influence_now=True,
     )  # fmt: skip
-    return Sampled(FiniteWorld(POLICY, GameRollout(GAME, EPISODES), "full"), learner)
+    return Sampled(FiniteSampler(POLICY, GameRollout(GAME, EPISODES), "full"), learner)
 
 
 def score_function(estimator: Sampled[Observations]) -> ScoreFunction:
@@ -157,7 +157,7 @@ def test_the_noise_of_sampled_follower_actions_has_the_right_moments() -> None:
     estimator, number = make_published(samples=16), 40_000
     (theta, response), streams = solve(), Streams(SEEDS)
     memory = estimator.start(streams)
-    batch = estimator.world.observe(theta, response, streams, at_random=False)
+    batch = estimator.sampler.observe(theta, response, streams, at_random=False)
     policy = np.random.default_rng(1).dirichlet(np.ones(3), (2, 3, 2))
     response = replace(response, policy=policy)
     values = leader_of(estimator).critic.action_values(memory)[:, 0]
@@ -192,12 +192,12 @@ def test_corrected_estimates_are_double_sums_over_whole_episodes() -> None:
     leader = FiniteLeader(policy, game.sizes, ExactGameCritic(game))
     learner = ScoreFunction(leader, horizon, 0.95, 0.9, BETA)
     assert learner.scale == 1.0
-    world = FiniteWorld(policy, GameRollout(game, EPISODES), "full")
-    estimator = Sampled(world, learner)
+    sampler = FiniteSampler(policy, GameRollout(game, EPISODES), "full")
+    estimator = Sampled(sampler, learner)
     streams = Streams(SEEDS)
     memory = estimator.start(streams)
     estimate = estimator.estimate(theta, response, memory, streams)
-    batch = world.observe(theta, response, Streams(SEEDS), at_random=False)
+    batch = sampler.observe(theta, response, Streams(SEEDS), at_random=False)
     q, v, pi = memory["values"], response.value, response.policy
     for r in range(2):
         score = [np.eye(12)[n] - f[r, n // 3] @ np.eye(12)[n // 3 * 3 :][:3] for n in range(12)]

@@ -1,4 +1,4 @@
-"""Slopes on log-log axes have known answers."""
+"""OptimiserState on log-log axes have known answers."""
 
 import numpy as np
 import pandas as pd

@@ -22,7 +22,7 @@ from bilevelrl.core.score_function import ScoreFunction
 from bilevelrl.core.seeding import Streams
 from bilevelrl.models.finite_game.critics import ExactGameCritic
 from bilevelrl.models.finite_game.exact import game_hypergradient
-from bilevelrl.models.finite_game.game import FiniteWorld
+from bilevelrl.models.finite_game.game import FiniteSampler
 from bilevelrl.models.finite_game.leader import Baseline, FiniteLeader
 from bilevelrl.models.finite_game.markov_game import MarkovGame
 from bilevelrl.models.finite_game.policies import TabularPolicy
@@ -98,7 +98,7 @@ def replicate(point: Point, kind: Kind, *, runs: int, episodes: int) -> Estimate
     game, horizon = point.game, point.game.max_episode_steps
     pairs = game.num_states * game.num_leader_actions
     leader = FiniteLeader(point.policy, game.sizes, ExactGameCritic(game), kind.baseline)
-    world = FiniteWorld(point.policy, GameRollout(game, episodes), "full")
+    sampler = FiniteSampler(point.policy, GameRollout(game, episodes), "full")
     parts = []
     chunk = 500
     for first in range(0, runs, chunk):
@@ -108,7 +108,7 @@ def replicate(point: Point, kind: Kind, *, runs: int, episodes: int) -> Estimate
             minibatch=kind.minibatch, influence_now=kind.influence_now,
             control=ControlVariate(pairs, pairs) if kind.control else None,
         )  # fmt: skip
-        estimator = Sampled(world, learner)
+        estimator = Sampled(sampler, learner)
         response = replace(
             point.response,
             policy=np.repeat(point.response.policy, chunk, axis=0),
@@ -201,7 +201,7 @@ def test_a_control_variate_fitted_on_its_own_batch_is_found_out(own_batch: bool)
     learner = ScoreFunction(
         leader, horizon, 0.95, 0.9, np.full(runs, point.temperature), control=ControlVariate(12, 12)
     )
-    estimator = Sampled(FiniteWorld(point.policy, GameRollout(point.game, 1), "full"), learner)
+    estimator = Sampled(FiniteSampler(point.policy, GameRollout(point.game, 1), "full"), learner)
     response = replace(
         point.response,
         policy=np.repeat(point.response.policy, runs, axis=0),

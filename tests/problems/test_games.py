@@ -172,7 +172,7 @@ def learner_of(built: Training[Any]) -> ScoreFunction:
 
 def env_steps(built: Training[Any]) -> int:
     estimator: Any = built.estimator
-    steps: int = estimator.world.rollout.env_steps
+    steps: int = estimator.sampler.rollout.env_steps
     return steps
 
 

@@ -1,5 +1,5 @@
 """Leaders that only watch, as the cells build them: nothing but their observations tells them of
-the world, and they reckon with the temperature that they believe in.
+the sampler, and they reckon with the temperature that they believe in.
 
 Every kind of watching leader that params.yaml ships is tried, so that a new problem needs no line
 here unless it wants its constants changed.
@@ -99,11 +99,11 @@ EVERY = list(shipped())
 
 
 def observe(built: Any) -> tuple[Floats, list[Any]]:
-    """A first θ, and two batches under it from the world."""
-    streams, world = Streams(SEEDS), built.estimator.world
+    """A first θ, and two batches under it from the sampler."""
+    streams, sampler = Streams(SEEDS), built.estimator.sampler
     theta, followers = built.game.start(streams)
     response = built.game.respond(theta, followers, streams)
-    return theta, [world.observe(theta, response, streams, at_random=False) for _ in range(2)]
+    return theta, [sampler.observe(theta, response, streams, at_random=False) for _ in range(2)]
 
 
 @cache
@@ -146,7 +146,7 @@ def reachable(thing: Any, found: dict[int, Any]) -> dict[int, Any]:
 
 def true_model(built: Any) -> list[Any]:
     """The problem, its follower and its simulators."""
-    found = reachable(built.estimator.world, reachable(built.game, {}))
+    found = reachable(built.estimator.sampler, reachable(built.game, {}))
     return [
         each
         for each in found.values()
@@ -190,7 +190,7 @@ def test_nothing_behind_the_world_asks_the_model(watching: Watching) -> None:
         found = learn(built, theta, batches)
         again = found.again(theta + 0.1) if found.again else found.gradient
         with pytest.raises(AssertionError, match="was asked for"):
-            built.estimator.world.observe(theta, None, Streams(SEEDS), at_random=False)
+            built.estimator.sampler.observe(theta, None, Streams(SEEDS), at_random=False)
     assert np.isfinite(again).all()
     assert np.isfinite(found.gradient).all()
     assert found.gradient.any()

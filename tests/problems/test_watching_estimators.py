@@ -22,7 +22,7 @@ from bilevelrl.core.seeding import Streams
 from bilevelrl.models.finite_game.belief import FiniteBelief
 from bilevelrl.models.finite_game.critics import ExactGameCritic, ExpectedBackup
 from bilevelrl.models.finite_game.exact import game_hypergradient
-from bilevelrl.models.finite_game.game import FiniteWorld
+from bilevelrl.models.finite_game.game import FiniteSampler
 from bilevelrl.models.finite_game.leader import FiniteLeader
 from bilevelrl.models.finite_game.markov_game import GameSizes, MarkovGame
 from bilevelrl.models.finite_game.policies import TabularPolicy
@@ -31,7 +31,7 @@ from bilevelrl.models.finite_game.soft_q_iteration import SoftQIteration
 from bilevelrl.models.tabular.belief import TabularBelief
 from bilevelrl.models.tabular.exact import exact_hypergradient
 from bilevelrl.models.tabular.exact_critic import ExactCritic
-from bilevelrl.models.tabular.game import TabularWorld
+from bilevelrl.models.tabular.game import TabularSampler
 from bilevelrl.models.tabular.rollout import Rollout
 from bilevelrl.models.tabular.soft_policy_iteration import SoftPolicyIteration
 from bilevelrl.models.tabular.watched_covariance import WatchedCovariance
@@ -86,7 +86,7 @@ def watching(
 ) -> Sampled[Observations]:
     policy, sizes = TabularPolicy(4, 3), GAME.sizes
     return Sampled(
-        FiniteWorld(policy, GameRollout(GAME, episodes), information),
+        FiniteSampler(policy, GameRollout(GAME, episodes), information),
         learner(sizes, runs, critic or ExpectedBackup(sizes)),
         FiniteBelief(sizes, policy, np.full(runs, BETA)),
     )
@@ -121,7 +121,7 @@ def test_the_error_falls_with_the_root_of_the_samples_in_four_rooms() -> None:
     for envs in budgets:
         shape = (104, 4)
         estimator = Sampled(
-            TabularWorld(problem, Rollout(problem.simulator, envs, 100, 200), "actions"),
+            TabularSampler(problem, Rollout(problem.simulator, envs, 100, 200), "actions"),
             WatchedCovariance(
                 problem.influence,
                 shape,
@@ -140,7 +140,7 @@ def test_the_error_falls_with_the_root_of_the_samples_in_four_rooms() -> None:
 def test_nothing_in_a_game_is_reached_but_its_sizes() -> None:
     theta = np.repeat(THETA, 2, axis=0)
     response, _ = answer(GAME, theta)
-    seen = watching(5, runs=2).world.observe(theta, response, Streams([0, 1]), at_random=False)
+    seen = watching(5, runs=2).sampler.observe(theta, response, Streams([0, 1]), at_random=False)
     sizes: Any = Locked(GAME.sizes, set(GameSizes.__dataclass_fields__))
     watched: Any = Locked(seen, set(Observations.__dataclass_fields__) | {"take", "paid"})
     belief = FiniteBelief(sizes, TabularPolicy(4, 3), np.full(2, BETA))
@@ -157,8 +157,8 @@ def test_nothing_in_four_rooms_is_reached_but_the_leaders_own_doing() -> None:
     theta = 0.1 * np.random.default_rng(0).standard_normal((2, 105))
     follower = SoftPolicyIteration(problem.planner, np.full(2, 0.003), 1e-10, 100)
     response = follower.respond(problem.follower_reward(theta), np.zeros((2, 104)))
-    world = TabularWorld(problem, Rollout(problem.simulator, 4, 50, 200), "rewards")
-    seen = world.observe(theta, response, Streams([0, 1]), at_random=False)
+    sampler = TabularSampler(problem, Rollout(problem.simulator, 4, 50, 200), "rewards")
+    seen = sampler.observe(theta, response, Streams([0, 1]), at_random=False)
     influence: Any = Locked(
         problem.influence, {"pull_back_follower_reward", "pull_back_leader_reward"}
     )

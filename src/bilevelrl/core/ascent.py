@@ -8,18 +8,18 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 #: What a rule remembers between steps; every array has the runs as its first axis.
-Slopes = dict[str, Floats]
+OptimiserState = dict[str, Floats]
 
 
 class AscentRule(Protocol):
     """Turns an estimate of dJ/dθ into a step of every run."""
 
-    def start(self, shape: tuple[int, ...]) -> Slopes:
+    def start(self, shape: tuple[int, ...]) -> OptimiserState:
         """Memory before the first step, for θ of `shape` = (R, D)."""
         ...
 
-    def step(self, theta: Floats, gradient: Floats, slopes: Slopes) -> Floats:
-        """θ after a step along `gradient`, both (R, D); updates `slopes` in place."""
+    def step(self, theta: Floats, gradient: Floats, optimiser: OptimiserState) -> Floats:
+        """θ after a step along `gradient`, both (R, D); updates `optimiser` in place."""
         ...
 
 
@@ -42,14 +42,14 @@ class GradientAscent:
     step_size: Floats
     max_norm: float
 
-    def start(self, shape: tuple[int, ...]) -> Slopes:
+    def start(self, shape: tuple[int, ...]) -> OptimiserState:
         """Nothing is remembered."""
         del shape
         return {}
 
-    def step(self, theta: Floats, gradient: Floats, slopes: Slopes) -> Floats:
+    def step(self, theta: Floats, gradient: Floats, optimiser: OptimiserState) -> Floats:
         """One step."""
-        del slopes
+        del optimiser
         step = self.step_size[:, None] * clipped(gradient, self.max_norm)
         return theta + step
 
@@ -73,23 +73,23 @@ class Adam:
     decay: float = 1.0
     epsilon: float = 1e-8
 
-    def start(self, shape: tuple[int, ...]) -> Slopes:
+    def start(self, shape: tuple[int, ...]) -> OptimiserState:
         """Both moments and the number of steps."""
         return {"mean": np.zeros(shape), "square": np.zeros(shape), "steps": np.zeros(shape[0])}
 
-    def step(self, theta: Floats, gradient: Floats, slopes: Slopes) -> Floats:
+    def step(self, theta: Floats, gradient: Floats, optimiser: OptimiserState) -> Floats:
         """One step."""
         if self.normalise:
             norm = np.sqrt(np.square(gradient).sum(axis=1, keepdims=True))
             gradient = gradient / np.maximum(norm, np.finfo(np.float64).tiny)
         if self.max_norm is not None:
             gradient = clipped(gradient, self.max_norm)
-        slopes["steps"] += 1.0
-        steps = slopes["steps"][:, None]
-        slopes["mean"] += 0.1 * (gradient - slopes["mean"])
-        slopes["square"] += 0.001 * (np.square(gradient) - slopes["square"])
-        mean = slopes["mean"] / (1.0 - 0.9**steps)
-        root = np.sqrt(slopes["square"] / (1.0 - 0.999**steps))
+        optimiser["steps"] += 1.0
+        steps = optimiser["steps"][:, None]
+        optimiser["mean"] += 0.1 * (gradient - optimiser["mean"])
+        optimiser["square"] += 0.001 * (np.square(gradient) - optimiser["square"])
+        mean = optimiser["mean"] / (1.0 - 0.9**steps)
+        root = np.sqrt(optimiser["square"] / (1.0 - 0.999**steps))
         step_size = self.step_size[:, None] * self.decay ** (steps - 1.0)
         result: Floats = theta + step_size * mean / (root + self.epsilon)
         return result

@@ -44,7 +44,7 @@ class Observations:
     leader_reward: Floats
     follower_reward: Floats | None = None
 
-    def paid(self) -> Floats:
+    def follower_rewards(self) -> Floats:
         """r_F, shape (R, N).
 
         Raises:

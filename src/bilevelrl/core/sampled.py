@@ -1,6 +1,6 @@
-"""Where samples come from: a `World` in which leader and follower meet, a `Learner` behind it.
+"""Where samples come from: a `Sampler` in which leader and follower meet, a `Learner` behind it.
 
-The simulator ends at the world. A learner is handed observations, and beside them the follower's
+The simulator ends at the sampler. A learner is handed observations, and beside them the follower's
 answer: the true one (information "full"), or what a `Belief` makes of the same observations. With a
 belief nothing behind the world needs a model of the problem.
 """
@@ -22,7 +22,7 @@ Seen_co = TypeVar("Seen_co", bound=Observations | TabularObservations, covariant
 Seen_contra = TypeVar("Seen_contra", bound=Observations | TabularObservations, contravariant=True)
 
 
-class World(Protocol[Response_contra, Seen_co]):
+class Sampler(Protocol[Response_contra, Seen_co]):
     """Where leader and follower meet."""
 
     def observe(
@@ -67,12 +67,12 @@ class Sampled(Generic[Seen]):
     """Implements `Estimator`.
 
     Attributes:
-        world: produces observations.
+        sampler: produces observations.
         learner: estimates from them.
         belief: what the learner takes for the follower's answer; None hands it the true one.
     """
 
-    world: World[Any, Seen]
+    sampler: Sampler[Any, Seen]
     learner: Learner[Seen]
     belief: Belief[Seen] | None = None
 
@@ -84,7 +84,7 @@ class Sampled(Generic[Seen]):
     def estimate(self, theta: Floats, response: Any, memory: Memory, streams: Streams) -> Estimate:
         """Observe a batch under θ and what the follower plays, and learn from it."""
         at_random = self.learner.acts_at_random(memory)
-        seen = self.world.observe(theta, response, streams, at_random=at_random)
+        seen = self.sampler.observe(theta, response, streams, at_random=at_random)
         if self.belief is not None:
             response = self.belief.learn(theta, seen, memory)
         return self.learner.learn(theta, response, seen, memory, streams)

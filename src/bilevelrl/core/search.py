@@ -82,13 +82,13 @@ def climb(
     starts = search.spread * np.random.default_rng(search.seed).standard_normal(shape)
     decay = geometric_decay(1e-3, search.num_updates)
     rule = Adam(np.full(search.starts, search.step_size), normalise=True, decay=decay)
-    theta, slopes = starts.copy(), rule.start(shape)
+    theta, optimiser = starts.copy(), rule.start(shape)
     best, highest = starts.copy(), np.full(search.starts, -np.inf)
     for _ in range(search.num_updates):
         truth = hypergradient(theta)
         better = truth.leader_return > highest
         best[better], highest[better] = theta[better], truth.leader_return[better]
-        theta = rule.step(theta, truth.total, slopes)
+        theta = rule.step(theta, truth.total, optimiser)
     return starts, best, highest
 
 

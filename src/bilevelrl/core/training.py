@@ -111,15 +111,15 @@ def ascend(
     """
     theta, follower = game.start(streams)
     memory = estimator.start(streams)
-    slopes = rule.start(theta.shape)
+    optimiser = rule.start(theta.shape)
     for update in range(num_updates):
         response = game.respond(theta, follower, streams)
         estimate = estimator.estimate(theta, response, memory, streams)
-        next_theta = rule.step(theta, estimate.gradient, slopes)
+        next_theta = rule.step(theta, estimate.gradient, optimiser)
         for _ in range(1, actor_steps):
             if estimate.again is None:
                 raise ValueError(f"actor_steps = {actor_steps}: {estimator} takes one step a batch")
-            next_theta = rule.step(next_theta, estimate.again(next_theta), slopes)
+            next_theta = rule.step(next_theta, estimate.again(next_theta), optimiser)
         yield Step(update, theta, response, estimate, next_theta)
         theta = next_theta
 

@@ -15,14 +15,14 @@ from bilevelrl.core.follower import FollowerDiverged
 from bilevelrl.models.deep.agent import SacAgent, SacOptions
 from bilevelrl.models.deep.players import RegulatorPlayer, SacPlayer, evaluate, learning_curve
 from bilevelrl.models.deep.view import ViewOptions
-from bilevelrl.problems.thermal_control.duel import ThermalDuel, exact_value
 from bilevelrl.problems.thermal_control.follower import ThermalRegulator
+from bilevelrl.problems.thermal_control.follower_task import ThermalFollowerTask, exact_value
 from bilevelrl.problems.thermal_control.view import ThermalFollowerView
 from tests.buildings import BETA, PUBLISHED, THETA_X
 
 Floats = NDArray[np.float64]
 VIEW = ViewOptions(20.0, 4)
-DUEL = ThermalDuel(PUBLISHED)
+TASK = ThermalFollowerTask(PUBLISHED)
 SMALL = SacOptions(net_arch=(16, 16), batch_size=32, learning_starts=40, reward_scale=300.0)
 STATES = np.random.default_rng(1).standard_normal((50, 4))
 
@@ -154,8 +154,8 @@ def test_a_plain_reward_is_not() -> None:
 
 def test_the_exact_policy_has_no_gap() -> None:
     response = ThermalRegulator(PUBLISHED, np.array([BETA])).respond(THETA_X[None])
-    best, _ = DUEL.best(THETA_X, BETA)
-    found = evaluate(DUEL, THETA_X, BETA, best, episodes=20)
+    best, _ = TASK.best(THETA_X, BETA)
+    found = evaluate(TASK, THETA_X, BETA, best, episodes=20)
     assert (found.value_gap, found.relative_gap) == (0.0, 0.0)
     assert found.value == exact_value(PUBLISHED, response)[0]
     assert abs(found.kl) < 1e-10
@@ -165,7 +165,7 @@ def test_a_wrong_policy_has_the_gap_that_its_cost_says() -> None:
     regulator = ThermalRegulator(PUBLISHED, np.array([BETA]))
     response = regulator.respond(THETA_X[None])
     gain, covariance = 0.8 * response.gain[0], 1.5 * response.covariance[0]
-    found = evaluate(DUEL, THETA_X, BETA, RegulatorPlayer(gain, covariance), episodes=4000)
+    found = evaluate(TASK, THETA_X, BETA, RegulatorPlayer(gain, covariance), episodes=4000)
     problem, gamma = PUBLISHED, PUBLISHED.discount
     closed = problem.dynamics(THETA_X[None])[0] - problem.input_matrix @ gain
     cost = problem.state_cost + gain.T @ problem.control_cost @ gain
@@ -190,9 +190,9 @@ def test_a_wrong_policy_has_the_gap_that_its_cost_says() -> None:
 def test_a_learning_curve_continues_one_agent() -> None:
     def learned(*budgets: int) -> pd.DataFrame:
         one = agent()
-        player = SacPlayer(one, DUEL.scale, VIEW.action_bound)
+        player = SacPlayer(one, TASK.scale, VIEW.action_bound)
         return learning_curve(
-            one, budgets, lambda: evaluate(DUEL, THETA_X, BETA, player, episodes=20)
+            one, budgets, lambda: evaluate(TASK, THETA_X, BETA, player, episodes=20)
         )
 
     curve, at_once = learned(60, 120), learned(60)

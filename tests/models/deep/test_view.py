@@ -64,18 +64,18 @@ def test_a_linear_episode_follows_the_problem() -> None:
     view = linear()
     draws, rng = np.random.default_rng(3), np.random.default_rng(4)
     seen, _ = view.reset(seed=3)
-    state, surprise = LQR.initial_state, draws.standard_normal(1)
+    state, innovation = LQR.initial_state, draws.standard_normal(1)
     gain = GAIN
     for step in range(LQR.max_episode_steps):
-        np.testing.assert_allclose(seen, [*state, *surprise], rtol=1e-6, atol=1e-6)
+        np.testing.assert_allclose(seen, [*state, *innovation], rtol=1e-6, atol=1e-6)
         if step == 5:
             view.theta = gain = np.array([-2.0, 1.0])
         played = rng.uniform(-1.0, 1.0, 1).astype(np.float32)
         seen, reward, terminated, truncated, _ = view.step(played)
         action = 3.0 * played.astype(np.float64)
         assert reward == pytest.approx(LQR.follower_reward(state, action))
-        leader = gain @ state + 0.3 * surprise
-        state, surprise = LQR.transition(state, leader, action), draws.standard_normal(1)
+        leader = gain @ state + 0.3 * innovation
+        state, innovation = LQR.transition(state, leader, action), draws.standard_normal(1)
         assert (terminated, truncated) == (False, step == LQR.max_episode_steps - 1)
 
 

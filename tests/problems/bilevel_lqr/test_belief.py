@@ -13,7 +13,7 @@ from bilevelrl.problems.bilevel_lqr.belief import (
     quadratic_form,
 )
 from bilevelrl.problems.bilevel_lqr.follower import MaxEntropyLQR
-from bilevelrl.problems.bilevel_lqr.game import LinearWorld
+from bilevelrl.problems.bilevel_lqr.game import LinearSampler
 from bilevelrl.problems.bilevel_lqr.problem import matrix_vector
 from bilevelrl.problems.bilevel_lqr.response import LinearGaussianResponse
 from bilevelrl.problems.bilevel_lqr.rollout import LinearRollout
@@ -31,13 +31,13 @@ RESPONSE = MaxEntropyLQR(PROBLEM, BETA, leader_noise=NOISE).respond(THETA)
 
 
 def watched(episodes: int) -> tuple[LinearGaussianResponse, Observations]:
-    world = LinearWorld(LinearRollout(PROBLEM, episodes, NOISE), "rewards")
-    seen = world.observe(THETA, RESPONSE, Streams(range(RUNS)), at_random=False)
+    sampler = LinearSampler(LinearRollout(PROBLEM, episodes, NOISE), "rewards")
+    seen = sampler.observe(THETA, RESPONSE, Streams(range(RUNS)), at_random=False)
     return LinearBelief(blinded(PROBLEM), BETA, NOISE).learn(THETA, seen, {}), seen
 
 
 def errors(episodes: int) -> tuple[float, float]:
-    """Root mean square error of the mean action, and of V_F(x, a), where the leader surprises."""
+    """Root mean square error of the mean action, and of V_F(x, a), where the leader innovation."""
     found, seen = watched(episodes)
     at, blind = seen.first(20), blinded(PROBLEM)
     push = at.leader_action + 0.3 * np.random.default_rng(2).standard_normal(at.leader_action.shape)
@@ -169,7 +169,7 @@ def test_regressions_without_noise_are_exact() -> None:
 
 
 def test_rewards_that_are_not_seen_are_asked_for() -> None:
-    world = LinearWorld(LinearRollout(PROBLEM, 1, NOISE), "actions")
-    seen = world.observe(THETA, RESPONSE, Streams(range(RUNS)), at_random=False)
+    sampler = LinearSampler(LinearRollout(PROBLEM, 1, NOISE), "actions")
+    seen = sampler.observe(THETA, RESPONSE, Streams(range(RUNS)), at_random=False)
     with pytest.raises(ValueError, match="rewards"):
         LinearBelief(blinded(PROBLEM), BETA, NOISE).learn(THETA, seen, {})

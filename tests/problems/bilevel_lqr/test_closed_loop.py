@@ -36,26 +36,26 @@ def test_the_next_state_has_the_moments_that_the_two_policies_give_it(
 
         def move(
             x: Floats,
-            surprise: Floats,
+            innovation: Floats,
             eta: Floats,
             gain: Floats = gain,
             one: LinearGaussianResponse = one,
             against: Floats = expected[part],
         ) -> Floats:
-            action = gain @ x + surprise
+            action = gain @ x + innovation
             mean = one.mean_action(problem, against, x[None], action[None])[0]
             shock = np.linalg.cholesky(one.covariance[0]) @ eta
             return problem.transition(x, action, mean + shock)
 
         rest = np.zeros(3), np.zeros(1), np.zeros(2)
         by_state = np.stack([move(e, *rest[1:]) for e in np.eye(3)], axis=1)
-        by_surprise = move(rest[0], np.ones(1), rest[2])[:, None]
+        by_innovation = move(rest[0], np.ones(1), rest[2])[:, None]
         by_shock = np.stack([move(*rest[:2], e) for e in np.eye(2)], axis=1)
         np.testing.assert_allclose(loop.matrix[run], by_state, atol=1e-13)
-        np.testing.assert_allclose(loop.action_matrix[run], by_surprise, atol=1e-13)
+        np.testing.assert_allclose(loop.action_matrix[run], by_innovation, atol=1e-13)
         spread = by_shock @ by_shock.T
         np.testing.assert_allclose(loop.follower_covariance[run], spread, atol=1e-13)
-        spread = spread + noise[run] ** 2 * by_surprise @ by_surprise.T
+        spread = spread + noise[run] ** 2 * by_innovation @ by_innovation.T
         np.testing.assert_allclose(loop.covariance[run], spread, atol=1e-13)
 
 

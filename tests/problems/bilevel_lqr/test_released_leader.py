@@ -15,7 +15,7 @@ from bilevelrl.core.sampled import Sampled
 from bilevelrl.core.score_function import ScoreFunction
 from bilevelrl.core.seeding import Streams
 from bilevelrl.problems.bilevel_lqr.follower import MaxEntropyLQR
-from bilevelrl.problems.bilevel_lqr.game import LinearWorld
+from bilevelrl.problems.bilevel_lqr.game import LinearSampler
 from bilevelrl.problems.bilevel_lqr.problem import BilevelLQR
 from bilevelrl.problems.bilevel_lqr.released_critic import LinearNetworkCritic
 from bilevelrl.problems.bilevel_lqr.released_leader import NetworkLinearLeader
@@ -35,7 +35,7 @@ def make_linear(samples: int) -> Sampled[Observations]:
     critic = LinearNetworkCritic(LQR, 5, np.array([0.1, 0.01]), 0.01, MINIBATCH)
     leader = NetworkLinearLeader(LQR, NOISE, critic, samples, samples, 0.01)
     learner = ScoreFunction(leader, HORIZON, 0.99, 0.95, BETA, None, MINIBATCH, influence_now=True)
-    return Sampled(LinearWorld(LinearRollout(LQR, EPISODES, NOISE), "full"), learner)
+    return Sampled(LinearSampler(LinearRollout(LQR, EPISODES, NOISE), "full"), learner)
 
 
 def dense(number: int) -> tuple[Floats, Floats]:
@@ -91,7 +91,7 @@ def test_published_lqr_estimates_are_the_specification_s() -> None:
     rollout = Streams(SEEDS)
     for update in range(2):
         estimate = estimator.estimate(theta, response, memory, streams)
-        batch = estimator.world.observe(theta, response, rollout, at_random=False)
+        batch = estimator.sampler.observe(theta, response, rollout, at_random=False)
         moved = theta + 0.1 * np.random.default_rng(update).standard_normal(theta.shape)
         assert estimate.again is not None
         again = estimate.again(moved)

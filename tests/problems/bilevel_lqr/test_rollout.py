@@ -78,16 +78,16 @@ def test_actions_are_what_the_two_policies_say(case: Case) -> None:
     gain = case.problem.gain(case.theta)
     for run in range(2):
         state, action = batch.state[run], batch.leader_action[run]
-        surprise = action - state @ gain[run].T
-        assert_moments(surprise, np.zeros(1), NOISE[run] ** 2 * np.eye(1))
-        pushed = surprise @ case.problem.leader_matrix.T
+        innovation = action - state @ gain[run].T
+        assert_moments(innovation, np.zeros(1), NOISE[run] ** 2 * np.eye(1))
+        pushed = innovation @ case.problem.leader_matrix.T
         response = case.response
         mean = -(state @ response.state_gain[run].T + pushed @ response.noise_gain[run].T)
         shock = batch.follower_action[run] - mean
         assert_moments(shock, np.zeros(2), response.covariance[run])
         # Both noises are independent of what is seen, and of each other.
         white = np.linalg.solve(np.linalg.cholesky(response.covariance[run]), shock.T).T
-        seen = np.column_stack([surprise, white, state])
+        seen = np.column_stack([innovation, white, state])
         seen = seen[np.arange(len(seen)) % HORIZON > 0]  # all episodes start in one state
         for noise in range(3):
             others = [column for column in range(6) if column > noise]

@@ -10,19 +10,19 @@ from bilevelrl.core.follower import FollowerDiverged
 from bilevelrl.core.seeding import Streams
 from bilevelrl.models.deep import build, learning
 from bilevelrl.models.deep.agent import SacOptions
-from bilevelrl.models.deep.game import SacGame, SacResponse, SacWorld
+from bilevelrl.models.deep.game import AgentResponse, SacGame, SacSampler
 from bilevelrl.models.deep.players import RegulatorPlayer, discounted, evaluate
 from bilevelrl.models.deep.view import ViewOptions
-from bilevelrl.problems.bilevel_lqr.duel import LinearDuel
 from bilevelrl.problems.bilevel_lqr.follower import MaxEntropyLQR
+from bilevelrl.problems.bilevel_lqr.follower_task import LinearFollowerTask
 from bilevelrl.problems.bilevel_lqr.game import LinearGame
 from bilevelrl.problems.bilevel_lqr.problem import PUBLISHED, BilevelLQR
 from bilevelrl.problems.bilevel_lqr.rollout import LinearRollout
 
 Floats = NDArray[np.float64]
-#: The leader's noise is large enough for the surprise to matter.
+#: The leader's noise is large enough for the innovation to matter.
 PROBLEM = BilevelLQR.from_numbers(**{**PUBLISHED, "leader_noise": 3.0})
-DUEL = LinearDuel(PROBLEM, 1.0)
+TASK = LinearFollowerTask(PROBLEM, 1.0)
 BETA = 0.1
 THETA = np.array([[-5.0, -3.0], [0.3, -0.5]])
 OPTIONS = SacOptions(net_arch=(16, 16), activation_fn="tanh", batch_size=32, learning_starts=40)
@@ -31,12 +31,12 @@ OPTIONS = SacOptions(net_arch=(16, 16), activation_fn="tanh", batch_size=32, lea
 def make(num_runs: int) -> SacGame:
     follower = MaxEntropyLQR(PROBLEM, np.full(num_runs, BETA))
     exact = LinearGame(PROBLEM, follower, np.ones(num_runs), 1.0)
-    return SacGame(exact, DUEL, OPTIONS, ViewOptions(4.0, 10), 60, 20, episodes=10)
+    return SacGame(exact, TASK, OPTIONS, ViewOptions(4.0, 10), 60, 20, episodes=10)
 
 
-def exact_players(theta: Floats) -> SacResponse:
-    players = tuple(DUEL.best(own, BETA)[0] for own in theta)
-    return SacResponse(players, np.full(len(theta), np.nan), 0)
+def exact_players(theta: Floats) -> AgentResponse:
+    players = tuple(TASK.best(own, BETA)[0] for own in theta)
+    return AgentResponse(players, np.full(len(theta), np.nan), 0)
 
 
 def test_exact_players_give_the_batches_of_the_simulator() -> None:
@@ -45,33 +45,35 @@ def test_exact_players_give_the_batches_of_the_simulator() -> None:
     expected = LinearRollout(PROBLEM, 3, noise).sample(
         THETA, response, Streams([1, 2]), at_random=False
     )
-    found = SacWorld(DUEL, 3).observe(THETA, exact_players(THETA), Streams([1, 2]), at_random=False)
+    found = SacSampler(TASK, 3).observe(
+        THETA, exact_players(THETA), Streams([1, 2]), at_random=False
+    )
     for name in ("state", "leader_action", "follower_action", "next_state", "leader_reward"):
         np.testing.assert_allclose(getattr(found, name), getattr(expected, name), atol=1e-9)
     paid = PROBLEM.follower_reward(expected.state, expected.follower_action)
-    np.testing.assert_allclose(found.paid(), paid, atol=1e-9)
+    np.testing.assert_allclose(found.follower_rewards(), paid, atol=1e-9)
 
 
 @pytest.mark.parametrize("theta", THETA)
 def test_the_best_response_is_worth_what_it_earns(theta: Floats) -> None:
-    best, value = DUEL.best(theta, BETA)
-    normals = np.random.default_rng(0).standard_normal((4000, DUEL.numbers_per_episode))
-    played = DUEL.play(theta, best, normals)
-    earned = discounted(0.95, DUEL.follower_reward(played) - BETA * played.density)
+    best, value = TASK.best(theta, BETA)
+    normals = np.random.default_rng(0).standard_normal((4000, TASK.numbers_per_episode))
+    played = TASK.play(theta, best, normals)
+    earned = discounted(0.95, TASK.follower_reward(played) - BETA * played.density)
     tail = 0.95**100 * abs(value)
     assert abs(earned.mean() - value) < 4.0 * earned.std() / np.sqrt(4000) + 2.0 * tail
 
 
 def test_the_exact_policy_has_no_gap_and_others_have() -> None:
-    best, value = DUEL.best(THETA[0], BETA)
-    found = evaluate(DUEL, THETA[0], BETA, best, episodes=20)
+    best, value = TASK.best(THETA[0], BETA)
+    found = evaluate(TASK, THETA[0], BETA, best, episodes=20)
     assert (found.value_gap, found.value) == (0.0, value)
     assert abs(found.kl) < 1e-10
     deaf = best.gain.copy()
-    deaf[:, 2:] = 0.0  # does not listen to the leader's surprise
+    deaf[:, 2:] = 0.0  # does not listen to the leader's innovation
     for worse in (RegulatorPlayer(0.5 * best.gain, best.covariance),
                   RegulatorPlayer(deaf, best.covariance)):  # fmt: skip
-        found = evaluate(DUEL, THETA[0], BETA, worse, episodes=4000)
+        found = evaluate(TASK, THETA[0], BETA, worse, episodes=4000)
         assert found.value_gap > 4.0 * found.gap_error > 0.0
         assert found.kl > 1e-4
 
@@ -96,7 +98,7 @@ def test_bits_do_not_depend_on_the_batch() -> None:
         game.respond(theta, memory, streams)
         answer = game.respond(theta + 0.1, memory, streams)
         assert answer.steps == 20
-        batch = SacWorld(DUEL, 2).observe(theta, answer, streams, at_random=False)
+        batch = SacSampler(TASK, 2).observe(theta, answer, streams, at_random=False)
         truth = game.ground_truth(theta, answer)
         return [batch.state, batch.leader_action, batch.follower_action, batch.leader_reward,
                 game.leader_return(theta, answer), truth.follower_kl,
@@ -109,7 +111,7 @@ def test_bits_do_not_depend_on_the_batch() -> None:
 
 def test_a_leader_that_acts_at_random_is_refused() -> None:
     with pytest.raises(NotImplementedError, match="random_updates"):
-        SacWorld(DUEL, 2).observe(THETA, exact_players(THETA), Streams([0, 1]), at_random=True)
+        SacSampler(TASK, 2).observe(THETA, exact_players(THETA), Streams([0, 1]), at_random=True)
 
 
 def test_an_agent_that_diverges_leaves_the_others_their_curves(
@@ -117,7 +119,7 @@ def test_an_agent_that_diverges_leaves_the_others_their_curves(
 ) -> None:
     def task(seed: int) -> learning.SacTask:
         rule: Any = type("Rule", (), {"model_dump": lambda self: {}})()
-        return learning.SacTask(DUEL, BETA, rule, seed, (10, 20))
+        return learning.SacTask(TASK, BETA, rule, seed, (10, 20))
 
     def diverge(*arguments: Any) -> Any:
         raise FollowerDiverged("SAC after 7 transitions: loss is nan")

@@ -90,7 +90,7 @@ def test_names_stand_for_estimators() -> None:
         learner = made[name].learner
         assert isinstance(learner, ScoreFunction)
         assert made[name].belief is not None
-        assert made[name].world.information == "rewards"
+        assert made[name].sampler.information == "rewards"
         assert (learner.temperature is None) == (name == "naive")
         assert (learner.expectation is None) == (name == "naive")
 

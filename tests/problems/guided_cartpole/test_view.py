@@ -125,7 +125,7 @@ def test_episodes_follow_the_problem_until_they_end() -> None:
     within = np.arange(1, 3 * HORIZON) % HORIZON > 0
     assert same[within].all()
     np.testing.assert_array_equal(batch.next_state[~batch.alive], batch.state[~batch.alive])
-    assert (batch.paid() == batch.alive).all()
+    assert (batch.follower_rewards() == batch.alive).all()
     np.testing.assert_array_equal(
         batch.leader_reward, PROBLEM.leader_reward(batch.next_state) * batch.alive
     )

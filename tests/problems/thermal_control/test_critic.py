@@ -74,7 +74,7 @@ def at(problem: ThermalControl, theta: Floats, state: Floats, action: Floats) ->
     """Rows s (R, N, n) and a (R, N, m) of no episode."""
     response = follower_of(problem, len(theta)).respond(theta)
     unused, none = np.empty_like(state), np.empty((*state.shape[:2], 0))
-    batch = ThermalBatch(state, none, action, unused, unused[:, :, 0], surprise=unused)
+    batch = ThermalBatch(state, none, action, unused, unused[:, :, 0], innovation=unused)
     return Case(problem, theta, response, batch)
 
 

@@ -56,9 +56,9 @@ def by_time(array: Floats, run: int) -> Floats:
     return episodes
 
 
-def surprise(batch: ThermalBatch) -> Floats:
-    assert batch.surprise is not None
-    return batch.surprise
+def innovation(batch: ThermalBatch) -> Floats:
+    assert batch.innovation is not None
+    return batch.innovation
 
 
 def means(problem: ThermalControl, batch: ThermalBatch, run: int) -> Floats:
@@ -108,13 +108,13 @@ def test_noises_are_independent_of_what_was_seen_and_of_each_other(problem: Ther
             batch.follower_action[run] + batch.state[run] @ policy.gain[run].T,
             policy.covariance[run],
         )
-        before = np.roll(surprise(batch)[run], 1, axis=0)  # of the step, or episode, before
+        before = np.roll(innovation(batch)[run], 1, axis=0)  # of the step, or episode, before
         seen = np.column_stack(
-            [surprise(batch)[run] / problem.noise, chosen, batch.state[run], before]
+            [innovation(batch)[run] / problem.noise, chosen, batch.state[run], before]
         )
         noises = problem.num_zones + chosen.shape[1]
         correlation = np.corrcoef(seen.T)[:noises]
-        # A state contains the surprise before it, which is no noise of this step.
+        # A state contains the innovation before it, which is no noise of this step.
         found = correlation[np.triu_indices_from(correlation, k=1)]
         assert (np.abs(found) < stats.norm.isf(LEVEL / 2.0) / np.sqrt(len(seen))).all()
         np.testing.assert_allclose(seen[:, :noises].std(axis=0), 1.0, atol=0.03)
@@ -124,7 +124,7 @@ def test_noises_are_independent_of_what_was_seen_and_of_each_other(problem: Ther
 def test_rows_are_transitions_and_episodes_lie_one_after_the_other(problem: ThermalControl) -> None:
     batch = sample(problem, 5, [3, 4])
     zones, units = problem.input_matrix.shape
-    arrays = (batch.state, batch.follower_action, batch.next_state, surprise(batch))
+    arrays = (batch.state, batch.follower_action, batch.next_state, innovation(batch))
     shapes = [array.shape for array in arrays]
     assert shapes == [(2, 5 * HORIZON, size) for size in (zones, units, zones, zones)]
     theta = designs(problem, 2)
@@ -136,10 +136,10 @@ def test_rows_are_transitions_and_episodes_lie_one_after_the_other(problem: Ther
         np.testing.assert_array_equal(states[:, 1:], after[:, :-1])
         mean = means(problem, batch, run)
         np.testing.assert_allclose(
-            surprise(batch)[run], batch.next_state[run] - mean, rtol=1e-9, atol=1e-12
+            innovation(batch)[run], batch.next_state[run] - mean, rtol=1e-9, atol=1e-12
         )
         # Every episode starts, and its steps are disturbed, with numbers of its own.
-        numbers = np.concatenate([states[:, 0].ravel(), surprise(batch)[run].ravel()])
+        numbers = np.concatenate([states[:, 0].ravel(), innovation(batch)[run].ravel()])
         assert len(np.unique(numbers)) == len(numbers)
 
 
@@ -152,9 +152,9 @@ def test_the_mean_is_clipped_before_the_noise_and_only_there_nothing_surprises()
         noise = batch.next_state[run] - np.clip(mean, -1.5, 1.5)
         assert_moments(noise, 0.09 * np.eye(4))
         np.testing.assert_allclose(
-            surprise(batch)[run], np.where(inside, noise, 0.0), rtol=1e-9, atol=1e-12
+            innovation(batch)[run], np.where(inside, noise, 0.0), rtol=1e-9, atol=1e-12
         )
-        assert (surprise(batch)[run][~inside] == 0.0).all()
+        assert (innovation(batch)[run][~inside] == 0.0).all()
         # One zone may be clipped and its neighbour not, on both sides; the noise goes beyond.
         assert 0.1 < inside.mean() < 0.9
         assert (inside.any(axis=1) & ~inside.all(axis=1)).mean() > 0.1
@@ -198,13 +198,13 @@ def test_bits_depend_on_neither_the_other_runs_nor_the_threads() -> None:
 def test_mirrored_episodes_differ_in_the_sign_of_the_noise_alone(problem: ThermalControl) -> None:
     plain = sample(problem, 5, [3, 4])
     mirrored, gain = sample(problem, 5, [3, 4], mirrored=True), policies(problem, 2).gain
-    np.testing.assert_allclose(surprise(mirrored), -surprise(plain), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(innovation(mirrored), -innovation(plain), rtol=1e-9, atol=1e-12)
     np.testing.assert_array_equal(mirrored.state[:, ::HORIZON], plain.state[:, ::HORIZON])
     own, other = (batch.follower_action + batch.state @ gain.mT for batch in (mirrored, plain))
     np.testing.assert_allclose(own, other, rtol=1e-9, atol=1e-11)
     for run in range(2):
         np.testing.assert_allclose(
-            surprise(mirrored)[run],
+            innovation(mirrored)[run],
             mirrored.next_state[run] - means(problem, mirrored, run),
             rtol=1e-9,
             atol=1e-12,

@@ -12,13 +12,13 @@ from bilevelrl.core.sampled import Sampled
 from bilevelrl.core.seeding import Streams
 from bilevelrl.core.training import train
 from bilevelrl.models.deep.agent import SacOptions
-from bilevelrl.models.deep.game import SacGame, SacResponse, SacWorld
+from bilevelrl.models.deep.game import AgentResponse, SacGame, SacSampler
 from bilevelrl.models.deep.players import RegulatorPlayer
 from bilevelrl.models.deep.view import ViewOptions
 from bilevelrl.problems.thermal_control.belief import RegulatorBelief
 from bilevelrl.problems.thermal_control.critic import QuadraticActionCritic
-from bilevelrl.problems.thermal_control.duel import ThermalDuel
 from bilevelrl.problems.thermal_control.follower import RegulatorResponse, ThermalRegulator
+from bilevelrl.problems.thermal_control.follower_task import ThermalFollowerTask
 from bilevelrl.problems.thermal_control.game import ThermalGame
 from bilevelrl.problems.thermal_control.group_ascent import GroupAscent
 from bilevelrl.problems.thermal_control.problem import ThermalControl
@@ -36,16 +36,18 @@ PROBLEM = ThermalControl.published(max_episode_steps=20)
 def make(num_runs: int, problem: ThermalControl = PROBLEM) -> SacGame:
     beta = np.full(num_runs, BETA)
     exact = ThermalGame(problem, ThermalRegulator(problem, beta), np.full(num_runs, 0.5))
-    return SacGame(exact, ThermalDuel(problem), OPTIONS, ViewOptions(20.0, 4), 60, 20, episodes=30)
+    return SacGame(
+        exact, ThermalFollowerTask(problem), OPTIONS, ViewOptions(20.0, 4), 60, 20, episodes=30
+    )
 
 
-def exact_players(problem: ThermalControl, theta: Floats, factor: float = 1.0) -> SacResponse:
+def exact_players(problem: ThermalControl, theta: Floats, factor: float = 1.0) -> AgentResponse:
     response = best_response(problem, theta)
     players = [
         RegulatorPlayer(factor * gain, covariance)
         for gain, covariance in zip(response.gain, response.covariance, strict=True)
     ]
-    return SacResponse(tuple(players), np.full(len(theta), np.nan), 0)
+    return AgentResponse(tuple(players), np.full(len(theta), np.nan), 0)
 
 
 def best_response(problem: ThermalControl, theta: Floats) -> RegulatorResponse:
@@ -55,17 +57,17 @@ def best_response(problem: ThermalControl, theta: Floats) -> RegulatorResponse:
 @pytest.mark.parametrize("problem", [PROBLEM, building(5, 3)], ids=["published", "5 zones"])
 def test_linear_agents_give_the_batches_of_the_linear_simulator(problem: ThermalControl) -> None:
     theta = designs(problem, 3)
-    world = SacWorld(ThermalDuel(problem), 6)
+    sampler = SacSampler(ThermalFollowerTask(problem), 6)
     players = exact_players(problem, theta)
-    found = world.observe(theta, players, Streams([1, 2, 3]), at_random=False)
+    found = sampler.observe(theta, players, Streams([1, 2, 3]), at_random=False)
     expected = ThermalRollout(problem, 6).sample(
         theta, best_response(problem, theta), Streams([1, 2, 3])
     )
     for name in ("state", "leader_action", "follower_action", "next_state", "leader_reward"):
         np.testing.assert_allclose(getattr(found, name), getattr(expected, name), atol=1e-9)
     paid = problem.follower_reward(expected.state, expected.follower_action)
-    np.testing.assert_allclose(found.paid(), paid, rtol=1e-9, atol=1e-9)
-    assert found.surprise is None
+    np.testing.assert_allclose(found.follower_rewards(), paid, rtol=1e-9, atol=1e-9)
+    assert found.innovation is None
 
 
 def test_bits_do_not_depend_on_the_batch() -> None:
@@ -78,12 +80,14 @@ def test_bits_do_not_depend_on_the_batch() -> None:
         first = game.respond(own, memory, streams)
         second = game.respond(own + 0.1, memory, streams)
         assert (first.steps, second.steps) == (60, 20)
-        batch = SacWorld(ThermalDuel(PROBLEM), 3).observe(own, second, streams, at_random=False)
+        batch = SacSampler(ThermalFollowerTask(PROBLEM), 3).observe(
+            own, second, streams, at_random=False
+        )
         truth = game.ground_truth(own, second)
         normals = np.random.default_rng(1).standard_normal((len(seeds), 5, 2))
         return [
             batch.state, batch.follower_action, batch.next_state, batch.leader_reward,
-            batch.paid(), game.leader_return(own, second), truth.follower_kl,
+            batch.follower_rewards(), game.leader_return(own, second), truth.follower_kl,
             truth.follower_value_gap, second.act(batch.state[:, :5], normals[runs]),
         ]  # fmt: skip
 
@@ -103,7 +107,7 @@ def test_an_answer_is_learned_against_the_leader_of_the_moment() -> None:
     moved = theta + np.array([[1.0], [2.0]])
     answer = game.respond(moved, memory, streams)
     for run, follower in enumerate(memory):
-        assert follower.player.agent.steps == 80
+        assert follower.agent.steps == 80
         for view in follower.views:
             np.testing.assert_array_equal(view.theta, moved[run])
     assert np.isnan(answer.accuracy).all()
@@ -132,7 +136,7 @@ def test_the_leader_s_return_is_that_of_the_policy_that_is_played() -> None:
     expected = game.exact.leader_return(theta, replace(best, gain=0.8 * best.gain))
     assert (np.abs(expected / game.exact.leader_return(theta, best) - 1.0) > 0.1).all()
     np.testing.assert_allclose(game.leader_return(theta, players), expected, rtol=0.02)
-    batch = SacWorld(ThermalDuel(PROBLEM), 3000).observe(
+    batch = SacSampler(ThermalFollowerTask(PROBLEM), 3000).observe(
         theta, players, Streams([0, 1]), at_random=False
     )
     sampled = discounted_return(batch.leader_reward, 20, PROBLEM.discount)
@@ -151,7 +155,7 @@ def test_a_leader_trains_against_agents_that_learn() -> None:
         max_score_norm=1.0,
     )
     belief = RegulatorBelief(beta, design.discount, design.max_episode_steps)
-    sampled = Sampled[ThermalBatch](SacWorld(ThermalDuel(PROBLEM), 20), learner, belief)
+    sampled = Sampled[ThermalBatch](SacSampler(ThermalFollowerTask(PROBLEM), 20), learner, belief)
     rule = GroupAscent(np.full(2, 0.1), 1.0, 2, np.zeros(2))
     trained = train(game, sampled, Streams([0, 1]), rule=rule, num_updates=3, max_rows=3)
     assert trained.curves["follower_steps"].tolist() == [[60.0, 80.0, 100.0]] * 2

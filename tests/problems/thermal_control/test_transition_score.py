@@ -24,7 +24,7 @@ from bilevelrl.problems.thermal_control.critic import (
 )
 from bilevelrl.problems.thermal_control.exact import thermal_hypergradient
 from bilevelrl.problems.thermal_control.follower import RegulatorResponse, ThermalRegulator
-from bilevelrl.problems.thermal_control.game import ThermalWorld
+from bilevelrl.problems.thermal_control.game import ThermalSampler
 from bilevelrl.problems.thermal_control.problem import ThermalControl
 from bilevelrl.problems.thermal_control.rollout import ThermalBatch, ThermalRollout
 from bilevelrl.problems.thermal_control.transition_hpgd import TransitionHPGD
@@ -187,7 +187,7 @@ class Kind(NamedTuple):
 
 
 def sampled(problem: ThermalControl, episodes: int, learner: Any) -> Sampled[ThermalBatch]:
-    return Sampled(ThermalWorld(ThermalRollout(problem, episodes), "full"), learner)
+    return Sampled(ThermalSampler(ThermalRollout(problem, episodes), "full"), learner)
 
 
 def control_variate(problem: ThermalControl) -> ControlVariate:
@@ -282,7 +282,7 @@ def test_a_mean_that_is_clipped_does_not_move_with_theta() -> None:
     assert (samples(point, Kind("pathwise"), 2, 3)[1] != 0.0).all()
 
 
-@pytest.mark.parametrize("unknown", ["noise", "surprise"])
+@pytest.mark.parametrize("unknown", ["noise", "innovation"])
 def test_a_score_needs_the_noise_and_what_it_was(unknown: str) -> None:
     response = ThermalRegulator(PROBLEM, BETA).respond(THETA)
     batch = ThermalRollout(PROBLEM, EPISODES).sample(THETA, response, Streams([1, 2]))
@@ -291,7 +291,7 @@ def test_a_score_needs_the_noise_and_what_it_was(unknown: str) -> None:
     if unknown == "noise":
         noise = None
     else:
-        batch = replace(batch, surprise=None)
+        batch = replace(batch, innovation=None)
     with pytest.raises(ValueError, match="needs the building's noise"):
         score(PROBLEM.design, noise, THETA, batch)
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from bilevelrl.core.sampled import Sampled
 from bilevelrl.models.deep.agent import SacAgent, SacOptions
-from bilevelrl.models.deep.game import ExactGame, SacGame, SacWorld
-from bilevelrl.models.deep.players import Duel, SacPlayer, evaluate, learning_curve
+from bilevelrl.models.deep.game import ExactGame, SacGame, SacSampler
+from bilevelrl.models.deep.players import FollowerTask, SacPlayer, evaluate, learning_curve
 from bilevelrl.models.deep.settings import ComparedSacParams, SacFollower
 from bilevelrl.models.deep.view import ViewOptions
 
@@ -25,7 +25,7 @@ def split_options(block: Mapping[str, Any]) -> tuple[SacOptions, ViewOptions, in
 
 
 def learn(
-    duel: Duel[Any],
+    follower_task: FollowerTask[Any],
     temperature: float,
     block: Mapping[str, Any],
     seed: int,
@@ -34,7 +34,7 @@ def learn(
     """An agent at θ = 0.
 
     Args:
-        duel: the problem.
+        follower_task: the problem.
         temperature: β.
         block: `models.deep.settings.ComparedSacParams` as a dictionary.
         seed: of the agent.
@@ -44,17 +44,19 @@ def learn(
         Columns steps, value_gap, relative_gap and kl, one row a checkpoint; and the trained actor.
     """
     options, view, episodes = split_options(block)
-    theta = np.zeros(duel.problem.num_parameters)
+    theta = np.zeros(follower_task.problem.num_parameters)
     agent = SacAgent(
-        lambda: duel.view(theta, view),
+        lambda: follower_task.view(theta, view),
         temperature=temperature,
-        discount=duel.follower_discount,
+        discount=follower_task.follower_discount,
         options=options,
         seed=seed,
     )
-    player = SacPlayer(agent, duel.scale, view.action_bound)
+    player = SacPlayer(agent, follower_task.scale, view.action_bound)
     curve = learning_curve(
-        agent, checkpoints, lambda: evaluate(duel, theta, temperature, player, episodes=episodes)
+        agent,
+        checkpoints,
+        lambda: evaluate(follower_task, theta, temperature, player, episodes=episodes),
     )
     return curve[["steps", "value_gap", "relative_gap", "kl"]], agent.policy()
 
@@ -62,7 +64,7 @@ def learn(
 def against_sac(
     exact: ExactGame,
     estimator: Sampled[Any],
-    duel: Duel[Any],
+    follower_task: FollowerTask[Any],
     num_episodes: int,
     follower: SacFollower,
     rule: ComparedSacParams,
@@ -72,12 +74,12 @@ def against_sac(
     Args:
         exact: the game with the best response.
         estimator: built for that game.
-        duel: the problem, as single followers play it.
+        follower_task: the problem, as single followers play it.
         num_episodes: per batch and run.
         follower: of the runs.
         rule: hyper-parameters of the agents.
     """
     options, view, episodes = split_options(rule.model_dump())
     first = follower.first_steps or follower.steps
-    game = SacGame(exact, duel, options, view, first, follower.steps, episodes)
-    return game, replace(estimator, world=SacWorld(duel, num_episodes))
+    game = SacGame(exact, follower_task, options, view, first, follower.steps, episodes)
+    return game, replace(estimator, sampler=SacSampler(follower_task, num_episodes))

@@ -1,32 +1,41 @@
-"""A problem with continuous actions whose follower learns by Stable-Baselines3's SAC."""
+"""Games whose followers are agents of Stable-Baselines3 that go on learning."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Generic, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
+import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
 from bilevelrl.core.seeding import Streams
 from bilevelrl.core.training import GroundTruth
 from bilevelrl.models.deep.agent import SacAgent, SacOptions
-from bilevelrl.models.deep.players import Duel, Player, SacPlayer, Seen, discounted, evaluate
+from bilevelrl.models.deep.players import (
+    FollowerTask,
+    Player,
+    SacPlayer,
+    Seen,
+    discounted,
+    evaluate,
+)
 from bilevelrl.models.deep.view import FollowerView, ViewOptions
 
 Floats = NDArray[np.float64]
+View = TypeVar("View", bound=gymnasium.Env[Any, Any])
 
 
 @dataclass(frozen=True, eq=False)
-class SacResponse:
-    """What the agents play; it holds until they learn again.
+class AgentResponse:
+    """What followers play that go on learning; it holds until they answer again.
 
     Attributes:
         agents: one per run.
-        accuracy: nothing is certified: NaN, shape (R,).
+        accuracy: NaN, because nothing certifies it, shape (R,).
         steps: transitions that each agent learned this answer from.
     """
 
-    agents: tuple[Player, ...]
+    agents: Sequence[Player]
     accuracy: Floats
     steps: int
 
@@ -37,22 +46,64 @@ class SacResponse:
 
 
 @dataclass(frozen=True, eq=False)
-class LearningFollower:
+class LearningAgent(Generic[View]):
     """One run's follower between two answers.
 
     Attributes:
-        player: acts as its agent has learned to.
-        views: the agent's environments.
+        agent: learns.
+        views: its environments.
+        face: puts the leader θ, shape (D,), into one of them.
     """
 
-    player: SacPlayer
-    views: Sequence[FollowerView]
+    agent: SacAgent
+    views: Sequence[View]
+    face: Callable[[View, Floats], None]
 
-    def learn(self, theta: Floats, steps: int) -> None:
-        """Face the leader θ, shape (D,), for so many transitions."""
-        for view in self.views:
-            view.theta = theta
-        self.player.agent.learn(steps)
+    @classmethod
+    def new(
+        cls,
+        make_view: Callable[[], View],
+        face: Callable[[View, Floats], None],
+        *,
+        temperature: float,
+        discount: float,
+        options: SacOptions,
+        seed: int,
+    ) -> "LearningAgent[View]":
+        """An agent that knows nothing; the arguments are those of `SacAgent`."""
+        views = list[View]()
+
+        def make() -> View:
+            views.append(make_view())
+            return views[-1]
+
+        agent = SacAgent(
+            make, temperature=temperature, discount=discount, options=options, seed=seed
+        )
+        return cls(agent, views, face)
+
+
+def learn_answers(
+    theta: Floats, memory: Sequence[LearningAgent[Any]], first_steps: int, steps: int
+) -> int:
+    """Let every agent learn against its leader, from where it is; the transitions that it had.
+
+    Args:
+        theta: leaders, shape (R, D).
+        memory: an agent per run.
+        first_steps: transitions of an agent that has not learned yet.
+        steps: and of any other.
+
+    Raises:
+        FollowerDiverged: if one cannot go on.
+    """
+    taken = steps if memory[0].agent.steps else first_steps
+    for row, follower in zip(theta, memory, strict=True):
+        own = row.copy()
+        for view in follower.views:
+            follower.face(view, own)
+        follower.agent.learn(taken)
+    return taken
 
 
 class ExactGame(Protocol):
@@ -98,7 +149,7 @@ class SacGame:
 
     Attributes:
         exact: the ground truth.
-        duel: the problem, as single followers play it.
+        follower_task: the problem, as single followers play it.
         options: of the agents.
         view: how they see the problem.
         first_steps: transitions before the first answer.
@@ -107,7 +158,7 @@ class SacGame:
     """
 
     exact: ExactGame
-    duel: Duel[Any]
+    follower_task: FollowerTask[Any]
     options: SacOptions
     view: ViewOptions
     first_steps: int
@@ -120,55 +171,50 @@ class SacGame:
         temperature: Floats = self.exact.follower.temperature
         return temperature
 
-    def start(self, streams: Streams) -> tuple[Floats, list[LearningFollower]]:
+    def start(self, streams: Streams) -> tuple[Floats, list[LearningAgent[FollowerView]]]:
         """First θ, shape (R, D), and agents that know nothing."""
         theta, _ = self.exact.start(streams)
         return theta, self.follower_memory(theta, streams)
 
-    def follower_memory(self, theta: Floats, streams: Streams) -> list[LearningFollower]:
+    def follower_memory(self, theta: Floats, streams: Streams) -> list[LearningAgent[FollowerView]]:
         """Agents before their first answer, each with the seed of its run."""
         runs = zip(theta, self.temperature, streams.seeds, strict=True)
         return [self._follower(*own) for own in runs]
 
-    def _follower(self, theta: Floats, temperature: float, seed: int) -> LearningFollower:
-        views = list[FollowerView]()
-
-        def make_view() -> FollowerView:
-            views.append(self.duel.view(theta, self.view))
-            return views[-1]
-
-        agent = SacAgent(
-            make_view,
+    def _follower(
+        self, theta: Floats, temperature: float, seed: int
+    ) -> LearningAgent[FollowerView]:
+        task = self.follower_task
+        return LearningAgent.new(
+            lambda: task.view(theta, self.view),
+            FollowerView.face,
             temperature=float(temperature),
-            discount=self.duel.follower_discount,
+            discount=task.follower_discount,
             options=self.options,
             seed=seed,
         )
-        return LearningFollower(SacPlayer(agent, self.duel.scale, self.view.action_bound), views)
 
     def respond(
-        self, theta: Floats, memory: list[LearningFollower], streams: Streams
-    ) -> SacResponse:
+        self, theta: Floats, memory: list[LearningAgent[FollowerView]], streams: Streams
+    ) -> AgentResponse:
         """Let the agents learn against θ, shape (R, D), from where they are."""
         del streams
-        first = memory[0].player.agent.steps == 0
-        steps = self.first_steps if first else self.steps
-        for own, follower in zip(theta, memory, strict=True):
-            follower.learn(own, steps)
-        players = tuple(follower.player for follower in memory)
-        return SacResponse(players, np.full(len(theta), np.nan), steps)
+        taken = learn_answers(theta, memory, self.first_steps, self.steps)
+        scale, bound = self.follower_task.scale, self.view.action_bound
+        players = [SacPlayer(follower.agent, scale, bound) for follower in memory]
+        return AgentResponse(players, np.full(len(theta), np.nan), taken)
 
-    def leader_return(self, theta: Floats, response: SacResponse) -> Floats:
+    def leader_return(self, theta: Floats, response: AgentResponse) -> Floats:
         """An estimate of J over an episode, shape (R,).
 
         J under the best response, which is exact, and the mean difference to it over `episodes`
         that both followers play from the same random numbers.
         """
         returns = self.exact.leader_return(theta, self._best(theta))
-        shape = (self.episodes, self.duel.numbers_per_episode)
+        shape = (self.episodes, self.follower_task.numbers_per_episode)
         normals = np.random.default_rng(0).standard_normal(shape)
         for run, agent in enumerate(response.agents):
-            best, _ = self.duel.best(theta[run], float(self.temperature[run]))
+            best, _ = self.follower_task.best(theta[run], float(self.temperature[run]))
             own, other = (self._return(theta[run], player, normals) for player in (agent, best))
             returns[run] += (own - other).mean()
         return returns
@@ -178,13 +224,13 @@ class SacGame:
         return self.exact.respond(theta, memory, Streams([]))
 
     def _return(self, theta: Floats, player: Player, normals: Floats) -> Floats:
-        reward = self.duel.leader_reward(self.duel.play(theta, player, normals))
-        return discounted(self.duel.return_discount, reward)
+        reward = self.follower_task.leader_reward(self.follower_task.play(theta, player, normals))
+        return discounted(self.follower_task.return_discount, reward)
 
-    def ground_truth(self, theta: Floats, response: SacResponse) -> GroundTruth:
+    def ground_truth(self, theta: Floats, response: AgentResponse) -> GroundTruth:
         """Hypergradient and J at the best response, exact; the agents' errors, estimated."""
         found = [
-            evaluate(self.duel, own, float(temperature), agent, episodes=self.episodes)
+            evaluate(self.follower_task, own, float(temperature), agent, episodes=self.episodes)
             for own, temperature, agent in zip(
                 theta, self.temperature, response.agents, strict=True
             )
@@ -205,24 +251,24 @@ class SacGame:
 
 
 @dataclass(frozen=True, eq=False)
-class SacWorld(Generic[Seen]):
-    """Implements `sampled.World` at the level "rewards".
+class SacSampler(Generic[Seen]):
+    """Implements `sampled.Sampler` at the level "rewards".
 
     Attributes:
-        duel: the problem.
+        follower_task: the problem.
         num_episodes: per batch and run.
     """
 
-    duel: Duel[Seen]
+    follower_task: FollowerTask[Seen]
     num_episodes: int
 
     def observe(
-        self, theta: Floats, response: SacResponse, streams: Streams, *, at_random: bool
+        self, theta: Floats, response: AgentResponse, streams: Streams, *, at_random: bool
     ) -> Seen:
         """Whole episodes; the leader never ignores θ."""
         if at_random:
             raise NotImplementedError("random_updates must be 0 against SAC")
-        duel = self.duel
-        normals = streams.normals("rollout", (self.num_episodes, duel.numbers_per_episode))
+        follower_task = self.follower_task
+        normals = streams.normals("rollout", (self.num_episodes, follower_task.numbers_per_episode))
         runs = zip(theta, response.agents, normals, strict=True)
-        return duel.observations(theta, [duel.play(*own) for own in runs])
+        return follower_task.observations(theta, [follower_task.play(*own) for own in runs])

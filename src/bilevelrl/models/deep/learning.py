@@ -12,7 +12,7 @@ from bilevelrl.core.blocks import LearningParams
 from bilevelrl.core.follower import FollowerDiverged
 from bilevelrl.core.learning_curve import Learned
 from bilevelrl.core.problem import RunTasks
-from bilevelrl.models.deep.players import Duel
+from bilevelrl.models.deep.players import FollowerTask
 from bilevelrl.models.deep.settings import ComparedSacParams
 
 Floats = NDArray[np.float64]
@@ -23,14 +23,14 @@ class SacTask:
     """One agent at θ = 0.
 
     Attributes:
-        duel: the problem.
+        follower_task: the problem.
         temperature: β.
         rule: of the agent.
         seed: its own.
         checkpoints: transitions, increasing.
     """
 
-    duel: Duel[Any]
+    follower_task: FollowerTask[Any]
     temperature: float
     rule: ComparedSacParams
     seed: int
@@ -46,7 +46,11 @@ def learn_sac(task: SacTask) -> tuple[pd.DataFrame, dict[str, Floats]]:
 
     try:
         return learn(
-            task.duel, task.temperature, task.rule.model_dump(), task.seed, task.checkpoints
+            task.follower_task,
+            task.temperature,
+            task.rule.model_dump(),
+            task.seed,
+            task.checkpoints,
         )
     except FollowerDiverged as error:
         print(f"WARNING: SAC with seed {task.seed} has no result: {error}", file=sys.stderr)
@@ -55,14 +59,14 @@ def learn_sac(task: SacTask) -> tuple[pd.DataFrame, dict[str, Floats]]:
 
 
 def learn_all(
-    duel: Duel[Any],
+    follower_task: FollowerTask[Any],
     temperature: float,
     rule: ComparedSacParams,
     own: LearningParams,
     run_tasks: RunTasks,
 ) -> Learned:
     """SAC of Stable-Baselines3 at θ = 0, the seeds in parallel."""
-    tasks = [SacTask(duel, temperature, rule, seed, own.steps) for seed in own.seeds]
+    tasks = [SacTask(follower_task, temperature, rule, seed, own.steps) for seed in own.seeds]
     done = dict(run_tasks(learn_sac, tasks, description="SAC"))
     curves = [
         done[place][0].assign(seed=task.seed, follower="sac") for place, task in enumerate(tasks)

@@ -139,7 +139,7 @@ class Parameterised(Protocol):
         ...
 
 
-class Duel(Protocol[Seen]):
+class FollowerTask(Protocol[Seen]):
     """One problem, as a follower plays it that acts on single states; read-only."""
 
     @property
@@ -193,7 +193,7 @@ class Duel(Protocol[Seen]):
 
 
 def evaluate(
-    duel: Duel[Any],
+    follower_task: FollowerTask[Any],
     theta: Floats,
     temperature: float,
     player: Player,
@@ -206,18 +206,23 @@ def evaluate(
     Their tails after the cut are left out.
 
     Args:
-        duel: the problem.
+        follower_task: the problem.
         theta: the leader, shape (D,).
         temperature: β.
         player: answers θ.
         episodes: of each.
         seed: of the random numbers.
     """
-    best, value = duel.best(theta, temperature)
-    normals = np.random.default_rng(seed).standard_normal((episodes, duel.numbers_per_episode))
-    own, other = (duel.play(theta, each, normals) for each in (player, best))
+    best, value = follower_task.best(theta, temperature)
+    normals = np.random.default_rng(seed).standard_normal(
+        (episodes, follower_task.numbers_per_episode)
+    )
+    own, other = (follower_task.play(theta, each, normals) for each in (player, best))
     returns, optimal = (
-        discounted(duel.follower_discount, duel.follower_reward(each) - temperature * each.density)
+        discounted(
+            follower_task.follower_discount,
+            follower_task.follower_reward(each) - temperature * each.density,
+        )
         for each in (own, other)
     )
     return Evaluation.of(value, optimal - returns, own, best)

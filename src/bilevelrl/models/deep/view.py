@@ -74,6 +74,10 @@ class FollowerView(gymnasium.Env[Floats32, Floats32]):
         self._face(theta[None])
         self._theta = theta.copy()
 
+    def face(self, theta: Floats) -> None:
+        """Let the follower face another leader, shape (D,)."""
+        self.theta = theta
+
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Floats32, dict[str, Any]]:

@@ -117,7 +117,7 @@ class FiniteBelief:
         played, moved = memory["belief_played"], memory["belief_moved"]
         played *= self.forgetting_factor
         np.add.at(played, (runs, *place), 1.0)
-        np.add.at(memory["belief_paid"], (runs, *place), seen.paid())
+        np.add.at(memory["belief_paid"], (runs, *place), seen.follower_rewards())
         np.add.at(moved, (runs, *place, seen.next_state), 1.0)
         played_now = frequencies(played, self.smoothing)
         value = np.empty(leader.shape)

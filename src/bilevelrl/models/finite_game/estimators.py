@@ -27,7 +27,7 @@ from bilevelrl.models.finite_game.critics import (
     ExpectedBackup,
     NetworkCritic,
 )
-from bilevelrl.models.finite_game.game import FiniteGame, FiniteWorld
+from bilevelrl.models.finite_game.game import FiniteGame, FiniteSampler
 from bilevelrl.models.finite_game.leader import FiniteLeader
 from bilevelrl.models.finite_game.markov_game import MarkovGame
 from bilevelrl.models.finite_game.policies import NetworkPolicy
@@ -92,12 +92,12 @@ def bc_hg(g: Runs[FiniteCorrectedSetting]) -> Sampled[Observations]:
     control = ControlVariate(pairs, pairs) if g.shared.control_variate else None
     made = score_function(leader, g.settings, game.sizes, g.game.return_discount)
     rollout = GameRollout(game, num_episodes(g.shared, game))
-    world = FiniteWorld(policy, rollout, "full" if own is None else own.information)
+    sampler = FiniteSampler(policy, rollout, "full" if own is None else own.information)
     belief = None
     if own is not None:
         temperature = believed_temperature(g.settings)
         belief = FiniteBelief(game.sizes, policy, temperature, own.forgetting_factor, own.smoothing)
-    return Sampled(world, replace(made, control=control), belief)
+    return Sampled(sampler, replace(made, control=control), belief)
 
 
 def _released(
@@ -135,7 +135,7 @@ def _released(
         keep_batches=keep_batches,
     )
     rollout = GameRollout(game, num_episodes(shared, game))
-    return Sampled(FiniteWorld(g.game.policy, rollout, "full"), learner)
+    return Sampled(FiniteSampler(g.game.policy, rollout, "full"), learner)
 
 
 def released_covariance(g: Runs[FiniteCovarianceSetting]) -> Sampled[Observations]:

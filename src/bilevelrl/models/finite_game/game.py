@@ -116,8 +116,8 @@ class FiniteGame:
 
 
 @dataclass(frozen=True, eq=False)
-class FiniteWorld:
-    """Implements `sampled.World`.
+class FiniteSampler:
+    """Implements `sampled.Sampler`.
 
     Attributes:
         policy: f_θ(a | s).

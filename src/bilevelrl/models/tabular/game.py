@@ -95,8 +95,8 @@ class TabularGame:
 
 
 @dataclass(frozen=True, eq=False)
-class TabularWorld:
-    """Implements `sampled.World`.
+class TabularSampler:
+    """Implements `sampled.Sampler`.
 
     Attributes:
         problem: the bi-level problem.

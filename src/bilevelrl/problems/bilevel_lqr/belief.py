@@ -36,7 +36,7 @@ _LEARNED = ("state_gain", "noise_gain", "covariance", "quadratic", "cross", "noi
 def blinded(problem: BilevelLQR) -> BilevelLQR:
     """The problem without what a leader that only watches does not know: dynamics and costs.
 
-    What the leader's surprise a - K x does to the state is written in coordinates of its own, the
+    What the leader's innovation a - K x does to the state is written in coordinates of its own, the
     first of the state's.
     """
     states, actions = problem.leader_matrix.shape
@@ -80,7 +80,7 @@ class LinearBelief:
             ValueError: if the follower's rewards were not seen.
         """
         del memory
-        rewards = seen.paid()
+        rewards = seen.follower_rewards()
         # Run by run: the same bits in any batch.
         gains = self.problem.gain(theta)
         answers = [self._one(run, gain, seen, rewards[run]) for run, gain in enumerate(gains)]
@@ -104,7 +104,7 @@ class LinearBelief:
         of_state, of_both, of_control = (
             cost[:states, :states], cost[:states, states:], cost[states:, states:],
         )  # fmt: skip
-        # From what the leader's surprise does to the state to coordinates of its own.
+        # From what the leader's innovation does to the state to coordinates of its own.
         apart = leader @ self.problem.leader_matrix.T
         if self.source == "planned":
             identified = replace(

@@ -6,7 +6,7 @@ from bilevelrl.core.learning_curve import Learned, Solved, in_one_go
 from bilevelrl.core.problem import Problem, RunTasks
 from bilevelrl.models.deep.learning import learn_all
 from bilevelrl.problems.bilevel_lqr.cell import make_problem
-from bilevelrl.problems.bilevel_lqr.duel import LinearDuel
+from bilevelrl.problems.bilevel_lqr.follower_task import LinearFollowerTask
 from bilevelrl.problems.bilevel_lqr.search import LqrLandscape
 from bilevelrl.problems.bilevel_lqr.settings import BilevelLQRBlock
 
@@ -35,4 +35,4 @@ def learn(problem: Problem[BilevelLQRBlock], temperature: float, run_tasks: RunT
     block = problem.block
     model = make_problem(block.constants, block.training.leader_noise)
     rule = problem.followers.learner
-    return learn_all(LinearDuel(model, 1.0), temperature, rule, block.learning, run_tasks)
+    return learn_all(LinearFollowerTask(model, 1.0), temperature, rule, block.learning, run_tasks)

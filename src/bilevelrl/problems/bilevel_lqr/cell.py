@@ -20,9 +20,9 @@ from bilevelrl.core.validation import refusing
 from bilevelrl.core.zero_order import ZeroOrder
 from bilevelrl.models.deep.settings import ComparedSacParams, SacFollower
 from bilevelrl.problems.bilevel_lqr.belief import LinearBelief, blinded
-from bilevelrl.problems.bilevel_lqr.duel import LinearDuel
 from bilevelrl.problems.bilevel_lqr.follower import MaxEntropyLQR
-from bilevelrl.problems.bilevel_lqr.game import LinearGame, LinearWorld
+from bilevelrl.problems.bilevel_lqr.follower_task import LinearFollowerTask
+from bilevelrl.problems.bilevel_lqr.game import LinearGame, LinearSampler
 from bilevelrl.problems.bilevel_lqr.model_critic import LinearModelCritic
 from bilevelrl.problems.bilevel_lqr.model_leader import ModelLeader
 from bilevelrl.problems.bilevel_lqr.problem import BilevelLQR
@@ -78,9 +78,9 @@ def build(
         # Agents bring torch along, which is imported where there are some.
         from bilevelrl.models.deep.build import against_sac
 
-        duel = LinearDuel(game.problem, game.return_discount)
+        follower_task = LinearFollowerTask(game.problem, game.return_discount)
         episodes, learner = num_episodes(shared, game.problem), context.followers.learner
-        learning = against_sac(game, estimator, duel, episodes, shared.follower, learner)
+        learning = against_sac(game, estimator, follower_task, episodes, shared.follower, learner)
         return Training(*learning, rule, steps)
     return Training(game, estimator, rule, steps)
 
@@ -97,7 +97,7 @@ def _sampled(
     belief: LinearBelief | None = None,
 ) -> Sampled[Observations]:
     rollout = LinearRollout(g.game.problem, num_episodes(g.shared, g.game.problem), _noise(g))
-    return Sampled(LinearWorld(rollout, information), learner, belief)
+    return Sampled(LinearSampler(rollout, information), learner, belief)
 
 
 def bc_hg_improved(g: Runs[LinearImprovedSetting]) -> Sampled[Observations]:

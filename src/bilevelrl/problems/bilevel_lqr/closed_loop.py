@@ -22,7 +22,7 @@ class LinearGaussianPolicy(Protocol):
 
     @property
     def noise_gain(self) -> Floats:
-        """K_a, shape (R, m, n); acts on what the leader's surprise a - K x does to the state."""
+        """K_a, shape (R, m, n); acts on what the leader's innovation a - K x does to the state."""
         ...
 
     @property
@@ -87,8 +87,8 @@ def closed_loop(
     passed = leader_matrix - actuator @ (follower.noise_gain @ leader_matrix)
     matrix = problem.state_matrix + leader_matrix @ gain - actuator @ follower.state_gain
     if answered is not None:
-        surprise = leader_matrix @ (gain - problem.gain(answered))
-        matrix = matrix - actuator @ (follower.noise_gain @ surprise)
+        innovation = leader_matrix @ (gain - problem.gain(answered))
+        matrix = matrix - actuator @ (follower.noise_gain @ innovation)
     spread = actuator @ follower.covariance @ actuator.T
     return ClosedLoop(matrix, passed, spread, noise**2 * (passed @ passed.mT) + spread)
 

@@ -99,8 +99,8 @@ class LinearGame:
 
 
 @dataclass(frozen=True, eq=False)
-class LinearWorld:
-    """Implements `sampled.World`.
+class LinearSampler:
+    """Implements `sampled.Sampler`.
 
     Attributes:
         rollout: simulator.

@@ -175,9 +175,9 @@ class LinearModelCritic:
     def expected_state(self, theta: Floats, loop: ClosedLoop, batch: Observations) -> Floats:
         """E[x' | x, a], shape (R, N, n)."""
         gain = self.problem.gain(theta)[:, None]
-        surprise = batch.leader_action - matrix_vector(gain, batch.state)
+        innovation = batch.leader_action - matrix_vector(gain, batch.state)
         expected: Floats = matrix_vector(loop.matrix[:, None], batch.state) + matrix_vector(
-            loop.action_matrix[:, None], surprise
+            loop.action_matrix[:, None], innovation
         )
         return expected
 

@@ -123,7 +123,7 @@ class ModelLeader:
         return product.reshape(*batch.leader_reward.shape, -1)
 
     def _mean_value(self, response: LinearGaussianResponse, theta: Floats, state: Floats) -> Floats:
-        # V_F is quadratic in the leader's surprise, whose covariance is W² I.
+        # V_F is quadratic in the leader's innovation, whose covariance is W² I.
         problem, noise = self.problem, np.square(self.noise)
         expected = matrix_vector(problem.gain(theta)[:, None], state)
         pushed = problem.leader_matrix.T @ response.noise @ problem.leader_matrix

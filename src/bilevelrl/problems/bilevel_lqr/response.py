@@ -14,7 +14,7 @@ Floats = NDArray[np.float64]
 class LinearGaussianResponse:
     """What the follower plays against a ~ N(K x, W²), and what that is worth.
 
-    With the leader's surprise ε = a - K x, which the follower sees before it acts,
+    With the leader's innovation ε = a - K x, which the follower sees before it acts,
     u ~ N(-K_x x - K_a C ε, Σ) and V_F(x, a) = -(xᵀ P x + 2 xᵀ P_xa C ε + (C ε)ᵀ P_aa C ε + v).
 
     Attributes:
@@ -75,6 +75,6 @@ def _over(matrices: Floats, state: Floats) -> Floats:
 
 
 def _pushed(problem: BilevelLQR, theta: Floats, state: Floats, leader_action: Floats) -> Floats:
-    """C (a - K x), what the leader's surprise adds to the next state, shape (R, ..., n)."""
+    """C (a - K x), what the leader's innovation adds to the next state, shape (R, ..., n)."""
     expected = matrix_vector(_over(problem.gain(theta), state), state)
     return matrix_vector(problem.leader_matrix, leader_action - expected)

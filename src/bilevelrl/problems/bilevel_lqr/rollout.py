@@ -92,6 +92,6 @@ def linear_score(
         action: a, shape (R, N, l).
     """
     gain = problem.gain(theta)[:, None]
-    surprise = (action - matrix_vector(gain, state)) / np.square(noise)[:, None, None]
-    score: Floats = surprise[:, :, :, None] * state[:, :, None, :]
+    innovation = (action - matrix_vector(gain, state)) / np.square(noise)[:, None, None]
+    score: Floats = innovation[:, :, :, None] * state[:, :, None, :]
     return score.reshape(*state.shape[:2], -1)

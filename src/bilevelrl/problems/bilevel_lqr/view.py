@@ -10,10 +10,10 @@ Floats = NDArray[np.float64]
 
 
 class LinearFollowerView(FollowerView):
-    """BilevelLQR: observes x and the leader's surprise (a - K x) / W, plays u / `action_bound`.
+    """BilevelLQR: observes x and the leader's innovation (a - K x) / W, plays u / `action_bound`.
 
-    The leader's action is drawn inside. Together with x its surprise tells the same as a, which the
-    follower could hardly tell from K x where W is small.
+    The leader's action is drawn inside. Together with x its innovation tells the same as a, which
+    the follower could hardly tell from K x where W is small.
     """
 
     def __init__(
@@ -22,7 +22,7 @@ class LinearFollowerView(FollowerView):
         """See `FollowerView`; `leader_noise` is W."""
         self.problem, self._noise = problem, leader_noise
         states, actions = problem.leader_matrix.shape
-        self._state, self._surprise = np.zeros(states), np.zeros(actions)
+        self._state, self._innovation = np.zeros(states), np.zeros(actions)
         units = problem.follower_matrix.shape[1]
         super().__init__(options, theta, states + actions, units, problem.max_episode_steps)
 
@@ -31,14 +31,14 @@ class LinearFollowerView(FollowerView):
 
     def _begin(self) -> None:
         self._state = self.problem.initial_state
-        self._surprise = self.np_random.standard_normal(len(self._surprise))
+        self._innovation = self.np_random.standard_normal(len(self._innovation))
 
     def _play(self, action: Floats) -> float:
         reward = float(self.problem.follower_reward(self._state, action))
-        leader = self._gain @ self._state + self._noise * self._surprise
+        leader = self._gain @ self._state + self._noise * self._innovation
         self._state = self.problem.transition(self._state, leader, action)
-        self._surprise = self.np_random.standard_normal(len(self._surprise))
+        self._innovation = self.np_random.standard_normal(len(self._innovation))
         return reward
 
     def _observed(self) -> Floats32:
-        return np.concatenate([self._state, self._surprise]).astype(np.float32)
+        return np.concatenate([self._state, self._innovation]).astype(np.float32)

@@ -21,7 +21,7 @@ from bilevelrl.core.trace import Normalisation
 from bilevelrl.core.zero_order import ZeroOrder
 from bilevelrl.models.tabular.belief import TabularBelief
 from bilevelrl.models.tabular.boltzmann_covariance import BoltzmannCovariance
-from bilevelrl.models.tabular.game import TabularGame, TabularWorld
+from bilevelrl.models.tabular.game import TabularGame, TabularSampler
 from bilevelrl.models.tabular.hpgd import HPGD
 from bilevelrl.models.tabular.naive import Averaging, Naive
 from bilevelrl.models.tabular.rollout import Rollout
@@ -97,7 +97,7 @@ def covariance(g: FourRoomsGroup[CovarianceSetting]) -> Estimator[BestResponse]:
         return bc_hg(g)
     problem, shape = g.problem, (g.problem.planner.num_states, g.problem.planner.num_actions)
     return Sampled(
-        TabularWorld(problem, _rollout(g), belief.information),
+        TabularSampler(problem, _rollout(g), belief.information),
         WatchedCovariance(
             problem.influence,
             shape,

@@ -109,13 +109,13 @@ def climb(ascent: Ascent) -> tuple[Floats, Floats]:
     own = ascent.search
     decay = (own.last_step_size / own.first_step_size) ** (1.0 / own.num_updates)
     rule = Adam(np.full(len(theta), own.first_step_size), decay=decay, epsilon=1e-12)
-    slopes = rule.start(theta.shape)
+    optimiser = rule.start(theta.shape)
     for _ in range(own.num_updates):
         response = follower.respond(problem.follower_reward(theta), memory)
         truth = exact_hypergradient(problem, theta, response.policy, temperature)
         better = truth.leader_return > best
         best[better], best_theta[better] = truth.leader_return[better], theta[better]
-        theta = rule.step(theta, truth.total, slopes)
+        theta = rule.step(theta, truth.total, optimiser)
     return best, best_theta
 
 

@@ -182,7 +182,7 @@ class CartPoleBelief:
         Raises:
             ValueError: if the follower's rewards were not seen.
         """
-        paid = seen.paid()
+        paid = seen.follower_rewards()
         for run in range(len(theta)):
             alive = seen.alive[run]
             state, after = seen.state[run][alive], seen.next_state[run][alive]

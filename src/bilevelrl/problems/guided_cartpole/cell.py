@@ -13,10 +13,11 @@ from bilevelrl.core.sampled import Sampled
 from bilevelrl.core.score_function import ScoreFunction
 from bilevelrl.core.validation import refusing
 from bilevelrl.models.deep.agent import SacOptions
+from bilevelrl.models.deep.game import AgentResponse
 from bilevelrl.models.deep.settings import SacParams
 from bilevelrl.problems.guided_cartpole.belief import CartPoleBelief
 from bilevelrl.problems.guided_cartpole.critic import ArrivalCritic
-from bilevelrl.problems.guided_cartpole.game import AgentResponse, CartPoleGame, CartPoleWorld
+from bilevelrl.problems.guided_cartpole.game import CartPoleGame, CartPoleSampler
 from bilevelrl.problems.guided_cartpole.leader import CartPoleLeader, Idle
 from bilevelrl.problems.guided_cartpole.policy import StateNetwork
 from bilevelrl.problems.guided_cartpole.problem import GuidedCartPole
@@ -119,5 +120,5 @@ def _sampled(g: Runs[CartPoleLearningSetting], *, indirect: bool) -> Sampled[Car
         return_discount=problem.leader_discount,
     )
     episodes = shared.env_steps_per_update // horizon
-    world = CartPoleWorld(game.rollout, episodes, watching.information)
-    return Sampled(world, learner, belief)
+    sampler = CartPoleSampler(game.rollout, episodes, watching.information)
+    return Sampled(sampler, learner, belief)

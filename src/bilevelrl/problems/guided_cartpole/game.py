@@ -1,6 +1,5 @@
 """The guided cart-pole with followers that learn, ready for the training loop."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -9,7 +8,8 @@ from numpy.typing import NDArray
 from bilevelrl.core.observations import Information, discounted_return
 from bilevelrl.core.seeding import Streams, stream
 from bilevelrl.core.training import GroundTruth
-from bilevelrl.models.deep.agent import SacAgent, SacOptions
+from bilevelrl.models.deep.agent import SacOptions
+from bilevelrl.models.deep.game import AgentResponse, LearningAgent, learn_answers
 from bilevelrl.problems.guided_cartpole.policy import StateNetwork
 from bilevelrl.problems.guided_cartpole.rollout import CartPoleBatch, CartPoleRollout
 from bilevelrl.problems.guided_cartpole.view import CartPoleView, Leader
@@ -17,34 +17,6 @@ from bilevelrl.problems.guided_cartpole.view import CartPoleView, Leader
 Floats = NDArray[np.float64]
 #: Of the random numbers that J is estimated with, the same in every run and update.
 _EVALUATION_SEED = 0
-
-
-@dataclass(frozen=True, eq=False)
-class Learner:
-    """A follower and the environments that it learns in.
-
-    Attributes:
-        agent: learns.
-        views: whose leader is replaced.
-    """
-
-    agent: SacAgent
-    views: Sequence[CartPoleView]
-
-
-@dataclass(frozen=True, eq=False)
-class AgentResponse:
-    """What followers play who go on learning: valid until they answer again.
-
-    Attributes:
-        agents: one per run, length R.
-        accuracy: NaN, because nothing certifies it, shape (R,).
-        steps: transitions that each follower learned this answer from.
-    """
-
-    agents: Sequence[SacAgent]
-    accuracy: Floats
-    steps: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,41 +45,38 @@ class CartPoleGame:
     evaluation_episodes: int
     _outcomes: dict[bytes, dict[str, Floats]] = field(default_factory=dict, init=False)
 
-    def start(self, streams: Streams) -> tuple[Floats, list[Learner]]:
+    def start(self, streams: Streams) -> tuple[Floats, list[LearningAgent[CartPoleView]]]:
         """First θ, shape (R, D), and a follower for each run."""
         runs = zip(streams.seeds, self.temperature, strict=True)
-        learners = [self._learner(seed, float(temperature)) for seed, temperature in runs]
-        return self.policy.initial_parameters(streams), learners
+        agents = [self._agent(seed, float(temperature)) for seed, temperature in runs]
+        return self.policy.initial_parameters(streams), agents
 
-    def _learner(self, seed: int, temperature: float) -> Learner:
-        problem, views = self.rollout.problem, list[CartPoleView]()
+    def _agent(self, seed: int, temperature: float) -> LearningAgent[CartPoleView]:
+        problem = self.rollout.problem
+        return LearningAgent.new(
+            lambda: CartPoleView(problem),
+            self._face,
+            temperature=temperature,
+            discount=problem.follower_discount,
+            options=self.options,
+            seed=int(stream(seed, "follower").integers(2**31)),
+        )
 
-        def view() -> CartPoleView:
-            views.append(CartPoleView(problem))
-            return views[-1]
+    def _face(self, view: CartPoleView, theta: Floats) -> None:
+        view.leader = _frozen(self.rollout, theta)
 
-        own = int(stream(seed, "follower").integers(2**31))
-        agent = SacAgent(
-            view, temperature=temperature, discount=problem.follower_discount,
-            options=self.options, seed=own,
-        )  # fmt: skip
-        return Learner(agent, views)
-
-    def respond(self, theta: Floats, memory: list[Learner], streams: Streams) -> AgentResponse:
+    def respond(
+        self, theta: Floats, memory: list[LearningAgent[CartPoleView]], streams: Streams
+    ) -> AgentResponse:
         """Let every follower learn against its leader.
 
         Raises:
             FollowerDiverged: if one cannot go on.
         """
         del streams
-        steps = self.steps if memory[0].agent.steps else self.first_steps
-        for row, learner in zip(theta, memory, strict=True):
-            own = row.copy()
-            for view in learner.views:
-                view.leader = _frozen(self.rollout, own)
-            learner.agent.learn(steps)
-        agents = [learner.agent for learner in memory]
-        return AgentResponse(agents, np.full(len(theta), np.nan), steps)
+        taken = learn_answers(theta, memory, self.first_steps, self.steps)
+        agents = [follower.agent for follower in memory]
+        return AgentResponse(agents, np.full(len(theta), np.nan), taken)
 
     def leader_return(self, theta: Floats, response: AgentResponse) -> Floats:
         """J by simulation with common random numbers, shape (R,)."""
@@ -165,8 +134,8 @@ def _frozen(rollout: CartPoleRollout, theta: Floats) -> Leader:
 
 
 @dataclass(frozen=True, eq=False)
-class CartPoleWorld:
-    """Implements `sampled.World`.
+class CartPoleSampler:
+    """Implements `sampled.Sampler`.
 
     Attributes:
         rollout: simulator.

@@ -105,7 +105,7 @@ class RegulatorBelief:
         Raises:
             ValueError: if the follower's rewards were not seen.
         """
-        paid, action = seen.paid(), seen.follower_action
+        paid, action = seen.follower_rewards(), seen.follower_action
         gain, covariance = linear_policy(seen.state, action)
         curve = None
         if self.curve is not None:

@@ -6,7 +6,7 @@ from bilevelrl.core.learning_curve import Learned, Solved, in_one_go
 from bilevelrl.core.problem import Problem, RunTasks
 from bilevelrl.models.deep.learning import learn_all
 from bilevelrl.problems.thermal_control.cell import make_problem
-from bilevelrl.problems.thermal_control.duel import ThermalDuel
+from bilevelrl.problems.thermal_control.follower_task import ThermalFollowerTask
 from bilevelrl.problems.thermal_control.search import ThermalLandscape
 from bilevelrl.problems.thermal_control.settings import ThermalControlBlock
 
@@ -32,5 +32,8 @@ def learn(
     problem: Problem[ThermalControlBlock], temperature: float, run_tasks: RunTasks
 ) -> Learned:
     """SAC of Stable-Baselines3."""
-    duel, rule = ThermalDuel(make_problem(problem.block.constants)), problem.followers.learner
-    return learn_all(duel, temperature, rule, problem.block.learning, run_tasks)
+    follower_task, rule = (
+        ThermalFollowerTask(make_problem(problem.block.constants)),
+        problem.followers.learner,
+    )
+    return learn_all(follower_task, temperature, rule, problem.block.learning, run_tasks)

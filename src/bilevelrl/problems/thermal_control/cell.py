@@ -23,10 +23,10 @@ from bilevelrl.problems.thermal_control.critic import (
     QuadraticStateCritic,
     ThermalCritic,
 )
-from bilevelrl.problems.thermal_control.duel import ThermalDuel
 from bilevelrl.problems.thermal_control.exact import ExactNaive
 from bilevelrl.problems.thermal_control.follower import RegulatorResponse, ThermalRegulator
-from bilevelrl.problems.thermal_control.game import ThermalGame, ThermalWorld
+from bilevelrl.problems.thermal_control.follower_task import ThermalFollowerTask
+from bilevelrl.problems.thermal_control.game import ThermalGame, ThermalSampler
 from bilevelrl.problems.thermal_control.group_ascent import GroupAscent
 from bilevelrl.problems.thermal_control.problem import ThermalControl
 from bilevelrl.problems.thermal_control.rollout import ThermalBatch, ThermalRollout
@@ -86,7 +86,7 @@ def _sampled(
 ) -> Sampled[ThermalBatch]:
     problem = g.game.problem
     rollout = ThermalRollout(problem, g.shared.env_steps_per_update // problem.max_episode_steps)
-    return Sampled(ThermalWorld(rollout, information), learner, belief)
+    return Sampled(ThermalSampler(rollout, information), learner, belief)
 
 
 def bc_hg_published(g: Runs[ThermalActionSetting]) -> Sampled[ThermalBatch]:
@@ -248,7 +248,7 @@ def build(
 
         problem, learner = game.problem, context.followers.learner
         episodes = shared.env_steps_per_update // problem.max_episode_steps
-        duel = ThermalDuel(problem)
-        learning = against_sac(game, estimator, duel, episodes, shared.follower, learner)
+        follower_task = ThermalFollowerTask(problem)
+        learning = against_sac(game, estimator, follower_task, episodes, shared.follower, learner)
         return Training(*learning, rule)
     return Training(game, estimator, rule)

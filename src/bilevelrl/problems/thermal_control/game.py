@@ -91,8 +91,8 @@ class ThermalGame:
 
 
 @dataclass(frozen=True, eq=False)
-class ThermalWorld:
-    """Implements `sampled.World`.
+class ThermalSampler:
+    """Implements `sampled.Sampler`.
 
     Attributes:
         rollout: simulator.
@@ -111,7 +111,7 @@ class ThermalWorld:
         batch = self.rollout.sample(theta, response, streams)
         if self.information == "full":
             return batch
-        seen = replace(batch, surprise=None)
+        seen = replace(batch, innovation=None)
         if self.information != "rewards":
             return seen
         problem = self.rollout.problem

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bilevelrl.core.ascent import Slopes, clipped
+from bilevelrl.core.ascent import OptimiserState, clipped
 
 Floats = NDArray[np.float64]
 
@@ -30,17 +30,17 @@ class GroupAscent:
     groups: int
     momentum: Floats
 
-    def start(self, shape: tuple[int, ...]) -> Slopes:
+    def start(self, shape: tuple[int, ...]) -> OptimiserState:
         """Nothing to average yet."""
         return {"sum": np.zeros(shape), "weight": np.zeros(shape[0])}
 
-    def step(self, theta: Floats, gradient: Floats, slopes: Slopes) -> Floats:
+    def step(self, theta: Floats, gradient: Floats, optimiser: OptimiserState) -> Floats:
         """One step."""
         for name, new in (("sum", gradient), ("weight", np.ones(len(theta)))):
-            older = slopes[name]
+            older = optimiser[name]
             older *= self.momentum.reshape(-1, *(1,) * (older.ndim - 1))
             older += new
-        mean = slopes["sum"] / slopes["weight"][:, None]
+        mean = optimiser["sum"] / optimiser["weight"][:, None]
         apart = clipped(mean.reshape(len(theta) * self.groups, -1), self.max_norm)
         step = self.step_size[:, None] * apart.reshape(theta.shape)
         return theta + step

@@ -100,8 +100,10 @@ def group(
 def mirrored(estimator: Sampled[Any], game: ThermalGame) -> Sampled[Any]:
     """The same with the transitions' noise flipped."""
     del game
-    world: Any = estimator.world
-    return replace(estimator, world=replace(world, rollout=replace(world.rollout, mirrored=True)))
+    sampler: Any = estimator.sampler
+    return replace(
+        estimator, sampler=replace(sampler, rollout=replace(sampler.rollout, mirrored=True))
+    )
 
 
 def points(problem: Problem[ThermalControlBlock], best_theta: Floats) -> dict[str, Floats]:

@@ -34,25 +34,25 @@ class ThermalBatch(Observations):
     """Whole episodes, one after the other; the leader has no actions besides its design.
 
     Attributes:
-        surprise: s' - E[s' | s, a], 0 where the mean was clipped, shape (R, N, n); None for a
+        innovation: s' - E[s' | s, a], 0 where the mean was clipped, shape (R, N, n); None for a
             leader that does not know its building, which takes no mean to be clipped.
     """
 
-    surprise: Floats | None = None
+    innovation: Floats | None = None
 
     @property
     def clipped(self) -> NDArray[np.bool_] | None:
         """Whether a component of the mean was, shape (R, N); None if that cannot be seen."""
-        if self.surprise is None:
+        if self.innovation is None:
             return None
-        clipped: NDArray[np.bool_] = (self.surprise == 0.0).any(axis=2)
+        clipped: NDArray[np.bool_] = (self.innovation == 0.0).any(axis=2)
         return clipped
 
 
 @parallel_kernel
 def _simulate(  # type: ignore[no-untyped-def]
     drift, actuator, gain, spread, first, noise, limit, normals, horizon,
-    state, action, after, surprise,
+    state, action, after, innovation,
 ):  # fmt: skip
     num_runs, num_episodes, _ = normals.shape
     zones, units = actuator.shape
@@ -85,7 +85,7 @@ def _simulate(  # type: ignore[no-untyped-def]
                     here[i] = clipped + noise * z[place + units + i]
                     after[r, n, i] = here[i]
                     inside = abs(mean[i]) <= limit
-                    surprise[r, n, i] = here[i] - clipped if inside else 0.0
+                    innovation[r, n, i] = here[i] - clipped if inside else 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,8 +121,8 @@ class ThermalRollout:
             np.linalg.cholesky(policy.covariance), problem.initial_deviation, noise,
             problem.state_limit, normals, horizon, *arrays,
         )  # fmt: skip
-        state, action, after, surprise = arrays
+        state, action, after, innovation = arrays
         reward = problem.operating_reward(state, action)
         reward -= problem.configuration_cost(theta)[:, None]
         none = np.empty((*reward.shape, 0))
-        return ThermalBatch(state, none, action, after, reward, surprise=surprise)
+        return ThermalBatch(state, none, action, after, reward, innovation=innovation)

@@ -91,11 +91,11 @@ def score(design: ThermalDesign, noise: float | None, theta: Floats, batch: Ther
     """∇_θ log p(s' | s, a; θ), 0 for a component whose mean was clipped, shape (R, N, D).
 
     Raises:
-        ValueError: if `noise`, σ, or the batch's surprise is not known.
+        ValueError: if `noise`, σ, or the batch's innovation is not known.
     """
-    if noise is None or batch.surprise is None:
+    if noise is None or batch.innovation is None:
         raise ValueError("the score needs the building's noise; form = 'pathwise' does without")
-    return design.pushed(theta, batch.state, batch.surprise / noise**2)
+    return design.pushed(theta, batch.state, batch.innovation / noise**2)
 
 
 def sensitivity(
@@ -113,15 +113,15 @@ def sensitivity(
 
 def _moved(estimator: Transitional, theta: Floats, batch: ThermalBatch, slope: Floats) -> Floats:
     """One-sample ∇_θ E[f(s') | s, a] from ∇f(s'), "centred" or "pathwise", shape (R, N, D)."""
-    design, surprise = estimator.design, batch.surprise
+    design, innovation = estimator.design, batch.innovation
     if estimator.form == "pathwise":
-        if surprise is not None:
-            slope = np.where(surprise == 0.0, 0.0, slope)  # a clipped mean does not move
+        if innovation is not None:
+            slope = np.where(innovation == 0.0, 0.0, slope)  # a clipped mean does not move
         return design.pushed(theta, batch.state, slope)
     own = score(design, estimator.noise, theta, batch)
-    assert surprise is not None  # the score was made of it
+    assert innovation is not None  # the score was made of it
     # f(s') - f(E s') up to a term of second order, whose covariance with the score is zero.
-    rise: Floats = (slope * surprise).sum(axis=2)
+    rise: Floats = (slope * innovation).sum(axis=2)
     return rise[:, :, None] * own
 
 

@@ -17,8 +17,8 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class ThermalDuel:
-    """Implements `players.Duel`.
+class ThermalFollowerTask:
+    """Implements `players.FollowerTask`.
 
     Attributes:
         problem: the bi-level problem.
@@ -48,18 +48,18 @@ class ThermalDuel:
         return int(zones + self.problem.max_episode_steps * (zones + units))
 
     def view(self, theta: Floats, options: ViewOptions) -> ThermalFollowerView:
-        """See `players.Duel`."""
+        """See `players.FollowerTask`."""
         return ThermalFollowerView(self.problem, theta, options)
 
     def best(self, theta: Floats, temperature: float) -> tuple[RegulatorPlayer, float]:
-        """See `players.Duel`."""
+        """See `players.FollowerTask`."""
         regulator = ThermalRegulator(self.problem, np.array([temperature]))
         response = regulator.respond(theta[None])
         player = RegulatorPlayer(response.gain[0], response.covariance[0])
         return player, float(exact_value(self.problem, response)[0])
 
     def play(self, theta: Floats, player: Player, normals: Floats) -> Episodes:
-        """See `players.Duel`.
+        """See `players.FollowerTask`.
 
         Numbers are used in the order of `ThermalRollout`, so that the same ones give the same
         episodes.
@@ -80,15 +80,15 @@ class ThermalDuel:
         return Episodes(*(np.stack(column) for column in zip(*rows, strict=True)))
 
     def follower_reward(self, episodes: Episodes) -> Floats:
-        """See `players.Duel`."""
+        """See `players.FollowerTask`."""
         return self.problem.follower_reward(episodes.state, episodes.action)
 
     def leader_reward(self, episodes: Episodes) -> Floats:
-        """See `players.Duel`."""
+        """See `players.FollowerTask`."""
         return self.problem.operating_reward(episodes.state, episodes.action)
 
     def observations(self, theta: Floats, episodes: Sequence[Episodes]) -> ThermalBatch:
-        """See `players.Duel`; the building's noise is not seen."""
+        """See `players.FollowerTask`; the building's noise is not seen."""
         problem = self.problem
         state, action, after = (
             rows_of_runs([getattr(each, name) for each in episodes])

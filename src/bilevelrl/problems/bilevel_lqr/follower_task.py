@@ -1,6 +1,6 @@
 """BilevelLQR as followers play it that act on single states.
 
-A state is what the follower sees: x, and the leader's surprise ξ = (a - K x) / W.
+A state is what the follower sees: x, and the leader's innovation ξ = (a - K x) / W.
 """
 
 from collections.abc import Sequence
@@ -20,8 +20,8 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class LinearDuel:
-    """Implements `players.Duel`.
+class LinearFollowerTask:
+    """Implements `players.FollowerTask`.
 
     Attributes:
         problem: the bi-level problem, whose leader's noise is W.
@@ -49,11 +49,11 @@ class LinearDuel:
         return int(problem.max_episode_steps * (actions + controls))
 
     def view(self, theta: Floats, options: ViewOptions) -> LinearFollowerView:
-        """See `players.Duel`."""
+        """See `players.FollowerTask`."""
         return LinearFollowerView(self.problem, theta, self.problem.leader_noise, options)
 
     def best(self, theta: Floats, temperature: float) -> tuple[RegulatorPlayer, float]:
-        """See `players.Duel`."""
+        """See `players.FollowerTask`."""
         problem = self.problem
         response = MaxEntropyLQR(problem, np.array([temperature])).respond(theta[None])
         pushed = problem.leader_noise * response.noise_gain[0] @ problem.leader_matrix
@@ -65,40 +65,40 @@ class LinearDuel:
         return RegulatorPlayer(gain, response.covariance[0]), -float(cost + response.offset[0])
 
     def play(self, theta: Floats, player: Player, normals: Floats) -> Episodes:
-        """See `players.Duel`; numbers are used in the order of `LinearRollout`."""
+        """See `players.FollowerTask`; numbers are used in the order of `LinearRollout`."""
         problem = self.problem
         actions = problem.leader_matrix.shape[1]
         gain = problem.gain(theta[None])[0]
         steps = normals.reshape(len(normals), problem.max_episode_steps, -1).swapaxes(0, 1)
         x, rows = np.tile(problem.initial_state, (len(normals), 1)), []
         for numbers in steps:
-            surprise = numbers[:, :actions]
-            seen = np.concatenate([x, surprise], axis=1)
+            innovation = numbers[:, :actions]
+            seen = np.concatenate([x, innovation], axis=1)
             action, density = player.act(seen, numbers[:, actions:])
-            leader = matrix_vector(gain, x) + problem.leader_noise * surprise
+            leader = matrix_vector(gain, x) + problem.leader_noise * innovation
             after = problem.transition(x, leader, action)
             rows.append((seen, action, density, after))
             x = after
         return Episodes(*(np.stack(column) for column in zip(*rows, strict=True)))
 
     def follower_reward(self, episodes: Episodes) -> Floats:
-        """See `players.Duel`."""
+        """See `players.FollowerTask`."""
         return self.problem.follower_reward(self._state(episodes.state), episodes.action)
 
     def leader_reward(self, episodes: Episodes) -> Floats:
-        """See `players.Duel`: all of it."""
+        """See `players.FollowerTask`: all of it."""
         return self.problem.leader_reward(self._state(episodes.state))
 
     def observations(self, theta: Floats, episodes: Sequence[Episodes]) -> Observations:
-        """See `players.Duel`."""
+        """See `players.FollowerTask`."""
         problem = self.problem
         seen, action, after = (
             rows_of_runs([getattr(each, name) for each in episodes])
             for name in ("state", "action", "next_state")
         )
-        state, surprise = self._state(seen), seen[:, :, len(problem.state_matrix) :]
+        state, innovation = self._state(seen), seen[:, :, len(problem.state_matrix) :]
         leader = matrix_vector(problem.gain(theta)[:, None], state)
-        leader += problem.leader_noise * surprise
+        leader += problem.leader_noise * innovation
         reward, paid = problem.leader_reward(state), problem.follower_reward(state, action)
         return Observations(state, leader, action, after, reward, paid)
 
