@@ -10,9 +10,9 @@ import pandas as pd
 
 from bilevelrl.evaluation.conditions import reported, with_conditions
 from bilevelrl.evaluation.learning_curves import LEARNING_CURVE_COLUMNS
-from bilevelrl.figures import decentralised, style
+from bilevelrl.figures import decentralised, learning_followers, style
 from bilevelrl.runs.params import Params, read_params
-from bilevelrl.runs.records import read_parquet
+from bilevelrl.runs.table_files import read_parquet
 from pipeline.stage import run_stage
 
 
@@ -27,10 +27,10 @@ def main(params: Params, root: Path = Path()) -> None:
     learning = pd.read_csv(results / "followers.csv")
     for name, figure in {
         "information_levels": decentralised.information_levels(summary),
-        "follower_accuracy": decentralised.follower_accuracy(summary),
+        "follower_accuracy": learning_followers.follower_accuracy(summary),
         "total_samples": decentralised.total_samples(reported(curves, kinds)),
         "information_errors": decentralised.information_errors(errors),
-        "follower_learning": decentralised.follower_learning(learning),
+        "follower_learning": learning_followers.follower_learning(learning),
     }.items():
         style.save(figure, root / "figures", f"comparison/{name}")
 

@@ -13,7 +13,8 @@ from bilevelrl.core.atomic_files import write_arrays
 from bilevelrl.problems import registry
 from bilevelrl.runs.execution import tasks_runner
 from bilevelrl.runs.params import read_params
-from bilevelrl.runs.records import START_COLUMNS, write_csv, write_json
+from bilevelrl.runs.records import START_COLUMNS
+from bilevelrl.runs.table_files import write_csv, write_json
 from pipeline.stage import run_problem_stage
 
 

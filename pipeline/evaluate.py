@@ -5,8 +5,10 @@ Reads:  data/grid.json, and of the cells it lists only: data/leaders, data/envir
 Writes: results/{summary,curves,against_published,curve_agreement,published_updates,exact_ascent,
         improvement,gradients,directions,information_errors,followers,failed_runs}.csv,
         results/plots/, results/metrics/<problem>/<setting>.json,
-        data/evaluate/{learning_curves,as_published,trajectories}.parquet, and there all of a kind
-        that cells have in data/leaders/<problem>/<estimator>/outcomes.
+        data/evaluate/learning_curves.parquet; for the figures of each problem its rows of
+        {summary,gradients,against_published,directions}.csv and
+        {learning_curves,as_published,trajectories}.parquet in data/evaluate/<problem>/, and there
+        all of a kind that cells have in data/leaders/<problem>/<estimator>/outcomes.
 """
 
 import shutil
@@ -26,14 +28,8 @@ from bilevelrl.evaluation.run_scores import run_scores
 from bilevelrl.evaluation.starts import start_table
 from bilevelrl.evaluation.trajectories import TRAJECTORY_COLUMNS, main_trajectories
 from bilevelrl.runs.params import Params, read_params
-from bilevelrl.runs.records import (
-    START_COLUMNS,
-    concatenate,
-    read_csv,
-    write_csv,
-    write_json,
-    write_parquet,
-)
+from bilevelrl.runs.records import START_COLUMNS
+from bilevelrl.runs.table_files import concatenate, read_csv, write_csv, write_json, write_parquet
 from pipeline.stage import run_stage
 
 
@@ -81,19 +77,28 @@ def main(params: Params, root: Path = Path()) -> None:
     write_csv(results / "exact_ascent.csv", start_table(starts, baselines, params.evaluate))
     write_csv(results / "followers.csv", inputs.read_learning(data / "followers", grid))
     write_csv(results / "improvement.csv", improvement_table(concatenate(scores), params.evaluate))
-    write_csv(results / "gradients.csv", inputs.read_gradients(data / "gradients", grid))
-    write_csv(results / "directions.csv", inputs.read_directions(data / "gradients", grid))
+    gradients = inputs.read_gradients(data / "gradients", grid)
+    write_csv(results / "gradients.csv", gradients)
+    directions = inputs.read_directions(data / "gradients", grid)
+    write_csv(results / "directions.csv", directions)
     watched = inputs.read_information_errors(data / "gradients", grid)
     write_csv(results / "information_errors.csv", watched)
-    write_parquet(
-        data / "evaluate" / "learning_curves.parquet", concatenate(curves), LEARNING_CURVE_COLUMNS
-    )
-    path = data / "evaluate" / "trajectories.parquet"
-    write_parquet(path, concatenate(places), TRAJECTORY_COLUMNS)
-    for name, table in inputs.read_outcomes(grid, data / "leaders").items():
-        path = data / "evaluate" / f"{name}.parquet"
-        write_parquet(path, table, dict(table.dtypes.astype(str)))
-    write_parquet(data / "evaluate" / "as_published.parquet", ours, AS_PUBLISHED_COLUMNS)
+    drawn = concatenate(curves)
+    write_parquet(data / "evaluate" / "learning_curves.parquet", drawn, LEARNING_CURVE_COLUMNS)
+    texts = {"summary": table, "gradients": gradients, "against_published": compared}
+    typed = {
+        "learning_curves": (drawn, LEARNING_CURVE_COLUMNS),
+        "as_published": (ours, AS_PUBLISHED_COLUMNS),
+        "trajectories": (concatenate(places), TRAJECTORY_COLUMNS),
+    }
+    for name, found in inputs.read_outcomes(grid, data / "leaders").items():
+        typed[name] = found, dict(found.dtypes.astype(str))
+    for problem in inputs.problems_of(grid):
+        place = data / "evaluate" / problem
+        for name, rows in {**texts, "directions": directions}.items():
+            write_csv(place / f"{name}.csv", rows[rows["problem"] == problem])
+        for name, (rows, columns) in typed.items():
+            write_parquet(place / f"{name}.parquet", rows[rows["problem"] == problem], columns)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,7 @@
 """DVC stage `figures@<problem>`: draw what `evaluate` computed of one problem.
 
-Reads:  data/evaluate, results/{summary,gradients,against_published}.csv, reference; of some
-        problems also tables of data/environments/<problem> and results/directions.csv; params.yaml
-        (evaluate, <problem>).
+Reads:  data/evaluate/<problem>, reference; of some problems also tables of
+        data/environments/<problem>; params.yaml (evaluate, <problem>).
 Writes: figures/{png,pdf}/<problem>/<name>.{png,pdf} of every name that the problem's module
         `figures` has, the same with a suffix for further temperatures and budgets;
         results/tables/<problem>/*.md and *.tex.
@@ -25,7 +24,7 @@ from bilevelrl.figures.gallery import Results, Source, at
 from bilevelrl.figures.game_gallery import game_figures
 from bilevelrl.problems import registry
 from bilevelrl.runs.params import Params, read_params
-from bilevelrl.runs.records import read_parquet
+from bilevelrl.runs.table_files import read_parquet
 from pipeline.stage import run_problem_stage
 
 
@@ -34,34 +33,32 @@ def main(problem: str, params: Params | None = None, root: Path = Path()) -> Non
     own = _source(params or read_params(), problem, root)
     for name, figure in _drawn(own):
         style.save(figure, root / "figures", f"{problem}/{name}")
-    comparison = at(pd.read_csv(root / "results" / "against_published.csv"), problem=problem)
+    comparison = own.evaluated("against_published")
     _write_tables(root / "results" / "tables" / problem, own.results.summary, comparison)
 
 
 def _source(params: Params, problem: str, root: Path) -> Source:
-    results, evaluated = root / "results", root / "data" / "evaluate"
-    block = params.block(problem)
+    folder, block = root / "data" / "evaluate" / problem, params.block(problem)
 
-    def of_problem(table: pd.DataFrame) -> pd.DataFrame:
-        return reported(at(table, problem=problem), {problem: block.reported_return})
+    def of_return(table: pd.DataFrame) -> pd.DataFrame:
+        return reported(table, {problem: block.reported_return})
 
-    curves = read_parquet(evaluated / "learning_curves.parquet", LEARNING_CURVE_COLUMNS)
-    alike = read_parquet(evaluated / "as_published.parquet", AS_PUBLISHED_COLUMNS)
-    masked = at(alike[alike["masked_mean"].notna()], problem=problem)
-    places = read_parquet(evaluated / "trajectories.parquet", TRAJECTORY_COLUMNS)
+    curves = read_parquet(folder / "learning_curves.parquet", LEARNING_CURVE_COLUMNS)
+    alike = read_parquet(folder / "as_published.parquet", AS_PUBLISHED_COLUMNS)
+    places = read_parquet(folder / "trajectories.parquet", TRAJECTORY_COLUMNS)
     return Source(
         Results(
             problem,
-            with_conditions(of_problem(pd.read_csv(results / "summary.csv"))),
-            at(of_problem(curves), study="main"),
-            at(pd.read_csv(results / "gradients.csv"), problem=problem),
+            with_conditions(of_return(pd.read_csv(folder / "summary.csv"))),
+            at(of_return(curves), study="main"),
+            pd.read_csv(folder / "gradients.csv"),
             read_references(root / "reference", [problem]),
-            masked,
+            alike[alike["masked_mean"].notna()],
             block.search.temperatures,
         ),
         root,
         block,
-        with_conditions(of_problem(places)),
+        with_conditions(of_return(places)),
         params.evaluate.return_thresholds.get(problem, ()),
     )
 

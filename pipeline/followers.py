@@ -15,14 +15,8 @@ from bilevelrl.core.atomic_files import write_arrays
 from bilevelrl.problems import registry
 from bilevelrl.runs.execution import tasks_runner
 from bilevelrl.runs.params import read_params
-from bilevelrl.runs.records import (
-    LEARNING_COLUMNS,
-    concatenate,
-    read_csv,
-    read_json,
-    write_csv,
-    write_json,
-)
+from bilevelrl.runs.records import LEARNING_COLUMNS
+from bilevelrl.runs.table_files import concatenate, read_csv, read_json, write_csv, write_json
 from bilevelrl.tracking import Tracker, sync_followers, sync_pending
 from pipeline.attachments import attach_pictures
 from pipeline.stage import run_problem_stage

@@ -13,14 +13,8 @@ import pandas as pd
 
 from bilevelrl.runs.execution import tasks_runner
 from bilevelrl.runs.params import read_params
-from bilevelrl.runs.records import (
-    DIRECTION_COLUMNS,
-    GRADIENT_COLUMNS,
-    INFORMATION_COLUMNS,
-    read_array,
-    write_csv,
-    write_parquet,
-)
+from bilevelrl.runs.records import DIRECTION_COLUMNS, GRADIENT_COLUMNS, INFORMATION_COLUMNS
+from bilevelrl.runs.table_files import read_array, write_csv, write_parquet
 from bilevelrl.studies.directions import directions
 from bilevelrl.studies.gradient_errors import quality_rows
 from bilevelrl.studies.information_errors import errors

@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 
 from bilevelrl.runs.params import read_params
-from bilevelrl.runs.records import write_json
+from bilevelrl.runs.table_files import write_json
 from bilevelrl.tracking import FOLLOWERS, Tracker, cell_name, retire_cells
 from pipeline.stage import run_stage
 

@@ -17,7 +17,8 @@ from bilevelrl.problems import registry
 from bilevelrl.runs.execution import ResultCache, work_folder
 from bilevelrl.runs.leaders import train_cell, unstable_runs
 from bilevelrl.runs.params import Params, read_params
-from bilevelrl.runs.records import Cell, CorruptRecord, read_json, write_parquet
+from bilevelrl.runs.records import Cell
+from bilevelrl.runs.table_files import CorruptRecord, read_json, write_parquet
 from bilevelrl.tracking import Tracker, cell_name, sync_cell, sync_pending
 from pipeline.attachments import attach_pictures
 from pipeline.stage import run_stage

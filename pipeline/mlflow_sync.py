@@ -15,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from bilevelrl.core.validation import ConfigError
-from bilevelrl.runs.records import CorruptRecord
+from bilevelrl.runs.table_files import CorruptRecord
 from bilevelrl.tracking import (
     FOLLOWERS,
     SWEEP,

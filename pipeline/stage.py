@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pipeline
 from bilevelrl.core.follower import NotConverged
 from bilevelrl.core.validation import ConfigError
-from bilevelrl.runs.records import CorruptRecord
+from bilevelrl.runs.table_files import CorruptRecord
 
 #: Of files that cannot be written, and what to do about it.
 _REMEDIES = {

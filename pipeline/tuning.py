@@ -12,7 +12,7 @@ import pandas as pd
 from bilevelrl.core.atomic_files import write_atomically
 from bilevelrl.runs.execution import ResultCache, work_folder
 from bilevelrl.runs.params import read_params
-from bilevelrl.runs.records import write_csv
+from bilevelrl.runs.table_files import write_csv
 from bilevelrl.runs.tuning import choose, effort_table, score_candidates
 from bilevelrl.runs.tuning_params import read_tuning_params
 from bilevelrl.runs.yaml_files import mapping_text

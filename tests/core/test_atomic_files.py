@@ -14,7 +14,8 @@ import pytest
 
 from bilevelrl.core.atomic_files import write_array, write_arrays, write_atomically
 from bilevelrl.runs.execution import ResultCache
-from bilevelrl.runs.records import Cell, write_csv, write_json, write_parquet
+from bilevelrl.runs.records import Cell
+from bilevelrl.runs.table_files import write_csv, write_json, write_parquet
 
 TABLE = pd.DataFrame({"number": [1.0, 2.0]})
 #: Everything that writes a file between two stages, into a folder.

@@ -16,13 +16,8 @@ from bilevelrl.evaluation.inputs import (
     read_information_errors,
     read_outcomes,
 )
-from bilevelrl.runs.records import (
-    GRADIENT_COLUMNS,
-    INFORMATION_COLUMNS,
-    CorruptRecord,
-    write_csv,
-    write_parquet,
-)
+from bilevelrl.runs.records import GRADIENT_COLUMNS, INFORMATION_COLUMNS
+from bilevelrl.runs.table_files import CorruptRecord, write_csv, write_parquet
 
 GRID = [("discrete_toy_r1", "exact"), ("discrete_toy_r1", "naive_on"), ("four_rooms", "bc_hg")]
 

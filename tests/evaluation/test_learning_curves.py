@@ -12,7 +12,8 @@ from bilevelrl.evaluation.learning_curves import (
 )
 from bilevelrl.evaluation.statistics import interval, iqm, standard_error
 from bilevelrl.runs.params import read_params
-from bilevelrl.runs.records import CURVE_COLUMNS, CorruptRecord
+from bilevelrl.runs.records import CURVE_COLUMNS
+from bilevelrl.runs.table_files import CorruptRecord
 
 PARAMS = read_params().evaluate
 MAIN = "env_steps_per_update=100;temperature=0.003"

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from bilevelrl.evaluation.reference import published_means, read_references
-from bilevelrl.runs.records import CorruptRecord
+from bilevelrl.runs.table_files import CorruptRecord
 
 REFERENCE = Path(__file__).parents[2] / "reference"
 #: Spec 9.3, last-1000 means at temperature 0.003 read independently off the same figures.

@@ -12,14 +12,8 @@ from bilevelrl.evaluation.run_scores import return_name, run_scores, threshold_n
 from bilevelrl.evaluation.summary import summary_table
 from bilevelrl.runs.evaluate_block import EvaluateParams
 from bilevelrl.runs.leaders import unstable_runs
-from bilevelrl.runs.records import (
-    COORDINATE_COLUMNS,
-    CURVE_COLUMNS,
-    DIRECTION_COLUMNS,
-    Cell,
-    CorruptRecord,
-    write_csv,
-)
+from bilevelrl.runs.records import COORDINATE_COLUMNS, CURVE_COLUMNS, DIRECTION_COLUMNS, Cell
+from bilevelrl.runs.table_files import CorruptRecord, write_csv
 
 PROBLEM = "thermal_control"
 IDENTITY = {"problem": PROBLEM, "estimator": "bc_hg", "variant": "published"}

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from bilevelrl.evaluation.learning_curves import LEARNING_CURVE_COLUMNS
-from bilevelrl.runs.records import GRADIENT_COLUMNS, SUMMARY_COLUMNS, concatenate, write_csv
+from bilevelrl.runs.records import GRADIENT_COLUMNS, SUMMARY_COLUMNS
+from bilevelrl.runs.table_files import concatenate, write_csv
 
 TOY, LQR = "discrete_toy_r1", "bilevel_lqr"
 EXACT = "follower=exact;information=full"

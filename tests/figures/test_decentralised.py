@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
 from bilevelrl.evaluation.conditions import with_conditions
-from bilevelrl.figures import decentralised, style
+from bilevelrl.figures import decentralised, learning_followers, style
 from tests.figures import game_tables
 from tests.figures.game_tables import TOY
 
@@ -78,8 +78,8 @@ def without(table: pd.DataFrame, *studies: str) -> pd.DataFrame:
 
 FIGURES: dict[str, Callable[[], Figure]] = {
     "information_levels": lambda: decentralised.information_levels(summary(ROOMS, TOY)),
-    "follower_accuracy": lambda: decentralised.follower_accuracy(summary(ROOMS, TOY)),
-    "follower_learning": lambda: decentralised.follower_learning(followers()),
+    "follower_accuracy": lambda: learning_followers.follower_accuracy(summary(ROOMS, TOY)),
+    "follower_learning": lambda: learning_followers.follower_learning(followers()),
     "information_errors": lambda: decentralised.information_errors(watched()),
     "total_samples": lambda: decentralised.total_samples(curves(ROOMS, TOY)),
 }
@@ -88,10 +88,10 @@ EMPTY: dict[str, Callable[[], Figure]] = {
     "information_levels": lambda: decentralised.information_levels(
         without(summary(ROOMS), "information")
     ),
-    "follower_accuracy": lambda: decentralised.follower_accuracy(
+    "follower_accuracy": lambda: learning_followers.follower_accuracy(
         without(summary(ROOMS), *LEARNERS)
     ),
-    "follower_learning": lambda: decentralised.follower_learning(followers().iloc[:0]),
+    "follower_learning": lambda: learning_followers.follower_learning(followers().iloc[:0]),
     "information_errors": lambda: decentralised.information_errors(watched().iloc[:0]),
     "total_samples": lambda: decentralised.total_samples(
         without(curves(ROOMS), "learning_follower")
@@ -144,7 +144,8 @@ def test_tables_without_rows_are_no_error(name: str) -> None:
         "information_errors": watched(), "follower_learning": followers(),
         "total_samples": curves(ROOMS),
     }[name].iloc[:0]  # fmt: skip
-    figure = getattr(decentralised, name)(nothing)
+    drawn = decentralised if hasattr(decentralised, name) else learning_followers
+    figure = getattr(drawn, name)(nothing)
     assert any("not in this grid" in text for text in texts(figure))
 
 
@@ -189,14 +190,14 @@ def test_points_stand_where_follower_and_leader_ended() -> None:
 def test_one_follower_is_no_comparison() -> None:
     table = summary(ROOMS, TOY)
     lone = (table["problem"] == TOY) & (table["setting"] != f"env_steps_per_update=100;{TRUNCATED}")
-    figure = decentralised.follower_accuracy(table[~lone])
+    figure = learning_followers.follower_accuracy(table[~lone])
     assert [ax.get_title(loc="left") for ax in figure.axes] == [ROOMS, ""]
 
 
 def test_a_follower_that_lacks_nothing_has_a_place_on_the_logarithmic_axis() -> None:
     table = summary(ROOMS)
     table.loc[table["metric"] == "follower_value_gap", "value"] = -1e-15
-    ax = decentralised.follower_accuracy(table).axes[0]
+    ax = learning_followers.follower_accuracy(table).axes[0]
     assert all(data(line)[0][0] > 0.0 for line in ax.lines)
 
 
@@ -217,7 +218,7 @@ def test_followers_are_drawn_with_their_seeds() -> None:
 def test_a_follower_that_loses_less_than_nothing_does_not_stretch_the_axis() -> None:
     table = game_tables.followers(ROOMS)
     table.loc[table.index[-1], "relative_gap_min"] = -1e-3
-    ax = decentralised.follower_learning(table).axes[1]
+    ax = learning_followers.follower_learning(table).axes[1]
     smallest = table[table["relative_gap_min"] > 0.0]["relative_gap_min"].min()
     edge = 0.7 * min(smallest, table["relative_gap_median"].min())
     assert ax.get_ylim()[0] == pytest.approx(edge)

@@ -12,7 +12,7 @@ from bilevelrl.evaluation.trajectories import TRAJECTORY_COLUMNS
 from bilevelrl.figures.game_gallery import CURVES
 from bilevelrl.problems import registry
 from bilevelrl.runs.params import Params, read_params
-from bilevelrl.runs.records import CorruptRecord, concatenate, write_csv, write_parquet
+from bilevelrl.runs.table_files import CorruptRecord, concatenate, write_csv, write_parquet
 from pipeline import comparison, figures
 from tests.figures import game_tables
 from tests.figures.game_tables import LQR, TOY
@@ -35,21 +35,25 @@ def write_project(root: Path, *problems: str) -> None:
     summary = concatenate(map(game_tables.summary, problems))
     unreported = game_tables.summary(TOY)
     unreported["setting"] = unreported["setting"].str.replace(*OTHER_RETURN)
-    write_csv(root / "results" / "summary.csv", concatenate([summary, unreported]))
-    write_csv(root / "results" / "gradients.csv", concatenate(map(game_tables.gradients, problems)))
-    write_csv(
-        root / "results" / "against_published.csv",
-        pd.DataFrame(columns=list(AGAINST_PUBLISHED_COLUMNS)),
-    )
+    summary = concatenate([summary, unreported])
+    write_csv(root / "results" / "summary.csv", summary)
     write_csv(root / "results" / "followers.csv", game_tables.followers(TOY))
     write_csv(root / "results" / "information_errors.csv", game_tables.information_errors(TOY))
     evaluated = root / "data" / "evaluate"
     curves = concatenate(map(game_tables.curves, problems))
     write_parquet(evaluated / "learning_curves.parquet", curves, LEARNING_CURVE_COLUMNS)
-    alike = concatenate(game_tables.as_published(name, masked=False) for name in problems)
-    write_parquet(evaluated / "as_published.parquet", alike, AS_PUBLISHED_COLUMNS)
-    walked = concatenate(map(game_tables.trajectories, problems))
-    write_parquet(evaluated / "trajectories.parquet", walked, TRAJECTORY_COLUMNS)
+    for problem in problems:
+        own = evaluated / problem
+        write_csv(own / "summary.csv", summary[summary["problem"] == problem])
+        write_csv(own / "gradients.csv", game_tables.gradients(problem))
+        compared = pd.DataFrame(columns=list(AGAINST_PUBLISHED_COLUMNS))
+        write_csv(own / "against_published.csv", compared)
+        curves = game_tables.curves(problem)
+        write_parquet(own / "learning_curves.parquet", curves, LEARNING_CURVE_COLUMNS)
+        alike = game_tables.as_published(problem, masked=False)
+        write_parquet(own / "as_published.parquet", alike, AS_PUBLISHED_COLUMNS)
+        walked = game_tables.trajectories(problem)
+        write_parquet(own / "trajectories.parquet", walked, TRAJECTORY_COLUMNS)
     game_tables.write_environments(root)
 
 
@@ -109,7 +113,7 @@ def test_a_table_shows_the_reported_return_only(params: Params, tmp_path: Path) 
 @pytest.mark.parametrize(
     "name",
     [
-        "evaluate/trajectories.parquet",
+        "evaluate/discrete_toy_r1/trajectories.parquet",
         "environments/discrete_toy_r1/landscape.csv",
         "environments/bilevel_lqr/returns.csv",
     ],

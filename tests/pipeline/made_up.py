@@ -17,11 +17,8 @@ from bilevelrl.runs.records import (
     START_COLUMNS,
     Cell,
     RunIdentity,
-    concatenate,
-    write_csv,
-    write_json,
-    write_parquet,
 )
+from bilevelrl.runs.table_files import concatenate, write_csv, write_json, write_parquet
 from pipeline.leaders import write_tables
 
 ROOT = Path(__file__).parents[2]

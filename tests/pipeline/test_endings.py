@@ -16,8 +16,8 @@ from bilevelrl.core.atomic_files import write_atomically
 from bilevelrl.core.follower import NotConverged
 from bilevelrl.core.validation import ConfigError
 from bilevelrl.runs.execution import run_tasks
-from bilevelrl.runs.records import CorruptRecord
 from bilevelrl.runs.runtime import Runtime
+from bilevelrl.runs.table_files import CorruptRecord
 from bilevelrl.runs.yaml_files import mapping_text, read_mapping
 from pipeline.profile import alone, wait
 from pipeline.stage import run_stage

@@ -16,7 +16,8 @@ from bilevelrl.figures import style
 from bilevelrl.problems import registry
 from bilevelrl.runs.evaluate_block import EvaluateParams
 from bilevelrl.runs.params import Params, read_params
-from bilevelrl.runs.records import CURVE_COLUMNS, SUMMARY_COLUMNS, Cell, CorruptRecord, write_json
+from bilevelrl.runs.records import CURVE_COLUMNS, SUMMARY_COLUMNS, Cell
+from bilevelrl.runs.table_files import CorruptRecord, write_json
 from pipeline import comparison, evaluate, figures
 from tests.pipeline.made_up import (
     CHARGE_NOTHING,
@@ -539,7 +540,7 @@ def test_the_default_of_the_spread_study_is_that_of_the_training(
 
 
 def test_maps_of_all_leaders_are_stacked(evaluated: Path) -> None:
-    maps = pd.read_parquet(evaluated / "data" / "evaluate" / "penalty_maps.parquet")
+    maps = pd.read_parquet(evaluated / "data" / "evaluate" / "four_rooms" / "penalty_maps.parquet")
     assert set(maps[["estimator", "variant", "setting"]].itertuples(index=False, name=None)) == {
         ("bc_hg", "published", MAIN), ("bc_hg", "corrected", MAIN), ("hpgd_mc", "published", MAIN),
         ("exact", "published", EXACT),

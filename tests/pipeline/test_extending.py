@@ -21,7 +21,7 @@ REGISTRY = SOURCES / "problems" / "registry.py"
 def lines_to_add(path: Path) -> tuple[str, str]:
     """The lines that the page says to add to a file, and the line that they stand before."""
     text = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
-    (found,) = re.findall(rf"In `{re.escape(str(path))}`:\n\n```python\n(.*?)```", text, re.S)
+    (found,) = re.findall(rf"In `{re.escape(str(path))}`:\n\n```\n(.*?)```", text, re.S)
     *new, before = found.splitlines(keepends=True)
     return "".join(new), before
 
@@ -100,7 +100,7 @@ def test_both_reach_the_figures_and_mlflow(extended: Clone) -> None:
     assert {"ferry/learning_curves", "discrete_toy_r1/learning_curves"} <= drawn
     tables = extended.folder / "results" / "tables"
     assert "Two sided" in (tables / "discrete_toy_r1" / "results.md").read_text(encoding="utf-8")
-    assert extended.tracked() == extended.num_runs()
+    assert extended.tracked() == {"bc_hg": 6, "exact": 3, "two_sided": 2}
     curves = pd.read_csv(extended.folder / "results" / "plots" / "ferry_smallest_budget.csv")
     assert set(curves["estimator"]) == {"bc_hg_corrected", "exact_corrected"}
 

@@ -13,14 +13,8 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from bilevelrl.runs.records import (
-    CURVE_COLUMNS,
-    LEARNING_COLUMNS,
-    Cell,
-    RunIdentity,
-    write_csv,
-    write_json,
-)
+from bilevelrl.runs.records import CURVE_COLUMNS, LEARNING_COLUMNS, Cell, RunIdentity
+from bilevelrl.runs.table_files import write_csv, write_json
 from pipeline import mlflow_sync
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy")

@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from bilevelrl.core.validation import ConfigError
-from bilevelrl.runs.records import LEARNING_COLUMNS, CorruptRecord, write_csv
+from bilevelrl.runs.records import LEARNING_COLUMNS
+from bilevelrl.runs.table_files import CorruptRecord, write_csv
 from bilevelrl.runs.yaml_files import mapping_text, read_mapping
 from bilevelrl.tracking import (
     Counts,

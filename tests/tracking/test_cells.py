@@ -12,7 +12,8 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
 
-from bilevelrl.runs.records import CURVE_COLUMNS, CorruptRecord
+from bilevelrl.runs.records import CURVE_COLUMNS
+from bilevelrl.runs.table_files import CorruptRecord
 from bilevelrl.tracking import Counts, FinishedRun, finished_runs, sync_cell
 from tests.tracking.stores import current_seeds, make_cell, make_tracker, search
 

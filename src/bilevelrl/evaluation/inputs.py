@@ -14,12 +14,8 @@ from bilevelrl.runs.records import (
     INFORMATION_COLUMNS,
     LEARNING_COLUMNS,
     Cell,
-    CorruptRecord,
-    concatenate,
-    read_csv,
-    read_json,
-    read_parquet,
 )
+from bilevelrl.runs.table_files import CorruptRecord, concatenate, read_csv, read_json, read_parquet
 
 #: (problem, estimator) of every cell, sorted.
 Grid = list[tuple[str, str]]

@@ -6,7 +6,7 @@ import pandas as pd
 from bilevelrl.evaluation.conditions import GROUP, study_of, with_conditions
 from bilevelrl.evaluation.statistics import interval, iqm, mean, standard_error
 from bilevelrl.runs.evaluate_block import EvaluateParams
-from bilevelrl.runs.records import CorruptRecord
+from bilevelrl.runs.table_files import CorruptRecord
 
 #: Studies whose curves are drawn; those of others end as points.
 DRAWN = ("main", "learning_follower", "information")

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bilevelrl.runs.records import CorruptRecord, concatenate, read_json
+from bilevelrl.runs.table_files import CorruptRecord, concatenate, read_json
 
 #: Names in the published figures.
 ESTIMATORS = {

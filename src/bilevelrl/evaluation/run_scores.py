@@ -6,7 +6,8 @@ from bilevelrl.core.validation import shown
 from bilevelrl.evaluation.conditions import GROUP, with_conditions
 from bilevelrl.evaluation.sample_efficiency import env_steps_to_threshold, share_of
 from bilevelrl.runs.evaluate_block import EvaluateParams
-from bilevelrl.runs.records import COORDINATE_COLUMNS, CorruptRecord, is_late
+from bilevelrl.runs.records import COORDINATE_COLUMNS, is_late
+from bilevelrl.runs.table_files import CorruptRecord
 
 
 def threshold_name(fraction: float) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from bilevelrl.core.problem import ProblemBlock
-from bilevelrl.runs.records import read_csv
+from bilevelrl.runs.table_files import CorruptRecord, read_csv
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +59,18 @@ class Source:
         """
         folder = self.root / "data" / "environments" / self.results.problem
         return read_csv(folder / f"{name}.csv", columns)
+
+    def evaluated(self, name: str) -> pd.DataFrame:
+        """A table of data/evaluate/<problem>.
+
+        Raises:
+            CorruptRecord: if it is missing or unreadable.
+        """
+        path = self.root / "data" / "evaluate" / self.results.problem / f"{name}.csv"
+        try:
+            return pd.read_csv(path)
+        except (OSError, ValueError) as error:
+            raise CorruptRecord(f"{path}: {error}") from error
 
 
 def at(table: pd.DataFrame, **conditions: object) -> pd.DataFrame:

@@ -92,8 +92,7 @@ class Sources:
         path = self.root / FOLDERS[folder] / f"{table}.csv"
         rows = _read(path)
         if table in _BESIDE:
-            other, join = _BESIDE[table]
-            rows = join(rows, self.view(other if "/" in other else f"{folder}/{other}".strip("/")))
+            rows = _BESIDE[table](rows, self, folder)
         for column in self.awaited.get(name, ()):
             if column not in rows:
                 rows[column] = float("nan")
@@ -166,17 +165,28 @@ def _numbers_if_all_are(column: "pd.Series[Any]") -> "pd.Series[Any]":
         return column.fillna("")
 
 
-def _with_published_drift(rows: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
-    """Directions of estimates, the drift of the published runs beside them."""
-    published = published.rename(columns={"drift": "published_drift"})
-    published = published[["estimator", "group", "published_drift"]]
-    return rows.merge(published, how="left", on=["estimator", "group"])
+def _summary(rows: pd.DataFrame, sources: Sources, folder: str) -> pd.DataFrame:
+    return _wide_summary(rows, sources.view(f"{folder}/against_published".strip("/")))
 
 
-#: Tables that are quoted together with another file, and how the two are joined.
-_BESIDE: dict[str, tuple[str, Callable[[pd.DataFrame, pd.DataFrame], pd.DataFrame]]] = {
-    "summary": ("against_published", _wide_summary),
-    "directions": ("reference/thermal_control_drift", _with_published_drift),
+def _directions(rows: pd.DataFrame, sources: Sources, folder: str) -> pd.DataFrame:
+    """Directions of estimates, the drift of the published runs beside them where there is one."""
+    del folder
+    known = [
+        _read(path).assign(problem=path.stem.removesuffix("_drift"))
+        for path in sorted((sources.root / FOLDERS["reference"]).glob("*_drift.csv"))
+    ]
+    if not known:
+        return rows.assign(published_drift=float("nan"))
+    published = pd.concat(known, ignore_index=True).rename(columns={"drift": "published_drift"})
+    keys = ["problem", "estimator", "group"]
+    return rows.merge(published[[*keys, "published_drift"]], how="left", on=keys)
+
+
+#: Tables that are quoted together with others, and how these are joined.
+_BESIDE: dict[str, Callable[[pd.DataFrame, Sources, str], pd.DataFrame]] = {
+    "summary": _summary,
+    "directions": _directions,
 }
 
 

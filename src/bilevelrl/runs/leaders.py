@@ -25,9 +25,9 @@ from bilevelrl.runs.records import (
     CURVE_COLUMNS,
     Cell,
     RunIdentity,
-    concatenate,
     setting_string,
 )
+from bilevelrl.runs.table_files import concatenate
 
 #: Runs per task: enough to spread the cost of a Python call per update, few enough to balance
 #: cores.

@@ -11,14 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bilevelrl.runs.records import (
-    CURVE_COLUMNS,
-    Cell,
-    CorruptRecord,
-    RunIdentity,
-    is_late,
-    write_json,
-)
+from bilevelrl.runs.records import CURVE_COLUMNS, Cell, RunIdentity, is_late
+from bilevelrl.runs.table_files import CorruptRecord, write_json
 
 POINTS = 25  # at most, per run, of the curve that one looks at first and of its x-axis
 THINNING = 4  # of the others; SQLite takes 0.3 kB a point, and the full curves stay under DVC

@@ -7,7 +7,8 @@ from pathlib import Path
 import pandas as pd
 
 from bilevelrl.core.validation import ConfigError
-from bilevelrl.runs.records import LEARNING_COLUMNS, Cell, CorruptRecord, read_csv, read_json
+from bilevelrl.runs.records import LEARNING_COLUMNS, Cell
+from bilevelrl.runs.table_files import CorruptRecord, read_csv, read_json
 from bilevelrl.runs.tuning_params import read_tuning_params
 from bilevelrl.tracking.finished_runs import (
     FOLLOWERS,

@@ -12,7 +12,6 @@ from bilevelrl.core.blocks import FollowerParams
 from bilevelrl.core.cell import Group, Training, believed_temperature, per_run
 from bilevelrl.core.control_variate import ControlVariate
 from bilevelrl.core.estimator import Estimator
-from bilevelrl.core.exact import Exact
 from bilevelrl.core.finite_settings import SoftQParams, TruncatedFollower
 from bilevelrl.core.follower import BestResponse
 from bilevelrl.core.games import SampledGameSetting
@@ -20,7 +19,6 @@ from bilevelrl.core.observations import Observations
 from bilevelrl.core.sampled import Sampled
 from bilevelrl.core.settings import ExactFollower
 from bilevelrl.core.soft_q_rule import SoftQOptions
-from bilevelrl.core.zero_order import ZeroOrder
 from bilevelrl.models.finite_game.belief import FiniteBelief
 from bilevelrl.models.finite_game.critics import (
     Bootstrap,
@@ -37,7 +35,6 @@ from bilevelrl.models.finite_game.settings import (
     FiniteCovarianceSetting,
     FiniteGameSetting,
     FiniteReleasedSetting,
-    FiniteZeroOrderSetting,
 )
 from bilevelrl.models.finite_game.soft_q_iteration import (
     Order,
@@ -161,16 +158,6 @@ def bi_ac_on(g: Runs[FiniteReleasedSetting]) -> Sampled[Observations]:
 def bi_ac_off(g: Runs[FiniteReleasedSetting]) -> Sampled[Observations]:
     """Bi-AC, from every batch so far."""
     return _released(g, "stackelberg", keep_batches=True)
-
-
-def zero_order(g: Runs[FiniteZeroOrderSetting]) -> Estimator[BestResponse]:
-    """Two evaluations of J in a random direction."""
-    return ZeroOrder(g.game, per_run(g.settings, "radius"))
-
-
-def exact(g: Runs[FiniteGameSetting]) -> Estimator[BestResponse]:
-    """The exact hypergradient."""
-    return Exact(g.game)
 
 
 def training(

@@ -70,12 +70,8 @@ ESTIMATORS: Estimators = {
     ("bi_ac_off", "published"): Registered(
         FiniteReleasedSetting, "models.finite_game.estimators:bi_ac_off"
     ),
-    ("zero_order", "published"): Registered(
-        FiniteZeroOrderSetting, "models.finite_game.estimators:zero_order"
-    ),
-    ("zero_order", "corrected"): Registered(
-        FiniteZeroOrderSetting, "models.finite_game.estimators:zero_order"
-    ),
-    ("exact", "published"): Registered(FiniteGameSetting, "models.finite_game.estimators:exact"),
-    ("exact", "corrected"): Registered(FiniteGameSetting, "models.finite_game.estimators:exact"),
+    ("zero_order", "published"): Registered(FiniteZeroOrderSetting, "core.model_based:zero_order"),
+    ("zero_order", "corrected"): Registered(FiniteZeroOrderSetting, "core.model_based:zero_order"),
+    ("exact", "published"): Registered(FiniteGameSetting, "core.model_based:exact"),
+    ("exact", "corrected"): Registered(FiniteGameSetting, "core.model_based:exact"),
 }

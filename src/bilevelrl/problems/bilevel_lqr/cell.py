@@ -11,13 +11,10 @@ from bilevelrl.core.acting_leader import actor_steps, ascent, num_episodes, scor
 from bilevelrl.core.blocks import FollowerParams
 from bilevelrl.core.cell import Context, Group, Training, believed_temperature, per_run
 from bilevelrl.core.control_variate import ControlVariate
-from bilevelrl.core.estimator import Estimator
-from bilevelrl.core.exact import Exact
 from bilevelrl.core.observations import Information, Observations
 from bilevelrl.core.sampled import Sampled
 from bilevelrl.core.score_function import ScoreFunction
 from bilevelrl.core.validation import refusing
-from bilevelrl.core.zero_order import ZeroOrder
 from bilevelrl.models.deep.settings import ComparedSacParams, SacFollower
 from bilevelrl.problems.bilevel_lqr.belief import LinearBelief, blinded
 from bilevelrl.problems.bilevel_lqr.follower import MaxEntropyLQR
@@ -28,18 +25,15 @@ from bilevelrl.problems.bilevel_lqr.model_leader import ModelLeader
 from bilevelrl.problems.bilevel_lqr.problem import BilevelLQR
 from bilevelrl.problems.bilevel_lqr.released_critic import LinearNetworkCritic
 from bilevelrl.problems.bilevel_lqr.released_leader import NetworkLinearLeader
-from bilevelrl.problems.bilevel_lqr.response import LinearGaussianResponse
 from bilevelrl.problems.bilevel_lqr.rollout import LinearRollout
 from bilevelrl.problems.bilevel_lqr.settings import (
     BilevelLQRLeaders,
     BilevelLQRParams,
     LinearCorrectedSetting,
     LinearCovarianceSetting,
-    LinearExactSetting,
     LinearImprovedSetting,
     LinearReleasedSetting,
     LinearSetting,
-    LinearZeroOrderSetting,
 )
 
 Floats = NDArray[np.float64]
@@ -171,13 +165,3 @@ def naive_on(g: Runs[LinearReleasedSetting]) -> Sampled[Observations]:
 def naive_off(g: Runs[LinearReleasedSetting]) -> Sampled[Observations]:
     """The direct part alone, from every batch so far."""
     return _released(g, keep_batches=True)
-
-
-def zero_order(g: Runs[LinearZeroOrderSetting]) -> Estimator[LinearGaussianResponse]:
-    """Two evaluations of J in a random direction."""
-    return ZeroOrder(g.game, per_run(g.settings, "radius"))
-
-
-def exact(g: Runs[LinearExactSetting]) -> Estimator[LinearGaussianResponse]:
-    """The exact hypergradient."""
-    return Exact(g.game)

@@ -142,9 +142,9 @@ ESTIMATORS: Estimators = {
     ("bc_hg", "improved"): Registered(LinearImprovedSetting, "cell:bc_hg_improved"),
     ("naive_on", "published"): Registered(LinearReleasedSetting, "cell:naive_on"),
     ("naive_off", "published"): Registered(LinearReleasedSetting, "cell:naive_off"),
-    ("zero_order", "published"): Registered(LinearZeroOrderSetting, "cell:zero_order"),
-    ("exact", "published"): Registered(LinearExactSetting, "cell:exact"),
-    ("exact", "improved"): Registered(LinearExactSetting, "cell:exact"),
+    ("zero_order", "published"): Registered(LinearZeroOrderSetting, "core.model_based:zero_order"),
+    ("exact", "published"): Registered(LinearExactSetting, "core.model_based:exact"),
+    ("exact", "improved"): Registered(LinearExactSetting, "core.model_based:exact"),
 }
 
 

@@ -11,14 +11,12 @@ from bilevelrl.core.ascent import GradientAscent
 from bilevelrl.core.blocks import FollowerParams
 from bilevelrl.core.cell import Context, Group, Training, believed_temperature, per_run
 from bilevelrl.core.estimator import Estimator
-from bilevelrl.core.exact import Exact
 from bilevelrl.core.finite_settings import SoftQParams, TruncatedFollower
 from bilevelrl.core.follower import BestResponse, Follower
 from bilevelrl.core.sampled import Sampled
 from bilevelrl.core.settings import ExactFollower
 from bilevelrl.core.soft_q_rule import SoftQOptions
 from bilevelrl.core.trace import Normalisation
-from bilevelrl.core.zero_order import ZeroOrder
 from bilevelrl.models.tabular.belief import TabularBelief
 from bilevelrl.models.tabular.boltzmann_covariance import BoltzmannCovariance
 from bilevelrl.models.tabular.game import TabularGame, TabularSampler
@@ -39,7 +37,6 @@ from bilevelrl.problems.four_rooms.settings import (
     FourRoomsLeaders,
     FourRoomsParams,
     FourRoomsSetting,
-    FourRoomsZeroOrderSetting,
     OracleSetting,
 )
 
@@ -152,16 +149,6 @@ def sobirl(g: FourRoomsGroup[FourRoomsBatchSetting]) -> SoBiRL:
 def naive(g: FourRoomsGroup[FourRoomsBatchSetting]) -> Naive:
     """The direct part alone."""
     return Naive(g.problem, _rollout(g), g.problem.discount, **g.quirks)
-
-
-def zero_order(g: FourRoomsGroup[FourRoomsZeroOrderSetting]) -> Estimator[BestResponse]:
-    """Two evaluations of J in a random direction."""
-    return ZeroOrder(g.game, per_run(g.settings, "radius"))
-
-
-def exact(g: FourRoomsGroup[FourRoomsSetting]) -> Estimator[BestResponse]:
-    """The exact hypergradient."""
-    return Exact(g.game)
 
 
 def make_four_rooms(constants: FourRoomsParams, variant: str) -> FourRooms:

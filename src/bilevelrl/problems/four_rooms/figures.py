@@ -17,7 +17,7 @@ from bilevelrl.problems.four_rooms.outcomes import MAP_COLUMNS
 from bilevelrl.problems.four_rooms.penalty_maps import penalty_maps
 from bilevelrl.problems.four_rooms.problem import MAP
 from bilevelrl.problems.four_rooms.settings import FourRoomsLeaders
-from bilevelrl.runs.records import read_parquet
+from bilevelrl.runs.table_files import read_parquet
 
 
 def names() -> tuple[str, ...]:
@@ -32,7 +32,9 @@ def figures(source: Source) -> Iterator[tuple[str, Figure]]:
     """Names and figures, one at a time because each takes memory."""
     results = source.results
     temperatures = results.temperatures
-    maps = read_parquet(source.root / "data" / "evaluate" / "penalty_maps.parquet", MAP_COLUMNS)
+    maps = read_parquet(
+        source.root / "data" / "evaluate" / results.problem / "penalty_maps.parquet", MAP_COLUMNS
+    )
     for temperature in temperatures:
         suffix = "" if temperature == temperatures[0] else f"_temperature_{temperature:g}"
         for name, figure in _at_temperature(results, maps, temperature):

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from bilevelrl.core.ascent import GradientAscent
 from bilevelrl.core.batches import Batch
 from bilevelrl.core.ladder import Level, Rung
+from bilevelrl.core.model_based import exact
 from bilevelrl.core.problem import Problem
 from bilevelrl.core.sampled import Sampled
 from bilevelrl.core.seeding import Streams, stream
@@ -17,7 +18,7 @@ from bilevelrl.core.training import ascend
 from bilevelrl.models.tabular.exact_critic import ExactCritic
 from bilevelrl.models.tabular.game import TabularGame
 from bilevelrl.models.tabular.monte_carlo import monte_carlo
-from bilevelrl.problems.four_rooms.cell import FourRoomsGroup, exact, make_group
+from bilevelrl.problems.four_rooms.cell import FourRoomsGroup, make_group
 from bilevelrl.problems.four_rooms.problem import FourRooms
 from bilevelrl.problems.four_rooms.settings import FourRoomsBlock, FourRoomsSetting
 

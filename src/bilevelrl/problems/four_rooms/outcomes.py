@@ -13,7 +13,8 @@ from bilevelrl.evaluation.conditions import GROUP, study_of, with_conditions
 from bilevelrl.models.tabular.soft_policy_iteration import SoftPolicyIteration
 from bilevelrl.problems.four_rooms.cell import make_four_rooms
 from bilevelrl.problems.four_rooms.settings import FourRoomsBlock, FourRoomsParams
-from bilevelrl.runs.records import Cell, RunIdentity, concatenate, setting_dict
+from bilevelrl.runs.records import Cell, RunIdentity, setting_dict
+from bilevelrl.runs.table_files import concatenate
 
 Floats = NDArray[np.float64]
 

@@ -160,8 +160,8 @@ _BOTH: dict[str, Registered] = {
     "hpgd_oracle": Registered(OracleSetting, "cell:hpgd_oracle"),
     "sobirl": Registered(FourRoomsBatchSetting, "cell:sobirl"),
     "naive": Registered(FourRoomsBatchSetting, "cell:naive"),
-    "zero_order": Registered(FourRoomsZeroOrderSetting, "cell:zero_order"),
-    "exact": Registered(FourRoomsSetting, "cell:exact"),
+    "zero_order": Registered(FourRoomsZeroOrderSetting, "core.model_based:zero_order"),
+    "exact": Registered(FourRoomsSetting, "core.model_based:exact"),
 }
 ESTIMATORS: Estimators = {
     (name, variant): each for name, each in _BOTH.items() for variant in ("published", "corrected")

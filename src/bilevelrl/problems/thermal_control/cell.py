@@ -10,12 +10,10 @@ from bilevelrl.core.blocks import FollowerParams
 from bilevelrl.core.cell import Context, Group, Training, believed_temperature, per_run
 from bilevelrl.core.control_variate import ControlVariate
 from bilevelrl.core.estimator import Estimator
-from bilevelrl.core.exact import Exact
 from bilevelrl.core.observations import Information
 from bilevelrl.core.random_features import RandomFeatures
 from bilevelrl.core.sampled import Learner, Sampled
 from bilevelrl.core.validation import refusing
-from bilevelrl.core.zero_order import ZeroOrder
 from bilevelrl.models.deep.settings import ComparedSacParams, SacFollower
 from bilevelrl.problems.thermal_control.belief import Curve, RegulatorBelief
 from bilevelrl.problems.thermal_control.critic import (
@@ -41,7 +39,6 @@ from bilevelrl.problems.thermal_control.settings import (
     ThermalLeaders,
     ThermalReleasedSetting,
     ThermalSetting,
-    ThermalZeroOrderSetting,
 )
 from bilevelrl.problems.thermal_control.transition_hpgd import (
     Benefit,
@@ -178,16 +175,6 @@ def _hpgd(
             mean=_sensitivity_critic(g.game.problem, g.shared.critic),
         ),
     )
-
-
-def zero_order(g: Runs[ThermalZeroOrderSetting]) -> Estimator[RegulatorResponse]:
-    """Two evaluations of J in a random direction."""
-    return ZeroOrder(g.game, per_run(g.settings, "radius"))
-
-
-def exact(g: Runs[ThermalSetting]) -> Estimator[RegulatorResponse]:
-    """The exact hypergradient."""
-    return Exact(g.game)
 
 
 def exact_naive(g: Runs[ThermalSetting]) -> Estimator[RegulatorResponse]:

@@ -15,7 +15,7 @@ from bilevelrl.problems.thermal_control.curves_figure import (
 )
 from bilevelrl.problems.thermal_control.designs_figure import buildings, random_designs
 from bilevelrl.problems.thermal_control.study_figure import directions, variance_ladder
-from bilevelrl.runs.records import read_csv
+from bilevelrl.runs.table_files import read_csv
 
 #: Estimators whose designs are followed.
 _FOLLOWED = (
@@ -51,8 +51,7 @@ def figures(source: Source) -> Iterator[tuple[str, Figure]]:
     results, reference = source.results, source.root / "reference"
     designs_table = source.environment("designs", DESIGN_COLUMNS)
     drawn = source.environment("random_search", RANDOM_DESIGN_COLUMNS)
-    turned = pd.read_csv(source.root / "results" / "directions.csv")
-    turned = at(turned, problem=results.problem)
+    turned = source.evaluated("directions")
     drift = read_csv(reference / f"{results.problem}_drift.csv", DRIFT_COLUMNS)
     histogram = read_csv(reference / f"{results.problem}_histogram.csv", HISTOGRAM_COLUMNS)
     temperature = results.temperatures[0]

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from bilevelrl.core.cell import Group
 from bilevelrl.core.control_variate import ControlVariate
 from bilevelrl.core.ladder import Level, Rung
+from bilevelrl.core.model_based import exact
 from bilevelrl.core.problem import Problem
 from bilevelrl.core.sampled import Sampled
 from bilevelrl.core.seeding import Streams
@@ -133,7 +134,7 @@ def _on_the_way(
     own = group(problem, settings)
     steps = ascend(
         replace(own.game, initial_spread=np.zeros(1)),
-        cell.exact(own),
+        exact(own),
         Streams([0]),
         rule=GroupAscent(
             np.array([step_size]), own.shared.max_gradient_norm, cell.GROUPS, np.zeros(1)

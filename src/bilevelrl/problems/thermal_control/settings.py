@@ -212,8 +212,8 @@ ESTIMATORS: Estimators = {
     ("hpgd_mc", "published"): Registered(ThermalReleasedSetting, "cell:hpgd_mc"),
     ("hpgd_td", "published"): Registered(ThermalActionSetting, "cell:hpgd_td"),
     ("naive", "published"): Registered(ThermalReleasedSetting, "cell:naive"),
-    ("zero_order", "published"): Registered(ThermalZeroOrderSetting, "cell:zero_order"),
-    ("exact", "published"): Registered(ThermalSetting, "cell:exact"),
+    ("zero_order", "published"): Registered(ThermalZeroOrderSetting, "core.model_based:zero_order"),
+    ("exact", "published"): Registered(ThermalSetting, "core.model_based:exact"),
     ("exact_naive", "published"): Registered(ThermalSetting, "cell:exact_naive"),
 }
 

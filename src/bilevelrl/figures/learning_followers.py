@@ -1,0 +1,109 @@
+"""What it costs that the follower has to learn."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from bilevelrl.figures import style
+from bilevelrl.figures.decentralised import FOLLOWERS, LEVELS, level_handles, log_ticks
+
+
+def follower_accuracy(summary: pd.DataFrame) -> Figure:
+    """J and cosine of BC-HG against how much the follower loses, a row per problem.
+
+    Args:
+        summary: results/summary.csv with condition columns.
+
+    Returns:
+        A placeholder if no problem has two followers that are less than exact.
+    """
+    studies = ["learning_follower", "truncated_follower"]
+    inexact = summary[(summary["estimator"] == "bc_hg") & summary["study"].isin(studies)]
+    followers = inexact.groupby("problem", sort=False)["setting"].nunique()
+    problems = list(followers.index[followers > 1])
+    if not problems:
+        return style.placeholder("Follower accuracy")
+    metrics = {
+        "leader_return_final_iqm": "final J(θ), IQM",
+        "cosine_mean": "cosine of one estimate\nwith the exact dJ/dθ",
+    }
+    with style.theme():
+        figure, axes = style.new_figure(8.0, 2.6 * len(problems), len(problems), 2)
+        for row, problem in zip(axes, problems, strict=True):
+            own = inexact[inexact["problem"] == problem]
+            own = own[own["metric"].isin(["follower_value_gap", *metrics])]
+            key = ["variant", "setting", "follower", "information"]
+            wide = own.pivot(index=key, columns="metric", values="value").reset_index()
+            for ax, (metric, text) in zip(row, metrics.items(), strict=True):
+                for _, point in wide.iterrows():
+                    _, colour, marker = LEVELS[point["information"]]
+                    fill = FOLLOWERS[point["follower"]][1]
+                    ax.plot(
+                        max(point["follower_value_gap"], 1e-12), point[metric], marker,
+                        color=colour, fillstyle=fill, markerfacecoloralt="white",
+                    )  # fmt: skip
+                ax.set_xscale("log")
+                log_ticks(ax.xaxis)
+                ax.set_ylabel(text)
+            row[0].set_title(problem, loc="left")
+        for ax in axes[-1]:
+            ax.set_xlabel("what the follower's soft return lacks at the end")
+        style.legend_below(figure, [*level_handles(), *_follower_handles(summary)], columns=3)
+    return figure
+
+
+def _follower_handles(summary: pd.DataFrame) -> list[Line2D]:
+    present = [name for name in FOLLOWERS if name in set(summary["follower"]) - {"exact"}]
+    return [
+        Line2D([], [], color="0.4", marker="o", linestyle="none", fillstyle=FOLLOWERS[name][1],
+               markerfacecoloralt="white", label=f"follower: {FOLLOWERS[name][0]}")
+        for name in present
+    ]  # fmt: skip
+
+
+def follower_learning(followers: pd.DataFrame) -> Figure:
+    """How fast followers learn against a leader that does not move, a column per problem.
+
+    Args:
+        followers: results/followers.csv.
+
+    Returns:
+        A placeholder if none learned.
+    """
+    if followers.empty:
+        return style.placeholder("Followers that learn")
+    problems = list(dict.fromkeys(followers["problem"]))
+    measured = {
+        "kl": "KL(learned ‖ best response)\nin the states that it visits",
+        "relative_gap": "share of the soft\nreturn that is missing",
+    }
+    with style.theme():
+        figure, axes = style.new_figure(2.4 * len(problems), 4.8, 2, len(problems), sharex="col")
+        for row, (name, text) in zip(axes, measured.items(), strict=True):
+            for ax, problem in zip(row, problems, strict=True):
+                own = followers[followers["problem"] == problem]
+                seen = own[[f"{name}_{which}" for which in ("median", "min", "max")]].to_numpy()
+                # What is no loss at all, up to the noise of measuring it, ends at the edge.
+                positive = seen[np.isfinite(seen) & (seen > 0.0)]
+                edge = 0.7 * positive.min() if positive.size else 1e-12
+                for _, curve in own.groupby("temperature"):
+                    line = ax.plot(curve["steps"], curve[f"{name}_median"], marker="o")[0]
+                    low = np.maximum(curve[f"{name}_min"], edge)
+                    ax.fill_between(
+                        curve["steps"], low, curve[f"{name}_max"], color=line.get_color(),
+                        alpha=style.BAND_ALPHA, linewidth=0.0,
+                    )  # fmt: skip
+                ax.set_xscale("log")
+                ax.set_yscale("log")
+                ax.set_ylim(bottom=edge)
+                log_ticks(ax.xaxis)
+                log_ticks(ax.yaxis)
+            row[0].set_ylabel(text)
+        for ax, problem in zip(axes[0], problems, strict=True):
+            kind = followers[followers["problem"] == problem]["follower"].iloc[0]
+            ax.set_title(f"{problem}\n{FOLLOWERS[kind][0]}")
+        for ax in axes[-1]:
+            ax.set_xlabel("transitions")
+        style.legend_below(figure, [style.band_handle("lowest to highest seed")], columns=1)
+    return figure
