@@ -20,7 +20,7 @@ class Numbers:
 
     def observe(self, theta: Any, response: Any, streams: Streams, *, at_random: bool) -> Any:
         drawn = float(streams.uniforms("rollout", (1,))[0, 0])
-        self.notes.append(("world", theta, response, at_random))
+        self.notes.append(("sampler", theta, response, at_random))
         return drawn
 
     def start(self, streams: Streams) -> Memory:

@@ -142,7 +142,9 @@ def test_nothing_in_a_game_is_reached_but_its_sizes() -> None:
     response, _ = answer(GAME, theta)
     seen = watching(5, runs=2).sampler.observe(theta, response, Streams([0, 1]), at_random=False)
     sizes: Any = Locked(GAME.sizes, set(GameSizes.__dataclass_fields__))
-    watched: Any = Locked(seen, set(Observations.__dataclass_fields__) | {"take", "paid"})
+    watched: Any = Locked(
+        seen, set(Observations.__dataclass_fields__) | {"take", "follower_rewards"}
+    )
     belief = FiniteBelief(sizes, TabularPolicy(4, 3), np.full(2, BETA))
     estimator, streams = learner(sizes, 2, ExpectedBackup(sizes)), Streams([0, 1])
     believed = belief.learn(theta, watched, belief.start(streams))

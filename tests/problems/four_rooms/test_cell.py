@@ -52,7 +52,7 @@ def intended(model: TabularModel) -> float:
 def test_samples_come_from_the_simulator(estimator: str, variant: str) -> None:
     # The released code plans with another slip than it samples with; samples are always the same.
     made = make(estimator, variant).estimator
-    sampler = getattr(made, "world", made)
+    sampler = getattr(made, "sampler", made)
     rollouts = [getattr(sampler, name, None) for name in ("rollout", "oracle")]
     sampled = [rollout for rollout in rollouts if rollout is not None]
     assert len(sampled) == {"exact": 0, "zero_order": 0, "hpgd_oracle": 2}.get(estimator, 1)
