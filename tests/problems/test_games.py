@@ -227,7 +227,7 @@ def test_quirks_of_the_toy(problem: str, estimator: str, variant: str) -> None:
     assert (score.replay is not None) == estimator.endswith("_off")
 
 
-#: Spec section 5, the plotted curves: actor and critic steps.
+#: Of the paper's plotted curves: actor and critic steps.
 STEPS = {
     ("discrete_toy_r1", "bc_hg"): (10, 1),
     ("discrete_toy_r1", "naive_on"): (2, 20),

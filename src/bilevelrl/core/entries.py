@@ -126,10 +126,10 @@ def expand(
         if key not in model.model_fields:
             raise ConfigError(unknown_key(f"{where}:", key, value, sorted(model.model_fields)))
     known = {key: value for key, value in shared.items() if key in model.model_fields}
-    merged, swept = dict(_leaves(overlay(known, entry))), [path for path, _ in _leaves(entry)]
-    leaves = {
-        path: merged[path] for path in [*(path for path in merged if path not in swept), *swept]
-    }
+    own = [path for path, _ in _leaves(entry)]
+    merged = dict(_leaves(overlay(known, entry)))
+    # What the entry lists is swept in its own order, whatever the cells share.
+    leaves = {path: merged[path] for path in [*filter(lambda path: path not in own, merged), *own]}
     for path, value in leaves.items():
         _check_swept(where, path, value)
     axes = [value if isinstance(value, list) else [value] for value in leaves.values()]

@@ -75,7 +75,7 @@ def initial() -> Callable[[], Floats]:
 
 
 def test_a_network_starts_close_to_uniform(initial: Callable[[], Floats]) -> None:
-    # Spec section 4: q = f(1 | A) has mean .504 and sd .042 over the seeds of the authors' code;
+    # q = f(1 | A) has mean .504 and sd .042 over the seeds of the authors' code;
     # the true mean is .5, because both outputs have the same distribution.
     q = NetworkPolicy(3, 2).probabilities(initial())[:, 1, 1]
     assert q.mean() == pytest.approx(0.5, abs=5.0 * q.std() / np.sqrt(len(q)))

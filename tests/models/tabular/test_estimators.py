@@ -97,7 +97,7 @@ class Case:
 
 
 def four_rooms_jacobians(theta: Floats) -> tuple[Floats, Floats]:
-    """Section 2 of the spec, and ∇_θ of -5 ‖c‖₁ with ‖c‖₁ = .2 (1 - p_104) on the goal."""
+    """The follower's reward written out, and ∇_θ of -5 ‖c‖₁, ‖c‖₁ = .2 (1 - p_104) on the goal."""
     follower, leader = np.zeros((2, len(theta), 104, 4, 105))
     for r, row in enumerate(theta):
         p = np.exp(row) / np.exp(row).sum()

@@ -33,7 +33,7 @@ def hypergradient(problem: FourRooms, theta: Floats, temperature: Floats) -> Hyp
 
 
 class SpecVector(NamedTuple):
-    """Section 9.1 or 9.2 of the spec; one entry per temperature."""
+    """Golden values, computed by other code; one entry per temperature."""
 
     theta: Floats
     leader_return: list[float]

@@ -44,7 +44,7 @@ def literal_pass(
     order: list[int],
     cuts: Cuts,
 ) -> None:
-    """Section 5.3 of the spec, with the deviation that `cuts="bootstrap"` stands for."""
+    """The update step by step, with the deviation that `cuts="bootstrap"` stands for."""
     num_steps = batch.state.shape[2]
     done = (batch.terminated | batch.truncated)[run]
     for k in order:

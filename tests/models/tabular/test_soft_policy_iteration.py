@@ -26,7 +26,7 @@ def solver(
 
 
 class SpecVector(NamedTuple):
-    """Section 9.1 or 9.2 of the spec; one row per temperature."""
+    """Golden values, computed by other code; one row per temperature."""
 
     theta: Floats
     value_at_start: list[float]
@@ -80,7 +80,7 @@ def test_reproduces_the_reference_tables_at_zero() -> None:
 
 
 def test_agrees_with_the_released_sweeps_where_they_converge(theta: Floats) -> None:
-    # 100 x 5 sweeps of modified policy iteration from Q = 0, written from section 4 of the spec.
+    # 100 x 5 sweeps of modified policy iteration from Q = 0, written out a second time.
     policy = solver().respond(PUBLISHED.follower_reward(theta), np.zeros((3, 104))).policy
     transition, going_on = PUBLISHED.planner.transition, np.arange(104) != GOAL
     for run in (0, 1):  # converged to machine precision for β ≤ .003

@@ -1,4 +1,4 @@
-"""The follower of the released code: section 4 of the specification, and section 6 cut short."""
+"""The follower of the released code: a few sweeps per improvement, and fewer still."""
 
 import numpy as np
 import pytest
@@ -51,7 +51,7 @@ def softmax(table: Floats, temperature: float) -> Floats:
 def literal(
     table: Floats, reward: Floats, temperature: float, iterations: int, sweeps: int
 ) -> Floats:
-    """Section 4 of the specification, state by state, for one run."""
+    """The released code's sweeps, state by state, for one run."""
     table, transition = table.copy(), PROBLEM.planner.transition
     for _ in range(iterations):
         policy = softmax(table, temperature)

@@ -47,7 +47,7 @@ def literal_lqr(
     run: int, batch: Observations, critic: Any, answered: Floats, at: Floats, response: Any,
     draws: list[tuple[int, int]], nodes: tuple[int, int],
 ) -> tuple[Floats, Floats]:  # fmt: skip
-    """Spec section 3.5 with expectations over `nodes` points; critic(x, u, a)."""
+    """The released estimate with expectations over `nodes` points; critic(x, u, a)."""
 
     def log_f_gradient(x: Floats, a: float) -> Floats:
         gradient: Floats = (a - at[run] @ x) * x / NOISE[run] ** 2

@@ -54,7 +54,7 @@ def run(estimator: str, chosen: ThermalSetting, seeds: range, num_updates: int) 
     )  # fmt: skip
 
 
-#: J at the n-th update from θ = 0, and its tolerance, by estimator: spec section 13.5.
+#: J at the n-th update from θ = 0, and its tolerance, by estimator.
 LANDMARKS = {
     "exact": {50: (-174.3, 0.3), 100: (-163.8, 0.1), 500: (-162.65, 0.01)},
     "exact_naive": {50: (-205.3, 0.3), 100: (-200.0, 0.1), 200: (-198.5, 0.1)},

@@ -123,7 +123,7 @@ def test_the_indirect_part_is_the_paper_s_covariance(problem: ThermalControl) ->
 
 
 def autograd(problem: ThermalControl, theta: Floats, horizon: int) -> tuple[float, Floats]:
-    """J and dJ/dθ of one run, spec sections 2, 4 and 13.1 through unrolled Riccati iterations."""
+    """J and dJ/dθ of one run, through unrolled Riccati iterations."""
     base, b, eta, q, r = (
         torch.tensor(getattr(problem, name))
         for name in (
