@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from bilevelrl.core.control_variate import ControlVariate
 from bilevelrl.core.sampled import Sampled
-from bilevelrl.core.score_function import ScoreFunction
+from bilevelrl.core.score_function import Centring, ScoreFunction
 from bilevelrl.core.seeding import Streams
 from bilevelrl.core.trace import forward_trace, sensitivity_to_come
 from bilevelrl.models.finite_game.critics import ExactGameCritic
@@ -170,7 +170,7 @@ def estimates() -> tuple[list[Floats], list[Floats], list[Floats]]:
     plain, centred, literal = [], [], []
     estimators = [
         Sampled(sampler, ScoreFunction(leader, horizon, 0.95, 0.9, beta, control=each))
-        for each in (None, control)
+        for each in (None, Centring(control, leader))
     ]
     streams = [Streams(seeds) for _ in range(3)]
     memories = [each.start(own) for each, own in zip(estimators, streams, strict=False)]

@@ -17,11 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bilevelrl.core.control_variate import ControlVariate
+from bilevelrl.core.covariance import covariance_term, expected_covariance_term
 from bilevelrl.core.estimator import Estimate, Memory, Response_contra
 from bilevelrl.core.observations import Observations, discounted_return
 from bilevelrl.core.replay import Replay
 from bilevelrl.core.seeding import Streams
-from bilevelrl.core.trace import forward_trace, powers, sensitivity_to_come
+from bilevelrl.core.trace import powers, sensitivity_to_come
 
 Floats = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -70,6 +71,25 @@ class ActingLeader(Protocol[Response_contra]):
         """A_L at the same transitions, shape (R, n)."""
         ...
 
+    def follower_factor(
+        self, theta: Floats, response: Response_contra, batch: Observations, memory: Memory
+    ) -> Floats:
+        """V of the sensitivity ψ = V ∇_θ log f_θ(a | s) at every transition, shape (R, N)."""
+        ...
+
+    def pull_back(
+        self, theta: Floats, state: NDArray[Any], action: NDArray[Any], weights: Floats
+    ) -> Floats:
+        """Σ_k w_k ∇_θ log f_θ(a_k | s_k), shape (R, D), for weights (R, n)."""
+        ...
+
+
+class StepwiseLeader(Protocol[Response_contra]):
+    """A leader that also tells the sensitivity of every single transition.
+
+    For control variates alone, which are regressed on them: they hold (R, N, P).
+    """
+
     def sensitivity(
         self, theta: Floats, response: Response_contra, batch: Observations, memory: Memory
     ) -> Floats:
@@ -84,12 +104,6 @@ class ActingLeader(Protocol[Response_contra]):
         """What E[∇_θ Q_F | s, a] is regressed on, shape (R, N, F)."""
         ...
 
-    def pull_back(
-        self, theta: Floats, state: NDArray[Any], action: NDArray[Any], weights: Floats
-    ) -> Floats:
-        """Σ_k w_k ∇_θ log f_θ(a_k | s_k), shape (R, D), for weights (R, n)."""
-        ...
-
 
 class SensitivityModel(Protocol[Response_contra]):
     """A leader that can tell what its samples of the sensitivity would average to."""
@@ -97,8 +111,42 @@ class SensitivityModel(Protocol[Response_contra]):
     def expected_sensitivity(
         self, theta: Floats, response: Response_contra, batch: Observations, memory: Memory
     ) -> Floats:
-        """E[∇_θ Q_F | s, a, b] - E[∇_θ Q_F | s, a], shape (R, N, P)."""
+        """E[∇_θ Q_F | s, a, b] - E[∇_θ Q_F | s, a], shape (R, N, D)."""
         ...
+
+
+@dataclass(frozen=True, eq=False)
+class Centring:
+    """The doubly centred covariance of a leader that acts, see `control_variate`.
+
+    Attributes:
+        variate: regression of the follower's side.
+        leader: whose sensitivities it is regressed on.
+    """
+
+    variate: ControlVariate
+    leader: StepwiseLeader[Any]
+
+    def baseline(
+        self, theta: Floats, batch: Observations, injection: Floats, memory: Memory
+    ) -> Floats:
+        """Σ_t i_t b(s_t, a_t), shape (R, D), for injections (R, N)."""
+        coordinates = self.variate.mean(self.leader.features(batch), injection, memory)
+        return self.leader.from_coordinates(theta, coordinates)
+
+    def see(
+        self,
+        theta: Floats,
+        response: Any,
+        batch: Observations,
+        memory: Memory,
+        horizon: int,
+        discount: float,
+    ) -> None:
+        """Remember a batch of whole episodes of `horizon` steps; `discount` is γ_F."""
+        sensitivity = self.leader.sensitivity(theta, response, batch, memory)
+        to_come = sensitivity_to_come(sensitivity, horizon, discount)
+        self.variate.see(self.leader.features(batch), to_come, memory)
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +165,7 @@ class ScoreFunction:
             in the released code. None takes all, weighted by γ_L^t.
         influence_now: the sensitivity starts at the same step, which only adds noise (released
             code), instead of the next one.
-        control: baseline of the follower's side, see `control_variate`; None has none.
+        control: baseline of the follower's side; None has none.
         expectation: takes the place of the trace and of the control variate; None samples.
         random_updates: first updates with a leader that acts at random.
         return_discount: of `Estimate.leader_return_sampled`.
@@ -131,7 +179,7 @@ class ScoreFunction:
     replay: Replay | None = None
     minibatch: int | None = None
     influence_now: bool = False
-    control: ControlVariate | None = None
+    control: Centring | None = None
     expectation: SensitivityModel[Any] | None = None
     random_updates: int = 0
     return_discount: float = 1.0
@@ -145,7 +193,7 @@ class ScoreFunction:
 
     def start(self, streams: Streams) -> Memory:
         """The critic, and a count of updates."""
-        control = {} if self.control is None else self.control.start(streams)
+        control = {} if self.control is None else self.control.variate.start(streams)
         return {"updates": np.zeros(len(streams.seeds)), **self.leader.start(streams), **control}
 
     def acts_at_random(self, memory: Memory) -> bool:
@@ -169,12 +217,10 @@ class ScoreFunction:
             return self._terms(at, response, stored, memory, streams)
 
         if self.control is not None:
-            self.control.refresh(memory)
+            self.control.variate.refresh(memory)
         direct, indirect = terms(theta)
         if self.control is not None:
-            sensitivity = self.leader.sensitivity(theta, response, batch, memory)
-            to_come = sensitivity_to_come(sensitivity, self.horizon, self.follower_discount)
-            self.control.see(self.leader.features(batch), to_come, memory)
+            self.control.see(theta, response, batch, memory, self.horizon, self.follower_discount)
         return Estimate(
             direct,
             indirect,
@@ -197,18 +243,20 @@ class ScoreFunction:
         injection = _scatter(index, weight * benefit, stored.leader_reward.shape)
         if self.expectation is not None:
             expected = self.expectation.expected_sensitivity(theta, response, stored, memory)
-            coordinates = (injection[:, :, None] * expected).sum(axis=1)
-            indirect = leader.from_coordinates(theta, coordinates)
-            return direct, indirect / self.temperature[:, None]
-        trace = forward_trace(
-            injection, self.horizon, self.follower_discount, include_current=self.influence_now
-        )
-        sensitivity = leader.sensitivity(theta, response, stored, memory)
-        coordinates = (trace[:, :, None] * sensitivity).sum(axis=1)
+            return direct, expected_covariance_term(injection, expected, self.temperature)
+        factor = leader.follower_factor(theta, response, stored, memory)
+        baseline = None
         if self.control is not None:
-            coordinates -= self.control.mean(leader.features(stored), injection, memory)
-        indirect = leader.from_coordinates(theta, coordinates)
-        return direct, indirect / self.temperature[:, None]
+            baseline = self.control.baseline(theta, stored, injection, memory)
+        return direct, covariance_term(
+            injection,
+            lambda w: leader.pull_back(theta, stored.state, stored.leader_action, w * factor),
+            self.temperature,
+            self.horizon,
+            self.follower_discount,
+            include_current=self.influence_now,
+            baseline=baseline,
+        )
 
     def _draw(self, stored: Observations, streams: Streams) -> tuple[Index, Floats]:
         num_runs, size = stored.leader_reward.shape

@@ -190,7 +190,6 @@ def test_the_estimate_is_the_double_sum_over_advantages() -> None:
     np.testing.assert_allclose(estimate.direct[0], direct, atol=1e-10)
     np.testing.assert_allclose(estimate.indirect[0], indirect, atol=1e-10)
     assert np.abs(indirect).max() > 1e-6
-    assert made.features(batch).shape == (1, episodes * HORIZON, 0)  # no control variate
 
 
 def test_the_expected_sensitivity_is_the_mean_of_the_sampled_one() -> None:

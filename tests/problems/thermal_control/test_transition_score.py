@@ -28,7 +28,7 @@ from bilevelrl.problems.thermal_control.game import ThermalSampler
 from bilevelrl.problems.thermal_control.problem import ThermalControl
 from bilevelrl.problems.thermal_control.rollout import ThermalBatch, ThermalRollout
 from bilevelrl.problems.thermal_control.transition_hpgd import TransitionHPGD
-from bilevelrl.problems.thermal_control.transition_score import TransitionScore, score
+from bilevelrl.problems.thermal_control.transition_score import TransitionScore, score_push
 from tests.buildings import building
 
 Floats = NDArray[np.float64]
@@ -145,7 +145,7 @@ def followers_mean(batch: ThermalBatch, response: RegulatorResponse) -> Floats:
     """D̂ of every row: the least-squares critic with γ h as its reward."""
     last = (np.arange(batch.state.shape[1]) + 1) % HORIZON == 0
     h = (
-        score(PROBLEM.design, PROBLEM.noise, THETA, batch)
+        PROBLEM.design.pushed(THETA, batch.state, score_push(PROBLEM.noise, batch))
         * response.value(batch.next_state)[:, :, None]
     )
     earned = PROBLEM.discount * np.where(last[:, None], 0.0, h)
@@ -287,13 +287,13 @@ def test_a_score_needs_the_noise_and_what_it_was(unknown: str) -> None:
     response = ThermalRegulator(PROBLEM, BETA).respond(THETA)
     batch = ThermalRollout(PROBLEM, EPISODES).sample(THETA, response, Streams([1, 2]))
     noise: float | None = PROBLEM.noise
-    assert score(PROBLEM.design, noise, THETA, batch).any()
+    assert score_push(noise, batch).any()
     if unknown == "noise":
         noise = None
     else:
         batch = replace(batch, innovation=None)
     with pytest.raises(ValueError, match="needs the building's noise"):
-        score(PROBLEM.design, noise, THETA, batch)
+        score_push(noise, batch)
 
 
 def test_clipped_scores_are_biased() -> None:

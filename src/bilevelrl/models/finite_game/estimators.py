@@ -17,6 +17,7 @@ from bilevelrl.core.follower import BestResponse
 from bilevelrl.core.games import SampledGameSetting
 from bilevelrl.core.observations import Observations
 from bilevelrl.core.sampled import Sampled
+from bilevelrl.core.score_function import Centring
 from bilevelrl.core.settings import ExactFollower
 from bilevelrl.core.soft_q_rule import SoftQOptions
 from bilevelrl.models.finite_game.belief import FiniteBelief
@@ -86,7 +87,7 @@ def bc_hg(g: Runs[FiniteCorrectedSetting]) -> Sampled[Observations]:
         policy, game.sizes, ExpectedBackup(game.sizes), baseline="state", policy_rate=1.0
     )
     pairs = game.num_states * game.num_leader_actions
-    control = ControlVariate(pairs, pairs) if g.shared.control_variate else None
+    control = Centring(ControlVariate(pairs, pairs), leader) if g.shared.control_variate else None
     made = score_function(leader, g.settings, game.sizes, g.game.return_discount)
     rollout = GameRollout(game, num_episodes(g.shared, game))
     sampler = FiniteSampler(policy, rollout, "full" if own is None else own.information)

@@ -1,4 +1,4 @@
-"""A leader that acts in a finite game, as `acting_leader.ScoreFunction` sees it."""
+"""A leader that acts in a finite game, as `core.score_function` sees it."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -24,7 +24,7 @@ Baseline = Literal["state", "sampled_follower_action"]
 
 @dataclass(frozen=True, eq=False)
 class FiniteLeader:
-    """Implements `acting_leader.ActingLeader` with tables over (s, a, b).
+    """An `ActingLeader` and `StepwiseLeader` of `core.score_function`, with tables over (s, a, b).
 
     Attributes:
         policy: f_θ(a | s).
@@ -105,21 +105,27 @@ class FiniteLeader:
         noisy: Floats = advantage + error * noise / np.sqrt(self.follower_samples)
         return noisy
 
-    def sensitivity(
+    def follower_factor(
         self, theta: Floats, response: BestResponse, batch: Observations, memory: Memory
     ) -> Floats:
-        """A_F(s, a) at the place of (s, a) in a flat table, shape (R, N, S A).
+        """A_F(s, a), the follower's advantage over leader actions, shape (R, N).
 
-        The follower's advantage over leader actions, A_F(s, a) = V_F(s, a) - Σ_a' f V_F(s, a'),
-        multiplies ∇ log f(a | s); V_F would do as well, because the score's mean is zero.
+        A_F = V_F(s, a) - Σ_a' f V_F(s, a'); V_F would do as well, because the score's mean is zero.
         """
         del memory
         leader, value = self.policy.probabilities(theta), response.value
         advantage = value - (leader * value).sum(axis=2, keepdims=True)
         runs = np.arange(len(theta))[:, None]
-        here = advantage[runs, batch.state, batch.leader_action]
-        one_hot: Floats = self._one_hot(batch) * here[:, :, None]
-        return one_hot
+        here: Floats = advantage[runs, batch.state, batch.leader_action]
+        return here
+
+    def sensitivity(
+        self, theta: Floats, response: BestResponse, batch: Observations, memory: Memory
+    ) -> Floats:
+        """A_F(s, a) at the place of (s, a) in a flat table, shape (R, N, S A)."""
+        factor = self.follower_factor(theta, response, batch, memory)
+        rows: Floats = self._one_hot(batch) * factor[:, :, None]
+        return rows
 
     def _one_hot(self, batch: Observations) -> Floats:
         actions = self.sizes.num_leader_actions

@@ -13,7 +13,7 @@ from bilevelrl.core.cell import Context, Group, Training, believed_temperature, 
 from bilevelrl.core.control_variate import ControlVariate
 from bilevelrl.core.observations import Information, Observations
 from bilevelrl.core.sampled import Sampled
-from bilevelrl.core.score_function import ScoreFunction
+from bilevelrl.core.score_function import Centring, ScoreFunction
 from bilevelrl.core.validation import refusing
 from bilevelrl.models.deep.settings import ComparedSacParams, SacFollower
 from bilevelrl.problems.bilevel_lqr.belief import LinearBelief, blinded
@@ -112,14 +112,15 @@ def bc_hg_corrected(g: Runs[LinearCorrectedSetting]) -> Sampled[Observations]:
     problem = g.game.problem
     leader = ModelLeader(problem, _noise(g), LinearModelCritic(problem, _noise(g)), "score")
     learner = score_function(leader, g.settings, problem, g.game.return_discount)
-    control = control_variate(problem) if g.shared.control_variate else None
-    return _sampled(g, replace(learner, control=control))
+    return _sampled(
+        g, replace(learner, control=centring(leader)) if g.shared.control_variate else learner
+    )
 
 
-def control_variate(problem: BilevelLQR) -> ControlVariate:
-    """Regression on quadratic functions of the state."""
-    states = len(problem.state_matrix)
-    return ControlVariate(1 + states * (states + 1) // 2, problem.num_parameters)
+def centring(leader: ModelLeader) -> Centring:
+    """Regression of the follower's side on quadratic functions of the state."""
+    states, size = len(leader.problem.state_matrix), leader.problem.num_parameters
+    return Centring(ControlVariate(1 + states * (states + 1) // 2, size), leader)
 
 
 def _released(

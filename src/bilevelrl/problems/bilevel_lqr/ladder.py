@@ -30,8 +30,9 @@ def _single(estimator: Sampled[Any], game: LinearGame) -> Sampled[Any]:
 
 
 def _pathwise_sampled(estimator: Sampled[Any], game: LinearGame) -> Sampled[Any]:
+    del game
     learner: Any = estimator.learner
-    control = cell.control_variate(game.problem)
+    control = cell.centring(learner.leader)
     return replace(estimator, learner=replace(learner, control=control, expectation=None))
 
 

@@ -1,4 +1,4 @@
-"""BC-HG in BilevelLQR with a critic that converges, as `acting_leader.ScoreFunction` sees it.
+"""BC-HG in BilevelLQR with a critic that converges, as `core.score_function` sees it.
 
 Two forms of the same two expectations. The score's variance grows as 1 / W²; the leader plays
 a = K x + W ξ and knows it, so that ∂a/∂K = x can take the score's place (reparametrisation; Kingma
@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from bilevelrl.core.covariance import weighted_sum
 from bilevelrl.core.estimator import Memory
 from bilevelrl.core.observations import Observations
 from bilevelrl.core.seeding import Streams
@@ -30,7 +31,7 @@ Form = Literal["score", "pathwise"]
 
 @dataclass(frozen=True, eq=False)
 class ModelLeader:
-    """An `ActingLeader` and `SensitivityModel` for a scalar leader action and whole batches.
+    """All three kinds of leader of `core.score_function`, for a scalar action and whole batches.
 
     Attributes:
         problem: the bi-level problem, or what the leader knows of it.
@@ -95,6 +96,29 @@ class ModelLeader:
         advantage: Floats = memory["follower_advantage"]
         return advantage
 
+    def follower_factor(
+        self,
+        theta: Floats,
+        response: LinearGaussianResponse,
+        batch: Observations,
+        memory: Memory,
+    ) -> Floats:
+        """A_F, or ∂V_F(x, a)/∂a, which multiplies ∂a/∂K, shape (R, N)."""
+        del theta
+        problem, answered = self.problem, memory["answered"]
+        if self.form == "score":
+            value = response.value(problem, answered, batch.state, batch.leader_action)
+            return value - self._mean_value(response, answered, batch.state)
+        gain = problem.gain(answered)[:, None]
+        pushed = matrix_vector(
+            problem.leader_matrix, batch.leader_action - matrix_vector(gain, batch.state)
+        )
+        inner = matrix_vector(response.cross.mT[:, None], batch.state) + matrix_vector(
+            response.noise[:, None], pushed
+        )
+        slope: Floats = -2.0 * matrix_vector(problem.leader_matrix.T, inner)
+        return slope[:, :, 0]
+
     def sensitivity(
         self,
         theta: Floats,
@@ -103,24 +127,14 @@ class ModelLeader:
         memory: Memory,
     ) -> Floats:
         """A_F ∇ log f, or ∂V_F(x, a)/∂a · ∂a/∂K, shape (R, N, D)."""
-        problem = self.problem
-        if self.form == "score":
-            answered = memory["answered"]
-            value = response.value(problem, answered, batch.state, batch.leader_action)
-            advantage = value - self._mean_value(response, answered, batch.state)
-            score = linear_score(self.problem, self.noise, theta, batch.state, batch.leader_action)
-            weighted: Floats = advantage[:, :, None] * score
-            return weighted
-        gain = problem.gain(memory["answered"])[:, None]
-        pushed = matrix_vector(
-            problem.leader_matrix, batch.leader_action - matrix_vector(gain, batch.state)
-        )
-        inner = matrix_vector(response.cross.mT[:, None], batch.state) + matrix_vector(
-            response.noise[:, None], pushed
-        )
-        slope = -2.0 * matrix_vector(problem.leader_matrix.T, inner)
-        product: Floats = slope[:, :, :, None] * batch.state[:, :, None, :]
-        return product.reshape(*batch.leader_reward.shape, -1)
+        factor = self.follower_factor(theta, response, batch, memory)
+        return factor[:, :, None] * self._slope(theta, batch.state, batch.leader_action)
+
+    def _slope(self, theta: Floats, state: Floats, action: Floats) -> Floats:
+        # ∇ log f, or ∂a/∂K, shape (R, N, D).
+        if self.form == "pathwise":
+            return state
+        return linear_score(self.problem, self.noise, theta, state, action)
 
     def _mean_value(self, response: LinearGaussianResponse, theta: Floats, state: Floats) -> Floats:
         # V_F is quadratic in the leader's innovation, whose covariance is W² I.
@@ -171,11 +185,7 @@ class ModelLeader:
         self, theta: Floats, state: NDArray[Any], action: NDArray[Any], weights: Floats
     ) -> Floats:
         """Σ_k w_k ∇ log f, or Σ_k w_k ∂a/∂K, shape (R, D)."""
-        slope = state
-        if self.form == "score":
-            slope = linear_score(self.problem, self.noise, theta, state, action)
-        total: Floats = (weights[:, :, None] * slope).sum(axis=1)
-        return total
+        return weighted_sum(weights, self._slope(theta, state, action))
 
 
 def _quadratic(forms: Floats, vectors: Floats) -> Floats:

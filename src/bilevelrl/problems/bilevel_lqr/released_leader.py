@@ -1,4 +1,4 @@
-"""The released code's leader in BilevelLQR, as `acting_leader.ScoreFunction` sees it."""
+"""The released code's leader in BilevelLQR, as `core.score_function` sees it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bilevelrl.core.covariance import weighted_sum
 from bilevelrl.core.estimator import Memory
 from bilevelrl.core.observations import Observations
 from bilevelrl.core.seeding import Streams
@@ -28,7 +29,7 @@ def _quadrature(number: int) -> tuple[Floats, Floats]:
 
 @dataclass(frozen=True, eq=False)
 class NetworkLinearLeader:
-    """Implements `acting_leader.ActingLeader` for scalar actions.
+    """An `ActingLeader` of `core.score_function` for scalar actions.
 
     A mean of n draws is replaced by its normal limit: the mean and variance that quadrature finds,
     the latter over n.
@@ -134,36 +135,22 @@ class NetworkLinearLeader:
         advantage: Floats = own - sampled
         return advantage
 
-    def sensitivity(
+    def follower_factor(
         self,
         theta: Floats,
         response: LinearGaussianResponse,
         batch: Observations,
         memory: Memory,
     ) -> Floats:
-        """V_F(x, a) ∇ log f_θ(a | x), V_F without a baseline (released code), shape (R, N, D)."""
-        problem = self.problem
-        value = response.value(problem, memory["answered"], batch.state, batch.leader_action)
-        score = linear_score(self.problem, self.noise, theta, batch.state, batch.leader_action)
-        weighted: Floats = value[:, :, None] * score
-        return weighted
-
-    def from_coordinates(self, theta: Floats, coordinates: Floats) -> Floats:
-        """Sensitivities are gradients already."""
+        """V_F(x, a), without a baseline (released code), shape (R, N)."""
         del theta
-        return coordinates
-
-    def features(self, batch: Observations) -> Floats:
-        """A constant, shape (R, N, 1)."""
-        return np.ones((*batch.leader_reward.shape, 1))
+        return response.value(self.problem, memory["answered"], batch.state, batch.leader_action)
 
     def pull_back(
         self, theta: Floats, state: NDArray[Any], action: NDArray[Any], weights: Floats
     ) -> Floats:
         """Σ_k w_k (a_k - K x_k) x_kᵀ / W², shape (R, D)."""
-        score = linear_score(self.problem, self.noise, theta, state, action)
-        weighted: Floats = (weights[:, :, None] * score).sum(axis=1)
-        return weighted
+        return weighted_sum(weights, linear_score(self.problem, self.noise, theta, state, action))
 
 
 def _beside(array: NDArray[Any], number: int) -> NDArray[Any]:

@@ -1,4 +1,4 @@
-"""A leader that guides a cart-pole, as `acting_leader.ScoreFunction` sees it."""
+"""A leader that guides a cart-pole, as `core.score_function` sees it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -28,8 +28,9 @@ _SLOPE = "follower_slope"
 
 @dataclass(frozen=True, eq=False)
 class CartPoleLeader:
-    """Implements `acting_leader.ActingLeader`; nothing counts after the end of an episode.
+    """An `ActingLeader` and `SensitivityModel` of `core.score_function`.
 
+    Nothing counts after the end of an episode.
     All runs are computed one by one, so that their bits do not depend on one another.
 
     Attributes:
@@ -127,20 +128,18 @@ class CartPoleLeader:
             advantage[run, alive] = reached - mean
         return advantage
 
-    def sensitivity(
+    def follower_factor(
         self, theta: Floats, response: WatchedFollower, batch: Observations, memory: Memory
     ) -> Floats:
-        """A_F(s, a) ∇_θ log f_θ(a | s), shape (R, N, D)."""
+        """A_F(s, a), shape (R, N)."""
         del memory
         batch = _masked(batch)
-        rows = np.zeros((*batch.leader_reward.shape, self.policy.num_parameters))
+        factor = np.zeros(batch.leader_reward.shape)
         for run, alive in enumerate(batch.alive):
             state, chosen = batch.state[run][alive], batch.leader_action[run][alive]
             values = response.soft_values(run, state)
-            advantage = self._centred(theta[run], state, values, chosen)
-            scores = self.policy.scores(theta[run], scaled(state), chosen)
-            rows[run, alive] = scores * advantage[:, None]
-        return rows
+            factor[run, alive] = self._centred(theta[run], state, values, chosen)
+        return factor
 
     def expected_sensitivity(
         self, theta: Floats, response: WatchedFollower, batch: Observations, memory: Memory
@@ -160,15 +159,6 @@ class CartPoleLeader:
             coefficients = memory[f"{_SLOPE}_coefficients"][run]
             rows[run, alive] = belief.discount * (reached - mean) @ coefficients
         return rows
-
-    def from_coordinates(self, theta: Floats, coordinates: Floats) -> Floats:
-        """Sensitivities are gradients already, shape (R, D)."""
-        del theta
-        return coordinates
-
-    def features(self, batch: Observations) -> Floats:
-        """None: there is no control variate."""
-        return np.empty((*batch.leader_reward.shape, 0))
 
     def pull_back(
         self, theta: Floats, state: NDArray[Any], action: NDArray[Any], weights: Floats

@@ -87,6 +87,12 @@ class ThermalDesign:
         _pushed(self.factors(theta), state, push, result)
         return result
 
+    def pull_back(self, theta: Floats, state: Floats, push: Floats, weights: Floats) -> Floats:
+        """Σ_k w_k xᵀ (∂A/∂θ) s over transitions, shape (R, D), for weights (R, N); see `pushed`."""
+        total = np.zeros((len(state), self.num_parameters))
+        _pull_back(self.factors(theta), state, push, weights, total)
+        return total
+
     def configuration_cost(self, theta: Floats) -> Floats:
         """k_I |α|² + k_A |β|², charged in every step, shape (R,)."""
         insulation, airflow = self.levels(theta)
@@ -117,3 +123,17 @@ def _pushed(factors, state, push, result):  # type: ignore[no-untyped-def]
                 result[r, k, i] = factors[r, 0, i] * state[r, k, i] * push[r, k, i]
                 inwards = factors[r, 1, i] * push[r, k, i]
                 result[r, k, zones + i] = flow * (inwards - factors[r, 2, i] * push[r, k, j])
+
+
+@parallel_kernel
+def _pull_back(factors, state, push, weights, total):  # type: ignore[no-untyped-def]
+    num_runs, num_steps, zones = state.shape
+    for r in numba.prange(num_runs):
+        for k in range(num_steps):
+            w = weights[r, k]
+            for i in range(zones):
+                j = (i + 1) % zones
+                flow = state[r, k, j] - state[r, k, i]
+                total[r, i] += w * (factors[r, 0, i] * state[r, k, i] * push[r, k, i])
+                inwards = factors[r, 1, i] * push[r, k, i]
+                total[r, zones + i] += w * (flow * (inwards - factors[r, 2, i] * push[r, k, j]))

@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from bilevelrl.core.covariance import weighted_sum
 from bilevelrl.core.estimator import Estimate, Memory
 from bilevelrl.core.seeding import Streams
 from bilevelrl.core.trace import forward_trace, sensitivity_to_come
@@ -27,7 +28,6 @@ from bilevelrl.problems.thermal_control.transition_score import (
     finish,
     sensitivity,
     weigh,
-    weighted_sum,
 )
 
 Floats = NDArray[np.float64]
@@ -83,6 +83,7 @@ class TransitionHPGD:
         drawn = weigh(self, theta, response, batch, streams)
         horizon, discount = self.design.max_episode_steps, self.design.discount
         own = sensitivity(self, theta, response, drawn)
+        rows = own.rows()
         if self.benefit == "return":
             reward = batch.leader_reward
             later = sensitivity_to_come(reward[:, :, None], horizon, discount)
@@ -92,10 +93,10 @@ class TransitionHPGD:
             factor = drawn.values.action_value
         injection = drawn.weight * factor
         trace = forward_trace(injection, horizon, discount, include_current=True)
-        total = weighted_sum(trace, own)
+        total = own.pull_back(trace)
         if self.mean is None:
-            learned = least_squares_td(batch.state, batch.next_state, own, horizon, discount)
+            learned = least_squares_td(batch.state, batch.next_state, rows, horizon, discount)
             total -= learned.weighted_sum(injection, batch.state)
         else:
-            total -= weighted_sum(injection, self.mean(batch, own, streams))
+            total -= weighted_sum(injection, self.mean(batch, rows, streams))
         return finish(self, theta, drawn, total / self.temperature[:, None])

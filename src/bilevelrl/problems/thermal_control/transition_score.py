@@ -12,7 +12,8 @@ place of f(s') ("centred"). The leader knows its own building, s' = A(θ) s + B 
 Naive-PGD has no indirect part, and HPGD, in `transition_hpgd`, another one.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 import numba
@@ -21,10 +22,11 @@ from numpy.typing import NDArray
 
 from bilevelrl.core.compilation import parallel_kernel
 from bilevelrl.core.control_variate import ControlVariate
+from bilevelrl.core.covariance import covariance_term, expected_covariance_term, weighted_sum
 from bilevelrl.core.estimator import Estimate, Memory
 from bilevelrl.core.observations import discounted_return
 from bilevelrl.core.seeding import Streams
-from bilevelrl.core.trace import forward_trace, powers, sensitivity_to_come
+from bilevelrl.core.trace import powers, sensitivity_to_come
 from bilevelrl.problems.thermal_control.critic import LeaderValues, ThermalCritic
 from bilevelrl.problems.thermal_control.design import ThermalDesign
 from bilevelrl.problems.thermal_control.follower import RegulatorResponse, ThermalRegulator
@@ -87,42 +89,92 @@ def weigh(
     return Drawn(batch, values, weight, goes_on)
 
 
-def score(design: ThermalDesign, noise: float | None, theta: Floats, batch: ThermalBatch) -> Floats:
-    """∇_θ log p(s' | s, a; θ), 0 for a component whose mean was clipped, shape (R, N, D).
+@dataclass(frozen=True, eq=False)
+class Slopes:
+    """v = c xᵀ (∂A/∂θ) s of every transition, of which only scalars and pushes are kept.
+
+    Attributes:
+        design: the leader's own.
+        theta: shape (R, D).
+        state: s, shape (R, N, n).
+        push: x, shape (R, N, n).
+        scale: c, shape (R, N).
+    """
+
+    design: ThermalDesign
+    theta: Floats
+    state: Floats
+    push: Floats
+    scale: Floats
+
+    def pull_back(self, weights: Floats) -> Floats:
+        """Σ_k w_k v_k, shape (R, D), for weights (R, N)."""
+        return self.design.pull_back(self.theta, self.state, self.push, weights * self.scale)
+
+    def rows(self) -> Floats:
+        """Every v, shape (R, N, D): for control variates and clips, which need single ones."""
+        pushed = self.design.pushed(self.theta, self.state, self.push)
+        return self.scale[:, :, None] * pushed
+
+
+def score_push(noise: float | None, batch: ThermalBatch) -> Floats:
+    """The push x of ∇_θ log p(s' | s, a; θ), 0 for a component whose mean was clipped, (R, N, n).
 
     Raises:
         ValueError: if `noise`, σ, or the batch's innovation is not known.
     """
     if noise is None or batch.innovation is None:
         raise ValueError("the score needs the building's noise; form = 'pathwise' does without")
-    return design.pushed(theta, batch.state, batch.innovation / noise**2)
+    push: Floats = batch.innovation / noise**2
+    return push
+
+
+def moved(
+    estimator: Transitional,
+    theta: Floats,
+    batch: ThermalBatch,
+    value: Callable[[], Floats],
+    slope: Callable[[], Floats],
+    scale: Floats,
+) -> Slopes:
+    """One-sample ∇_θ E[f(s') | s, a] of every transition, in the estimator's form.
+
+    Args:
+        estimator: its form and what it knows.
+        theta: shape (R, D).
+        batch: transitions.
+        value: f(s'), shape (R, N); asked by the form "score".
+        slope: ∂f/∂s', shape (R, N, n); asked by the other two.
+        scale: multiplies every sample, shape (N,).
+    """
+    state, innovation = batch.state, batch.innovation
+    if estimator.form == "pathwise":
+        push = slope()
+        if innovation is not None:
+            push = np.where(innovation == 0.0, 0.0, push)  # a clipped mean does not move
+        return Slopes(estimator.design, theta, state, push, np.broadcast_to(scale, state.shape[:2]))
+    push = score_push(estimator.noise, batch)
+    if estimator.form == "score":
+        return Slopes(estimator.design, theta, state, push, scale * value())
+    assert innovation is not None  # the score was made of it
+    # f(s') - f(E s') up to a term of second order, whose covariance with the score is zero.
+    rise: Floats = (slope() * innovation).sum(axis=2)
+    return Slopes(estimator.design, theta, state, push, scale * rise)
 
 
 def sensitivity(
     estimator: Transitional, theta: Floats, response: RegulatorResponse, drawn: Drawn
-) -> Floats:
-    """ψ of every row, 0 in the last of an episode, shape (R, N, D)."""
-    design, batch = estimator.design, drawn.batch
-    factor = design.discount * drawn.goes_on[:, None]
-    if estimator.form == "score":
-        own = score(design, estimator.noise, theta, batch)
-        return factor * response.value(batch.next_state)[:, :, None] * own
-    slope = response.value_slope(batch.next_state)
-    return factor * _moved(estimator, theta, batch, slope)
-
-
-def _moved(estimator: Transitional, theta: Floats, batch: ThermalBatch, slope: Floats) -> Floats:
-    """One-sample ∇_θ E[f(s') | s, a] from ∇f(s'), "centred" or "pathwise", shape (R, N, D)."""
-    design, innovation = estimator.design, batch.innovation
-    if estimator.form == "pathwise":
-        if innovation is not None:
-            slope = np.where(innovation == 0.0, 0.0, slope)  # a clipped mean does not move
-        return design.pushed(theta, batch.state, slope)
-    own = score(design, estimator.noise, theta, batch)
-    assert innovation is not None  # the score was made of it
-    # f(s') - f(E s') up to a term of second order, whose covariance with the score is zero.
-    rise: Floats = (slope * innovation).sum(axis=2)
-    return rise[:, :, None] * own
+) -> Slopes:
+    """ψ of every row, 0 in the last of an episode."""
+    after = drawn.batch.next_state
+    return moved(
+        estimator,
+        theta,
+        drawn.batch,
+        lambda: response.value(after),
+        lambda: response.value_slope(after),
+        estimator.design.discount * drawn.goes_on,
+    )
 
 
 def expected_sensitivity(
@@ -166,16 +218,20 @@ def _expected(error, state, tilt, curvature, mean, result):  # type: ignore[no-u
 
 def direct_term(estimator: Transitional, theta: Floats, drawn: Drawn) -> Floats:
     """The part through the transition, the follower's policy held fixed, shape (R, D)."""
-    design, batch = estimator.design, drawn.batch
-    weight = design.discount * drawn.weight * drawn.goes_on
-    if estimator.form == "score":
-        own = score(design, estimator.noise, theta, batch)
-        if estimator.max_score_norm is not None:
-            _clip_halves(own, estimator.max_score_norm)
-        return weighted_sum(weight * np.roll(drawn.values.value, -1, axis=1), own)
-    assert drawn.values.slope is not None  # the critic is chosen by the cell
-    moved = _moved(estimator, theta, batch, np.roll(drawn.values.slope, -1, axis=1))
-    return weighted_sum(np.broadcast_to(weight, moved.shape[:2]), moved)
+    values, goes_on = drawn.values, estimator.design.discount * drawn.goes_on
+
+    def slope() -> Floats:
+        assert values.slope is not None  # the critic is chosen by the cell
+        return np.roll(values.slope, -1, axis=1)
+
+    following = np.roll(values.value, -1, axis=1)
+    own = moved(estimator, theta, drawn.batch, lambda: following, slope, goes_on)
+    weight = np.broadcast_to(drawn.weight, following.shape)
+    if estimator.form != "score" or estimator.max_score_norm is None:
+        return own.pull_back(weight)
+    scores = replace(own, scale=np.ones_like(following)).rows()
+    _clip_halves(scores, estimator.max_score_norm)
+    return weighted_sum(weight * own.scale, scores)
 
 
 @parallel_kernel
@@ -191,22 +247,6 @@ def _clip_halves(score, max_norm):  # type: ignore[no-untyped-def]
                 if square > max_norm**2:
                     for p in range(first, first + size // 2):
                         score[r, n, p] *= max_norm / np.sqrt(square)
-
-
-def weighted_sum(weights: Floats, vectors: Floats) -> Floats:
-    """Σ_n w_n v_n, shape (R, D), for weights (R, N) and vectors (R, N, D)."""
-    total = np.zeros((len(vectors), vectors.shape[2]))
-    _weighted_sum(weights, vectors, total)
-    return total
-
-
-@parallel_kernel
-def _weighted_sum(weights, vectors, total):  # type: ignore[no-untyped-def]
-    num_runs, num_steps, size = vectors.shape
-    for r in numba.prange(num_runs):
-        for n in range(num_steps):
-            for p in range(size):
-                total[r, p] += weights[r, n] * vectors[r, n, p]
 
 
 def finish(estimator: Transitional, theta: Floats, drawn: Drawn, indirect: Floats) -> Estimate:
@@ -281,15 +321,22 @@ class TransitionScore:
         injection = drawn.weight * (drawn.values.action_value - drawn.values.value)
         if self.expectation is not None:
             expected = expected_sensitivity(self.expectation, theta, response, drawn.batch)
-            total = weighted_sum(injection, expected)
-            return finish(self, theta, drawn, total / self.temperature[:, None])
-        trace = forward_trace(injection, horizon, discount, include_current=True)
-        own = sensitivity(self, theta, response, drawn)
-        total = weighted_sum(trace, own)
+            indirect = expected_covariance_term(injection, expected, self.temperature)
+            return finish(self, theta, drawn, indirect)
+        own, baseline = sensitivity(self, theta, response, drawn), None
         if self.control is not None:
             self.control.refresh(memory)
             known = features(drawn.batch.state)
-            total -= self.control.mean(known, injection, memory)
-            to_come = own + sensitivity_to_come(own, horizon, discount)
-            self.control.see(known, to_come, memory)
-        return finish(self, theta, drawn, total / self.temperature[:, None])
+            baseline = self.control.mean(known, injection, memory)
+            rows = own.rows()
+            self.control.see(known, rows + sensitivity_to_come(rows, horizon, discount), memory)
+        indirect = covariance_term(
+            injection,
+            own.pull_back,
+            self.temperature,
+            horizon,
+            discount,
+            include_current=True,
+            baseline=baseline,
+        )
+        return finish(self, theta, drawn, indirect)
