@@ -1,6 +1,7 @@
 """DVC stage `comparison`: draw what the problems of the grid have in common.
 
-Reads:  data/evaluate, results/{summary,information_errors,followers}.csv; params.yaml (problems).
+Reads:  data/evaluate, results/{summary,conditions,information_errors,followers}.csv; params.yaml
+        (problems).
 Writes: figures/{png,pdf}/comparison/<name>.{png,pdf} of `figures.decentralised`.
 """
 
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from bilevelrl.evaluation.conditions import reported, with_conditions
+from bilevelrl.evaluation.conditions import read_conditions, reported, with_conditions
 from bilevelrl.evaluation.learning_curves import LEARNING_CURVE_COLUMNS
 from bilevelrl.figures import decentralised, learning_followers, style
 from bilevelrl.runs.params import Params, read_params
@@ -20,9 +21,9 @@ def main(params: Params, root: Path = Path()) -> None:
     """Draw the figures of the project in `root`."""
     results, evaluated = root / "results", root / "data" / "evaluate"
     kinds = {name: block.reported_return for name, block in params.problems.items()}
-    summary = reported(with_conditions(pd.read_csv(results / "summary.csv")), kinds)
+    conditions = read_conditions(results / "conditions.csv")
+    summary = reported(with_conditions(pd.read_csv(results / "summary.csv"), conditions), kinds)
     curves = read_parquet(evaluated / "learning_curves.parquet", LEARNING_CURVE_COLUMNS)
-    curves = with_conditions(curves.drop(columns=["study", "temperature", "budget"]))
     errors = pd.read_csv(results / "information_errors.csv", keep_default_na=False)
     learning = pd.read_csv(results / "followers.csv")
     for name, figure in {

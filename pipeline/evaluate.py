@@ -2,11 +2,11 @@
 
 Reads:  data/grid.json, and of the cells it lists only: data/leaders, data/environments,
         data/gradients, data/followers; reference; params.yaml (evaluate).
-Writes: results/{summary,curves,against_published,curve_agreement,published_updates,exact_ascent,
-        improvement,gradients,directions,information_errors,followers,failed_runs}.csv,
+Writes: results/{summary,conditions,curves,against_published,curve_agreement,published_updates,
+        exact_ascent,improvement,gradients,directions,information_errors,followers,failed_runs}.csv,
         results/plots/, results/metrics/<problem>/<setting>.json,
         data/evaluate/learning_curves.parquet; for the figures of each problem its rows of
-        {summary,gradients,against_published,directions}.csv and
+        {summary,conditions,gradients,against_published,directions}.csv and
         {learning_curves,as_published,trajectories}.parquet in data/evaluate/<problem>/, and there
         all of a kind that cells have in data/leaders/<problem>/<estimator>/outcomes.
 """
@@ -16,6 +16,7 @@ from pathlib import Path
 
 from bilevelrl.evaluation import agreement, inputs, reference, summary
 from bilevelrl.evaluation.as_published import AS_PUBLISHED_COLUMNS, curves_as_published
+from bilevelrl.evaluation.conditions import conditions_of, stacked, with_conditions
 from bilevelrl.evaluation.headlines import failed_runs, headline_metrics
 from bilevelrl.evaluation.improvement import improvement_table
 from bilevelrl.evaluation.learning_curves import (
@@ -39,20 +40,23 @@ def main(params: Params, root: Path = Path()) -> None:
     grid = inputs.read_grid(data / "grid.json")
     baselines = inputs.read_baselines(data / "environments", grid)
     published = reference.read_references(root / "reference", inputs.problems_of(grid))
-    scores, curves, places, points, failed, same_way = [], [], [], [], [], []
+    known, scores, curves, places, points, failed, same_way = [], [], [], [], [], [], []
     for cell in inputs.read_cells(grid, data / "leaders"):
+        known.append(conditions_of(cell.runs))
+        own = with_conditions(cell.curves, known[-1])
         failed.append(failed_runs(cell.runs))
-        scores.append(run_scores(cell.curves, baselines, params.evaluate, cell.coordinates))
-        curves.append(learning_curves(cell.curves, params.evaluate))
+        scores.append(run_scores(own, baselines, params.evaluate, cell.coordinates))
+        curves.append(learning_curves(own, params.evaluate))
         places.append(main_trajectories(cell))
-        points.append(
-            agreement.point_agreement(cell.curves, published, params.evaluate.published_updates)
-        )
-        same_way.append(curves_as_published(cell.curves, published))
-    table = summary.summary_table(
+        points.append(agreement.point_agreement(own, published, params.evaluate.published_updates))
+        same_way.append(curves_as_published(own, published))
+    conditions = stacked(known)
+    write_csv(results / "conditions.csv", conditions)
+    plain = summary.summary_table(
         concatenate(scores), reference.published_means(published), params.evaluate
     )
-    write_csv(results / "summary.csv", table)
+    write_csv(results / "summary.csv", plain)
+    table = with_conditions(plain, conditions)
     write_csv(results / "failed_runs.csv", concatenate(failed))
     for folder in ("metrics", "plots"):  # what a larger grid left there
         shutil.rmtree(results / folder, ignore_errors=True)
@@ -61,10 +65,10 @@ def main(params: Params, root: Path = Path()) -> None:
     tracked = tracked_curves(concatenate(curves), baselines)
     write_csv(results / "curves.csv", tracked)
     for problem, rows in tracked[tracked["budget"] > 0].groupby("problem"):
-        own = tracked[tracked["problem"] == problem]
+        same = tracked[tracked["problem"] == problem]
         for size, budget in (("smallest", rows["budget"].min()), ("largest", rows["budget"].max())):
             path = results / "plots" / f"{problem}_{size}_budget.csv"
-            write_csv(path, plotted(own, budget))
+            write_csv(path, plotted(same, budget))
     ours = concatenate(same_way)
     compared = agreement.against_published(table, published, ours)
     write_csv(results / "against_published.csv", compared)
@@ -85,7 +89,12 @@ def main(params: Params, root: Path = Path()) -> None:
     write_csv(results / "information_errors.csv", watched)
     drawn = concatenate(curves)
     write_parquet(data / "evaluate" / "learning_curves.parquet", drawn, LEARNING_CURVE_COLUMNS)
-    texts = {"summary": table, "gradients": gradients, "against_published": compared}
+    texts = {
+        "summary": plain,
+        "conditions": conditions,
+        "gradients": gradients,
+        "against_published": compared,
+    }
     typed = {
         "learning_curves": (drawn, LEARNING_CURVE_COLUMNS),
         "as_published": (ours, AS_PUBLISHED_COLUMNS),

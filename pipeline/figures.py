@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from bilevelrl.core.atomic_files import write_atomically
 from bilevelrl.evaluation.as_published import AS_PUBLISHED_COLUMNS
-from bilevelrl.evaluation.conditions import reported, with_conditions
+from bilevelrl.evaluation.conditions import read_conditions, reported, with_conditions
 from bilevelrl.evaluation.learning_curves import LEARNING_CURVE_COLUMNS
 from bilevelrl.evaluation.reference import read_references
 from bilevelrl.evaluation.trajectories import TRAJECTORY_COLUMNS
@@ -43,13 +43,15 @@ def _source(params: Params, problem: str, root: Path) -> Source:
     def of_return(table: pd.DataFrame) -> pd.DataFrame:
         return reported(table, {problem: block.reported_return})
 
+    summary = pd.read_csv(folder / "summary.csv")
+    summary = with_conditions(summary, read_conditions(folder / "conditions.csv"))
     curves = read_parquet(folder / "learning_curves.parquet", LEARNING_CURVE_COLUMNS)
     alike = read_parquet(folder / "as_published.parquet", AS_PUBLISHED_COLUMNS)
     places = read_parquet(folder / "trajectories.parquet", TRAJECTORY_COLUMNS)
     return Source(
         Results(
             problem,
-            with_conditions(of_return(pd.read_csv(folder / "summary.csv"))),
+            of_return(summary),
             at(of_return(curves), study="main"),
             pd.read_csv(folder / "gradients.csv"),
             read_references(root / "reference", [problem]),
@@ -58,7 +60,7 @@ def _source(params: Params, problem: str, root: Path) -> Source:
         ),
         root,
         block,
-        with_conditions(of_return(places)),
+        of_return(places),
         params.evaluate.return_thresholds.get(problem, ()),
     )
 

@@ -7,6 +7,7 @@ import pandas as pd
 
 from bilevelrl.evaluation.headlines import FAILED_RUN_COLUMNS, failed_runs, headline_metrics
 from bilevelrl.runs.records import RunIdentity
+from tests.settings import conditioned
 
 MAIN, WARM = (f"env_steps_per_update=100;temperature={beta}" for beta in ("0.003", "0.1"))
 BASELINES = pd.DataFrame([{"problem": "four_rooms", "temperature": beta} for beta in (0.003, 0.1)])
@@ -21,7 +22,7 @@ def rows(estimator: str, setting: str, **metrics: float) -> list[dict[str, Any]]
 
 
 def test_a_small_table_for_each_setting_of_the_main_comparison() -> None:
-    summary = pd.DataFrame(
+    summary = conditioned(pd.DataFrame(
         [
             *rows("bc_hg", MAIN, leader_return_mean=0.12345678, failed_runs=1.0,
                   stuck_fraction=1 / 3, leader_return_se=np.nan, leader_return_iqm=0.5),
@@ -29,7 +30,7 @@ def test_a_small_table_for_each_setting_of_the_main_comparison() -> None:
             *rows("bc_hg", f"study=clipped;{MAIN}", leader_return_mean=0.8),
             *rows("exact", "temperature=0.003", leader_return_final_worst=0.25, best_known=0.6),
         ]
-    )  # fmt: skip
+    ))  # fmt: skip
     found = headline_metrics(summary, BASELINES)
     assert found == {
         "four_rooms/bc_hg-published-100": {

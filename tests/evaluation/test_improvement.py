@@ -7,6 +7,7 @@ import pytest
 from bilevelrl.evaluation.improvement import IMPROVEMENT_COLUMNS, improvement_table
 from bilevelrl.evaluation.statistics import improvement_interval, mean_difference_interval
 from bilevelrl.runs.params import read_params
+from tests.settings import conditioned
 
 PARAMS = read_params().evaluate
 SMALL, LARGE = (f"env_steps_per_update={n};temperature=0.1" for n in (100, 200))
@@ -17,7 +18,8 @@ def runs(
     problem: str, estimator: str, variant: str, setting: str, finals: list[float]
 ) -> pd.DataFrame:
     same = {"problem": problem, "estimator": estimator, "variant": variant, "setting": setting}
-    return pd.DataFrame([{**same, "seed": n, "final": each} for n, each in enumerate(finals)])
+    rows = [{**same, "seed": n, "final": each} for n, each in enumerate(finals)]
+    return conditioned(pd.DataFrame(rows))
 
 
 OURS, THEIRS = [3.0, 4.0, 5.5], [1.0, 4.5]

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bilevelrl.evaluation.conditions import GROUP
+from bilevelrl.evaluation.conditions import CONDITION_COLUMNS, GROUP
 from bilevelrl.evaluation.inputs import BASELINE_COLUMNS, read_directions
 from bilevelrl.evaluation.run_scores import return_name, run_scores, threshold_name
 from bilevelrl.evaluation.summary import summary_table
@@ -14,6 +14,7 @@ from bilevelrl.runs.evaluate_block import EvaluateParams
 from bilevelrl.runs.leaders import unstable_runs
 from bilevelrl.runs.records import COORDINATE_COLUMNS, CURVE_COLUMNS, DIRECTION_COLUMNS, Cell
 from bilevelrl.runs.table_files import CorruptRecord, write_csv
+from tests.settings import conditioned
 
 PROBLEM = "thermal_control"
 IDENTITY = {"problem": PROBLEM, "estimator": "bc_hg", "variant": "published"}
@@ -57,7 +58,7 @@ def baselines() -> pd.DataFrame:
 
 
 def scores(coordinates: pd.DataFrame | None = None) -> pd.DataFrame:
-    found = run_scores(make_curves(), baselines(), PARAMS, coordinates)
+    found = run_scores(conditioned(make_curves()), baselines(), PARAMS, coordinates)
     return found.set_index("seed")
 
 
@@ -133,7 +134,7 @@ ALWAYS_KNOWN = {"best_known", "charge_nothing_return", "follower_steps"}
 
 @pytest.mark.parametrize("name", MADE_OF)
 def test_a_run_that_lost_a_value_in_the_end_has_no_score_of_it(name: str) -> None:
-    curves = make_curves()
+    curves = conditioned(make_curves())
     known = run_scores(curves, baselines(), PARAMS).set_index("seed")
     lost = (curves["seed"] == 1) & (curves["update"] == 3)
     curves.loc[lost, name] = np.nan
@@ -147,8 +148,8 @@ def test_a_run_that_lost_a_value_in_the_end_has_no_score_of_it(name: str) -> Non
 
 
 def test_it_is_known_of_every_score_what_it_is_made_of() -> None:
-    found = run_scores(make_curves(), baselines(), PARAMS, make_coordinates())
+    found = run_scores(conditioned(make_curves()), baselines(), PARAMS, make_coordinates())
     made = {score for scores in MADE_OF.values() for score in scores} | ALWAYS_KNOWN
     # Of transitions to a threshold and of stability other tests speak.
     rest = {name for name in found if name.startswith("env_steps_to_")} | {"unstable", "seed"}
-    assert made | rest == set(found.columns) - set(GROUP)
+    assert made | rest == set(found.columns) - {*GROUP, *CONDITION_COLUMNS}

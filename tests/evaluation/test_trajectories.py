@@ -6,6 +6,7 @@ import pandas as pd
 from bilevelrl.evaluation.conditions import GROUP
 from bilevelrl.evaluation.trajectories import TRAJECTORY_COLUMNS, main_trajectories
 from bilevelrl.runs.records import COORDINATE_COLUMNS, Cell
+from tests.settings import identity
 
 MAIN = "env_steps_per_update=450;return=discounted;temperature=0.05"
 SETTINGS = [MAIN, f"study=clipped;{MAIN}", f"information=rewards;{MAIN}"]
@@ -23,7 +24,12 @@ def test_only_the_main_comparison_s_places_get_their_own_optimal_return() -> Non
     ]  # fmt: skip
     every = pd.DataFrame(rows)
     curves = every.sample(frac=1.0, random_state=1)
-    cell = Cell((), np.empty((0, 0)), curves, every[list(COORDINATE_COLUMNS)])
+    names = [
+        identity("discrete_toy_r1", "bc_hg", "published", setting, seed)
+        for setting in SETTINGS
+        for seed in (0, 1)
+    ]
+    cell = Cell(tuple(names), np.empty((0, 0)), curves, every[list(COORDINATE_COLUMNS)])
     found = main_trajectories(cell)
     assert list(found) == list(TRAJECTORY_COLUMNS)
     assert set(found["setting"]) == {MAIN}

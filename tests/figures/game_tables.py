@@ -8,6 +8,7 @@ import pandas as pd
 from bilevelrl.evaluation.learning_curves import LEARNING_CURVE_COLUMNS
 from bilevelrl.runs.records import GRADIENT_COLUMNS, SUMMARY_COLUMNS
 from bilevelrl.runs.table_files import concatenate, write_csv
+from tests.settings import conditioned
 
 TOY, LQR = "discrete_toy_r1", "bilevel_lqr"
 EXACT = "follower=exact;information=full"
@@ -51,19 +52,18 @@ def summary(problem: str) -> pd.DataFrame:
 
 
 def curves(problem: str) -> pd.DataFrame:
-    budget, temperature = budget_of(problem), float(MAIN[problem].rsplit("=", 1)[1])
+    budget = budget_of(problem)
     measured = {
-        "study": "main", "follower_steps": 0,
+        "follower_steps": 0,
         "update": UPDATES, "env_steps": budget * (UPDATES + 1), "iqm": 0.4, "low": 0.3,
         "high": 0.6, "mean": 0.5, "standard_error": 0.6, "worst": 0.1, "failed": 0, "seeds": 3,
-        "temperature": temperature,
-        "budget": budget, "problem": problem, "setting": MAIN[problem],
+        "problem": problem, "setting": MAIN[problem],
     }  # fmt: skip
     stacked = concatenate(
         pd.DataFrame(measured | {"estimator": estimator, "variant": variant})
         for estimator, variant in PAIRS
     )
-    return stacked[list(LEARNING_CURVE_COLUMNS)].astype(LEARNING_CURVE_COLUMNS)
+    return conditioned(stacked)[list(LEARNING_CURVE_COLUMNS)].astype(LEARNING_CURVE_COLUMNS)
 
 
 def published(problem: str) -> pd.DataFrame:
@@ -111,7 +111,7 @@ def followers(problem: str) -> pd.DataFrame:
 def trajectories(problem: str) -> pd.DataFrame:
     """Seed 0 walks to 0.4, seed 1 to 0.8, in four equal steps; K2 = -K1 throughout."""
     signs = {"f(1|A)": 1.0} if problem == TOY else {"K1": 1.0, "K2": -1.0}
-    return concatenate(
+    stacked = concatenate(
         pd.DataFrame(
             {"problem": problem, "estimator": estimator, "variant": variant,
              "setting": MAIN[problem], "seed": seed, "update": UPDATES, "coordinate": coordinate,
@@ -122,6 +122,7 @@ def trajectories(problem: str) -> pd.DataFrame:
         for seed in (0, 1)
         for coordinate, sign in signs.items()
     )  # fmt: skip
+    return conditioned(stacked)
 
 
 def toy_landscape() -> pd.DataFrame:

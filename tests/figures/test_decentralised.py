@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
-from bilevelrl.evaluation.conditions import with_conditions
 from bilevelrl.figures import decentralised, learning_followers, style
 from tests.figures import game_tables
 from tests.figures.game_tables import TOY
+from tests.settings import conditioned
 
 ROOMS = "four_rooms"
 EXACT = "follower=exact;information=full;temperature=0.003"
@@ -46,7 +46,7 @@ def summary(*problems: str, estimator: str = "bc_hg") -> pd.DataFrame:
     ]  # fmt: skip
     names = ["problem", "estimator", "variant", "setting", "metric", "value", "low", "high",
              "seeds"]  # fmt: skip
-    return with_conditions(pd.DataFrame(rows, columns=names))
+    return conditioned(pd.DataFrame(rows, columns=names))
 
 
 def curves(*problems: str) -> pd.DataFrame:
@@ -60,7 +60,7 @@ def curves(*problems: str) -> pd.DataFrame:
         for setting, final, *_ in ROWS
         if "truncated" not in setting
     ]  # fmt: skip
-    return with_conditions(pd.concat(tables, ignore_index=True))
+    return conditioned(pd.concat(tables, ignore_index=True))
 
 
 def followers() -> pd.DataFrame:

@@ -253,7 +253,9 @@ def test_a_variant_without_a_style_is_refused() -> None:
 NAN = float("nan")
 
 
-def result_rows(study: str = "main", seeds: int = 10, **changed: tuple[float, ...]) -> pd.DataFrame:
+def result_rows(
+    study: str = "main", seeds: int = 10, special: str = "", **changed: tuple[float, ...]
+) -> pd.DataFrame:
     values: dict[str, tuple[float, ...]] = {
         "leader_return_final_iqm": (0.5, 0.4, 0.6),
         "leader_return_mean": (-0.0004, -1, 1),
@@ -264,7 +266,7 @@ def result_rows(study: str = "main", seeds: int = 10, **changed: tuple[float, ..
     } | changed
     return pd.DataFrame(
         {"estimator": estimator, "variant": variant, "temperature": 0.003, "budget": budget,
-         "study": study, "setting": "follower=exact;temperature=0.003", "seeds": seeds,
+         "study": study, "setting": "its name", "special": special, "seeds": seeds,
          "metric": metric, "value": value, "low": low, "high": high}
         for estimator, variant, budget in (
             ("bc_hg", "published", 100), ("bc_hg", "published", 400),
@@ -319,12 +321,12 @@ def test_one_seed_has_neither_error_nor_interval() -> None:
 
 
 def test_a_study_says_what_it_studies_and_what_a_best_response_would_give() -> None:
-    setting = "follower=truncated;information=full;policy_iterations=5;temperature=0.003"
-    played = result_rows("truncated_follower").assign(setting=setting)
+    special = "follower = truncated, policy_iterations = 5"
+    played = result_rows("truncated_follower", special=special)
     known = {"leader_return_optimal_mean": (0.2, 0, 1), "leader_return_optimal_se": (0.1, NAN, NAN),
              "leader_return_optimal_worst": (-2.0, NAN, NAN)}  # fmt: skip
-    both = result_rows("truncated_follower", **known).assign(setting=setting)
-    other = result_rows("clipped").assign(setting="study=clipped")
+    both = result_rows("truncated_follower", special=special, **known)
+    other = result_rows("clipped")
     assert "worst seed there" not in tables.results_table(played)
     table = tables.results_table(pd.concat([both, other], ignore_index=True))
     told = ["study", "conditions", "mean ± SE", "best response: mean ± SE", "worst seed there"]

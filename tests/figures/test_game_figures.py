@@ -9,7 +9,6 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from bilevelrl.evaluation.conditions import with_conditions
 from bilevelrl.figures import style
 from bilevelrl.figures.ablation import ablation
 from bilevelrl.figures.against_published import against_published
@@ -21,6 +20,7 @@ from bilevelrl.problems.discrete_toy.landscape_figure import toy_landscape
 from bilevelrl.runs.params import read_params
 from tests.figures import game_tables
 from tests.figures.game_tables import LQR, TOY
+from tests.settings import conditioned
 
 SHIPPED = read_params(Path(__file__).parents[2] / "params.yaml")
 J = "leader return J(θ)"
@@ -40,7 +40,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "lqr_landscape": lambda: lqr_landscape(
         game_tables.lqr_landscape(), game_tables.trajectories(LQR), J
     ),
-    "ablation": lambda: ablation(with_conditions(game_tables.summary(LQR)), J),
+    "ablation": lambda: ablation(conditioned(game_tables.summary(LQR)), J),
     "against_published": lambda: against_published(
         game_tables.curves(LQR), game_tables.published(LQR), UNMASKED, J, "log"
     ),
@@ -52,7 +52,7 @@ EMPTY: dict[str, Callable[[], Figure]] = {
     "lqr_landscape": lambda: lqr_landscape(
         game_tables.lqr_landscape().iloc[:0], game_tables.trajectories(LQR), J
     ),
-    "ablation": lambda: ablation(with_conditions(game_tables.summary(TOY)), J),
+    "ablation": lambda: ablation(conditioned(game_tables.summary(TOY)), J),
     "against_published": lambda: against_published(
         game_tables.curves(LQR), game_tables.published(LQR).iloc[:0], UNMASKED, J, "log"
     ),
@@ -183,7 +183,7 @@ def test_every_episode_is_counted_in_the_histogram() -> None:
 def results_of(problem: str, rows: int | None = None) -> Results:
     return Results(
         problem,
-        with_conditions(game_tables.summary(problem)).iloc[:rows],
+        conditioned(game_tables.summary(problem)).iloc[:rows],
         game_tables.curves(problem).iloc[:rows],
         game_tables.gradients(problem).iloc[:rows],
         game_tables.published(problem).iloc[:rows],
@@ -197,7 +197,7 @@ def drawn_from(root: Path, problem: str, rows: int | None = None) -> dict[str, F
         results_of(problem, rows),
         root,
         SHIPPED.block(problem),
-        with_conditions(game_tables.trajectories(problem)).iloc[:rows],
+        game_tables.trajectories(problem).iloc[:rows],
         (),
     )
     return dict(registry.part(source.block.kind, "figures").figures(source))

@@ -16,6 +16,7 @@ from bilevelrl.runs.table_files import CorruptRecord, concatenate, write_csv, wr
 from pipeline import comparison, figures
 from tests.figures import game_tables
 from tests.figures.game_tables import LQR, TOY
+from tests.settings import settings_of
 
 #: Drawn once, of all problems together.
 SHARED = {
@@ -36,7 +37,9 @@ def write_project(root: Path, *problems: str) -> None:
     unreported = game_tables.summary(TOY)
     unreported["setting"] = unreported["setting"].str.replace(*OTHER_RETURN)
     summary = concatenate([summary, unreported])
+    conditions = settings_of(summary)
     write_csv(root / "results" / "summary.csv", summary)
+    write_csv(root / "results" / "conditions.csv", conditions)
     write_csv(root / "results" / "followers.csv", game_tables.followers(TOY))
     write_csv(root / "results" / "information_errors.csv", game_tables.information_errors(TOY))
     evaluated = root / "data" / "evaluate"
@@ -45,6 +48,7 @@ def write_project(root: Path, *problems: str) -> None:
     for problem in problems:
         own = evaluated / problem
         write_csv(own / "summary.csv", summary[summary["problem"] == problem])
+        write_csv(own / "conditions.csv", conditions[conditions["problem"] == problem])
         write_csv(own / "gradients.csv", game_tables.gradients(problem))
         compared = pd.DataFrame(columns=list(AGAINST_PUBLISHED_COLUMNS))
         write_csv(own / "against_published.csv", compared)

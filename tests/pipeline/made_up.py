@@ -16,10 +16,10 @@ from bilevelrl.runs.records import (
     LEARNING_COLUMNS,
     START_COLUMNS,
     Cell,
-    RunIdentity,
 )
 from bilevelrl.runs.table_files import concatenate, write_csv, write_json, write_parquet
 from pipeline.leaders import write_tables
+from tests.settings import identity
 
 ROOT = Path(__file__).parents[2]
 PARAMS = read_params(ROOT / "params.yaml")
@@ -67,7 +67,7 @@ def write_cell(
             }  # fmt: skip
             tables.append(pd.DataFrame(measured | names).astype(CURVE_COLUMNS))
             kind = PARAMS.block(problem).kind
-            runs.append(RunIdentity(problem, estimator, variant, setting, seed, "key", kind=kind))
+            runs.append(identity(problem, estimator, variant, setting, seed, "key", kind=kind))
     folder = root / "data" / "leaders" / problem / estimator
     cell = Cell(tuple(runs), np.zeros((len(runs), 105)), concatenate(tables))
     cell.write(folder)

@@ -10,12 +10,15 @@ toy,bc_hg,published,follower=exact;temperature=0.1,leader_return_se,0.125,,,5
 toy,naive,published,follower=exact;temperature=0.1,leader_return_mean,-0.00001,-1,1,5
 toy,naive,published,follower=exact;temperature=0.1,leader_return_se,,,,5
 """
+CONDITIONS = """problem,estimator,variant,setting,study,follower,temperature
+toy,bc_hg,published,follower=exact;temperature=0.1,main,exact,0.1
+toy,naive,published,follower=exact;temperature=0.1,main,exact,0.1
+"""
 AGAINST = (
     "problem,estimator,temperature,budget,seeds,ours_mean,ours_standard_error,published_mean,"
     "published_standard_error,difference,z,within_3_se\n"
 )
 REGISTRY = """
-awaited: {summary: [failed_runs]}
 numbers:
   toy.mean: {table: summary, where: "estimator == 'bc_hg'", show: "{leader_return_mean:.2f}"}
   toy.both: {table: summary, of: sum, show: "{leader_return_mean:.1f} in {seeds}"}
@@ -27,7 +30,6 @@ tables:
     by: {estimator: "{label}"}
     columns:
       J: "{leader_return_mean:.2f} ± {leader_return_se:.2f}"
-      failed: "{failed_runs}"
 claims:
   toy.better:
     says: BC-HG ends above Naive-PGD
@@ -64,6 +66,7 @@ def project(tmp_path: Path) -> Path:
     for folder in ("results", "docs"):
         (tmp_path / folder).mkdir()
     (tmp_path / "results" / "summary.csv").write_text(SUMMARY)
+    (tmp_path / "results" / "conditions.csv").write_text(CONDITIONS)
     (tmp_path / "results" / "against_published.csv").write_text(AGAINST)
     (tmp_path / "docs" / "readme.yaml").write_text(REGISTRY)
     (tmp_path / "params.yaml").write_text("toy: {step_size: 5e-1, num_updates: 2000}\n")

@@ -84,16 +84,6 @@ def test_new_results_change_the_numbers_and_nothing_else(project: Path) -> None:
     assert list(problems(project)) == []
 
 
-def test_an_awaited_column_shows_as_soon_as_the_results_hold_it(project: Path) -> None:
-    with (project / "results" / "summary.csv").open("a") as file:
-        file.write("toy,naive,published,follower=exact;temperature=0.1,failed_runs,2,,,5\n")
-    write(project)
-    text = (project / "README.md").read_text()
-    assert "| estimator | J | failed |" in text
-    assert "| BC-HG | 1.25 ± 0.12 | — |" in text
-    assert "| Naive-PGD | 0.00 | 2 |" in text
-
-
 def test_the_command_line_exits_with_the_first_difference(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

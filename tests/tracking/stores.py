@@ -28,6 +28,7 @@ def make_cell(
             seed=seed,
             run_key=f"{key}{seed}",
             hyperparameters={"temperature": 0.003, "critic": {"step size": 0.1}},
+            conditions={"temperature": 0.003},
         )
         for seed in seeds
     )

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 
 from bilevelrl.evaluation.as_published import main_curves, masked_means
-from bilevelrl.evaluation.conditions import with_conditions
 from bilevelrl.evaluation.reference import KEY, published_means
 from bilevelrl.evaluation.statistics import mean, standard_error
 
@@ -71,7 +70,7 @@ def against_published(
     """Our `published` variants beside the published numbers, wherever both exist.
 
     Args:
-        summary: columns `SUMMARY_COLUMNS`.
+        summary: columns `SUMMARY_COLUMNS` and `CONDITION_COLUMNS`.
         reference: from `read_references`.
         ours: from `curves_as_published`, of all cells.
 
@@ -80,8 +79,7 @@ def against_published(
         published curve at every update; the masked columns compare it with ours without as many,
         and are empty where it is of all seeds.
     """
-    rows = with_conditions(summary[summary["variant"] == "published"])
-    rows = rows[rows["study"] == "main"]
+    rows = summary[(summary["variant"] == "published") & (summary["study"] == "main")]
     metrics = {"leader_return_mean": "ours_mean", "leader_return_se": "ours_standard_error"}
     means = rows[rows["metric"].isin(list(metrics))].pivot(
         index=[*KEY, "seeds"], columns="metric", values="value"
@@ -148,7 +146,7 @@ def point_agreement(
     n; after the last update there is no row of ours, and the one before stands for it.
 
     Args:
-        curves: columns `CURVE_COLUMNS`.
+        curves: columns `CURVE_COLUMNS` and `CONDITION_COLUMNS`.
         reference: what `read_references` returns.
         updates: where to compare, if listed.
 

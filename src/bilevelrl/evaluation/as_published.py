@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bilevelrl.evaluation.conditions import GROUP, with_conditions
 from bilevelrl.evaluation.reference import KEY
 from bilevelrl.evaluation.statistics import (
     mean,
@@ -24,14 +23,12 @@ AS_PUBLISHED_COLUMNS: dict[str, str] = {
 
 
 def main_curves(curves: pd.DataFrame) -> pd.DataFrame:
-    """Rows of the `published` variants of the main comparison, with temperature and budget.
+    """Rows of the `published` variants of the main comparison.
 
     Args:
-        curves: columns `CURVE_COLUMNS`.
+        curves: columns `CURVE_COLUMNS` and `CONDITION_COLUMNS`.
     """
-    settings = with_conditions(curves[[*GROUP]].drop_duplicates())
-    settings = settings[(settings["study"] == "main") & (settings["variant"] == "published")]
-    return curves.merge(settings[[*GROUP, "temperature", "budget"]], on=GROUP)
+    return curves[(curves["study"] == "main") & (curves["variant"] == "published")]
 
 
 def curves_as_published(curves: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
@@ -43,7 +40,7 @@ def curves_as_published(curves: pd.DataFrame, reference: pd.DataFrame) -> pd.Dat
     without outliers does; they are NaN where the published curve is of all seeds.
 
     Args:
-        curves: columns `CURVE_COLUMNS` of one cell.
+        curves: columns `CURVE_COLUMNS` and `CONDITION_COLUMNS` of one cell.
         reference: what `read_references` returns.
 
     Returns:

@@ -1,89 +1,165 @@
-"""From `setting` strings to columns, and from settings to the study they belong to."""
+"""What tells settings apart, as columns: the study they belong to and their conditions."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from bilevelrl.runs.records import setting_dict
+from bilevelrl.runs.records import RunIdentity
+from bilevelrl.runs.table_files import CorruptRecord
 
 #: Identify a group of runs that differ in the seed only.
 GROUP = ["problem", "estimator", "variant", "setting"]
 #: Studies of what the follower is, and of what the leader sees of it.
 FOLLOWER_STUDIES = ("truncated_follower", "learning_follower", "information")
+#: What `with_conditions` adds; every table that says more than `setting` has these.
+CONDITION_COLUMNS: dict[str, str] = {
+    "study": "string",
+    "temperature": "float64",
+    "budget": "int64",  # env_steps_per_update; 0 for estimators that sample nothing
+    "initial_spread": "float64",  # missing where it is the problem's own
+    "policy_iterations": "int64",  # 0 where the follower is not truncated
+    "start": "string",  # of a follower that goes on or starts anew; empty where neither is asked
+    "follower": "string",  # as in params.yaml, like the next two
+    "information": "string",
+    "belief": "string",  # empty where there is no choice
+    "return": "string",  # which J is reported; empty where there is one
+    "setting_without_budget": "string",  # equal for settings that differ in `budget` only
+    "special": "string",  # whatever is not as usual, in words; empty in most of the main comparison
+}
 #: The conditions of the main comparison; a setting with any other belongs to a study of its own.
 _MAIN = {"temperature", "env_steps_per_update", "return", "follower", "information"}
+#: Conditions that have columns of their own, and what the others are unless a setting says so.
+_NAMED = {"temperature", "env_steps_per_update", "study", "return"}
+_USUAL = {"follower": "exact", "information": "full"}
 
 
-def study_of(setting: str) -> str:
+def study_of(conditions: Mapping[str, Any]) -> str:
     """Name of the study that a setting belongs to.
 
     It is what the setting says, or "main", "truncated_follower", "learning_follower",
-    "information", "initial_spread", "other".
+    "information", "believed_temperature", "initial_spread", "other".
+
+    Args:
+        conditions: of the setting, as `RunIdentity.conditions`.
     """
-    given = setting_dict(setting)
-    if "study" in given:
-        return given["study"]
-    follower = given.get("follower", "exact")
+    if "study" in conditions:
+        return str(conditions["study"])
+    follower = conditions.get("follower", "exact")
     if follower != "exact":
         return "truncated_follower" if follower == "truncated" else "learning_follower"
-    extra = set(given) - _MAIN
+    extra = set(conditions) - _MAIN
     if "believed_temperature" in extra:
         return "believed_temperature"
-    if given.get("information", "full") != "full" and extra <= {"belief"}:
+    if conditions.get("information", "full") != "full" and extra <= {"belief"}:
         return "information"
     if not extra:
         return "main"
     return "initial_spread" if extra == {"initial_spread"} else "other"
 
 
-def with_conditions(table: pd.DataFrame) -> pd.DataFrame:
-    """Add columns study, temperature, budget, initial_spread, and what is said of the follower.
-
-    Args:
-        table: any table with a column `setting`.
+def conditions_of(runs: Iterable[RunIdentity]) -> pd.DataFrame:
+    """The settings of runs and their conditions, as `results/conditions.csv` has them.
 
     Returns:
-        A copy. `budget` is env_steps_per_update, 0 for estimators that sample nothing; `follower`,
-        `information` and `belief` are as in params.yaml; `policy_iterations` is 0 and `start` empty
-        where the follower is exact; `initial_spread` is missing where it is the problem's own.
+        Text: columns `GROUP`, study, and one per condition that any of the settings has, by name;
+        empty where a setting has no such condition. One row per setting, sorted.
     """
-    settings = table["setting"].unique()
-    columns = pd.DataFrame(
-        [_conditions(str(setting)) for setting in settings],
-        index=settings,
-        columns=[
-            "study",
-            "temperature",
-            "budget",
-            "initial_spread",
-            "policy_iterations",
-            "start",
-            "follower",
-            "information",
-            "belief",
-        ],
-    ).astype({"temperature": "float64", "budget": "int64", "initial_spread": "float64",
-              "policy_iterations": "int64"})  # fmt: skip
-    chosen = columns.loc[table["setting"]].set_axis(table.index)
-    return pd.concat([table, chosen], axis=1)
+    rows = {}
+    for run in runs:
+        group = tuple(str(getattr(run, name)) for name in GROUP)
+        told = {key: str(value) for key, value in run.conditions.items()}
+        rows[group] = dict(zip(GROUP, group, strict=True)) | told | {"study": study_of(told)}
+    return stacked([pd.DataFrame([rows[group] for group in sorted(rows)])])
+
+
+def stacked(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """Tables of `conditions_of`, one below the other."""
+    table = pd.concat([*tables], ignore_index=True).fillna("")
+    keys = sorted(set(table.columns) - {*GROUP, "study"})
+    return table[[*GROUP, "study", *keys]]
+
+
+def read_conditions(path: Path) -> pd.DataFrame:
+    """What `conditions_of` returned, from a file.
+
+    Raises:
+        CorruptRecord: if the file is missing or lacks a column.
+    """
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise CorruptRecord(f"{path}: {error}") from error
+    if missing := [name for name in (*GROUP, "study") if name not in table]:
+        raise CorruptRecord(f"{path}: no columns {missing}, got {list(table.columns)}")
+    return table
+
+
+def with_conditions(table: pd.DataFrame, conditions: pd.DataFrame) -> pd.DataFrame:
+    """Add `CONDITION_COLUMNS` to a table.
+
+    Args:
+        table: any table with the columns `GROUP`.
+        conditions: from `conditions_of`, of all settings of the table.
+
+    Returns:
+        A copy.
+
+    Raises:
+        CorruptRecord: if `conditions` lacks a setting of the table.
+    """
+    typed = pd.DataFrame(
+        [_typed(row) for row in conditions.to_dict("records")],
+        columns=[*GROUP, *CONDITION_COLUMNS],
+    ).astype({name: kind for name, kind in CONDITION_COLUMNS.items() if kind != "string"})
+    joined = table.merge(typed, on=GROUP, how="left", validate="many_to_one")
+    unknown = joined.loc[joined["study"].isna(), GROUP]
+    if len(unknown):
+        name = "/".join(map(str, unknown.iloc[0]))
+        raise CorruptRecord(f"nothing is known of the conditions of {name}")
+    return joined.astype({"budget": "int64", "policy_iterations": "int64"}).set_axis(table.index)
+
+
+def _typed(row: dict[Any, str]) -> dict[str, Any]:
+    given = {key: value for key, value in row.items() if value and key not in GROUP}
+    usual = _USUAL | {"return": "", "belief": "", "start": ""}
+    special = [
+        f"{key} = {value}"
+        for key, value in given.items()
+        if key not in _NAMED and _USUAL.get(key) != value
+    ]
+    return {
+        **{name: row[name] for name in GROUP},
+        **{name: given.get(name, other) for name, other in usual.items()},
+        "study": row["study"],
+        "temperature": float(given.get("temperature", "nan")),
+        "budget": int(given.get("env_steps_per_update", 0)),
+        "initial_spread": float(given.get("initial_spread", "nan")),
+        "policy_iterations": int(given.get("policy_iterations", 0)),
+        "setting_without_budget": ";".join(
+            f"{key}={value}" for key, value in given.items() if key != "env_steps_per_update"
+        ),
+        "special": ", ".join(special),
+    }
 
 
 def reported(table: pd.DataFrame, kinds: Mapping[str, str | None]) -> pd.DataFrame:
     """Rows whose J is the kind of return that their problem reports.
 
     Args:
-        table: columns problem and setting.
+        table: columns problem and return.
         kinds: by problem; None where there is one J.
     """
-    own = table["setting"].map(lambda setting: setting_dict(setting).get("return"))
-    return table[(own == table["problem"].map(kinds)) | own.isna()]
+    own = table["return"]
+    return table[(own == table["problem"].map(kinds)) | (own == "")]
 
 
 def spread_study(table: pd.DataFrame) -> pd.DataFrame:
     """The initial-spread study with the main comparison's rows, which are its default spread.
 
     Args:
-        table: from `with_conditions`, with a column variant.
+        table: columns `GROUP` and `CONDITION_COLUMNS`.
     """
     key = ["problem", "estimator", "variant", "temperature", "budget"]
     study = table[table["study"] == "initial_spread"]
@@ -91,18 +167,3 @@ def spread_study(table: pd.DataFrame) -> pd.DataFrame:
     studied = pd.MultiIndex.from_frame(study[key]).unique()
     default = main[pd.MultiIndex.from_frame(main[key]).isin(studied)]
     return pd.concat([default, study], ignore_index=True)
-
-
-def _conditions(setting: str) -> tuple[str | float | int, ...]:
-    given = setting_dict(setting)
-    return (
-        study_of(setting),
-        float(given.get("temperature", "nan")),
-        int(given.get("env_steps_per_update", 0)),
-        float(given.get("initial_spread", "nan")),
-        int(given.get("policy_iterations", 0)),
-        given.get("start", ""),
-        given.get("follower", "exact"),
-        given.get("information", "full"),
-        given.get("belief", ""),
-    )

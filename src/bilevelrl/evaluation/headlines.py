@@ -5,7 +5,6 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from bilevelrl.evaluation.conditions import with_conditions
 from bilevelrl.runs.records import RunIdentity
 
 FAILED_RUN_COLUMNS = ("problem", "estimator", "variant", "setting", "seed", "reason")
@@ -29,7 +28,7 @@ def headline_metrics(
     `dvc metrics show` prints a row per file and a column per key, hence few keys and one file each.
 
     Args:
-        summary: columns `SUMMARY_COLUMNS`.
+        summary: columns `SUMMARY_COLUMNS` and `CONDITION_COLUMNS`.
         baselines: columns `BASELINE_COLUMNS`, in the order of params.yaml.
 
     Returns:
@@ -38,7 +37,7 @@ def headline_metrics(
         is unknown is left out.
     """
     first = baselines.drop_duplicates("problem").set_index("problem")["temperature"]
-    rows = with_conditions(summary[summary["metric"].isin(list(_SHOWN))])
+    rows = summary[summary["metric"].isin(list(_SHOWN))]
     rows = rows[(rows["study"] == "main") & (rows["temperature"] == rows["problem"].map(first))]
     metrics: dict[str, dict[str, float | int]] = {}
     for _, row in rows.iterrows():

@@ -11,7 +11,6 @@ from bilevelrl.evaluation.statistics import (
     probability_of_improvement,
 )
 from bilevelrl.runs.evaluate_block import EvaluateParams
-from bilevelrl.runs.records import setting_dict, setting_string
 
 IMPROVEMENT_COLUMNS = (
     "problem", "variant", "setting", "ours", "theirs", "probability", "low", "high",
@@ -41,17 +40,19 @@ def improvement_table(
     for (problem, estimator, variant, setting), runs in groups.items():
         if estimator != ours:
             continue
-        for (their_problem, theirs, their_variant, their_setting), their_runs in groups.items():
+        for (their_problem, theirs, their_variant, _), their_runs in groups.items():
             comparable = (their_problem, their_variant) == (problem, variant) and theirs != ours
-            if comparable and their_setting in (setting, _without_budget(setting)):
+            if comparable and _under_the_same_conditions(runs, their_runs):
                 row = {"problem": problem, "variant": variant, "setting": setting, "theirs": theirs}
                 rows.append({**row, "ours": ours, **_compare(runs, their_runs, params.confidence)})
     return pd.DataFrame(rows, columns=list(IMPROVEMENT_COLUMNS))
 
 
-def _without_budget(setting: str) -> str:
-    kept = {key: v for key, v in setting_dict(setting).items() if key != "env_steps_per_update"}
-    return setting_string(kept)
+def _under_the_same_conditions(ours: pd.DataFrame, theirs: pd.DataFrame) -> bool:
+    (own, budget), (other, their_budget) = (
+        runs[["setting_without_budget", "budget"]].iloc[0] for runs in (ours, theirs)
+    )
+    return bool(own == other and their_budget in (budget, 0))
 
 
 def _compare(our_runs: pd.DataFrame, their_runs: pd.DataFrame, level: float) -> dict[str, float]:

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from bilevelrl.evaluation.conditions import GROUP, study_of, with_conditions
+from bilevelrl.evaluation.conditions import CONDITION_COLUMNS, GROUP
 from bilevelrl.evaluation.statistics import interval, iqm, mean, standard_error
 from bilevelrl.runs.evaluate_block import EvaluateParams
 from bilevelrl.runs.table_files import CorruptRecord
@@ -15,9 +15,7 @@ LEARNING_CURVE_COLUMNS: dict[str, str] = {
     "estimator": "string",
     "variant": "string",
     "setting": "string",
-    "study": "string",
-    "temperature": "float64",
-    "budget": "int64",  # env_steps_per_update; 0 for estimators that sample nothing
+    **CONDITION_COLUMNS,
     "update": "int64",  # last of its window
     "env_steps": "int64",
     "follower_steps": "int64",
@@ -43,23 +41,22 @@ def learning_curves(
     a window is 100 updates long, which is also how the published curves are smoothed.
 
     Args:
-        curves: columns `CURVE_COLUMNS`.
+        curves: columns `CURVE_COLUMNS` and `CONDITION_COLUMNS`.
         params: `confidence` is used.
         num_points: windows per curve.
 
     Returns:
         Columns `LEARNING_CURVE_COLUMNS`; low, high and standard_error are NaN for a single seed.
     """
-    drawn = curves[curves["setting"].map(study_of).isin(DRAWN)]
+    drawn = curves[curves["study"].isin(DRAWN)]
+    same = [*GROUP, *CONDITION_COLUMNS]
     tables = [
-        _one_curve(rows, params, num_points).assign(
-            **dict(zip(GROUP, map(str, group), strict=True))
-        )
-        for group, rows in drawn.groupby(GROUP)
+        _one_curve(rows, params, num_points).assign(**rows[same].iloc[0])
+        for _, rows in drawn.groupby(GROUP)
     ]
     if not tables:
         return pd.DataFrame(columns=list(LEARNING_CURVE_COLUMNS)).astype(LEARNING_CURVE_COLUMNS)
-    stacked = with_conditions(pd.concat(tables, ignore_index=True))
+    stacked = pd.concat(tables, ignore_index=True)
     return stacked[list(LEARNING_CURVE_COLUMNS)].astype(LEARNING_CURVE_COLUMNS)
 
 
@@ -73,7 +70,8 @@ def tracked_curves(curves: pd.DataFrame, baselines: pd.DataFrame) -> pd.DataFram
     first = baselines.drop_duplicates("problem").set_index("problem")["temperature"]
     shown = curves[curves["temperature"] == curves["problem"].map(first).astype(float)]
     shown = shown[shown["study"] == "main"]
-    return shown.drop(columns=["setting", "study", "temperature", "follower_steps"]).round(5)
+    hidden = {"setting", "follower_steps", *CONDITION_COLUMNS} - {"budget"}
+    return shown.drop(columns=sorted(hidden)).round(5)
 
 
 def plotted(tracked: pd.DataFrame, budget: int) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from bilevelrl.core.validation import shown
-from bilevelrl.evaluation.conditions import GROUP, with_conditions
+from bilevelrl.evaluation.conditions import CONDITION_COLUMNS, GROUP
 from bilevelrl.evaluation.sample_efficiency import env_steps_to_threshold, share_of
 from bilevelrl.runs.evaluate_block import EvaluateParams
 from bilevelrl.runs.records import COORDINATE_COLUMNS, is_late
@@ -34,18 +34,19 @@ def run_scores(
     """Reduce learning curves to final values and sample costs.
 
     Args:
-        curves: columns `CURVE_COLUMNS`.
+        curves: columns `CURVE_COLUMNS` and `CONDITION_COLUMNS`.
         baselines: columns `BASELINE_COLUMNS`.
         params: thresholds and final_fraction are used.
         coordinates: columns `COORDINATE_COLUMNS`; a spectral radius is looked at, which is the
             largest over the updates of its window.
 
     Returns:
-        Columns `GROUP`, seed, final (mean J over the last updates), final_optimal (the same under
-        the exact best response), last_optimal (the same at the last recorded update), final_kl,
-        final_gap, follower_steps (in all), cosine (mean over updates), accuracy_max, best_known,
-        charge_nothing_return, unstable (whether the closed loop was at some update, NaN where
-        there is none), and `threshold_name` and `return_name` of each threshold.
+        Columns `GROUP`, seed, `CONDITION_COLUMNS`, final (mean J over the last updates),
+        final_optimal (the same under the exact best response), last_optimal (the same at the last
+        recorded update), final_kl, final_gap, follower_steps (in all), cosine (mean over updates),
+        accuracy_max, best_known, charge_nothing_return, unstable (whether the closed loop was at
+        some update, NaN where there is none), and `threshold_name` and `return_name` of each
+        threshold.
 
     Raises:
         CorruptRecord: if a setting has no baseline.
@@ -79,11 +80,12 @@ def run_scores(
     for value in params.return_thresholds.get(str(curves["problem"].iloc[0]), ()):
         level = pd.Series(value, index=curves.index)
         columns[return_name(value)] = env_steps_to_threshold(curves, level)
-    return pd.DataFrame(columns).reset_index()
+    scores = pd.DataFrame(columns).reset_index()
+    return scores.merge(curves[[*GROUP, *CONDITION_COLUMNS]].drop_duplicates(GROUP), on=GROUP)
 
 
 def _baseline_of_each_row(curves: pd.DataFrame, baselines: pd.DataFrame) -> pd.DataFrame:
-    groups = with_conditions(curves[GROUP].drop_duplicates())
+    groups = curves[[*GROUP, "temperature"]].drop_duplicates(GROUP)
     joined = groups.merge(
         baselines, on=["problem", "variant", "temperature"], how="left", indicator=True
     )

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from bilevelrl.evaluation.conditions import FOLLOWER_STUDIES, GROUP, study_of, with_conditions
+from bilevelrl.evaluation.conditions import FOLLOWER_STUDIES, GROUP
 from bilevelrl.evaluation.run_scores import arrival_name, return_name, threshold_name
 from bilevelrl.evaluation.sample_efficiency import median_env_steps
 from bilevelrl.evaluation.statistics import (
@@ -18,7 +18,7 @@ from bilevelrl.evaluation.statistics import (
     standard_error,
 )
 from bilevelrl.runs.evaluate_block import EvaluateParams
-from bilevelrl.runs.records import SUMMARY_COLUMNS, setting_dict
+from bilevelrl.runs.records import SUMMARY_COLUMNS
 
 #: metric, value, low, high; NaN where an end has no meaning.
 Row = tuple[str, float, float, float]
@@ -64,7 +64,7 @@ def summary_table(
             for metric, value, low, high in metrics
         ]
     table = pd.DataFrame(rows, columns=list(SUMMARY_COLUMNS))
-    table = pd.concat([table, _published_rows(table, published)], ignore_index=True)
+    table = pd.concat([table, _published_rows(scores, published)], ignore_index=True)
     numbers = dict.fromkeys(("value", "low", "high"), "float64")  # without published rows, too
     return table.astype(numbers).sort_values([*GROUP, "metric"], ignore_index=True)
 
@@ -87,10 +87,9 @@ def _return_metrics(runs: pd.DataFrame, params: EvaluateParams) -> Iterator[Row]
 
 def _optimal_metrics(runs: pd.DataFrame, params: EvaluateParams) -> Iterator[Row]:
     """J under the exact best response, where the follower may play something else."""
-    setting = str(runs["setting"].iloc[0])
-    inexact = setting_dict(setting).get("follower", "exact") != "exact"
+    inexact = runs["follower"].iloc[0] != "exact"
     optimal = runs["final_optimal"]
-    if (inexact or study_of(setting) in FOLLOWER_STUDIES) and optimal.notna().any():
+    if (inexact or _studies_followers(runs)) and optimal.notna().any():
         yield _over_runs("leader_return_optimal_mean", optimal, "mean", params)
         error = standard_error(optimal.to_numpy(dtype=np.float64))
         yield _plain("leader_return_optimal_se", float(error))
@@ -118,8 +117,12 @@ def _follower_metrics(runs: pd.DataFrame, params: EvaluateParams) -> Iterator[Ro
         ("cosine_mean", "cosine"),
     ):
         yield _over_runs(metric, runs[column], "mean", params)
-    if study_of(str(runs["setting"].iloc[0])) in FOLLOWER_STUDIES:
+    if _studies_followers(runs):
         yield _plain("follower_accuracy_max", float(runs["accuracy_max"].max(skipna=False)))
+
+
+def _studies_followers(runs: pd.DataFrame) -> bool:
+    return runs["study"].iloc[0] in FOLLOWER_STUDIES
 
 
 _STATISTICS = {"mean": mean, "iqm": iqm, "median": median}
@@ -141,12 +144,10 @@ def _plain(metric: str, value: float) -> Row:
     return metric, value, _NOTHING, _NOTHING
 
 
-def _published_rows(table: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
+def _published_rows(scores: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
     """One row per `published` setting of the main comparison that the paper's figures show."""
-    settings = with_conditions(
-        table[table["variant"] == "published"][[*GROUP, "seeds"]].drop_duplicates()
-    )
-    settings = settings[settings["study"] == "main"]
+    own = scores[(scores["variant"] == "published") & (scores["study"] == "main")]
+    settings = own.groupby([*GROUP, "temperature", "budget"]).size().reset_index(name="seeds")
     joined = settings.merge(published, on=["problem", "estimator", "temperature", "budget"])
     joined = joined.assign(
         metric="published_mean", value=joined["published_mean"], low=_NOTHING, high=_NOTHING

@@ -2,10 +2,17 @@
 
 import pandas as pd
 
-from bilevelrl.evaluation.conditions import GROUP, study_of
+from bilevelrl.evaluation.conditions import (
+    CONDITION_COLUMNS,
+    GROUP,
+    conditions_of,
+    with_conditions,
+)
 from bilevelrl.runs.records import COORDINATE_COLUMNS, Cell
 
-TRAJECTORY_COLUMNS: dict[str, str] = COORDINATE_COLUMNS | {"leader_return": "float64"}
+TRAJECTORY_COLUMNS: dict[str, str] = (
+    COORDINATE_COLUMNS | CONDITION_COLUMNS | {"leader_return": "float64"}
+)
 
 
 def main_trajectories(cell: Cell) -> pd.DataFrame:
@@ -18,7 +25,8 @@ def main_trajectories(cell: Cell) -> pd.DataFrame:
         Columns `TRAJECTORY_COLUMNS`.
     """
     key = [*GROUP, "seed", "update"]
-    places = cell.coordinates[cell.coordinates["setting"].map(study_of) == "main"]
+    places = with_conditions(cell.coordinates, conditions_of(cell.runs))
+    places = places[places["study"] == "main"]
     returns = cell.curves[[*key, "leader_return_optimal"]].rename(
         columns={"leader_return_optimal": "leader_return"}
     )

@@ -4,14 +4,10 @@ import numpy as np
 import pandas as pd
 
 from bilevelrl.figures import style
-from bilevelrl.runs.records import setting_dict
 
 _EMPTY = "–"
 _LATEX_ESCAPES = str.maketrans({"%": r"\%", "_": r"\_", "&": r"\&", "#": r"\#"})
 _LATEX_SIGNS = {"±": r"$\pm$", "–": "--", "−": "$-$"}
-#: Conditions that have columns of their own, and what the others are unless a setting says so.
-_NAMED = ("temperature", "env_steps_per_update", "study", "return")
-_USUAL = {"follower": "exact", "information": "full"}
 #: Shares of runs, shown as counts where they are known: metric and heading.
 _SHARES = {"stuck_fraction": "stuck", "unstable_fraction": "unstable"}
 
@@ -45,8 +41,8 @@ def results_table(summary: pd.DataFrame) -> pd.DataFrame:
     """Final J of every setting in words: what a robust statistic says, and what it hides.
 
     Args:
-        summary: columns estimator, variant, temperature, budget, study, setting, metric, value,
-            low, high, seeds.
+        summary: columns estimator, variant, temperature, budget, study, setting, special, metric,
+            value, low, high, seeds.
 
     Returns:
         Text; a row per setting with interquartile mean and interval, mean ± standard error, worst
@@ -59,27 +55,17 @@ def results_table(summary: pd.DataFrame) -> pd.DataFrame:
         for estimator, variant, lines in style.groups(
             summary[summary["temperature"] == temperature]
         ):
-            for (budget, study, setting), cell in lines.groupby(["budget", "study", "setting"]):
+            for (budget, study, _), cell in lines.groupby(["budget", "study", "setting"]):
                 seeds = int(cell["seeds"].iloc[0])
                 row = {
                     "temperature": f"{temperature:g}",
                     "estimator": style.label(estimator, variant),
                 }
                 if studied:
-                    row |= {"study": str(study), "conditions": _conditions(str(setting))}
+                    row |= {"study": str(study), "conditions": cell["special"].iloc[0] or _EMPTY}
                 row["transitions"] = f"{budget}" if budget else _EMPTY
                 rows.append(row | _statistics(cell.set_index("metric"), seeds))
     return pd.DataFrame(rows).fillna(_EMPTY)
-
-
-def _conditions(setting: str) -> str:
-    given = setting_dict(setting)
-    told = [
-        f"{key} = {value}"
-        for key, value in given.items()
-        if key not in _NAMED and _USUAL.get(key) != value
-    ]
-    return ", ".join(told) or _EMPTY
 
 
 def _statistics(cell: pd.DataFrame, seeds: int) -> dict[str, str]:

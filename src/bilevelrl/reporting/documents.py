@@ -41,8 +41,7 @@ def pages(root: Path) -> list[Path]:
 
 def read_report(root: Path) -> Report:
     """The registries of docs/ with the results of the project in `root`."""
-    registry = read_registries(root / "docs")
-    return Report(registry, Sources(root, registry.awaited))
+    return Report(read_registries(root / "docs"), Sources(root))
 
 
 def rewritten(text: str, report: Report, used: Used | None = None) -> str:

@@ -2,7 +2,6 @@
 
 A registry is a YAML file in docs/ with any of these keys:
 
-    awaited: columns of a table that the next run of the pipeline adds
     numbers: name -> where the value of an inline marker comes from
     tables: name -> rows and columns of a table
     claims: name -> a relation that a sentence asserts of the results
@@ -130,7 +129,6 @@ class Registry(Block):
         constants: by "page/number" once all registries are one.
     """
 
-    awaited: dict[str, list[str]] = Field(default_factory=dict)
     numbers: dict[str, Number] = Field(default_factory=dict)
     tables: dict[str, Table] = Field(default_factory=dict)
     claims: dict[str, Claim] = Field(default_factory=dict)
@@ -161,7 +159,6 @@ def read_registries(folder: Path) -> Registry:
             raise ReportError(f"{path}: {twice[0]} has a meaning already")
         constants = {f"{path.stem}/{text}": one for text, one in own.constants.items()}
         merged = Registry(
-            awaited=merged.awaited | own.awaited,
             numbers=merged.numbers | own.numbers,
             tables=merged.tables | own.tables,
             claims=merged.claims | own.claims,

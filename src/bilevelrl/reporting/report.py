@@ -103,12 +103,6 @@ class Report:
             header: Column(show=column) if isinstance(column, str) else column
             for header, column in entry.columns.items()
         }
-        coming = self.sources.coming(entry.table)
-        columns = {
-            header: column
-            for header, column in columns.items()
-            if not coming.issuperset(fields(column.show))
-        }
         heads = [entry.head] if entry.by is None else list(entry.by)
         lines = []
         for labels, own in _groups(entry, rows):

@@ -5,12 +5,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from bilevelrl.evaluation import reference
-from bilevelrl.evaluation.conditions import GROUP, with_conditions
+from bilevelrl.evaluation.conditions import GROUP, read_conditions, with_conditions
 from bilevelrl.figures import style
-from bilevelrl.runs.records import setting_dict
 from bilevelrl.runs.yaml_files import read_mapping
 
 #: First part of a table's name, and where its file lies; a name without one lies in results/.
@@ -37,12 +37,10 @@ class Sources:
 
     Attributes:
         root: of the project.
-        awaited: by table, columns that a coming run of the pipeline adds; empty until then.
     """
 
-    def __init__(self, root: Path, awaited: dict[str, list[str]] | None = None) -> None:
+    def __init__(self, root: Path) -> None:
         self.root = root
-        self.awaited = awaited or {}
         self._view = cache(self._read_view)
 
     def view(self, name: str) -> pd.DataFrame:
@@ -64,11 +62,6 @@ class Sources:
             ReportError: if there is no such file, or it is no table.
         """
         return self._view(name)
-
-    def coming(self, name: str) -> set[str]:
-        """Awaited columns that a table does not have yet."""
-        rows = self.view(name)
-        return {column for column in self.awaited.get(name, ()) if rows[column].isna().all()}
 
     def parameter(self, path: str) -> Any:
         """What params.yaml says under a dotted path.
@@ -93,9 +86,6 @@ class Sources:
         rows = _read(path)
         if table in _BESIDE:
             rows = _BESIDE[table](rows, self, folder)
-        for column in self.awaited.get(name, ()):
-            if column not in rows:
-                rows[column] = float("nan")
         return _labelled(rows)
 
 
@@ -135,7 +125,9 @@ def _effort(folder: Path) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _wide_summary(rows: pd.DataFrame, compared: pd.DataFrame) -> pd.DataFrame:
+def _wide_summary(
+    rows: pd.DataFrame, conditions: pd.DataFrame, compared: pd.DataFrame
+) -> pd.DataFrame:
     """One row per setting, the comparison with the paper beside it."""
     rows = rows[rows["metric"] != "published_mean"]
     wide = rows.pivot(index=GROUP, columns="metric", values=["value", "low", "high"])
@@ -143,10 +135,13 @@ def _wide_summary(rows: pd.DataFrame, compared: pd.DataFrame) -> pd.DataFrame:
     pairs: Any = wide.columns.to_flat_index()
     wide.columns = pd.Index([f"{metric}{ends[end]}" for end, metric in pairs])
     wide = wide.join(rows.groupby(GROUP)["seeds"].max())
-    wide = with_conditions(wide.reset_index())
-    given = pd.DataFrame(list(wide["setting"].map(setting_dict)), index=wide.index)
-    for key in given:
-        wide[f"setting_{key}"] = _numbers_if_all_are(given[key])
+    wide = with_conditions(wide.reset_index(), conditions)
+    given = wide[GROUP].merge(conditions, how="left", on=GROUP).set_axis(wide.index)
+    told = {
+        f"setting_{key}": _numbers_if_all_are(given[key].replace("", np.nan))
+        for key in given.columns.difference(GROUP)
+    }
+    wide = pd.concat([wide, pd.DataFrame(told)], axis=1)
     compared = compared.drop(columns=["seeds", "label", "order"])
     compared = compared.assign(study="main", variant="published")
     for name in ("ours_mean", "ours_standard_error", "z", "within_3_se"):
@@ -155,7 +150,8 @@ def _wide_summary(rows: pd.DataFrame, compared: pd.DataFrame) -> pd.DataFrame:
         if masked in compared:
             whole = compared[masked].where(compared["masked"] > 0, whole)
         compared[f"{name}_as_published"] = whole
-    return wide.merge(compared, how="left", on=[*_COMPARED, "study", "variant"])
+    both = wide.merge(compared, how="left", on=[*_COMPARED, "study", "variant"])
+    return both.copy()  # in one piece
 
 
 def _numbers_if_all_are(column: "pd.Series[Any]") -> "pd.Series[Any]":
@@ -166,7 +162,9 @@ def _numbers_if_all_are(column: "pd.Series[Any]") -> "pd.Series[Any]":
 
 
 def _summary(rows: pd.DataFrame, sources: Sources, folder: str) -> pd.DataFrame:
-    return _wide_summary(rows, sources.view(f"{folder}/against_published".strip("/")))
+    conditions = read_conditions(sources.root / FOLDERS[folder] / "conditions.csv")
+    conditions["estimator"] = conditions["estimator"].replace(reference.ESTIMATORS)
+    return _wide_summary(rows, conditions, sources.view(f"{folder}/against_published".strip("/")))
 
 
 def _directions(rows: pd.DataFrame, sources: Sources, folder: str) -> pd.DataFrame:

@@ -145,6 +145,7 @@ def train_cell(params: Params, problem: str, estimator: str, cache: ResultCache)
 def _identity(
     problem: str, kind: str, estimator: str, run: Run, shared: dict[str, Any], failure: Any
 ) -> RunIdentity:
+    conditions = run.setting.conditions(shared)
     hyperparameters = flat(
         run.setting.model_dump(exclude={"first_seed", "num_seeds", "variant"}, exclude_none=True)
     )
@@ -152,12 +153,13 @@ def _identity(
         problem,
         estimator,
         run.setting.variant,
-        setting_string(run.setting.conditions(shared)),
+        setting_string(conditions),
         run.seed,
         run.key,
         hyperparameters,
         "" if failure is None else str(failure),
         kind,
+        conditions,
     )
 
 

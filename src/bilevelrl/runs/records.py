@@ -120,12 +120,13 @@ class RunIdentity:
 
     Attributes:
         problem, estimator, variant: names as in params.yaml.
-        setting: the conditions, sorted key=value pairs joined by ";".
+        setting: name of the conditions, see `setting_string`.
         seed: of the run.
         run_key: digest of everything that determines the result.
         hyperparameters: all resolved parameters of the run, conditions included.
         failure: why the run has no result, its curve being NaN; empty if it has one.
         kind: of the problem, as in its block of params.yaml.
+        conditions: what tells settings of one estimator and variant apart, by name.
     """
 
     problem: str
@@ -137,6 +138,7 @@ class RunIdentity:
     hyperparameters: dict[str, Any] = field(default_factory=dict)
     failure: str = ""
     kind: str = ""
+    conditions: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -216,10 +218,5 @@ def is_late(update: Updates, num_updates: Updates | int, fraction: float) -> Any
 
 
 def setting_string(conditions: dict[str, Any]) -> str:
-    """Sorted key=value pairs joined by ";", floats in their shortest form."""
+    """Sorted key=value pairs joined by ";", floats in their shortest form; nobody parses it."""
     return ";".join(f"{key}={value}" for key, value in sorted(conditions.items()))
-
-
-def setting_dict(setting: str) -> dict[str, str]:
-    """The inverse of `setting_string`, all values as text."""
-    return dict(pair.split("=", 1) for pair in setting.split(";") if pair)

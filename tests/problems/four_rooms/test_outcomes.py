@@ -5,8 +5,9 @@ import pytest
 from bilevelrl.problems.four_rooms.outcomes import MAP_COLUMNS, greedy_path, penalty_maps
 from bilevelrl.problems.four_rooms.problem import FourRooms
 from bilevelrl.problems.four_rooms.settings import FourRoomsParams
-from bilevelrl.runs.records import CURVE_COLUMNS, Cell, RunIdentity
+from bilevelrl.runs.records import CURVE_COLUMNS, Cell
 from tests.follower_params import FOLLOWERS
+from tests.settings import identity
 
 MAIN = "env_steps_per_update=100;follower=exact;information=full;temperature=0.003"
 CONSTANTS = FourRoomsParams(
@@ -21,7 +22,7 @@ CONSTANTS = FourRoomsParams(
 def cell_of(
     theta: np.ndarray, *seeds: int, setting: str = MAIN, variant: str = "published"
 ) -> Cell:
-    runs = tuple(RunIdentity("four_rooms", "bc_hg", variant, setting, s, "key") for s in seeds)
+    runs = tuple(identity("four_rooms", "bc_hg", variant, setting, s, "key") for s in seeds)
     return Cell(runs, theta, pd.DataFrame(columns=list(CURVE_COLUMNS)))
 
 

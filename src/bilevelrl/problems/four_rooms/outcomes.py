@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from bilevelrl.core.blocks import FollowerParams
 from bilevelrl.core.problem import Problem
-from bilevelrl.evaluation.conditions import GROUP, study_of, with_conditions
+from bilevelrl.evaluation.conditions import GROUP, conditions_of, study_of, with_conditions
 from bilevelrl.models.tabular.soft_policy_iteration import SoftPolicyIteration
 from bilevelrl.problems.four_rooms.cell import make_four_rooms
 from bilevelrl.problems.four_rooms.settings import FourRoomsBlock, FourRoomsParams
-from bilevelrl.runs.records import Cell, RunIdentity, setting_dict
+from bilevelrl.runs.records import Cell, RunIdentity
 from bilevelrl.runs.table_files import concatenate
 
 Floats = NDArray[np.float64]
@@ -54,7 +54,7 @@ def penalty_maps(
     tables = [pd.DataFrame(columns=list(MAP_COLUMNS)).astype(MAP_COLUMNS)]
     for run, theta in first_seeds(cell):
         problem = make_four_rooms(constants, run.variant)
-        temperature = np.array([float(setting_dict(run.setting)["temperature"])])
+        temperature = np.array([float(run.conditions["temperature"])])
         follower = SoftPolicyIteration(
             problem.planner, temperature, followers.tolerance, followers.max_iterations
         )
@@ -73,7 +73,7 @@ def first_seeds(cell: Cell) -> list[tuple[RunIdentity, Floats]]:
     for run, theta in sorted(
         zip(cell.runs, cell.theta, strict=True), key=lambda pair: pair[0].seed
     ):
-        if study_of(run.setting) == "main":
+        if study_of(run.conditions) == "main":
             chosen.setdefault((run.variant, run.setting), (run, theta))
     return list(chosen.values())
 
@@ -110,4 +110,4 @@ def _map_rows(
     records.append(("kept", 0, 0, 0, kept))
     table = pd.DataFrame(records, columns=["kind", "index", "row", "column", "value"])
     table = table.assign(**{key: getattr(run, key) for key in (*GROUP, "seed")})
-    return with_conditions(table)[list(MAP_COLUMNS)].astype(MAP_COLUMNS)
+    return with_conditions(table, conditions_of([run]))[list(MAP_COLUMNS)].astype(MAP_COLUMNS)
