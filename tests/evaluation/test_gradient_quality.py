@@ -11,7 +11,9 @@ IDENTITY: dict[str, Any] = {
     "point": "generic",
     "estimator": "bc_hg",
     "variant": "corrected",
+    "rung": "bc_hg_corrected_exact_critic",
     "critic": "exact",
+    "note": "exact critic",
     "env_steps_per_update": 100,
 }
 
@@ -57,5 +59,5 @@ def test_wrong_shapes_are_refused(estimates: np.ndarray) -> None:
 
 
 def test_estimates_that_are_not_finite_are_refused() -> None:
-    with pytest.raises(ValueError, match="bc_hg/corrected at generic"):
+    with pytest.raises(ValueError, match=r"generic.*bc_hg_corrected_exact_critic"):
         gradient_row(np.array([[1.0, np.nan], [0.0, 0.0]]), np.ones(2), **IDENTITY)

@@ -87,7 +87,8 @@ def gradients(problem: str) -> pd.DataFrame:
     rows = [
         dict.fromkeys(GRADIENT_COLUMNS, 0.5)
         | {"problem": problem, "estimator": estimator, "variant": variant, "point": "q=0.1",
-           "critic": critic, "env_steps_per_update": budget}
+           "critic": critic, "note": "" if critic == "learned" else "exact critic",
+           "env_steps_per_update": budget}
         for estimator, variant in PAIRS
         for critic in ("learned", "exact")
         for budget in (450, 4500)

@@ -74,6 +74,7 @@ def gradient_table() -> pd.DataFrame:
     rows = [
         dict.fromkeys(GRADIENT_COLUMNS, 0.5)
         | {"estimator": estimator, "variant": variant, "point": point, "critic": critic,
+           "note": "exact critic" if critic == "exact" else "",
            "env_steps_per_update": 0 if estimator == "exact" else budget, "bias": bias}
         for estimator, variant in PAIRS
         for critic in (["none"] if estimator == "exact" else ["learned", "exact"])

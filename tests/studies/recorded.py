@@ -11,7 +11,7 @@ from bilevelrl.studies.fixed_theta import Replicates, Replication
 from bilevelrl.studies.gradient_errors import quality_rows
 
 Floats = NDArray[np.float64]
-KEYS = ("point", "estimator", "variant", "critic", "env_steps_per_update")
+KEYS = ("point", "rung", "env_steps_per_update")
 
 
 def pretend(

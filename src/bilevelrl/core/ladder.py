@@ -1,5 +1,6 @@
 """What is asked of estimators at fixed θ, as data that stands beside each problem."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +18,8 @@ class Rung:
     Attributes:
         estimator: name in params.yaml.
         variant: as there.
-        critic: what `runs.records.GRADIENT_COLUMNS` calls critic: the critic, and how it is used.
+        critic: kind of the leader's critic, or "none".
+        note: what sets it apart from other rungs of its estimator and variant, in words.
         entry: hyper-parameters that neither the cells nor the studies of the problem share.
         change: turns the variant's estimator, given it and the game, into this one.
         warm_up: batches that a learned critic or a regression sees before the estimate counts; None
@@ -28,10 +30,16 @@ class Rung:
     estimator: str
     variant: str
     critic: str
+    note: str = ""
     entry: Mapping[str, Any] = field(default_factory=dict)
     change: Callable[[Any, Any], Any] = _as_it_is
     warm_up: int | None = 0
     samples: bool = True
+
+    @property
+    def id(self) -> str:
+        """Name of the rung, no other of the ladder's: its estimator, variant and note."""
+        return "_".join(re.findall(r"\w+", f"{self.estimator} {self.variant} {self.note}"))
 
 
 @dataclass(frozen=True, eq=False)

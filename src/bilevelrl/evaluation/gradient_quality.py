@@ -11,13 +11,7 @@ Floats = NDArray[np.float64]
 def gradient_row(
     estimates: Floats,
     exact: Floats,
-    *,
-    problem: str,
-    point: str,
-    estimator: str,
-    variant: str,
-    critic: str,
-    env_steps_per_update: int,
+    **identity: str | int,
 ) -> dict[str, Any]:
     """Bias, spread and direction of independent estimates at one θ: a row of `GRADIENT_COLUMNS`.
 
@@ -27,12 +21,7 @@ def gradient_row(
     Args:
         estimates: independent estimates of the hypergradient, shape (n, D).
         exact: g = dJ/dθ, shape (D,).
-        problem: copied into the row, like all that follow.
-        point: where θ comes from.
-        estimator: which estimator.
-        variant: and which variant of it.
-        critic: "learned", "exact" or "none".
-        env_steps_per_update: transitions that one estimate consumed.
+        identity: the other columns.
 
     Raises:
         ValueError: if shapes disagree, there are fewer than two estimates, or one is not finite.
@@ -44,17 +33,12 @@ def gradient_row(
             f"got {estimates.shape}"
         )
     if not np.isfinite(estimates).all():
-        raise ValueError(f"an estimate of {estimator}/{variant} at {point} is not finite")
+        raise ValueError(f"an estimate of {identity} is not finite")
     centre = estimates.mean(axis=0)
     total_variance = float(estimates.var(axis=0, ddof=1).sum())
     squared_error = float(((centre - exact) ** 2).sum())
     return {
-        "problem": problem,
-        "point": point,
-        "estimator": estimator,
-        "variant": variant,
-        "critic": critic,
-        "env_steps_per_update": env_steps_per_update,
+        **identity,
         "replicates": replicates,
         "exact_norm": float(np.linalg.norm(exact)),
         "bias": float(np.sqrt(max(0.0, squared_error - total_variance / replicates))),

@@ -1,5 +1,6 @@
 """Estimators against the exact hypergradient: bias, spread and direction as samples grow."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -16,17 +17,10 @@ from bilevelrl.figures.ticks import plain_log_ticks
 _TITLES = ("bias / |dJ/dθ|", "standard deviation / |dJ/dθ|", "cosine with dJ/dθ")
 #: Characters from which on four labels do not fit side by side.
 _LONG_LABEL = 34
-_EXACT_CRITIC: tuple[int, tuple[float, ...]] = (0, (4.0, 1.5))
-#: What a critic, or how BC-HG uses it, adds to a label and changes in a line; others: nothing.
-_CRITICS: dict[str, tuple[str, dict[str, Any]]] = {
-    "exact": (", exact critic", {"linestyle": _EXACT_CRITIC, "marker": "d"}),
-    "exact, singly centred": (
-        ", exact critic, singly centred", {"linestyle": _EXACT_CRITIC, "marker": "x"}
-    ),
-    "learned, singly centred": (", singly centred", {"marker": "x"}),
-    "model, singly centred": (", singly centred", {"marker": "x"}),
-    "model, sampled sensitivity": (", sampled sensitivity", {"marker": "^"}),
-}  # fmt: skip
+#: Lines of what an exact critic does.
+_EXACT: dict[str, Any] = {"linestyle": (0, (4.0, 1.5)), "marker": "d"}
+#: Markers of rungs beside the one with the shortest note, of the same estimator and critic.
+_OTHERS = ("x", "^", "v", "<", ">", "P")
 
 
 def gradient_quality(gradients: pd.DataFrame) -> Figure:
@@ -46,9 +40,8 @@ def gradient_quality(gradients: pd.DataFrame) -> Figure:
         figure, axes = style.new_figure(8.4, 2.0 * len(points) + 1.2, len(points), 3, sharex=True)
         for row, point in zip(axes, points, strict=True):
             rows = gradients[gradients["point"] == point]
-            for estimator, variant, lines in style.groups(rows):
-                for critic, line in lines.groupby("critic", sort=True):
-                    _draw(row, line.sort_values("env_steps_per_update"), estimator, variant, critic)
+            for _, line, look in _rungs(rows):
+                _draw(row, line.sort_values("env_steps_per_update"), look)
             _decorate(row, point, float(rows["exact_norm"].iloc[0]))
         for ax, title in zip(axes[0], _TITLES, strict=True):
             ax.set_title(title)
@@ -67,18 +60,23 @@ def _name_budgets(ax: Axes, budgets: list[int]) -> None:
         ax.minorticks_off()
 
 
-def _look(estimator: str, variant: str, critic: object) -> dict[str, Any]:
-    look = style.line_style(estimator, variant) | {"markersize": 4.5}
-    change = _CRITICS.get(str(critic), ("", {}))[1]
-    if change.get("marker") == "x":  # has no face, only edges
-        change = change | {"markeredgecolor": look["color"], "markeredgewidth": 1.0}
-    return look | change
+def _rungs(gradients: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, dict[str, Any]]]:
+    """Label, rows and look of every rung, in the order of the legends."""
+    for estimator, variant, lines in style.groups(gradients):
+        plain = style.line_style(estimator, variant) | {"markersize": 4.5}
+        for critic, alike in lines.groupby("critic", sort=False):
+            notes = sorted(dict.fromkeys(alike["note"].fillna("")), key=len)
+            for place, note in enumerate(notes):
+                look = plain | (_EXACT if critic == "exact" else {})
+                if place:
+                    look["marker"] = _OTHERS[place - 1]
+                if look["marker"] == "x":  # has no face, only edges
+                    look |= {"markeredgecolor": look["color"], "markeredgewidth": 1.0}
+                label = ", ".join(filter(None, [style.label(estimator, variant), note]))
+                yield label, alike[alike["note"].fillna("") == note], look
 
 
-def _draw(
-    row: list[Axes], line: pd.DataFrame, estimator: str, variant: str, critic: object
-) -> None:
-    look = _look(estimator, variant, critic)
+def _draw(row: list[Axes], line: pd.DataFrame, look: dict[str, Any]) -> None:
     samples = line["env_steps_per_update"]
     detected = line["bias"] > 0.0
     values = (
@@ -117,10 +115,8 @@ def _decorate(row: list[Axes], point: str, exact_norm: float) -> None:
 
 
 def _handles(gradients: pd.DataFrame) -> list[Artist]:
-    handles: list[Artist] = []
-    for estimator, variant, rows in style.groups(gradients):
-        for critic in sorted(set(rows["critic"])):
-            text = style.label(estimator, variant) + _CRITICS.get(str(critic), ("", {}))[0]
-            handles.append(Line2D([], [], label=text, **_look(estimator, variant, critic)))
+    handles: list[Artist] = [
+        Line2D([], [], label=label, **look) for label, _, look in _rungs(gradients)
+    ]
     handles.append(Line2D([], [], label="no bias found, at most this", **_BOUND))
     return handles

@@ -52,13 +52,15 @@ COORDINATE_COLUMNS: dict[str, str] = {
     "coordinate": "string",
     "value": "float64",
 }
-#: One row per (point, estimator, variant, critic, env_steps_per_update).
+#: One row per (point, rung, env_steps_per_update).
 GRADIENT_COLUMNS: dict[str, str] = {
     "problem": "string",
     "point": "string",  # where θ comes from
+    "rung": "string",  # `core.ladder.Rung.id`, as in the problem's ladder
     "estimator": "string",
     "variant": "string",
-    "critic": "string",  # "learned", "exact" or "none"; in the games also how it is used
+    "critic": "string",  # its kind, or "none"
+    "note": "string",  # what sets it apart from others of its estimator and variant, in words
     "env_steps_per_update": "int64",
     "replicates": "int64",
     "exact_norm": "float64",  # |dJ/dθ|

@@ -86,8 +86,10 @@ def quality_rows(
             own.exact[0],
             problem=problem.name,
             point=task.point,
+            rung=rung.id,
             estimator=rung.estimator,
             variant=rung.variant,
             critic=rung.critic,
+            note=rung.note,
             env_steps_per_update=budget,
         )

@@ -81,8 +81,8 @@ def test_every_estimator_is_studied_at_every_point_and_budget(problem: Problem[A
         budgets = {0} if estimator == "zero_order" else {100, 200}
         assert {row["env_steps_per_update"] for row in own} == budgets
         assert len({row["point"] for row in own}) == 5
-    known = {(row["estimator"], row["variant"], row["critic"]) for row in listed}
-    assert ("bc_hg", "corrected", "exact") in known
+    known = {row["rung"] for row in listed}
+    assert "bc_hg_corrected_exact_critic" in known
     assert len(keys) == 5 * (2 * (len(known) - 1) + 1)
     budgets = [row["env_steps_per_update"] for row in listed]
     assert budgets == sorted(budgets, reverse=True)

@@ -80,7 +80,8 @@ def gradients() -> pd.DataFrame:
     rows = [
         dict.fromkeys(GRADIENT_COLUMNS, 1.0)
         | {"problem": "thermal_control", "point": point, "estimator": rung.estimator,
-           "variant": rung.variant, "critic": rung.critic, "env_steps_per_update": budget,
+           "variant": rung.variant, "critic": rung.critic, "rung": rung.id, "note": rung.note,
+           "env_steps_per_update": budget,
            "standard_deviation": 10.0 ** (6 - place), "exact_norm": 2.0, "replicates": 9}
         for point in ("update 0", "update 60")
         for budget in (300, 1000)
@@ -141,16 +142,19 @@ def test_what_is_missing_of_the_best_return_has_an_axis_of_its_own() -> None:
 
 def test_the_ladder_shows_every_bc_hg_rung_at_the_largest_budget() -> None:
     figure = variance_ladder(gradients())
-    learned = {
-        (rung.variant, rung.critic)
-        for rung in LADDER
-        if rung.estimator == "bc_hg" and rung.critic != "exact"
-    }
+    learned = {rung.id for rung in LADDER if rung.estimator == "bc_hg" and rung.critic != "exact"}
     assert learned == set(RUNGS)
     drawn = [line for line in lines_of(figure) if len(line[0]) == len(RUNGS)]
     assert len(drawn) == 2  # one per design
     assert drawn[0][1] == [float(number) for number in range(len(RUNGS))]
     assert "1,000 transitions" in figure.axes[0].get_xlabel()
+
+
+def test_a_rung_that_the_figure_does_not_know_is_an_error() -> None:
+    table = gradients()
+    table.loc[table["rung"] == "bc_hg_improved", "rung"] = "bc_hg_improved_renamed"
+    with pytest.raises(ValueError, match=r"knows no rungs \['bc_hg_improved_renamed'\]"):
+        variance_ladder(table)
 
 
 def test_directions_have_the_published_drift_beside_ours() -> None:

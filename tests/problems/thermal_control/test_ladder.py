@@ -62,15 +62,14 @@ def test_each_rung_is_replicated_at_each_point_beside_the_truth() -> None:
         assert estimates.shape == (24, 8)
         assert len(np.unique(estimates[:, 0])) == 24  # every replicate has a seed of its own
         np.testing.assert_allclose(exact, truth.repeat(24, axis=0), rtol=1e-9)
-        key = (row["estimator"], row["variant"], row["critic"])
-        spread[key] = np.sqrt(estimates.var(axis=0).sum())
+        spread[row["rung"]] = np.sqrt(estimates.var(axis=0).sum())
     assert len(spread) == len(LADDER)
     # Each of these is quieter than the one before.
     ladder = [
-        spread["bc_hg", "published", "quadratic"],
-        spread["bc_hg", "corrected", "quadratic, centred value"],
-        spread["bc_hg", "improved", "quadratic, doubly centred"],
-        spread["bc_hg", "improved", "quadratic"],
+        spread["bc_hg_published"],
+        spread["bc_hg_corrected_centred_value"],
+        spread["bc_hg_improved_doubly_centred"],
+        spread["bc_hg_improved"],
     ]
     assert ladder[0] > 10 * ladder[1] > 10 * ladder[2] > 20 * ladder[3]
 

@@ -37,14 +37,22 @@ def _pathwise_sampled(estimator: Sampled[Any], game: LinearGame) -> Sampled[Any]
 
 
 LADDER = (
-    Rung("bc_hg", "published", "network", _NETWORK, warm_up=25),
-    Rung("bc_hg", "corrected", "model, singly centred", _PLAIN, warm_up=1),
-    Rung("bc_hg", "corrected", "model", _DOUBLE, warm_up=5),
-    Rung("bc_hg", "improved", "model, singly centred", _PLAIN, _single, warm_up=1),
-    Rung("bc_hg", "improved", "model, sampled sensitivity", _PLAIN, _pathwise_sampled, warm_up=5),
-    Rung("bc_hg", "improved", "model", _PLAIN, warm_up=1),
-    Rung("naive_on", "published", "network", _NETWORK, warm_up=25),
-    Rung("zero_order", "published", "none", {"radius": 0.01}, samples=False),
+    Rung("bc_hg", "published", "network", entry=_NETWORK, warm_up=25),
+    Rung("bc_hg", "corrected", "model", "singly centred", entry=_PLAIN, warm_up=1),
+    Rung("bc_hg", "corrected", "model", entry=_DOUBLE, warm_up=5),
+    Rung("bc_hg", "improved", "model", "singly centred", entry=_PLAIN, change=_single, warm_up=1),
+    Rung(
+        "bc_hg",
+        "improved",
+        "model",
+        "sampled sensitivity",
+        entry=_PLAIN,
+        change=_pathwise_sampled,
+        warm_up=5,
+    ),
+    Rung("bc_hg", "improved", "model", entry=_PLAIN, warm_up=1),
+    Rung("naive_on", "published", "network", entry=_NETWORK, warm_up=25),
+    Rung("zero_order", "published", "none", entry={"radius": 0.01}, samples=False),
 )
 LEVELS = (
     Level(),

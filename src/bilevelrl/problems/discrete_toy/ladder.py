@@ -35,15 +35,30 @@ def _exact_critic(estimator: Sampled[Any], game: FiniteGame) -> Sampled[Any]:
 
 
 LADDER = (
-    Rung("bc_hg", "published", "network", _NETWORK, warm_up=40),
-    Rung("bc_hg", "published", "exact", _NETWORK, _exact_critic),
-    Rung("bc_hg", "corrected", "learned, singly centred", _PLAIN, warm_up=5),
-    Rung("bc_hg", "corrected", "learned", _DOUBLE, warm_up=5),
-    Rung("bc_hg", "corrected", "exact, singly centred", _PLAIN, _exact_critic),
-    Rung("bc_hg", "corrected", "exact", _DOUBLE, _exact_critic, warm_up=5),
-    Rung("naive_on", "published", "network", _NETWORK, warm_up=40),
-    Rung("bi_ac_on", "published", "network", _NETWORK, warm_up=40),
-    Rung("zero_order", "published", "none", {"radius": 0.01}, samples=False),
+    Rung("bc_hg", "published", "network", entry=_NETWORK, warm_up=40),
+    Rung("bc_hg", "published", "exact", "exact critic", entry=_NETWORK, change=_exact_critic),
+    Rung("bc_hg", "corrected", "learned", "singly centred", entry=_PLAIN, warm_up=5),
+    Rung("bc_hg", "corrected", "learned", entry=_DOUBLE, warm_up=5),
+    Rung(
+        "bc_hg",
+        "corrected",
+        "exact",
+        "exact critic, singly centred",
+        entry=_PLAIN,
+        change=_exact_critic,
+    ),
+    Rung(
+        "bc_hg",
+        "corrected",
+        "exact",
+        "exact critic",
+        entry=_DOUBLE,
+        change=_exact_critic,
+        warm_up=5,
+    ),
+    Rung("naive_on", "published", "network", entry=_NETWORK, warm_up=40),
+    Rung("bi_ac_on", "published", "network", entry=_NETWORK, warm_up=40),
+    Rung("zero_order", "published", "none", entry={"radius": 0.01}, samples=False),
 )
 LEVELS = (Level(), Level({"kind": "frequencies", "information": "rewards"}))
 #: Hyper-parameters of the study of `LEVELS`.

@@ -65,7 +65,7 @@ def _returns(estimator: Any, game: TabularGame) -> Any:
 LADDER = (
     Rung("bc_hg", "published", "learned", warm_up=None),
     Rung("bc_hg", "corrected", "learned", warm_up=None),
-    Rung("bc_hg", "corrected", "exact", change=_exact_critic),
+    Rung("bc_hg", "corrected", "exact", "exact critic", change=_exact_critic),
     Rung("hpgd_sa", "published", "learned", warm_up=None),
     Rung("hpgd_mc", "published", "none"),
     Rung("hpgd_oracle", "published", "none"),

@@ -22,9 +22,12 @@ _FOLLOWED = (
     ("bc_hg", "published"), ("bc_hg", "improved"), ("naive", "published"), ("exact", "published"),
 )  # fmt: skip
 _LEVELS = tuple(f"{name}{zone}" for name in ("alpha", "beta") for zone in range(1, 5))
+#: Rungs that the figure of the ladder shows alone.
+_IN_BETWEEN = (
+    "bc_hg_corrected_centred_value", "bc_hg_corrected_centred_value_doubly_centred",
+    "bc_hg_improved_singly_centred", "bc_hg_improved_doubly_centred",
+)  # fmt: skip
 _BUILDINGS = {"start": "start", "all 1": "published end", "best known": "best known"}
-
-
 _DESIGN = (
     "leader_return", "spectral_radius", "stability", "energy", "insulation", "airflow",
     *(f"{name}{zone}" for name in ("alpha", "beta") for zone in range(1, 5)),
@@ -56,7 +59,7 @@ def figures(source: Source) -> Iterator[tuple[str, Figure]]:
     histogram = read_csv(reference / f"{results.problem}_histogram.csv", HISTOGRAM_COLUMNS)
     temperature = results.temperatures[0]
     # The ladder shows every rung; this figure those that differ in more than how BC-HG is averaged.
-    apart = results.gradients[results.gradients["critic"].isin(["quadratic", "exact"])]
+    apart = results.gradients[~results.gradients["rung"].isin(_IN_BETWEEN)]
     own = replace(results, gradients=apart, curves=_beside_published(results.curves))
     yield from game_figures(own, "leader return J(θ)", "linear")
     named = designs_table.set_index("design")["leader_return"]

@@ -60,15 +60,15 @@ def _no_control(estimator: Sampled[Any], game: ThermalGame) -> Sampled[Any]:
 _SAMPLED, _EXPECTED = {"sensitivity": "sampled"}, {"sensitivity": "expected"}
 LADDER = (
     Rung("bc_hg", "published", "quadratic"),
-    Rung("bc_hg", "published", "exact", change=_exact_critic),
+    Rung("bc_hg", "published", "exact", "exact critic", change=_exact_critic),
     Rung("bc_hg", "corrected", "quadratic"),
-    Rung("bc_hg", "corrected", "quadratic, centred value", change=_centred),
-    Rung("bc_hg", "corrected", "quadratic, centred value, doubly centred",
+    Rung("bc_hg", "corrected", "quadratic", "centred value", change=_centred),
+    Rung("bc_hg", "corrected", "quadratic", "centred value, doubly centred",
          change=_centred_with_control, warm_up=5),
-    Rung("bc_hg", "improved", "quadratic, singly centred", _SAMPLED, _no_control),
-    Rung("bc_hg", "improved", "quadratic, doubly centred", _SAMPLED, warm_up=5),
-    Rung("bc_hg", "improved", "quadratic", _EXPECTED),
-    Rung("bc_hg", "improved", "exact", _EXPECTED, _exact_critic),
+    Rung("bc_hg", "improved", "quadratic", "singly centred", entry=_SAMPLED, change=_no_control),
+    Rung("bc_hg", "improved", "quadratic", "doubly centred", entry=_SAMPLED, warm_up=5),
+    Rung("bc_hg", "improved", "quadratic", entry=_EXPECTED),
+    Rung("bc_hg", "improved", "exact", "exact critic", entry=_EXPECTED, change=_exact_critic),
     Rung("hpgd_mc", "published", "quadratic"),
     Rung("hpgd_td", "published", "quadratic"),
     Rung("naive", "published", "quadratic"),
@@ -79,14 +79,14 @@ INFORMATION = {"variant": "improved", **_SAMPLED}
 #: Whose step directions are studied.
 DIRECTIONS = (
     Rung("bc_hg", "published", "quadratic"),
-    Rung("bc_hg", "published", "exact", change=_exact_critic),
+    Rung("bc_hg", "published", "exact", "exact critic", change=_exact_critic),
     Rung("hpgd_mc", "published", "quadratic"),
-    Rung("hpgd_mc", "published", "exact", change=_exact_critic),
+    Rung("hpgd_mc", "published", "exact", "exact critic", change=_exact_critic),
     Rung("hpgd_td", "published", "quadratic"),
-    Rung("hpgd_td", "published", "exact", change=_exact_critic),
+    Rung("hpgd_td", "published", "exact", "exact critic", change=_exact_critic),
     Rung("naive", "published", "quadratic"),
-    Rung("naive", "published", "exact", change=_exact_critic),
-    Rung("bc_hg", "improved", "quadratic", _EXPECTED),
+    Rung("naive", "published", "exact", "exact critic", change=_exact_critic),
+    Rung("bc_hg", "improved", "quadratic", entry=_EXPECTED),
 )
 
 
