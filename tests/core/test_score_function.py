@@ -119,7 +119,7 @@ def solve(order: Any = "published", seed: int = 8) -> tuple[Floats, BestResponse
 @pytest.mark.parametrize("bootstrap", ["modes", "stackelberg"])
 @pytest.mark.parametrize("indirect", [True, False])
 @pytest.mark.parametrize("capacity", [None, 6])
-def test_published_estimates_are_the_specification_s(
+def test_published_estimates_are_those_of_a_literal_reading(
     bootstrap: str, indirect: bool, capacity: int | None
 ) -> None:
     estimator = make_published(indirect, capacity, bootstrap=bootstrap)
@@ -182,7 +182,7 @@ def test_the_noise_of_sampled_follower_actions_has_the_right_moments() -> None:
 
 
 def test_corrected_estimates_are_double_sums_over_whole_episodes() -> None:
-    # E_t,k of section 0 on a game without structure, with a critic that knows the time.
+    # The double sum of BC-HG on a game without structure, with a critic that knows the time.
     game, policy = random_game(), TabularPolicy(4, 3)
     horizon = game.max_episode_steps
     theta = np.random.default_rng(0).standard_normal((2, 12))

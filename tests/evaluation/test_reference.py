@@ -9,8 +9,8 @@ from bilevelrl.evaluation.reference import published_means, read_references
 from bilevelrl.runs.table_files import CorruptRecord
 
 REFERENCE = Path(__file__).parents[2] / "reference"
-#: Spec 9.3, last-1000 means at temperature 0.003 read independently off the same figures.
-SPEC = {
+#: Means of the last 1,000 updates at temperature 0.003, read independently off the same figures.
+READ = {
     ("bc_hg", 100): 0.546,
     ("bc_hg", 400): 0.520,
     ("bc_hg", 1000): 0.265,
@@ -29,14 +29,14 @@ def reference() -> pd.DataFrame:
     return read_references(REFERENCE, ["four_rooms", "a_problem_without_published_curves"])
 
 
-@pytest.mark.parametrize("key", SPEC)
+@pytest.mark.parametrize("key", READ)
 def test_published_means_are_those_of_the_figures(
     reference: pd.DataFrame, key: tuple[str, int]
 ) -> None:
     means = published_means(reference).set_index(["estimator", "temperature", "budget"])
     estimator, budget = key
     assert means.loc[(estimator, 0.003, budget), "published_mean"] == pytest.approx(
-        SPEC[key], abs=2e-3
+        READ[key], abs=2e-3
     )
 
 
@@ -84,7 +84,7 @@ def test_a_file_that_is_no_reference_is_named(tmp_path: Path) -> None:
 def test_the_games_last_tenth_is_that_of_the_figures(problem: str) -> None:
     published = read_references(REFERENCE, [problem])
     means = published_means(published).set_index("estimator")["published_mean"]
-    # Spec markov_game.md section 9, at update 500 and over the last 40 %.
+    # Read independently off the same figures, at update 500 and over the last 40 %.
     expected = {
         "discrete_toy_r1": {"bc_hg": 27.05, "naive_on": 11.0, "bi_ac_off": 4.4},
         "discrete_toy_r2": {"bc_hg": 58.75, "naive_on": 32.1, "bi_ac_off": 29.9},

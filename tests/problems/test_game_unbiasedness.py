@@ -312,10 +312,11 @@ def direct_by_table(point: Point, baseline: Baseline, horizon: int | None) -> fl
     ("revisit_reward", "q", "right", "wrong"),
     [(1.0, 0.15, 11.94, 11.41), (2.0, 0.5, 15.47, 14.17)],
 )
-def test_the_published_baseline_is_as_biased_as_the_specification_says(
+def test_the_published_baseline_is_as_biased_as_was_found_independently(
     revisit_reward: float, q: float, right: float, wrong: float
 ) -> None:
-    # Spec 7.2 (c) has these values, with the published follower and no end of the episode ...
+    # An independent implementation has these values, with the published follower and no end of
+    # the episode ...
     game = discrete_toy(revisit_reward)
     point = toy(revisit_reward, q)
     follower = SoftQIteration(game, np.array([0.05]), 1e-10, 200, "published")

@@ -242,7 +242,7 @@ STEPS = {
 
 
 @pytest.mark.parametrize(("problem", "estimator"), STEPS)
-def test_plotted_curves_have_the_specification_s_steps(problem: str, estimator: str) -> None:
+def test_plotted_curves_have_the_steps_of_the_figures(problem: str, estimator: str) -> None:
     built = build(problem, estimator, "published", num_updates=500)
     score = learner_of(built)
     leader: Any = score.leader

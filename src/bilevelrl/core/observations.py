@@ -3,7 +3,7 @@
 How much more it may use is the level of information at which an estimator works:
 
 * "full" reads the follower's own value function and policy, as the released code does,
-* "rewards" sees what the follower was paid,
+* "rewards" sees the follower's rewards,
 * "actions" sees neither.
 
 At the last two everything about the follower has to be learned from `Observations`.

@@ -135,7 +135,7 @@ def make_network_critic(bootstrap: Bootstrap = "modes") -> NetworkCritic:
 
 
 @pytest.mark.parametrize("bootstrap", ["modes", "stackelberg"])
-def test_the_network_learns_as_the_specification_says(bootstrap: Bootstrap) -> None:
+def test_the_network_learns_as_a_literal_reading_does(bootstrap: Bootstrap) -> None:
     critic, batches, streams = make_network_critic(bootstrap), make_batches(), Streams(SEEDS)
     memory = critic.start(streams)
     literal = [TorchCritic(seed, size) for seed, size in zip(SEEDS, STEP_SIZES, strict=True)]

@@ -1,4 +1,4 @@
-"""Every sampled estimator against the literal reading of sections 5.0 to 5.7 of the specification.
+"""Every sampled estimator against a literal reading of its definition, one row after the other.
 
 The reference below shares nothing with `src` but the sampled batch: it carries explicit T x D
 tensors of gradient returns and builds its tables as dictionaries of lists.
@@ -24,6 +24,7 @@ from bilevelrl.models.tabular.boltzmann_covariance import BoltzmannCovariance
 from bilevelrl.models.tabular.hpgd import HPGD
 from bilevelrl.models.tabular.model import TabularModel, tabular_model
 from bilevelrl.models.tabular.naive import Naive
+from bilevelrl.models.tabular.on_policy import OnPolicy
 from bilevelrl.models.tabular.problem import TabularProblem
 from bilevelrl.models.tabular.rollout import Rollout
 from bilevelrl.models.tabular.sarsa import Sarsa
@@ -144,7 +145,7 @@ Rows = list[tuple[int, int, int, int]]  # (env, k, s, a) of every transition
 
 
 class Literal:
-    """One run of a batch, read as the specification writes it."""
+    """One run of a batch, read as the definitions are written."""
 
     def __init__(self, batch: Batch, run: int) -> None:
         self.state, self.action, self.time = batch.state[run], batch.action[run], batch.time[run]
@@ -199,7 +200,7 @@ class Literal:
 
 
 def literal_sarsa(case: Case, batch: Batch, run: int) -> Floats:
-    """The table after one pass from N(0, 1), section 5.3."""
+    """The table after one pass from N(0, 1)."""
     numbers = stream(SEEDS[run], "critic")
     policy, reward = case.response.policy[run], case.problem.leader_reward(case.theta)[run]
     table: Floats = numbers.standard_normal(policy.shape)
@@ -243,20 +244,18 @@ def literal_indirect(method: str, case: Case, batch: Batch, oracle: Batch, run: 
 
 def make_estimator(method: str, case: Case, **options: Any) -> Estimator:
     critic = Sarsa(STEP_SIZES, GAMMA, initial_spread=1.0, cuts="termination")
-    shared = (case.problem, case.rollout)
+    sampling = OnPolicy(case.problem, case.rollout, GAMMA, **options)
     if method == "naive":
-        return Naive(*shared, GAMMA, **options)
+        return Naive(sampling)
     if method == "sobirl":
-        return SoBiRL(*shared, TEMPERATURES, GAMMA, **options)
+        return SoBiRL(sampling, TEMPERATURES)
     if method == "bc_hg":
-        return BoltzmannCovariance(*shared, critic, TEMPERATURES, GAMMA, **options)
+        return BoltzmannCovariance(sampling, critic, TEMPERATURES)
     return HPGD(
-        *shared,
+        sampling,
         TEMPERATURES,
-        GAMMA,
         critic=critic if method == "hpgd_sa" else None,
         oracle=case.oracle if method == "hpgd_oracle" else None,
-        **options,
     )
 
 
@@ -282,7 +281,7 @@ def assert_equal(found: Floats, expected: Any) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_published_options_equal_the_specification(method: str, case: Case) -> None:
+def test_published_options_equal_the_literal_reading(method: str, case: Case) -> None:
     found = estimate(method, case, **PUBLISHED)
     batch, oracle = batches(case)
     first = int(case.problem.simulator.initial.argmax())
@@ -384,14 +383,14 @@ def bits(method: str, runs: slice, options: dict[str, Any]) -> Floats:
     theta = np.random.default_rng(1).standard_normal((40, 105))[runs]
     follower = SoftPolicyIteration(problem.planner, beta, 1e-10, 60)
     response = follower.respond(problem.follower_reward(theta), np.zeros((len(theta), 104)))
-    rollout = Rollout(problem.simulator, 2, 50, 200)
+    sampling = OnPolicy(problem, Rollout(problem.simulator, 2, 50, 200), GAMMA, **options)
     critic = Sarsa(alpha, GAMMA, initial_spread=1.0)
     estimator: Estimator
     if method == "bc_hg":
-        estimator = BoltzmannCovariance(problem, rollout, critic, beta, GAMMA, **options)
+        estimator = BoltzmannCovariance(sampling, critic, beta)
     else:
         oracle = Rollout(problem.simulator, 1, 100, 200, consumer="oracle", uniform_starts=True)
-        estimator = HPGD(problem, rollout, beta, GAMMA, oracle=oracle, **options)
+        estimator = HPGD(sampling, beta, oracle=oracle)
     streams = Streams(list(range(40))[runs])
     memory = estimator.start(streams)
     found = (estimator.estimate(theta, response, memory, streams).gradient for _ in range(2))

@@ -73,7 +73,7 @@ def test_reproduces_the_reference_vectors(vector: SpecVector) -> None:
 def test_reproduces_the_reference_parts_at_zero() -> None:
     found = hypergradient(PUBLISHED, np.zeros((3, 105)), TEMPERATURES)
     np.testing.assert_allclose(found.direct[:, KEPT], [0.007062, 0.006923, 0.006406], atol=6e-7)
-    # Spec 5.11 (10), to four digits.
+    # From an independent implementation, to four digits.
     np.testing.assert_allclose(
         np.linalg.norm(found.direct, axis=1), [0.0071, 0.0070, 0.0064], atol=6e-5
     )

@@ -1,4 +1,4 @@
-"""J and its hypergradient in BilevelLQR: spec numbers, simulation, differences, autograd."""
+"""J and its hypergradient in BilevelLQR: independent numbers, simulation, differences, autograd."""
 
 from dataclasses import replace
 
@@ -76,7 +76,7 @@ def test_the_best_point_of_the_spec_s_grid_is_where_the_spec_says() -> None:
     theta = theta[(theta[:, 1] != -10.0) | (theta[:, 0] > -10.2)]
     found = leader_return(PUBLISHED, theta, discount=1.0)
     assert found.max() == pytest.approx(13.63, abs=5e-3)
-    # With K₁ = -10, the spec's maximum has a twin on the other side of K₂ = -10.
+    # With K₁ = -10, the maximum has a twin on the other side of K₂ = -10.
     best = theta[found > found.max() - 1e-9]
     np.testing.assert_array_equal(best[np.argsort(best[:, 1])], [[-10.0, -11.0], [-10.0, -9.0]])
 

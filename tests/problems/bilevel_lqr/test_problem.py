@@ -8,7 +8,7 @@ from tests.games import big_lqr
 Floats = NDArray[np.float64]
 
 
-def test_the_published_game_is_that_of_the_spec() -> None:
+def test_the_published_game_has_the_paper_s_constants() -> None:
     problem = BilevelLQR.published()
     state, leader, follower = np.array([0.3, -0.7]), np.array([2.0]), np.array([-1.5])
     # x1' = x2 + .1 a, x2' = .1 u

@@ -87,7 +87,7 @@ def make_critic(step_sizes: Floats = STEP_SIZES) -> LinearNetworkCritic:
     return LinearNetworkCritic(PROBLEM, STEPS, step_sizes, RATE, MINIBATCH)
 
 
-def test_the_network_learns_as_the_specification_says() -> None:
+def test_the_network_learns_as_a_literal_reading_does() -> None:
     critic, streams = make_critic(), Streams(SEEDS)
     memory = critic.start(streams)
     np.testing.assert_array_equal(memory["critic"], memory["slow_critic"])

@@ -80,7 +80,7 @@ def literal_lqr(
     return direct, indirect
 
 
-def test_published_lqr_estimates_are_the_specification_s() -> None:
+def test_published_lqr_estimates_are_those_of_a_literal_reading() -> None:
     # So many draws behind the means over actions that these have no noise.
     estimator, streams, draws = make_linear(10**24), Streams(SEEDS), Streams(SEEDS)
     theta = np.random.default_rng(2).standard_normal((2, 2))

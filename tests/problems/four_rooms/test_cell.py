@@ -52,8 +52,8 @@ def intended(model: TabularModel) -> float:
 def test_samples_come_from_the_simulator(estimator: str, variant: str) -> None:
     # The released code plans with another slip than it samples with; samples are always the same.
     made = make(estimator, variant).estimator
-    sampler = getattr(made, "sampler", made)
-    rollouts = [getattr(sampler, name, None) for name in ("rollout", "oracle")]
+    sampling = getattr(made, "sampler", getattr(made, "sampling", None))
+    rollouts = [getattr(sampling, "rollout", None), getattr(made, "oracle", None)]
     sampled = [rollout for rollout in rollouts if rollout is not None]
     assert len(sampled) == {"exact": 0, "zero_order": 0, "hpgd_oracle": 2}.get(estimator, 1)
     for rollout in sampled:
@@ -110,7 +110,7 @@ def test_averages_are_the_variant_s(estimator: str, variant: str) -> None:
         "published": ("every_visit", "finished_episodes"),
         "corrected": ("episodes", "started_episodes"),
     }[variant]
-    assert (made.averaging, made.normalisation) == expected
+    assert (made.sampling.averaging, made.sampling.normalisation) == expected
 
 
 @pytest.mark.parametrize("information", ["rewards", "actions"])

@@ -25,7 +25,8 @@ from bilevelrl.models.tabular.critic import Critic
 from bilevelrl.models.tabular.exact import exact_hypergradient
 from bilevelrl.models.tabular.exact_critic import ExactCritic
 from bilevelrl.models.tabular.game import TabularGame
-from bilevelrl.models.tabular.naive import Averaging, Naive
+from bilevelrl.models.tabular.naive import Naive
+from bilevelrl.models.tabular.on_policy import Averaging, OnPolicy
 from bilevelrl.models.tabular.rollout import Rollout
 from bilevelrl.models.tabular.soft_policy_iteration import SoftPolicyIteration
 from bilevelrl.problems.four_rooms.problem import FourRooms, SlipKernels
@@ -127,14 +128,12 @@ def bc_hg(
     normalisation: Normalisation = "started_episodes",
 ) -> Callable[[int], Estimator]:
     """BC-HG that knows Q_L, unless another critic is given."""
+    problem = point.problem
+    rollout = Rollout(problem.simulator, NUM_ENVS, NUM_STEPS, problem.max_episode_steps)
     return lambda runs: BoltzmannCovariance(
-        point.problem,
-        Rollout(point.problem.simulator, NUM_ENVS, NUM_STEPS, point.problem.max_episode_steps),
-        critic or ExactCritic(point.problem.planner),
+        OnPolicy(problem, rollout, GAMMA, averaging, normalisation),
+        critic or ExactCritic(problem.planner),
         np.full(runs, point.temperature),
-        GAMMA,
-        averaging=averaging,
-        normalisation=normalisation,
     )
 
 
@@ -201,7 +200,7 @@ def relative_error_of_the_direct_part(
 ) -> tuple[float, float]:
     """Mean and standard error; the direct part has one degree of freedom, a factor."""
     rollout = Rollout(point.problem.simulator, NUM_ENVS, NUM_STEPS, 200)
-    naive = Naive(point.problem, rollout, GAMMA, averaging, normalisation)
+    naive = Naive(OnPolicy(point.problem, rollout, GAMMA, averaging, normalisation))
     samples = replicate(point, lambda runs: naive).direct
     exact = point.truth.direct[0]
     factor = samples @ exact / (exact @ exact)

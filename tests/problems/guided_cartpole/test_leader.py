@@ -179,7 +179,7 @@ def test_the_estimate_is_the_double_sum_over_advantages() -> None:
             push = batch.follower_action[0, n]
             end = response.arrival(0, state, WINDS[a : a + 1], push)
             benefit = made.critic.values(0, end, np.array([t + 1]), memory)[0] - leader_values[a]
-            score = POLICY.scores(theta[0], scaled(state), np.array([a]))[0]
+            score = POLICY.mean_scores(theta[0], scaled(state), np.eye(POLICY.num_actions)[[a]])[0]
             own = leader_values[a] - policy @ leader_values
             rows.append((own, benefit, follower_values[a] - policy @ follower_values, score))
         for k, (own, _, follower, score) in enumerate(rows):

@@ -62,7 +62,7 @@ LANDMARKS = {
 
 
 @pytest.mark.parametrize("estimator", LANDMARKS)
-def test_exact_ascent_passes_the_specification_s_landmarks(estimator: str) -> None:
+def test_exact_ascent_passes_known_landmarks(estimator: str) -> None:
     chosen = setting(estimator, initial_spread=1e-12, step_size=0.1)
     returns = run(estimator, chosen, range(1), 501).curves["leader_return"][0]
     for update, (expected, tolerance) in LANDMARKS[estimator].items():

@@ -1,4 +1,4 @@
-"""The leader's critics in thermal control: spec numbers, simulation, convergence to the truth."""
+"""The leader's critics in thermal control: known numbers, simulation, convergence to the truth."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace

@@ -1,4 +1,4 @@
-"""J and its hypergradient in thermal control: spec numbers, sums, simulation."""
+"""J and its hypergradient in thermal control: independent numbers, sums, simulation."""
 
 from dataclasses import fields
 
@@ -141,8 +141,8 @@ def test_without_insulation_and_airflow_the_loop_is_unstable() -> None:
     assert found[2] == pytest.approx(power, rel=1e-9)
 
 
-def test_costs_to_go_are_those_of_the_spec() -> None:
-    # P_U and v_U, with V_U at the spec's two states, from `leader_cost` and `disturbance`.
+def test_costs_to_go_are_those_of_an_independent_solver() -> None:
+    # P_U and v_U, with V_U at its two states, from `leader_cost` and `disturbance`.
     points = {
         0: (
             mirrored(

@@ -1,4 +1,4 @@
-"""The best response in building thermal control: spec numbers, two derivations, its derivative."""
+"""The best response in building thermal control: known numbers, two derivations, its derivative."""
 
 from dataclasses import fields
 
@@ -168,7 +168,7 @@ def test_the_slope_of_the_value_matches_central_differences() -> None:
 def test_the_corners_are_solved() -> None:
     found = ThermalRegulator(PUBLISHED, np.full(3, 0.1)).respond(CORNERS)
     assert (found.accuracy < 1e-10).all()
-    assert (found.iterations <= 13).all()  # 2¹³ steps; the spec counts 1,078 to its tolerance
+    assert (found.iterations <= 13).all()  # 2¹³ steps; plain iteration takes 1,078 to its tolerance
     for run in range(3):
         p, *_ = value_iteration(PUBLISHED, CORNERS[run], 0.1)
         np.testing.assert_allclose(

@@ -49,7 +49,7 @@ def test_is_made_by_name_without_importing_it_first() -> None:
     assert done.stdout.strip() == THERMAL_CONTROL_ID
 
 
-def test_the_transition_of_the_spec() -> None:
+def test_a_transition_by_hand() -> None:
     env = make(theta=THETA_X, noise=1e-12)
     env.reset(seed=0)
     env._state = STATE

@@ -104,7 +104,7 @@ def test_directions_tell_a_signal_from_noise() -> None:
     # be 20 standard errors away.
     assert (noisy["drift_error"] < 0.005).all()
     assert (noisy["drift"].abs() < 4.0 * noisy["drift_error"] + 1e-3).all()
-    # Spec 17.2, for batches ten times as large.
+    # From an independent implementation, for batches ten times as large.
     norms = noisy["indirect_sd"] / np.sqrt(10.0)
     assert norms.loc["insulation"] == pytest.approx(1.35e5, rel=0.35)
     # HPGD (MC) climbs towards bad states.

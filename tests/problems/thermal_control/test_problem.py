@@ -32,7 +32,7 @@ def ends(theta: Floats) -> tuple[Floats, Floats]:
     return theta + steps, theta - steps
 
 
-def test_the_published_building_is_that_of_the_spec() -> None:
+def test_the_published_building_has_the_paper_s_constants() -> None:
     problem = PUBLISHED
     assert (problem.num_zones, problem.num_parameters, problem.input_matrix.shape[1]) == (4, 8, 2)
     assert (problem.discount, problem.max_episode_steps, problem.noise) == (0.9, 100, 0.02)

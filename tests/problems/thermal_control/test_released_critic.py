@@ -99,7 +99,7 @@ def literal_model(parameters: torch.Tensor, sizes: tuple[int, ...]) -> torch.nn.
 
 
 def literal_fit(model: torch.nn.Sequential, inputs: Floats, reward: Floats) -> Floats:
-    """Spec section 6.6 for one run, without normalisation, in float64."""
+    """The released code's loop for one run, without normalisation, in float64."""
     horizon, discount = CASE.problem.max_episode_steps, CASE.problem.discount
     x, r = torch.tensor(inputs), torch.tensor(reward)
     following = x.roll(-1, 0)
@@ -137,7 +137,7 @@ def test_initial_weights_are_the_run_s_own() -> None:
     assert not torch.isclose(first, made.initial(3, 1)).all()
 
 
-def test_the_action_critic_learns_as_the_specification_says() -> None:
+def test_the_action_critic_learns_as_a_literal_reading_does() -> None:
     values = CASE.ask(NetworkActionCritic(LARGE, STEPS, STEP_SIZE, None), Streams(SEEDS))
     assert values.action_value is not None
     for run, seed in enumerate(SEEDS):
@@ -277,7 +277,8 @@ def test_more_steps_lead_to_the_truth(critic: str) -> None:
 
 
 def test_five_hundred_steps_learn_what_the_spec_says() -> None:
-    # Spec section 14; of the batches of the first seeds, number 7 starts at the spec's loss.
+    # From an independent implementation; of the batches of the first seeds, number 7 starts at its
+    # loss.
     case = Case.of(PUBLISHED, THETA_H[None], 100, [7])
     exact = case.ask(ExactThermalCritic(PUBLISHED), Streams([7]))
     values = case.ask(NetworkActionCritic(PUBLISHED, 500, 1e-4, 256), Streams([7]))

@@ -1,6 +1,6 @@
 """Estimators of a leader that shapes the transition: literal sums, and means without bias.
 
-The literal reading is that of spec thermal.md, sections 6.1 to 7, one row after the other. With
+The literal reading is that of the definitions, one row after the other. With
 `src` it shares the batch and what the critics say.
 """
 
@@ -113,7 +113,7 @@ def literal(
 
 
 @pytest.mark.parametrize("kind", ["naive", "bc_hg", "return", "action_value"])
-def test_published_estimates_are_the_specification_s(kind: str) -> None:
+def test_published_estimates_are_those_of_a_literal_reading(kind: str) -> None:
     critic = QuadraticStateCritic(PROBLEM) if kind in ("naive", "return") else None
     heard = Heard(critic or QuadraticActionCritic(PROBLEM, expected=False, samples=256))
     clip, known = 0.7, {"noise": PROBLEM.noise, "max_score_norm": 0.7}

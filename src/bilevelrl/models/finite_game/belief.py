@@ -30,7 +30,7 @@ Memory = dict[str, NDArray[np.float64]]
 
 @parallel_kernel
 def _soft_values(  # type: ignore[no-untyped-def]
-    times, paid, moved, leader, policy, temperature, discount, value
+    times, rewards, moved, leader, policy, temperature, discount, value
 ):
     num_runs, num_states, num_leader, num_follower = times.shape
     for r in numba.prange(num_runs):
@@ -49,7 +49,7 @@ def _soft_values(  # type: ignore[no-untyped-def]
                     n, p = times[r, s, a, b], policy[r, s, a, b]
                     if n > 0.0 and p > 0.0:
                         p /= seen[s, a]
-                        value[r, s, a] += p * (paid[r, s, a, b] / n - temperature[r] * np.log(p))
+                        value[r, s, a] += p * (rewards[r, s, a, b] / n - temperature[r] * np.log(p))
                         for k in range(num_states):
                             own[s, a, k] += p * moved[r, s, a, b, k] / n
                 if seen[s, a] > 0.0:

@@ -139,5 +139,5 @@ class FiniteSampler:
         seen = self.rollout.sample(leader, response.policy, streams)
         if self.information != "rewards":
             return seen
-        paid = game.follower_reward[seen.state, seen.leader_action, seen.follower_action]
-        return replace(seen, follower_reward=paid)
+        reward = game.follower_reward[seen.state, seen.leader_action, seen.follower_action]
+        return replace(seen, follower_reward=reward)

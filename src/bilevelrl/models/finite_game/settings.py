@@ -32,7 +32,7 @@ class FiniteCovarianceSetting(FiniteReleasedSetting):
 
 
 class GameBelief(FrequencyBelief):
-    """The follower's policy as counted, and its value from what it was paid."""
+    """The follower's policy as counted, and its value from its rewards."""
 
     information: Literal["rewards"]
 

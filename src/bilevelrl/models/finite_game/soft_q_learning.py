@@ -34,7 +34,7 @@ def _interact(  # type: ignore[no-untyped-def]
         counts = visits[r].reshape(-1, num_follower)
         place, following = np.empty(limit, np.int64), np.empty(limit, np.int64)
         action, goes_on = np.empty(limit, np.int64), np.ones(limit, np.bool_)
-        paid = np.empty(limit)
+        rewards = np.empty(limit)
         length, s = 0, draw(initial, uniforms[r, 0, 4])
         a = draw(leader[r, s], uniforms[r, 0, 3])
         for n in range(num_steps):
@@ -42,13 +42,13 @@ def _interact(  # type: ignore[no-untyped-def]
             here = s * num_leader + a
             b = choose(values[here], temperature[r], exploration, own[0], own[1])
             after = draw(transition[s, a, b], own[2])
-            place[length], action[length], paid[length] = here, b, reward[s, a, b]
+            place[length], action[length], rewards[length] = here, b, reward[s, a, b]
             s, a = after, draw(leader[r, after], uniforms[r, (n + 1) % num_steps, 3])
             following[length] = s * num_leader + a
             length += 1
             if length == limit or n == num_steps - 1:  # episodes are cut, and nothing ends there
                 replay_backwards(
-                    place, action, paid, following, goes_on, length, temperature[r], discount,
+                    place, action, rewards, following, goes_on, length, temperature[r], discount,
                     schedule, values, counts,
                 )  # fmt: skip
                 s, length = draw(initial, own[4]), 0

@@ -19,9 +19,8 @@ from bilevelrl.core.follower import BestResponse
 from bilevelrl.core.seeding import Streams
 from bilevelrl.core.trace import Normalisation, count_visits, episode_weight, powers, traced_weights
 from bilevelrl.models.tabular.critic import Critic, policy_advantage
-from bilevelrl.models.tabular.naive import Averaging, add_direct_term
-from bilevelrl.models.tabular.problem import RewardInfluence, TabularProblem
-from bilevelrl.models.tabular.rollout import Rollout
+from bilevelrl.models.tabular.on_policy import Averaging, OnPolicy
+from bilevelrl.models.tabular.problem import RewardInfluence
 
 Floats = NDArray[np.float64]
 
@@ -68,44 +67,35 @@ class BoltzmannCovariance:
     """BC-HG.
 
     Attributes:
-        problem: the bi-level problem.
-        rollout: how batches are drawn.
+        sampling: problem, batches and how both terms are averaged over them.
         critic: learns Q_L from the same batches.
         temperature: β of each run, shape (R,).
-        discount: γ.
-        averaging: see `covariance_term` and `naive.direct_term`.
-        normalisation: see `episode_weight`.
     """
 
-    problem: TabularProblem
-    rollout: Rollout
+    sampling: OnPolicy
     critic: Critic
     temperature: Floats
-    discount: float
-    averaging: Averaging = "episodes"
-    normalisation: Normalisation = "started_episodes"
 
     def start(self, streams: Streams) -> Memory:
         """The critic's table."""
-        planner = self.problem.planner
-        return {"critic": self.critic.start((planner.num_states, planner.num_actions), streams)}
+        return {"critic": self.critic.start(self.sampling.shape, streams)}
 
     def estimate(
         self, theta: Floats, response: BestResponse, memory: Memory, streams: Streams
     ) -> Estimate:
         """Draw a batch, let the critic learn from it, and estimate both terms from it."""
-        policy = response.policy
-        batch = self.rollout.sample(policy, streams)
-        reward = self.problem.leader_reward(theta)
+        policy, own = response.policy, self.sampling
+        batch = own.sample(policy, streams)
+        reward = own.problem.leader_reward(theta)
         self.critic.update(memory["critic"], batch, reward, policy, streams)
         indirect = covariance_term(
-            self.problem,
+            own.problem,
             theta,
             batch,
             policy_advantage(memory["critic"], policy),
             self.temperature,
-            self.discount,
-            averaging=self.averaging,
-            normalisation=self.normalisation,
+            own.discount,
+            averaging=own.averaging,
+            normalisation=own.normalisation,
         )
-        return add_direct_term(self, theta, batch, indirect)
+        return own.estimate(theta, batch, indirect)

@@ -115,8 +115,8 @@ class TabularSampler:
         del at_random
         batch = self.rollout.sample(response.policy, streams)
         place = (np.arange(len(theta))[:, None, None], batch.state, batch.action)
-        paid = self.problem.leader_reward(theta)[place]
+        leader = self.problem.leader_reward(theta)[place]
         if self.information != "rewards":
-            return TabularObservations(**vars(batch), leader_reward=paid)
+            return TabularObservations(**vars(batch), leader_reward=leader)
         follower = self.problem.follower_reward(theta)[place]
-        return TabularObservations(**vars(batch), leader_reward=paid, follower_reward=follower)
+        return TabularObservations(**vars(batch), leader_reward=leader, follower_reward=follower)

@@ -20,7 +20,7 @@ from bilevelrl.core.seeding import Streams
 from bilevelrl.core.trace import Normalisation, count_visits, episode_weight, traced_weights
 from bilevelrl.models.tabular.critic import Critic, policy_advantage
 from bilevelrl.models.tabular.monte_carlo import monte_carlo
-from bilevelrl.models.tabular.naive import Averaging, add_direct_term
+from bilevelrl.models.tabular.on_policy import OnPolicy
 from bilevelrl.models.tabular.problem import TabularProblem
 from bilevelrl.models.tabular.rollout import Rollout
 
@@ -64,49 +64,40 @@ class HPGD:
     """HPGD with a Monte-Carlo (MC), SARSA (SA) or oracle advantage.
 
     Attributes:
-        problem: the bi-level problem.
-        rollout: how on-policy batches are drawn.
+        sampling: problem, batches and how both terms are averaged over them.
         temperature: β of each run, shape (R,).
-        discount: γ.
         critic: learns Q_L, for HPGD (SA); None uses Monte-Carlo tables.
         oracle: extra batches from uniformly drawn states for HPGD (oracle), from which both tables
             are then made; None uses the on-policy batch.
-        averaging: of the direct term, see `naive.direct_term`.
-        normalisation: see `episode_weight`.
     """
 
-    problem: TabularProblem
-    rollout: Rollout
+    sampling: OnPolicy
     temperature: Floats
-    discount: float
     critic: Critic | None = None
     oracle: Rollout | None = None
-    averaging: Averaging = "episodes"
-    normalisation: Normalisation = "started_episodes"
 
     def start(self, streams: Streams) -> Memory:
         """The critic's table, if there is a critic."""
-        planner = self.problem.planner
         if self.critic is None:
             return {}
-        return {"critic": self.critic.start((planner.num_states, planner.num_actions), streams)}
+        return {"critic": self.critic.start(self.sampling.shape, streams)}
 
     def estimate(
         self, theta: Floats, response: BestResponse, memory: Memory, streams: Streams
     ) -> Estimate:
         """Draw the batches and estimate both terms."""
-        policy = response.policy
-        batch = self.rollout.sample(policy, streams)
+        policy, own = response.policy, self.sampling
+        batch = own.sample(policy, streams)
         follower_batch = batch if self.oracle is None else self.oracle.sample(policy, streams)
-        reward = self.problem.leader_reward(theta)
+        reward = own.problem.leader_reward(theta)
         if self.critic is None:
-            advantage = monte_carlo(follower_batch, reward, self.discount).advantage
+            advantage = monte_carlo(follower_batch, reward, own.discount).advantage
         else:
             self.critic.update(memory["critic"], batch, reward, policy, streams)
             advantage = policy_advantage(memory["critic"], policy)
         indirect = centred_term(
-            self.problem, theta, batch, follower_batch, advantage,
-            self.temperature, self.discount, self.normalisation,
+            own.problem, theta, batch, follower_batch, advantage,
+            self.temperature, own.discount, own.normalisation,
         )  # fmt: skip
         oracle_steps = 0 if self.oracle is None else self.oracle.env_steps
-        return add_direct_term(self, theta, batch, indirect, oracle_steps)
+        return own.estimate(theta, batch, indirect, oracle_steps)

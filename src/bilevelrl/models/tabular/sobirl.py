@@ -14,11 +14,9 @@ from numpy.typing import NDArray
 from bilevelrl.core.estimator import Estimate, Memory
 from bilevelrl.core.follower import BestResponse
 from bilevelrl.core.seeding import Streams
-from bilevelrl.core.trace import Normalisation, episode_weight, traced_weights
+from bilevelrl.core.trace import episode_weight, traced_weights
 from bilevelrl.models.tabular.monte_carlo import monte_carlo
-from bilevelrl.models.tabular.naive import Averaging, add_direct_term
-from bilevelrl.models.tabular.problem import TabularProblem
-from bilevelrl.models.tabular.rollout import Rollout
+from bilevelrl.models.tabular.on_policy import OnPolicy
 
 Floats = NDArray[np.float64]
 
@@ -28,20 +26,13 @@ class SoBiRL:
     """SoBiRL with Monte-Carlo Q_L.
 
     Attributes:
-        problem: the bi-level problem.
-        rollout: how batches are drawn.
+        sampling: problem, batches and how the direct term is averaged over them; its γ is that of
+            the leader's return, the follower's sum is undiscounted.
         temperature: β of each run, shape (R,).
-        discount: γ of the leader's return; the follower's sum is undiscounted.
-        averaging: of the direct term, see `naive.direct_term`.
-        normalisation: of the direct term, see `episode_weight`.
     """
 
-    problem: TabularProblem
-    rollout: Rollout
+    sampling: OnPolicy
     temperature: Floats
-    discount: float
-    averaging: Averaging = "episodes"
-    normalisation: Normalisation = "started_episodes"
 
     def start(self, streams: Streams) -> Memory:
         """Nothing is remembered."""
@@ -53,18 +44,18 @@ class SoBiRL:
     ) -> Estimate:
         """Estimate both terms from one batch."""
         del memory
-        policy = response.policy
-        batch = self.rollout.sample(policy, streams)
-        reward = self.problem.leader_reward(theta)
+        policy, problem = response.policy, self.sampling.problem
+        batch = self.sampling.sample(policy, streams)
+        reward = problem.leader_reward(theta)
         first_step = (np.arange(batch.state.shape[2]) == 0).astype(np.float64)
         started = episode_weight(batch, "started_episodes")
         paired = traced_weights(
             batch,
-            monte_carlo(batch, reward, self.discount).action_value,
+            monte_carlo(batch, reward, self.sampling.discount).action_value,
             1.0,
             by_time=first_step,
             visit_weight=np.repeat(started[:, :1], started.shape[1], axis=1),
         )
         centred = paired - policy * paired.sum(axis=2, keepdims=True)
-        indirect = self.problem.pull_back_follower_reward(theta, centred)
-        return add_direct_term(self, theta, batch, indirect / self.temperature[:, None])
+        indirect = problem.pull_back_follower_reward(theta, centred)
+        return self.sampling.estimate(theta, batch, indirect / self.temperature[:, None])

@@ -3,7 +3,7 @@
 The rule is that of `core.soft_q_rule`.
 
 What the follower may ask of the problem is what an environment gives away: where it is, what it
-was paid, where it is next. The model is used to simulate that, and to certify the answer.
+got, where it is next. The model is used to simulate that, and to certify the answer.
 """
 
 from dataclasses import dataclass, field
@@ -40,7 +40,7 @@ def _interact(  # type: ignore[no-untyped-def]
     for r in numba.prange(num_runs):
         place, following = np.empty(limit, np.int64), np.empty(limit, np.int64)
         action, goes_on = np.empty(limit, np.int64), np.empty(limit, np.bool_)
-        paid = np.empty(limit)
+        rewards = np.empty(limit)
         s, length = start, 0
         for n in range(num_steps):
             draw = uniforms[r, n]
@@ -48,13 +48,13 @@ def _interact(  # type: ignore[no-untyped-def]
             move = 0
             for k in range(num_successors - 1):
                 move += draw[2] >= slip[s, a, k]
-            place[length], action[length], paid[length] = s, a, reward[r, s, a]
+            place[length], action[length], rewards[length] = s, a, reward[r, s, a]
             following[length], goes_on[length] = successor[s, move], discount[s] > 0.0
             s = following[length]
             length += 1
             if not goes_on[length - 1] or length == limit or n == num_steps - 1:
                 replay_backwards(
-                    place, action, paid, following, goes_on, length, temperature[r],
+                    place, action, rewards, following, goes_on, length, temperature[r],
                     discount.max(), schedule, table[r], visits[r],
                 )  # fmt: skip
                 s, length = start, 0

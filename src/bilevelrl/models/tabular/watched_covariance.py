@@ -17,7 +17,7 @@ from bilevelrl.core.seeding import Streams
 from bilevelrl.core.trace import episode_weight, sampled_return
 from bilevelrl.models.tabular.boltzmann_covariance import covariance_term
 from bilevelrl.models.tabular.critic import Critic, policy_advantage
-from bilevelrl.models.tabular.naive import discounted_visits
+from bilevelrl.models.tabular.on_policy import discounted_visits
 from bilevelrl.models.tabular.problem import RewardInfluence
 
 Floats = NDArray[np.float64]

@@ -99,8 +99,8 @@ class LinearFollowerTask:
         state, innovation = self._state(seen), seen[:, :, len(problem.state_matrix) :]
         leader = matrix_vector(problem.gain(theta)[:, None], state)
         leader += problem.leader_noise * innovation
-        reward, paid = problem.leader_reward(state), problem.follower_reward(state, action)
-        return Observations(state, leader, action, after, reward, paid)
+        rewards = problem.leader_reward(state), problem.follower_reward(state, action)
+        return Observations(state, leader, action, after, *rewards)
 
     def _state(self, seen: Floats) -> Floats:
         return seen[..., : len(self.problem.state_matrix)]

@@ -117,5 +117,5 @@ class LinearSampler:
         seen = self.rollout.sample(theta, response, streams, at_random=at_random)
         if self.information != "rewards":
             return seen
-        paid = self.rollout.problem.follower_reward(seen.state, seen.follower_action)
-        return replace(seen, follower_reward=paid)
+        reward = self.rollout.problem.follower_reward(seen.state, seen.follower_action)
+        return replace(seen, follower_reward=reward)

@@ -75,8 +75,8 @@ def learning_curve(
     visits = _episode_visits(problem, best.policy[0])
 
     def soft_return(policy: Floats) -> Floats:
-        paid = reward + soft_bonus(policy, np.array(temperature))
-        value: Floats = evaluate_policy(problem.planner, policy, paid) @ problem.planner.initial
+        soft = reward + soft_bonus(policy, np.array(temperature))
+        value: Floats = evaluate_policy(problem.planner, policy, soft) @ problem.planner.initial
         return value
 
     def kl(policy: Floats) -> Floats:

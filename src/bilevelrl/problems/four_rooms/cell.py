@@ -1,8 +1,8 @@
 """FourRooms: from settings to the estimator, critic and follower that a name stands for."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, TypedDict, TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +16,12 @@ from bilevelrl.core.follower import BestResponse, Follower
 from bilevelrl.core.sampled import Sampled
 from bilevelrl.core.settings import ExactFollower
 from bilevelrl.core.soft_q_rule import SoftQOptions
-from bilevelrl.core.trace import Normalisation
 from bilevelrl.models.tabular.belief import TabularBelief
 from bilevelrl.models.tabular.boltzmann_covariance import BoltzmannCovariance
 from bilevelrl.models.tabular.game import TabularGame, TabularSampler
 from bilevelrl.models.tabular.hpgd import HPGD
-from bilevelrl.models.tabular.naive import Averaging, Naive
+from bilevelrl.models.tabular.naive import Naive
+from bilevelrl.models.tabular.on_policy import OnPolicy
 from bilevelrl.models.tabular.rollout import Rollout
 from bilevelrl.models.tabular.sarsa import Sarsa
 from bilevelrl.models.tabular.sobirl import SoBiRL
@@ -44,17 +44,6 @@ Floats = NDArray[np.float64]
 Own_co = TypeVar("Own_co", bound=FourRoomsSetting, covariant=True)
 
 
-class Quirks(TypedDict):
-    """How batches are averaged, see `naive.direct_term` and `trace.episode_weight`."""
-
-    averaging: Averaging
-    normalisation: Normalisation
-
-
-PUBLISHED: Quirks = {"averaging": "every_visit", "normalisation": "finished_episodes"}
-CORRECTED: Quirks = {"averaging": "episodes", "normalisation": "started_episodes"}
-
-
 @dataclass(frozen=True, eq=False)
 class FourRoomsGroup(Group[Own_co, TabularGame]):
     """Runs that train together.
@@ -65,16 +54,19 @@ class FourRoomsGroup(Group[Own_co, TabularGame]):
 
     problem: FourRooms
 
-    @property
-    def quirks(self) -> Quirks:
-        """Averaging options of the runs' variant."""
-        return PUBLISHED if self.shared.variant == "published" else CORRECTED
-
 
 def _rollout(g: FourRoomsGroup[FourRoomsBatchSetting]) -> Rollout:
     num_envs, horizon = g.shared.num_envs, g.problem.max_episode_steps
     steps = g.shared.env_steps_per_update // num_envs
     return Rollout(g.problem.simulator, num_envs, steps, horizon)
+
+
+def _sampling(g: FourRoomsGroup[FourRoomsBatchSetting]) -> OnPolicy:
+    """Batches, averaged as the variant averages them."""
+    plain = OnPolicy(g.problem, _rollout(g), g.problem.discount)
+    if g.shared.variant != "published":
+        return plain
+    return replace(plain, averaging="every_visit", normalisation="finished_episodes")
 
 
 def _sarsa(g: FourRoomsGroup[FourRoomsCriticSetting]) -> Sarsa:
@@ -108,21 +100,17 @@ def covariance(g: FourRoomsGroup[CovarianceSetting]) -> Estimator[BestResponse]:
 
 def bc_hg(g: FourRoomsGroup[FourRoomsCriticSetting]) -> BoltzmannCovariance:
     """BC-HG of a leader that reads its follower."""
-    return BoltzmannCovariance(
-        g.problem, _rollout(g), _sarsa(g), g.temperature, g.problem.discount, **g.quirks
-    )
+    return BoltzmannCovariance(_sampling(g), _sarsa(g), g.temperature)
 
 
 def hpgd_mc(g: FourRoomsGroup[FourRoomsBatchSetting]) -> HPGD:
     """HPGD with sampled returns."""
-    return HPGD(g.problem, _rollout(g), g.temperature, g.problem.discount, **g.quirks)
+    return HPGD(_sampling(g), g.temperature)
 
 
 def hpgd_sa(g: FourRoomsGroup[FourRoomsCriticSetting]) -> HPGD:
     """HPGD with a learned critic."""
-    return HPGD(
-        g.problem, _rollout(g), g.temperature, g.problem.discount, critic=_sarsa(g), **g.quirks
-    )
+    return HPGD(_sampling(g), g.temperature, critic=_sarsa(g))
 
 
 def hpgd_oracle(g: FourRoomsGroup[OracleSetting]) -> HPGD:
@@ -136,19 +124,17 @@ def hpgd_oracle(g: FourRoomsGroup[OracleSetting]) -> HPGD:
         consumer="oracle",
         uniform_starts=True,
     )
-    return HPGD(
-        g.problem, _rollout(g), g.temperature, g.problem.discount, oracle=oracle, **g.quirks
-    )
+    return HPGD(_sampling(g), g.temperature, oracle=oracle)
 
 
 def sobirl(g: FourRoomsGroup[FourRoomsBatchSetting]) -> SoBiRL:
     """SoBiRL."""
-    return SoBiRL(g.problem, _rollout(g), g.temperature, g.problem.discount, **g.quirks)
+    return SoBiRL(_sampling(g), g.temperature)
 
 
 def naive(g: FourRoomsGroup[FourRoomsBatchSetting]) -> Naive:
     """The direct part alone."""
-    return Naive(g.problem, _rollout(g), g.problem.discount, **g.quirks)
+    return Naive(_sampling(g))
 
 
 def make_four_rooms(constants: FourRoomsParams, variant: str) -> FourRooms:

@@ -135,14 +135,14 @@ class FourRoomsEnv(gymnasium.Env[np.int64, np.int64]):
 
     def _heat(self) -> NDArray[np.float64]:
         """Penalty of every cell on a symmetric-log scale, 0 for none, 1 for the largest, (S,)."""
-        paid = -self._follower_reward[:, 0].clip(max=0.0)  # the goal charges nothing
+        penalty = -self._follower_reward[:, 0].clip(max=0.0)  # the goal charges nothing
 
         def stretch(penalty: NDArray[np.float64]) -> NDArray[np.float64]:
             ratio = penalty / _LINEAR_BELOW
             return np.where(ratio < 1.0, ratio, 1.0 + np.log10(ratio.clip(min=1.0)))
 
         largest = np.array(max(self.problem.incentive_scale, _LINEAR_BELOW))
-        return stretch(paid) / stretch(largest)
+        return stretch(penalty) / stretch(largest)
 
     def _text(self) -> str:
         marks = [["#" * 2 if mark == "x" else mark for mark in line] for line in MAP]

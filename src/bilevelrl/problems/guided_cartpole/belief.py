@@ -182,7 +182,7 @@ class CartPoleBelief:
         Raises:
             ValueError: if the follower's rewards were not seen.
         """
-        paid = seen.follower_rewards()
+        rewards = seen.follower_rewards()
         for run in range(len(theta)):
             alive = seen.alive[run]
             state, after = seen.state[run][alive], seen.next_state[run][alive]
@@ -190,7 +190,7 @@ class CartPoleBelief:
             push = seen.follower_action[run][alive][:, 0]
             self._learn_model(run, state, wind, push, after, memory)
             bonus = self._learn_policy(run, state, wind, push, memory)
-            reward = paid[run][alive] + self.temperature[run] * bonus
+            reward = rewards[run][alive] + self.temperature[run] * bonus
             self._learn_value(run, state, after, reward, seen.terminated[run][alive], memory)
         return WatchedFollower(self, memory)
 

@@ -56,10 +56,6 @@ class StateNetwork:
         chosen: Index = passed.sum(axis=1)
         return chosen
 
-    def scores(self, theta: Floats, state: Floats, action: Index) -> Floats:
-        """∇_θ log f_θ(a_k | s_k) of one run, shape (N, D)."""
-        return self.mean_scores(theta, state, np.eye(self.num_actions)[action])
-
     def mean_scores(self, theta: Floats, state: Floats, weights: Floats) -> Floats:
         """Σ_a w(k, a) ∇_θ log f_θ(a | s_k) of one run, shape (N, D), for weights (N, A)."""
         hidden, policy = self._forward(theta, state)

@@ -8,20 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bilevelrl.core.observations import Observations
+from bilevelrl.problems.guided_cartpole.policy import StateNetwork
 from bilevelrl.problems.guided_cartpole.problem import GuidedCartPole
 from bilevelrl.problems.guided_cartpole.view import follower_observation, scaled
 
 Floats = NDArray[np.float64]
 Index = NDArray[np.int64]
 Flags = NDArray[np.bool_]
-
-
-class LeaderPolicy(Protocol):
-    """Chooses from finitely many winds."""
-
-    def choose(self, theta: Floats, state: Floats, uniforms: Floats) -> Index:
-        """Numbers of winds (N,), of θ (D,) at scaled states (N, 4), from uniform numbers (N,)."""
-        ...
 
 
 class FollowerAgent(Protocol):
@@ -37,7 +30,7 @@ class CartPoleBatch(Observations):
     """Episodes one after the other, all stretched to the problem's last step.
 
     Leader actions are numbers of winds, and follower actions vectors of length 1. After a fall the
-    state stays where it is, and nobody is paid.
+    state stays where it is, and nobody gets a reward.
 
     Attributes:
         alive: whether the episode was still going on, shape (R, N).
@@ -59,7 +52,7 @@ class CartPoleRollout:
     """
 
     problem: GuidedCartPole
-    policy: LeaderPolicy
+    policy: StateNetwork
     winds: Floats
 
     def play(
@@ -81,9 +74,9 @@ class CartPoleRollout:
         state, wind, push, after, alive, fell = (
             array.reshape(len(theta), -1, *array.shape[3:]) for array in arrays
         )
-        paid = np.where(alive, self.problem.leader_reward(after), 0.0)
+        reward = np.where(alive, self.problem.leader_reward(after), 0.0)
         return CartPoleBatch(
-            state, wind, push, after, paid, alive.astype(np.float64), alive=alive, terminated=fell
+            state, wind, push, after, reward, alive.astype(np.float64), alive=alive, terminated=fell
         )
 
     def _play(

@@ -105,7 +105,7 @@ class RegulatorBelief:
         Raises:
             ValueError: if the follower's rewards were not seen.
         """
-        paid, action = seen.follower_rewards(), seen.follower_action
+        reward, action = seen.follower_rewards(), seen.follower_action
         gain, covariance = linear_policy(seen.state, action)
         curve = None
         if self.curve is not None:
@@ -117,7 +117,7 @@ class RegulatorBelief:
         value = least_squares_td(
             seen.state,
             seen.next_state,
-            (paid + bonus)[:, :, None],
+            (reward + bonus)[:, :, None],
             self.horizon,
             self.discount,
         )

@@ -96,9 +96,9 @@ class ThermalFollowerTask:
         )
         reward = problem.operating_reward(state, action)
         reward -= problem.configuration_cost(theta)[:, None]
-        paid = problem.follower_reward(state, action)
+        own = problem.follower_reward(state, action)
         none = np.empty((*reward.shape, 0))
-        return ThermalBatch(state, none, action, after, reward, paid)
+        return ThermalBatch(state, none, action, after, reward, own)
 
 
 def exact_value(problem: ThermalControl, response: RegulatorResponse) -> Floats:
