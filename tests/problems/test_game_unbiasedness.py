@@ -18,7 +18,7 @@ from bilevelrl.core.control_variate import ControlVariate
 from bilevelrl.core.estimator import Estimate
 from bilevelrl.core.follower import BestResponse
 from bilevelrl.core.sampled import Sampled
-from bilevelrl.core.score_function import ScoreFunction
+from bilevelrl.core.score_function import Centring, ScoreFunction
 from bilevelrl.core.seeding import Streams
 from bilevelrl.models.finite_game.critics import ExactGameCritic
 from bilevelrl.models.finite_game.exact import game_hypergradient
@@ -106,7 +106,7 @@ def replicate(point: Point, kind: Kind, *, runs: int, episodes: int) -> Estimate
             leader, horizon, game.leader_discount, game.follower_discount,
             np.full(chunk, point.temperature) if kind.indirect else None,
             minibatch=kind.minibatch, influence_now=kind.influence_now,
-            control=ControlVariate(pairs, pairs) if kind.control else None,
+            control=Centring(ControlVariate(pairs, pairs), leader) if kind.control else None,
         )  # fmt: skip
         estimator = Sampled(sampler, learner)
         response = replace(
@@ -199,7 +199,12 @@ def test_a_control_variate_fitted_on_its_own_batch_is_found_out(own_batch: bool)
     point, runs, horizon = POINTS[0], 5000, 20
     leader = FiniteLeader(point.policy, point.game.sizes, ExactGameCritic(point.game))
     learner = ScoreFunction(
-        leader, horizon, 0.95, 0.9, np.full(runs, point.temperature), control=ControlVariate(12, 12)
+        leader,
+        horizon,
+        0.95,
+        0.9,
+        np.full(runs, point.temperature),
+        control=Centring(ControlVariate(12, 12), leader),
     )
     estimator = Sampled(FiniteSampler(point.policy, GameRollout(point.game, 1), "full"), learner)
     response = replace(
