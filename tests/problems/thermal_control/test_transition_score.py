@@ -27,8 +27,9 @@ from bilevelrl.problems.thermal_control.follower import RegulatorResponse, Therm
 from bilevelrl.problems.thermal_control.game import ThermalSampler
 from bilevelrl.problems.thermal_control.problem import ThermalControl
 from bilevelrl.problems.thermal_control.rollout import ThermalBatch, ThermalRollout
+from bilevelrl.problems.thermal_control.transition import score_push
 from bilevelrl.problems.thermal_control.transition_hpgd import TransitionHPGD
-from bilevelrl.problems.thermal_control.transition_score import TransitionScore, score_push
+from bilevelrl.problems.thermal_control.transition_score import TransitionScore
 from tests.buildings import building
 
 Floats = NDArray[np.float64]

@@ -187,7 +187,7 @@ def network_mean(
     """E[Σ_k γ^k r_{t+k} | x_t] without end of every row, for each of K rewards, shape (R, N, K).
 
     Each reward is divided by its largest size in the batch while the network learns. With x = s and
-    the rewards ψ of `transition_score.sensitivity` this is the released code's mean of ∇_θ Q_F.
+    the rewards ψ of `transition.sensitivity` this is the released code's mean of ∇_θ Q_F.
 
     Args:
         network: p inputs, K outputs.

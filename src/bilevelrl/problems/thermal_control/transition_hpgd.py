@@ -23,7 +23,7 @@ from bilevelrl.problems.thermal_control.critic import ThermalCritic
 from bilevelrl.problems.thermal_control.design import ThermalDesign
 from bilevelrl.problems.thermal_control.follower import RegulatorResponse
 from bilevelrl.problems.thermal_control.rollout import ThermalBatch
-from bilevelrl.problems.thermal_control.transition_score import (
+from bilevelrl.problems.thermal_control.transition import (
     Form,
     finish,
     sensitivity,
