@@ -108,7 +108,7 @@ def write_project(root: Path) -> None:
     row = gradient_row(
         np.random.default_rng(0).normal(size=(9, 3)), np.ones(3), problem="four_rooms",
         point="generic", estimator="bc_hg", variant="corrected", critic="exact",
-        env_steps_per_update=100,
+        rung="bc_hg_corrected_exact_critic", note="exact critic", env_steps_per_update=100,
     )  # fmt: skip
     write_gradients(root, "four_rooms", pd.DataFrame([row]), watched_table())
     write_csv(root / "data" / "followers" / "four_rooms" / "learning.csv", learning_table())
