@@ -161,11 +161,27 @@ def test_everything_that_is_loaded_with_a_chunk_is_in_its_closure() -> None:
     assert loaded - empty == names - empty
 
 
+def is_a_public_name(node: ast.stmt) -> bool:
+    """Part of how `bilevelrl.name` is found: it runs when a user asks for it, never in a run."""
+    match node:
+        case ast.FunctionDef(name="__getattr__" | "__dir__"):
+            return True
+        case ast.If(test=ast.Name(id="TYPE_CHECKING"), orelse=[]):
+            return True
+        case ast.ImportFrom(module="typing"):
+            return True
+        case ast.Assign(targets=[ast.Name(id="__all__" | "_MODULES")], value=value):
+            return ast.literal_eval(value) is not None
+    return False
+
+
 def test_packages_on_the_way_to_a_chunk_hold_no_code() -> None:
     # Importing a.b runs a/__init__.py, which the closure has only if a itself is imported from.
     names = SHARED | NEEDED | CONFIG
     for folder in {PACKAGE / parent for name in names for parent in Path(name).parents}:
         body = ast.parse((folder / "__init__.py").read_text(encoding="utf-8")).body
+        if folder == PACKAGE:
+            body = [node for node in body if not is_a_public_name(node)]
         assert all(
             isinstance(node, ast.Expr | ast.Assign) and isinstance(node.value, ast.Constant)
             for node in body

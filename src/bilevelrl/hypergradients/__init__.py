@@ -1,0 +1,1 @@
+"""Hypergradients of any leader from arrays of transitions, in NumPy or PyTorch."""

@@ -1,0 +1,332 @@
+"""What estimates must not depend on: order, batches, padding; and what their parts are by hand."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bilevelrl.hypergradients.advantages import choice_advantages, generalized_advantages
+from bilevelrl.hypergradients.coefficients import (
+    Agents,
+    Coefficients,
+    NotCentredWarning,
+    action_coefficients,
+    reward_coefficients,
+    transition_coefficients,
+)
+from bilevelrl.hypergradients.episodes import Episodes
+from bilevelrl.hypergradients.surrogate import surrogate
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::bilevelrl.hypergradients.coefficients.NotCentredWarning"  # few, and any, numbers
+)
+Array = np.ndarray[Any, np.dtype[Any]]
+FIELDS = ("leader_advantage", "follower_side_advantage", "follower_advantage")
+lengths = st.lists(st.integers(1, 6), min_size=1, max_size=6)
+discounts = st.sampled_from([0.0, 0.5, 0.9, 1.0])
+seeds = st.integers(0, 1000)
+PROPERTY = settings(deadline=None, derandomize=True)
+AGENTS = Agents(0.9, 0.8, 0.5)
+
+
+def ends(sizes: list[int]) -> Array:
+    flags = np.zeros(sum(sizes), dtype=bool)
+    flags[np.cumsum(sizes) - 1] = True
+    return flags
+
+
+def draw(number: int, seed: int) -> dict[str, Array]:
+    rng = np.random.default_rng(seed)
+    return {name: rng.normal(size=number) for name in FIELDS}
+
+
+def coefficients_of(
+    numbers: dict[str, Array], terminated: Array, agents: Agents = AGENTS, **marks: Any
+) -> Coefficients[Array]:
+    return action_coefficients(Episodes.read(terminated, **marks), agents, **numbers)
+
+
+def by_hand(numbers: dict[str, Array], sizes: list[int], agents: Agents) -> tuple[Array, Array]:
+    """The double sums of DESIGN, episode by episode."""
+    direct, indirect, first = [], [], 0
+    for size in sizes:
+        own, side, factor = (numbers[name][first : first + size] for name in FIELDS)
+        for k in range(size):
+            direct.append(agents.leader_discount**k * own[k])
+            past = range(k if agents.follower_sees_action else k + 1)
+            trace = sum(
+                agents.follower_discount ** (k - t) * agents.leader_discount**t * side[t]
+                for t in past
+            )
+            indirect.append(trace * factor[k] / agents.temperature)
+        first += size
+    return np.array(direct), np.array(indirect)
+
+
+@PROPERTY
+@given(sizes=lengths, leader=discounts, follower=discounts, sees=st.booleans(), seed=seeds)
+def test_they_are_the_double_sum_over_each_episode(
+    sizes: list[int], leader: float, follower: float, sees: bool, seed: int
+) -> None:
+    agents = Agents(leader, follower, 0.3, follower_sees_action=sees)
+    numbers = draw(sum(sizes), seed)
+    found = coefficients_of(numbers, ends(sizes), agents)
+    direct, indirect = by_hand(numbers, sizes, agents)
+    np.testing.assert_allclose(found.direct, direct, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(found.indirect, indirect, rtol=1e-12, atol=1e-12)
+    assert found.num_episodes.tolist() == [len(sizes)]
+
+
+@PROPERTY
+@given(sizes=lengths, seed=seeds)
+def test_episodes_may_come_in_any_order(sizes: list[int], seed: int) -> None:
+    numbers = draw(sum(sizes), seed)
+    order = np.random.default_rng(seed).permutation(len(sizes))
+    starts = np.cumsum([0, *sizes])
+    index = np.concatenate([np.arange(starts[e], starts[e + 1]) for e in order])
+    shuffled = {name: values[index] for name, values in numbers.items()}
+    found = coefficients_of(shuffled, ends([sizes[e] for e in order]))
+    assert np.array_equal(found.total, coefficients_of(numbers, ends(sizes)).total[index])
+
+
+@PROPERTY
+@given(sizes=lengths, cut=st.integers(1, 35), seed=seeds)
+def test_a_batch_may_be_split_anywhere(sizes: list[int], cut: int, seed: int) -> None:
+    numbers, flags = draw(sum(sizes), seed), ends(sizes)
+    cut = min(cut, len(flags) - 1)
+    if cut == 0:
+        return
+    whole = coefficients_of(numbers, flags)
+    first = coefficients_of({name: v[:cut] for name, v in numbers.items()}, flags[:cut])
+    second = coefficients_of(
+        {name: v[cut:] for name, v in numbers.items()}, flags[cut:], carry=first.carry
+    )
+    assert np.array_equal(np.concatenate([first.total, second.total]), whole.total)
+    assert first.num_episodes + second.num_episodes == whole.num_episodes
+
+
+@PROPERTY
+@given(sizes=lengths, seed=seeds)
+def test_episodes_may_be_padded_rows_with_anything_in_the_padding(
+    sizes: list[int], seed: int
+) -> None:
+    numbers, longest = draw(sum(sizes), seed), max(sizes)
+    mask = np.arange(longest) < np.array(sizes)[:, None]
+
+    def padded(values: Array) -> Array:
+        rows = np.full(mask.shape, np.nan)
+        rows[mask] = values
+        return rows
+
+    rows = {name: padded(values) for name, values in numbers.items()}
+    found = coefficients_of(rows, np.zeros(mask.shape, dtype=bool), mask=mask)
+    whole = coefficients_of(numbers, ends(sizes))
+    assert np.array_equal(found.total[mask], whole.total)
+    assert (found.total[~mask] == 0.0).all()
+    theta = torch.ones(sum(sizes), dtype=torch.float64, requires_grad=True)
+    phi = torch.full(mask.shape, torch.nan, dtype=torch.float64)
+    phi = phi.masked_scatter(torch.tensor(mask), theta)
+    torches = {name: torch.tensor(values) for name, values in rows.items()}
+    none = torch.zeros(mask.shape, dtype=torch.bool)
+    episodes = Episodes.read(none, mask=torch.tensor(mask))
+    surrogate(action_coefficients(episodes, AGENTS, **torches), phi).backward()
+    assert theta.grad is not None
+    np.testing.assert_allclose(theta.grad.numpy() * len(sizes), whole.total, rtol=1e-12)
+
+
+@PROPERTY
+@given(sizes=lengths, discount=discounts, decay=discounts, seed=seeds)
+def test_advantages_are_their_sum_by_hand(
+    sizes: list[int], discount: float, decay: float, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    size = sum(sizes)
+    reward, value, after, baseline = rng.normal(size=(4, size))
+    last = ends(sizes)
+    terminated = last & (rng.random(size) < 0.5)
+    found = generalized_advantages(
+        Episodes.read(terminated, last & ~terminated),
+        reward,
+        value,
+        np.where(terminated, np.nan, after),
+        discount=discount,
+        decay=decay,
+        baseline=baseline,
+    )
+    target = reward + discount * np.where(terminated, 0.0, after)
+    expected = target - baseline
+    episode = np.cumsum(np.concatenate([[0], last[:-1]]))
+    for t in range(size):
+        for k in range(t + 1, size):
+            if episode[k] == episode[t]:
+                expected[t] += (discount * decay) ** (k - t) * (target[k] - value[k])
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_tensors_come_back_as_they_went_in(dtype: torch.dtype) -> None:
+    numbers, flags = draw(12, 1), np.tile(ends([4, 2]), 2).reshape(2, 6)
+    rows = {name: values.reshape(2, 6) for name, values in numbers.items()}
+    tensors = {
+        name: torch.tensor(values, dtype=dtype, requires_grad=True) for name, values in rows.items()
+    }
+    found = action_coefficients(Episodes.read(torch.tensor(flags)), AGENTS, **tensors)
+    expected = coefficients_of({n: t.detach().double().numpy() for n, t in tensors.items()}, flags)
+    for part in ("direct", "indirect"):
+        tensor = getattr(found, part)
+        assert tensor.dtype == dtype
+        assert not tensor.requires_grad
+        exact = torch.tensor(getattr(expected, part))
+        assert torch.equal(tensor, exact.to(dtype))
+    assert expected.direct.dtype == np.float64
+    assert coefficients_of(
+        {n: v.astype(np.float32) for n, v in rows.items()}, flags
+    ).indirect.dtype == np.float32  # fmt: skip
+
+
+def test_rows_are_runs_of_their_own_or_environments_of_one_leader() -> None:
+    numbers = {name: torch.tensor(v.reshape(2, 6)) for name, v in draw(12, 2).items()}
+    flags = torch.tensor(np.stack([ends([2, 2, 2]), ends([6])]))
+    found = action_coefficients(Episodes.read(flags), AGENTS, **numbers)
+    theta = torch.zeros(2, 1, dtype=torch.float64, requires_grad=True)
+    phi = theta.expand(2, 6)
+    sums = found.total.sum(dim=1)
+    for shared, number in ((True, torch.tensor([4.0, 4.0])), (False, torch.tensor([3.0, 1.0]))):
+        (gradient,) = torch.autograd.grad(surrogate(found, phi, shared_leader=shared), theta)
+        assert torch.allclose(gradient[:, 0], sums / number, rtol=1e-12)
+
+
+@PROPERTY
+@given(seed=seeds)
+def test_a_critic_is_centred_whatever_it_says(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    values, chance = rng.normal(size=(5, 3)), rng.dirichlet(np.ones(3), size=5)
+    each = [choice_advantages(values, chance, np.full(5, choice)) for choice in range(3)]
+    np.testing.assert_allclose(np.sum(np.stack(each, axis=1) * chance, axis=1), 0.0, atol=1e-14)
+    np.testing.assert_allclose(each[1] - each[0], values[:, 1] - values[:, 0], rtol=1e-12)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_mean_that_is_not_zero_is_told_with_its_size() -> None:
+    rng = np.random.default_rng(0)
+    flags, noise = ends([10] * 100), rng.normal(size=1000)
+    reward_coefficients(Episodes.read(flags), AGENTS, follower_side_advantage=noise)
+    with pytest.warns(NotCentredWarning, match=r"mean 0\.95. ± .* root mean square is 1\.3"):
+        reward_coefficients(Episodes.read(flags), AGENTS, follower_side_advantage=noise + 1.0)
+
+
+GOOD: dict[str, Any] = {
+    "leader_advantage": np.ones(4),
+    "follower_side_advantage": np.ones(4),
+    "follower_advantage": np.ones(4),
+}
+LAST = np.array([False, False, False, True])
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error", "message"),
+    [
+        ("leader_advantage", np.ones(5), ValueError, r"has shape \(5,\); expected \(4,\)"),
+        ("follower_advantage", np.ones((1, 4)), ValueError, r"has shape \(1, 4\)"),
+        ("follower_side_advantage", np.ones(4, int), TypeError, "dtype int64; expected floating"),
+        ("follower_advantage", np.array([0, 1, np.inf, 0]), ValueError, "inf at transition 2 of"),
+        ("leader_advantage", np.array([np.nan] * 4), ValueError, "nan .*4 of 4"),
+    ],
+)
+@pytest.mark.parametrize("channel", [action_coefficients, transition_coefficients])
+def test_bad_numbers_are_named(
+    channel: Any, name: str, value: Array, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=f"^{name} .*{message}"):
+        channel(Episodes.read(LAST), AGENTS, **{**GOOD, name: value})
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ({"truncated": LAST[:3]}, ValueError, r"truncated has shape \(3,\); expected \(4,\)"),
+        ({"truncated": np.full(4, 2)}, TypeError, "truncated has dtype int64; expected booleans"),
+        ({"mask": np.zeros(4)}, ValueError, "mask is False everywhere"),
+        ({"mask": np.array([1, 0, 1, 1])}, ValueError, "after transition 0 of row 0, in the middl"),
+    ],
+)
+def test_bad_flags_are_named(given: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        Episodes.read(LAST, **given)
+
+
+def test_padding_may_stand_behind_an_end() -> None:
+    flags, mask = np.array([1, 0, 0, 0]), np.array([1, 0, 1, 1])
+    episodes = Episodes.read(flags, mask=mask)
+    assert episodes.start.tolist() == [[True, False, True, False]]
+    assert episodes.step.tolist()[0][2:] == [0, 1]
+
+
+@pytest.mark.parametrize("agents", [Agents(1.0, 0.9, 1.0), Agents(0.9, 1.0, 1.0)])
+def test_an_undiscounted_sum_needs_an_end(agents: Agents) -> None:
+    with pytest.raises(ValueError, match=r"_discount is 1, and neither terminated nor truncated"):
+        action_coefficients(Episodes.read(np.zeros(4)), agents, **GOOD)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "message"),
+    [
+        ((1.1, 0.9, 1.0), "leader_discount is 1.1; expected a number from 0 to 1"),
+        ((0.9, -0.1, 1.0), "follower_discount is -0.1"),
+        ((0.9, 0.9, 0.0), "temperature is 0.0; expected a number above 0"),
+        ((0.9, float("nan"), 1.0), "follower_discount is nan"),
+    ],
+)
+def test_bad_agents_are_named(numbers: tuple[float, float, float], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Agents(*numbers)
+
+
+@pytest.mark.parametrize(
+    ("values", "probabilities", "choice", "message"),
+    [
+        (np.ones((4, 2)), np.ones((4, 3)), np.zeros(4, int), r"shapes \(4, 2\), \(4, 3\)"),
+        (np.ones((4, 2)), np.ones((4, 2)), np.zeros(4, int), "sum to one only within 1"),
+        (np.ones((4, 2)), np.full((4, 2), 0.5), np.full(4, 2), "from 2 to 2; expected integers"),
+        (np.ones((4, 2)), np.full((4, 2), 0.5), np.zeros(4), "choice holds float64"),
+    ],
+)
+def test_bad_choices_are_named(
+    values: Array, probabilities: Array, choice: Array, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        choice_advantages(values, probabilities, choice)
+
+
+def torch_coefficients() -> Coefficients[torch.Tensor]:
+    good = {name: torch.ones(4) for name in FIELDS}
+    return action_coefficients(Episodes.read(torch.tensor(LAST)), AGENTS, **good)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({}, "expected either phi, or direct"),
+        ({"phi": torch.ones(4)}, "phi has no gradient"),
+        ({"direct": torch.ones(3, requires_grad=True)}, r"direct has shape \(3,\); expected \(4,"),
+    ],
+)
+def test_bad_surrogates_are_named(given: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        surrogate(torch_coefficients(), **given)
+
+
+def test_a_mean_over_no_episode_is_refused() -> None:
+    opened = action_coefficients(
+        Episodes.read(torch.zeros(4)), AGENTS, **{name: torch.ones(4) for name in FIELDS}
+    )
+    later = action_coefficients(
+        Episodes.read(torch.zeros(4), carry=opened.carry),
+        AGENTS,
+        **{name: torch.ones(4) for name in FIELDS},
+    )
+    with pytest.raises(ValueError, match=r"num_episodes is \[0\]; expected at least one"):
+        surrogate(later, torch.ones(4, requires_grad=True))
