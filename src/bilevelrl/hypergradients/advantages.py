@@ -1,9 +1,8 @@
 """Advantages from critics and samples, for episodes of any length."""
 
-import numba
 import numpy as np
 
-from bilevelrl.core.compilation import parallel_kernel
+from bilevelrl.core.compilation import kernel
 from bilevelrl.hypergradients.arrays import AnyArray, Array, as_numpy, like, numbers
 from bilevelrl.hypergradients.episodes import Episodes
 
@@ -99,10 +98,10 @@ def fraction(name: str, value: float) -> None:
         raise ValueError(f"{name} is {value}; expected a number from 0 to 1")
 
 
-@parallel_kernel
+@kernel
 def _to_come(error, last, decay, later):  # type: ignore[no-untyped-def]
     num_rows, num_steps = error.shape
-    for r in numba.prange(num_rows):
+    for r in range(num_rows):
         total = 0.0
         for n in range(num_steps - 1, -1, -1):
             if last[r, n]:

@@ -22,10 +22,9 @@ import warnings
 from dataclasses import dataclass
 from typing import Generic
 
-import numba
 import numpy as np
 
-from bilevelrl.core.compilation import parallel_kernel
+from bilevelrl.core.compilation import kernel
 from bilevelrl.hypergradients.advantages import fraction
 from bilevelrl.hypergradients.arrays import AnyArray, Array, Floats, like, numbers
 from bilevelrl.hypergradients.episodes import Carry, Counts, Episodes
@@ -190,10 +189,10 @@ def _coefficients(
     )
 
 
-@parallel_kernel
+@kernel
 def _trace(injection, start, carried, discount, later, trace, left):  # type: ignore[no-untyped-def]
     num_rows, num_steps = injection.shape
-    for r in numba.prange(num_rows):
+    for r in range(num_rows):
         e = carried[r]
         for n in range(num_steps):
             e = 0.0 if start[r, n] else discount * e
