@@ -1,7 +1,7 @@
 """Hypergradients for bi-level reinforcement learning, and a reproducible comparison of estimators.
 
-The public names are imported when they are asked for, so that `import bilevelrl` is fast and needs
-neither Numba nor PyTorch.
+Public names are imported when they are asked for, so that `import bilevelrl` takes no time and
+needs neither Numba nor PyTorch.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -22,39 +22,26 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from bilevelrl.hypergradients.advantages import choice_advantages, generalized_advantages
-    from bilevelrl.hypergradients.coefficients import (
+    from bilevelrl.hypergradients import (
         Agents,
+        Carry,
         Coefficients,
+        Episodes,
         NotCentredWarning,
         action_coefficients,
+        choice_advantages,
+        generalized_advantages,
         reward_coefficients,
+        surrogate,
         transition_coefficients,
     )
-    from bilevelrl.hypergradients.episodes import Carry, Episodes
-    from bilevelrl.hypergradients.surrogate import surrogate
-
-_MODULES = {
-    "advantages": ("choice_advantages", "generalized_advantages"),
-    "coefficients": (
-        "Agents",
-        "Coefficients",
-        "NotCentredWarning",
-        "action_coefficients",
-        "reward_coefficients",
-        "transition_coefficients",
-    ),
-    "episodes": ("Carry", "Episodes"),
-    "surrogate": ("surrogate",),
-}
 
 
 def __getattr__(name: str) -> Any:
-    for module, names in _MODULES.items():
-        if name in names:
-            import importlib
+    if name in __all__:
+        from bilevelrl import hypergradients
 
-            return getattr(importlib.import_module(f"{__name__}.hypergradients.{module}"), name)
+        return getattr(hypergradients, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

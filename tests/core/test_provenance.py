@@ -170,7 +170,7 @@ def is_a_public_name(node: ast.stmt) -> bool:
             return True
         case ast.ImportFrom(module="typing"):
             return True
-        case ast.Assign(targets=[ast.Name(id="__all__" | "_MODULES")], value=value):
+        case ast.Assign(targets=[ast.Name(id="__all__")], value=value):
             return ast.literal_eval(value) is not None
     return False
 

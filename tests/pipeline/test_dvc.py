@@ -194,6 +194,15 @@ def is_output(path: str) -> bool:
     return path.startswith(OUTPUT_FOLDERS)
 
 
+@pytest.mark.parametrize("folder", ["", "tuning/"])
+def test_the_lock_names_every_stage_and_no_other(folder: str) -> None:
+    named_here = {
+        stage.name for stage in STAGES if stage.name.startswith("tuning/") == bool(folder)
+    }
+    locked = {f"{folder}{name}" for name in content(f"{folder}dvc.lock")["stages"]}
+    assert locked == named_here
+
+
 def test_the_pipeline_has_the_promised_stages() -> None:
     names = {stage.name for stage in MAIN}
     cells = {f"leaders@{name}" for name in content("params.yaml")["grid"]}
