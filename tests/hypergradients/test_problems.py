@@ -120,7 +120,8 @@ def test_a_game_without_structure() -> None:
     theta = 0.7 * np.random.default_rng(0).standard_normal((2, 12))
     found, estimate, exact = finite_game(random_game(0), theta, 0.1, episodes=5000)
     np.testing.assert_allclose(found, estimate.gradient, rtol=1e-9, atol=1e-12)
-    print(f"game: {[cosine(*pair) for pair in zip(found, exact, strict=True)]}")
+    assert min(cosine(*pair) for pair in zip(found, exact, strict=True)) > 0.95
+    assert cosine(estimate.direct[0], exact[0]) < 0.95  # Naive-PGD
     assert np.abs(estimate.indirect).max() > 0.1 * np.abs(estimate.direct).max()
 
 
@@ -128,7 +129,6 @@ def test_the_discrete_toy() -> None:
     theta = np.array([[0.3, 0.0, 0.0, -0.5, 0.0, 0.2]])
     found, estimate, exact = finite_game(discrete_toy(2.0), theta, 0.05, episodes=10_000)
     np.testing.assert_allclose(found, estimate.gradient, rtol=1e-9, atol=1e-12)
-    print(f"toy: {found[0, 3] / exact[0, 3]}")
     assert abs(found[0, 3] / exact[0, 3] - 1.0) < 0.1
 
 
@@ -152,7 +152,6 @@ def test_the_lqr() -> None:
     exact = lqr_hypergradient(
         problem, theta, beta, discount=problem.leader_discount, horizon=60, leader_noise=noise
     ).total
-    print(f"lqr: {cosine(found[0], exact[0])}")
     assert cosine(found[0], exact[0]) > 0.95
 
 
@@ -185,7 +184,6 @@ def test_four_rooms() -> None:
         coefficients, direct=leader_reward[place[0]], indirect=follower_reward[place[0]]
     ).backward()
     assert parameters.grad is not None
-    print(f"four rooms: {cosine(parameters.grad.numpy(), exact)}")
     assert cosine(parameters.grad.numpy(), exact) > 0.95
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from bilevelrl.core.compilation import kernel
-from bilevelrl.hypergradients.arrays import AnyArray, Array, as_numpy, like, numbers
+from bilevelrl.hypergradients.arrays import AnyArray, Array, floats, integers, like, numbers
 from bilevelrl.hypergradients.episodes import Episodes
 
 
@@ -22,8 +22,8 @@ def generalized_advantages(
     With δ_k = r_k + γ V(s_{k+1}) - V(s_k), the advantage at t is
     r_t + γ V(s_{t+1}) - b_t + Σ_{k>t} (γλ)^{k-t} δ_k, the sum to the end of the episode (Schulman
     et al. 2016, arXiv 1506.02438). b is V(s) for the leader's action, and Q(s, b) for the draw of
-    the next state. Rewards of an entropy-regularised follower include -β log π(b | s), and its
-    values too.
+    the next state. Rewards of an entropy-regularised follower include -β log π(b | s), as its
+    values do; against its draw b is then Q(s, b) - β log π(b | s).
 
     Not for A_L, the advantage over the follower's actions: what was sampled later would count in
     both factors of the covariance and bias it. `choice_advantages` takes a critic alone.
@@ -70,25 +70,34 @@ def choice_advantages(values: Array, probabilities: AnyArray, choice: AnyArray) 
         Shape (N,) or (R, N), of the kind, dtype and device of `values`.
 
     Raises:
-        ValueError: shapes differ, probabilities do not sum to one, or an action is none of the B.
+        TypeError: an argument is no array, or of the wrong kind of numbers.
+        ValueError: shapes differ, a number is not finite, probabilities are negative or do not sum
+            to one, or an action is none of the B.
     """
-    shape, number = tuple(values.shape), values.shape[-1]
-    if tuple(probabilities.shape) != shape or tuple(choice.shape) != shape[:-1]:
+    quality, mass = floats("values", values), floats("probabilities", probabilities)
+    action, shape = integers("choice", choice), quality.shape
+    if mass.shape != shape or action.shape != shape[:-1] or quality.ndim < 2 or not quality.size:
         raise ValueError(
-            f"values, probabilities and choice have shapes {shape}, {tuple(probabilities.shape)} "
-            f"and {tuple(choice.shape)}; expected (N, B), (N, B) and (N,), or a leading R for all"
+            f"values, probabilities and choice have shapes {shape}, {mass.shape} and "
+            f"{action.shape}; expected (N, B), (N, B) and (N,), or a leading R for all"
         )
-    quality, mass, action = (as_numpy(given) for given in (values, probabilities, choice))
+    if not np.isfinite(quality).all():
+        raise ValueError(
+            f"values holds {quality[~np.isfinite(quality)][0]}; expected finite numbers"
+        )
     off = np.abs(mass.sum(axis=-1) - 1.0).max()
-    if not off < 1e-3:
-        raise ValueError(f"probabilities sum to one only within {off:.3g}; expected within 1e-3")
-    if not np.issubdtype(action.dtype, np.integer) or action.min() < 0 or action.max() >= number:
+    if not (off < 1e-3 and mass.min() >= 0.0):
         raise ValueError(
-            f"choice holds {action.dtype} from {action.min()} to {action.max()}; expected integers "
-            f"from 0 to {number - 1}"
+            f"probabilities are {mass.min():.3g} and more, and sum to one within {off:.3g}; "
+            "expected 0 and more, within 0.001"
         )
-    chosen = np.take_along_axis(quality, action[..., None], axis=-1)[..., 0]
-    mean = np.sum(quality * mass, axis=-1, dtype=np.float64) / mass.sum(axis=-1, dtype=np.float64)
+    if action.min() < 0 or action.max() >= shape[-1]:
+        raise ValueError(
+            f"choice holds integers from {action.min()} to {action.max()}; expected from 0 to "
+            f"{shape[-1] - 1}"
+        )
+    chosen = np.take_along_axis(quality, action[..., None].astype(np.int64), axis=-1)[..., 0]
+    mean = np.sum(quality * mass, axis=-1) / mass.sum(axis=-1)
     return like(chosen - mean, values[..., 0])
 
 

@@ -35,13 +35,10 @@ def numbers(name: str, values: AnyArray, shape: tuple[int, ...], valid: Flags) -
         valid: no padding, shape (R, N).
 
     Raises:
-        TypeError: these are no floating-point numbers.
+        TypeError: this is no array or tensor of float32 or float64.
         ValueError: another shape, or a valid number is not finite.
     """
-    found = as_numpy(values)
-    if not np.issubdtype(found.dtype, np.floating):
-        raise TypeError(f"{name} has dtype {found.dtype}; expected floating-point numbers")
-    rows = _rows(name, found, shape).astype(np.float64)
+    rows = _rows(name, floats(name, values), shape)
     bad = valid & ~np.isfinite(rows)
     if bad.any():
         row, place = (int(index) for index in np.argwhere(bad)[0])
@@ -50,6 +47,18 @@ def numbers(name: str, values: AnyArray, shape: tuple[int, ...], valid: Flags) -
             f"{valid.sum()} are like that); expected finite numbers"
         )
     return np.where(valid, rows, 0.0)
+
+
+def floats(name: str, values: AnyArray) -> Floats:
+    """A copy in float64 without gradients, of the same shape.
+
+    Raises:
+        TypeError: this is no array or tensor of float32 or float64.
+    """
+    expect_array(name, values)
+    if str(values.dtype).removeprefix("torch.") not in ("float32", "float64"):
+        raise TypeError(f"{name} has dtype {values.dtype}; expected float32 or float64")
+    return _numpy(values).astype(np.float64)
 
 
 def flags(name: str, values: AnyArray, shape: tuple[int, ...]) -> Flags:
@@ -61,13 +70,22 @@ def flags(name: str, values: AnyArray, shape: tuple[int, ...]) -> Flags:
         shape: (N,) or (R, N), what the argument's has to be.
 
     Raises:
-        TypeError: these are neither booleans nor zeros and ones.
+        TypeError: this is no array or tensor, or of other values.
         ValueError: another shape.
     """
-    found = as_numpy(values)
-    if found.dtype != np.bool_ and not np.isin(found, (0, 1)).all():
-        raise TypeError(f"{name} has dtype {found.dtype}; expected booleans, or zeros and ones")
+    expect_array(name, values)
+    found = _numpy(values)
+    other = found[~np.isin(found, (0, 1))]
+    if other.size:
+        raise TypeError(f"{name} holds {other[0]}; expected booleans, or zeros and ones")
     return _rows(name, found, shape).astype(np.bool_)
+
+
+def expect_array(name: str, values: object) -> None:
+    """Raise a TypeError unless this is an array of NumPy or a tensor of PyTorch."""
+    if not isinstance(values, np.ndarray) and not is_tensor(values):
+        kind = type(values).__name__
+        raise TypeError(f"{name} is a {kind}; expected a NumPy array or a PyTorch tensor")
 
 
 def like(values: Floats, model: Array) -> Array:
@@ -78,8 +96,20 @@ def like(values: Floats, model: Array) -> Array:
     return model.new_tensor(shaped)
 
 
-def as_numpy(values: AnyArray) -> NDArray[Any]:
-    """The same numbers in NumPy, on the CPU and without gradients."""
+def integers(name: str, values: AnyArray) -> NDArray[Any]:
+    """The same integers in NumPy.
+
+    Raises:
+        TypeError: this is no array or tensor of integers.
+    """
+    expect_array(name, values)
+    found = _numpy(values)
+    if not np.issubdtype(found.dtype, np.integer):
+        raise TypeError(f"{name} has dtype {found.dtype}; expected integers")
+    return found
+
+
+def _numpy(values: AnyArray) -> NDArray[Any]:
     if is_tensor(values):
         found: NDArray[Any] = values.detach().cpu().numpy()
         return found

@@ -20,7 +20,7 @@ and biases the covariance. What happens after an episode was cut is left out of 
 
 import warnings
 from dataclasses import dataclass
-from typing import Generic
+from typing import Generic, Literal
 
 import numpy as np
 
@@ -31,7 +31,9 @@ from bilevelrl.hypergradients.episodes import Carry, Counts, Episodes
 
 #: A_L is called off its centre if its mean is that many standard errors from zero, and at least
 #: that share of its root mean square.
-STANDARD_ERRORS, SHARE = 5.0, 0.2
+STANDARD_ERRORS, SHARE = 5.0, 0.1
+#: What θ acts through.
+Channel = Literal["actions", "rewards", "transitions"]
 
 
 class NotCentredWarning(UserWarning):
@@ -56,6 +58,8 @@ class Agents:
     follower_sees_action: bool = True
 
     def __post_init__(self) -> None:
+        for name in ("leader_discount", "follower_discount", "temperature"):
+            object.__setattr__(self, name, float(getattr(self, name)))
         fraction("leader_discount", self.leader_discount)
         fraction("follower_discount", self.follower_discount)
         if not 0.0 < self.temperature < np.inf:
@@ -71,16 +75,24 @@ class Coefficients(Generic[Array]):
         indirect: (1/β) e_k V_k, same shape.
         num_episodes: episodes that start in each row, shape (R,).
         carry: for `Episodes.read` of the batch that follows in the same rows.
+        channel: what θ acts through.
     """
 
     direct: Array
     indirect: Array
     num_episodes: Counts
     carry: Carry
+    channel: Channel
 
     @property
     def total(self) -> Array:
-        """Their sum, for a θ that acts through a single φ."""
+        """Their sum, for a θ that acts through a single φ.
+
+        Raises:
+            ValueError: the leader sets rewards, its own and the follower's.
+        """
+        if self.channel == "rewards":
+            raise ValueError("the coefficients are of two rewards; expected direct and indirect")
         total: Array = self.direct + self.indirect
         return total
 
@@ -109,7 +121,7 @@ def action_coefficients(
     """
     factors = {"leader_advantage": leader_advantage, "follower_advantage": follower_advantage}
     later = agents.follower_sees_action
-    return _coefficients(episodes, agents, follower_side_advantage, factors, later=later)
+    return _coefficients(episodes, agents, follower_side_advantage, factors, "actions", later=later)
 
 
 def reward_coefficients(
@@ -126,7 +138,7 @@ def reward_coefficients(
         TypeError: an argument holds no floating-point numbers.
         ValueError: shapes differ, a number is not finite, or a discount is 1 where nothing ends.
     """
-    return _coefficients(episodes, agents, follower_side_advantage, {}, later=False)
+    return _coefficients(episodes, agents, follower_side_advantage, {}, "rewards", later=False)
 
 
 def transition_coefficients(
@@ -152,7 +164,9 @@ def transition_coefficients(
         ValueError: shapes differ, a number is not finite, or a discount is 1 where nothing ends.
     """
     factors = {"leader_advantage": leader_advantage, "follower_advantage": follower_advantage}
-    return _coefficients(episodes, agents, follower_side_advantage, factors, later=False)
+    return _coefficients(
+        episodes, agents, follower_side_advantage, factors, "transitions", later=False
+    )
 
 
 def _coefficients(
@@ -160,6 +174,7 @@ def _coefficients(
     agents: Agents,
     follower_side_advantage: Array,
     factors: dict[str, AnyArray],
+    channel: Channel,
     *,
     later: bool,
 ) -> Coefficients[Array]:
@@ -186,6 +201,7 @@ def _coefficients(
         like(indirect, follower_side_advantage),
         episodes.num_started,
         Carry(np.where(episodes.goes_on, episodes.step[:, -1] + 1, 0), left * episodes.goes_on),
+        channel,
     )
 
 
@@ -202,29 +218,26 @@ def _trace(injection, start, carried, discount, later, trace, left):  # type: ig
 
 
 def _check_ends(episodes: Episodes, agents: Agents) -> None:
-    undiscounted = {"leader_discount", "follower_discount"} & {
-        name for name, value in vars(agents).items() if value == 1.0
-    }
-    if undiscounted and episodes.goes_on.all() and not episodes.last[:, :-1].any():
-        raise ValueError(
-            f"{' and '.join(sorted(undiscounted))} is 1, and neither terminated nor truncated is "
-            f"ever true in {episodes.valid.sum()} transitions; expected episodes that end, or a "
-            "discount below 1"
-        )
+    endless = episodes.goes_on & ~episodes.last[:, :-1].any(axis=1)
+    for name in ("leader_discount", "follower_discount"):
+        if getattr(agents, name) == 1.0 and endless.any() and not episodes.pieces:
+            raise ValueError(
+                f"{name} is 1, and neither terminated nor truncated is ever true in row "
+                f"{int(np.argmax(endless))}; expected episodes that end, a discount below 1, or "
+                "carry=Carry.start(...) for rows that later batches go on with"
+            )
 
 
 def _warn_unless_centred(advantage: Floats, episodes: Episodes) -> None:
-    by_episode = np.bincount(
-        episodes.number[episodes.valid], advantage[episodes.valid], episodes.number.max() + 1
-    )
-    number = episodes.valid.sum()
-    mean, scale = by_episode.sum() / number, np.sqrt(np.sum(advantage**2) / number)
-    error = np.sqrt(np.sum(by_episode**2)) / number
+    # Given the past A_L has mean zero, so that its sum has the variance of its squares' sum.
+    number, scale = episodes.valid.sum(), np.sqrt(np.sum(advantage**2) / episodes.valid.sum())
+    mean, error = advantage.sum() / number, scale / np.sqrt(number)
     if abs(mean) > max(STANDARD_ERRORS * error, SHARE * scale):
         warnings.warn(
             f"follower_side_advantage has mean {mean:.3g} ± {error:.2g} where its root mean square "
             f"is {scale:.3g}; expected mean 0 under the follower's policy: subtract the mean over "
-            "the follower's actions, as `choice_advantages` does",
+            "the follower's actions, as `choice_advantages` does (if it is subtracted, an action "
+            "that matters is too rare to be in this batch)",
             NotCentredWarning,
             stacklevel=4,
         )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bilevelrl.hypergradients.arrays import AnyArray, Flags, Floats, flags
+from bilevelrl.hypergradients.arrays import AnyArray, Flags, Floats, expect_array, flags
 
 Counts = NDArray[np.int64]
 
@@ -22,6 +22,11 @@ class Carry:
     step: Counts
     trace: Floats
 
+    @classmethod
+    def start(cls, num_rows: int) -> "Carry":
+        """Of rows that start an episode each, and that later batches go on with."""
+        return cls(np.zeros(num_rows, dtype=np.int64), np.zeros(num_rows))
+
 
 @dataclass(frozen=True, eq=False)
 class Episodes:
@@ -36,6 +41,7 @@ class Episodes:
         step: number of the transition in its episode, from 0, shape (R, N).
         goes_on: the row stops in the middle of an episode, shape (R,).
         carry: where these rows go on from.
+        pieces: rows are pieces of longer ones, which go on in later batches.
     """
 
     shape: tuple[int, ...]
@@ -46,6 +52,7 @@ class Episodes:
     step: Counts
     goes_on: Flags
     carry: Carry
+    pieces: bool
 
     @classmethod
     def read(
@@ -62,20 +69,22 @@ class Episodes:
             terminated: nothing comes after the transition, as `gymnasium.Env.step` tells it.
             truncated: the episode was cut after the transition; None says never.
             mask: False at padding, between episodes or at a row's end; None has no padding.
-            carry: of the batch before (`Coefficients.carry`), where rows go on in the middle of
-                episodes; None starts an episode in each row.
+            carry: of the batch before (`Coefficients.carry`), or `Carry.start` in the first one,
+                where rows are pieces that go on in the next batch; None has whole rows.
 
         Raises:
-            TypeError: flags are neither booleans nor zeros and ones.
+            TypeError: flags are neither booleans nor zeros and ones, or `carry` is none.
             ValueError: a shape differs, all is padding, or padding cuts an episode in two.
         """
+        expect_array("terminated", terminated)
         shape = tuple(terminated.shape)
         ends = flags("terminated", terminated, shape)
         closed = ends.copy()
         if truncated is not None:
             closed |= flags("truncated", truncated, shape)
         valid = np.ones_like(ends) if mask is None else flags("mask", mask, shape)
-        carry = _carried(carry, len(ends))
+        pieces = carry is not None
+        carry = _carried(carry, valid)
         _check_padding(valid, closed)
         last = closed.copy()
         last[:, :-1] |= ~valid[:, 1:]
@@ -92,6 +101,7 @@ class Episodes:
             step=_steps(start, carry.step),
             goes_on=valid[:, -1] & ~closed[:, -1],
             carry=carry,
+            pieces=pieces,
         )
 
     @property
@@ -109,14 +119,30 @@ class Episodes:
         return numbers
 
 
-def _carried(carry: Carry | None, num_rows: int) -> Carry:
+def _carried(carry: Carry | None, valid: Flags) -> Carry:
     if carry is None:
-        return Carry(np.zeros(num_rows, dtype=np.int64), np.zeros(num_rows))
-    if carry.step.shape != (num_rows,):
-        raise ValueError(
-            f"carry is of {len(carry.step)} rows; expected {num_rows}, as of the flags"
+        return Carry.start(len(valid))
+    if not isinstance(carry, Carry):
+        raise TypeError(
+            f"carry is a {type(carry).__name__}; expected a Carry, as Coefficients.carry"
         )
-    return carry
+    step, trace = np.asarray(carry.step), np.asarray(carry.trace)
+    if step.shape != (len(valid),) or trace.shape != step.shape:
+        raise ValueError(
+            f"carry has shapes {step.shape} and {trace.shape}; expected one number per row, "
+            f"({len(valid)},)"
+        )
+    if not np.issubdtype(step.dtype, np.integer) or (step < 0).any():
+        raise ValueError(f"carry.step is {step.tolist()}; expected integers from 0")
+    if not np.isfinite(trace).all():
+        raise ValueError(f"carry.trace is {trace.tolist()}; expected finite numbers")
+    torn = (step > 0) & ~valid[:, 0]
+    if torn.any():
+        raise ValueError(
+            f"mask is False at transition 0 of row {int(np.argmax(torn))}, in the middle of the "
+            "episode that carry goes on with; expected its next transition"
+        )
+    return Carry(step.astype(np.int64), trace.astype(np.float64))
 
 
 def _steps(start: Flags, first_step: Counts) -> Counts:

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from bilevelrl.hypergradients.arrays import is_tensor
 from bilevelrl.hypergradients.coefficients import Coefficients
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ def surrogate(
     direct: "torch.Tensor | None" = None,
     indirect: "torch.Tensor | None" = None,
     shared_leader: bool = True,
+    num_episodes: float | None = None,
 ) -> "torch.Tensor":
     """(1/M) Σ_k c_k φ_k(θ); its `.backward()` leaves the estimate of dJ/dθ in θ's `.grad`.
 
@@ -22,56 +24,71 @@ def surrogate(
 
     Args:
         coefficients: c_k, and the number M of episodes.
-        phi: what θ acts through, shape (N,) or (R, N) as the coefficients: log f_θ(a | s), or
-            log p_θ(s' | s, b). Both terms differentiate it.
+        phi: what θ acts through, shape (N,) or (R, N) as the coefficients, finite numbers at
+            padding too: log f_θ(a | s), or log p_θ(s' | s, b). Both terms differentiate it.
         direct: in place of `phi`, of the direct term alone: the leader's reward r_L, or
             log f_θ(a | s) to leave the indirect term out (Naive-PGD).
         indirect: in place of `phi`, of the indirect term alone: the follower's reward r_F.
         shared_leader: rows are environments or episodes of one leader, and M counts all of them.
             False: rows are runs with a leader each, divided by their own number of episodes.
+        num_episodes: M, of every row if leaders are not shared; None counts the episodes that
+            start in the batch, which is wrong for pieces of episodes (`Episodes.read(carry=...)`).
 
     Raises:
-        ValueError: nothing to differentiate, another shape, no gradient, not finite, or no episode
-            starts in the batch (divide by what you know about it yourself).
+        TypeError: φ or the coefficients are no tensors.
+        ValueError: nothing to differentiate, another shape, no gradient, a number that is not
+            finite, M that is not positive, or `phi` where the leader sets two rewards.
     """
     if (phi is None) == (direct is None and indirect is None):
         raise ValueError("expected either phi, or direct, indirect or both")
+    if phi is not None and coefficients.channel == "rewards":
+        raise ValueError("phi stands for one channel; expected direct=r_L, indirect=r_F, or both")
     terms = [
-        (name, weights, given)
+        (weights, given)
         for name, weights, given in (
-            ("phi", coefficients.total, phi),
+            ("phi", None if phi is None else coefficients.total, phi),
             ("direct", coefficients.direct, direct),
             ("indirect", coefficients.indirect, indirect),
         )
-        if given is not None
+        if given is not None and weights is not None and _checked(name, weights, given)
     ]
-    for name, weights, given in terms:
-        _check(name, given, tuple(weights.shape))
-    number = coefficients.num_episodes
-    if not (number.sum() if shared_leader else number.min()):
+    rows = len(coefficients.num_episodes)
+    counts = terms[0][1].new_tensor(coefficients.num_episodes)
+    if num_episodes is not None:
+        counts = counts.new_full((1 if shared_leader else rows,), float(num_episodes))
+    if shared_leader:
+        counts = counts.sum().expand(rows)
+    if not bool((counts > 0).all()):
         raise ValueError(
-            f"num_episodes is {number.tolist()}; expected at least one episode that starts in "
-            f"{'the batch' if shared_leader else 'every row'}"
+            f"num_episodes is {counts.tolist()}; expected more than 0 episodes that start in "
+            f"{'the batch' if shared_leader else 'every row'}, or the number to divide by"
         )
-    total = terms[0][2].new_zeros(())
-    for _, weights, given in terms:
-        # Padding may hold anything, and 0 times NaN is NaN.
-        product = (weights * given).masked_fill(weights == 0, 0.0)
-        if shared_leader:
-            total = total + product.sum() / int(number.sum())
-        else:
-            rows = product.reshape(len(number), -1).sum(dim=1)
-            total = total + (rows / rows.new_tensor(number)).sum()
+    total = counts.new_zeros(())
+    for weights, given in terms:
+        total = total + ((weights * given).reshape(rows, -1).sum(dim=1) / counts).sum()
     return total
 
 
-def _check(name: str, given: "torch.Tensor", shape: tuple[int, ...]) -> None:
-    if tuple(given.shape) != shape:
+def _checked(name: str, weights: "torch.Tensor", given: "torch.Tensor") -> bool:
+    if not is_tensor(weights):
+        raise TypeError("the coefficients are of NumPy; expected advantages in tensors of PyTorch")
+    if not is_tensor(given):
+        raise TypeError(f"{name} is a {type(given).__name__}; expected a tensor of PyTorch")
+    if given.shape != weights.shape:
         raise ValueError(
-            f"{name} has shape {tuple(given.shape)}; expected {shape}, as of the advantages"
+            f"{name} has shape {tuple(given.shape)}; expected {tuple(weights.shape)}, as of the "
+            "advantages"
         )
     if not given.requires_grad:
         raise ValueError(
             f"{name} has no gradient; expected numbers computed from the leader's parameters, "
             "outside of torch.no_grad()"
         )
+    bad = ~given.detach().isfinite()
+    if bool(bad.any()):
+        place = tuple(bad.nonzero()[0].tolist())
+        raise ValueError(
+            f"{name} is {float(given.detach()[place])} at {place}; expected finite numbers, at "
+            "padding too: pad observations with what the leader can read"
+        )
+    return True
