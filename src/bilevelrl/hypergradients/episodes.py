@@ -110,14 +110,6 @@ class Episodes:
         started: Counts = self.start.sum(axis=1)
         return started
 
-    @property
-    def number(self) -> Counts:
-        """Consecutive number of each transition's episode over all rows, shape (R, N)."""
-        first = self.start.copy()
-        first[:, 0] = True
-        numbers: Counts = np.cumsum(first).reshape(first.shape) - 1
-        return numbers
-
 
 def _carried(carry: Carry | None, valid: Flags) -> Carry:
     if carry is None:

@@ -43,17 +43,16 @@ def surrogate(
         raise ValueError("expected either phi, or direct, indirect or both")
     if phi is not None and coefficients.channel == "rewards":
         raise ValueError("phi stands for one channel; expected direct=r_L, indirect=r_F, or both")
-    terms = [
-        (weights, given)
-        for name, weights, given in (
-            ("phi", None if phi is None else coefficients.total, phi),
-            ("direct", coefficients.direct, direct),
-            ("indirect", coefficients.indirect, indirect),
-        )
-        if given is not None and weights is not None and _checked(name, weights, given)
-    ]
+    named = {"phi": phi, "direct": direct, "indirect": indirect}
+    given = {name: values for name, values in named.items() if values is not None}
+    weights = {
+        name: coefficients.total if name == "phi" else getattr(coefficients, name) for name in given
+    }
+    for name, values in given.items():
+        _check(name, weights[name], values)
+    like = next(iter(given.values()))
     rows = len(coefficients.num_episodes)
-    counts = terms[0][1].new_tensor(coefficients.num_episodes)
+    counts = like.new_tensor(coefficients.num_episodes)
     if num_episodes is not None:
         counts = counts.new_full((1 if shared_leader else rows,), float(num_episodes))
     if shared_leader:
@@ -63,13 +62,13 @@ def surrogate(
             f"num_episodes is {counts.tolist()}; expected more than 0 episodes that start in "
             f"{'the batch' if shared_leader else 'every row'}, or the number to divide by"
         )
-    total = counts.new_zeros(())
-    for weights, given in terms:
-        total = total + ((weights * given).reshape(rows, -1).sum(dim=1) / counts).sum()
-    return total
+    total = like.new_zeros(rows)
+    for name, values in given.items():
+        total = total + (weights[name] * values).reshape(rows, -1).sum(dim=1)
+    return (total / counts).sum()
 
 
-def _checked(name: str, weights: "torch.Tensor", given: "torch.Tensor") -> bool:
+def _check(name: str, weights: "torch.Tensor", given: "torch.Tensor") -> None:
     if not is_tensor(weights):
         raise TypeError("the coefficients are of NumPy; expected advantages in tensors of PyTorch")
     if not is_tensor(given):
@@ -91,4 +90,3 @@ def _checked(name: str, weights: "torch.Tensor", given: "torch.Tensor") -> bool:
             f"{name} is {float(given.detach()[place])} at {place}; expected finite numbers, at "
             "padding too: pad observations with what the leader can read"
         )
-    return True
