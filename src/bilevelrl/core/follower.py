@@ -77,6 +77,7 @@ class Certified(Protocol):
 
 #: What a follower answers with; each family of problems has its own.
 Response = TypeVar("Response", bound=Certified)
+Response_co = TypeVar("Response_co", bound=Certified, covariant=True)
 
 
 class Follower(Protocol):

@@ -7,9 +7,9 @@ from typing import Any, Generic, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from bilevelrl.core.ascent import AscentRule
-from bilevelrl.core.estimator import Estimate, Estimator
-from bilevelrl.core.follower import Response
+from bilevelrl.core.ascent import AscentRule, OptimiserState
+from bilevelrl.core.estimator import Estimate, Estimator, Memory
+from bilevelrl.core.follower import Response, Response_co
 from bilevelrl.core.seeding import Streams
 
 Floats = NDArray[np.float64]
@@ -33,16 +33,20 @@ class GroundTruth:
     follower_value_gap: Floats
 
 
-class Game(Protocol[Response]):
-    """A problem with its follower, as the loop sees it."""
+class Interaction(Protocol[Response_co]):
+    """A leader's first θ and the follower that answers it: all that the ascent needs of a game."""
 
     def start(self, streams: Streams) -> tuple[Floats, Any]:
         """First θ, shape (R, D), and the follower's memory."""
         ...
 
-    def respond(self, theta: Floats, memory: Any, streams: Streams) -> Response:
+    def respond(self, theta: Floats, memory: Any, streams: Streams) -> Response_co:
         """What the follower plays against θ; updates `memory` in place."""
         ...
+
+
+class Game(Interaction[Response], Protocol[Response]):
+    """A problem with its follower, as the loop sees it that measures how the ascent goes."""
 
     def leader_return(self, theta: Floats, response: Response) -> Floats:
         """Exact J(θ) under what the follower plays, shape (R,)."""
@@ -83,8 +87,63 @@ class Step(Generic[Response]):
     next_theta: Floats
 
 
+@dataclass(eq=False)
+class Progress:
+    """What one update hands to the next, beside the random numbers.
+
+    Attributes:
+        theta: shape (R, D).
+        follower: its memory.
+        memory: the estimator's.
+        optimiser: the ascent rule's.
+        update: number of the next one, from 0.
+    """
+
+    theta: Floats
+    follower: Any
+    memory: Memory
+    optimiser: OptimiserState
+    update: int = 0
+
+    @classmethod
+    def start(
+        cls,
+        game: Interaction[Response],
+        estimator: Estimator[Response],
+        streams: Streams,
+        rule: AscentRule,
+    ) -> "Progress":
+        """Before the first update."""
+        theta, follower = game.start(streams)
+        return cls(theta, follower, estimator.start(streams), rule.start(theta.shape))
+
+
+def advance(
+    progress: Progress,
+    game: Interaction[Response],
+    estimator: Estimator[Response],
+    streams: Streams,
+    *,
+    rule: AscentRule,
+    actor_steps: int = 1,
+) -> Step[Response]:
+    """One update of all runs; changes `progress`. For the arguments and errors see `ascend`."""
+    theta = progress.theta
+    response = game.respond(theta, progress.follower, streams)
+    estimate = estimator.estimate(theta, response, progress.memory, streams)
+    next_theta = rule.step(theta, estimate.gradient, progress.optimiser)
+    for _ in range(1, actor_steps):
+        if estimate.again is None:
+            raise ValueError(f"actor_steps = {actor_steps}: {estimator} takes one step a batch")
+        next_theta = rule.step(next_theta, estimate.again(next_theta), progress.optimiser)
+    step = Step(progress.update, theta, response, estimate, next_theta)
+    progress.theta = next_theta
+    progress.update += 1
+    return step
+
+
 def ascend(
-    game: Game[Response],
+    game: Interaction[Response],
     estimator: Estimator[Response],
     streams: Streams,
     *,
@@ -109,19 +168,9 @@ def ascend(
     Raises:
         ValueError: if `actor_steps` > 1 and the estimator cannot repeat an estimate.
     """
-    theta, follower = game.start(streams)
-    memory = estimator.start(streams)
-    optimiser = rule.start(theta.shape)
-    for update in range(num_updates):
-        response = game.respond(theta, follower, streams)
-        estimate = estimator.estimate(theta, response, memory, streams)
-        next_theta = rule.step(theta, estimate.gradient, optimiser)
-        for _ in range(1, actor_steps):
-            if estimate.again is None:
-                raise ValueError(f"actor_steps = {actor_steps}: {estimator} takes one step a batch")
-            next_theta = rule.step(next_theta, estimate.again(next_theta), optimiser)
-        yield Step(update, theta, response, estimate, next_theta)
-        theta = next_theta
+    progress = Progress.start(game, estimator, streams, rule)
+    for _ in range(num_updates):
+        yield advance(progress, game, estimator, streams, rule=rule, actor_steps=actor_steps)
 
 
 @dataclass(frozen=True, eq=False)
