@@ -21,13 +21,14 @@ from bilevelrl.evaluation.headlines import failed_runs, headline_metrics
 from bilevelrl.evaluation.improvement import improvement_table
 from bilevelrl.evaluation.learning_curves import (
     LEARNING_CURVE_COLUMNS,
+    TRAJECTORY_COLUMNS,
     learning_curves,
+    main_trajectories,
     plotted,
     tracked_curves,
 )
 from bilevelrl.evaluation.run_scores import run_scores
 from bilevelrl.evaluation.starts import start_table
-from bilevelrl.evaluation.trajectories import TRAJECTORY_COLUMNS, main_trajectories
 from bilevelrl.runs.params import Params, read_params
 from bilevelrl.runs.records import START_COLUMNS
 from bilevelrl.runs.table_files import concatenate, read_csv, write_csv, write_json, write_parquet
@@ -47,7 +48,7 @@ def main(params: Params, root: Path = Path()) -> None:
         failed.append(failed_runs(cell.runs))
         scores.append(run_scores(own, baselines, params.evaluate, cell.coordinates))
         curves.append(learning_curves(own, params.evaluate))
-        places.append(main_trajectories(cell))
+        places.append(main_trajectories(cell, known[-1]))
         points.append(agreement.point_agreement(own, published, params.evaluate.published_updates))
         same_way.append(curves_as_published(own, published))
     conditions = stacked(known)

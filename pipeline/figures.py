@@ -16,9 +16,8 @@ from matplotlib.figure import Figure
 from bilevelrl.core.atomic_files import write_atomically
 from bilevelrl.evaluation.as_published import AS_PUBLISHED_COLUMNS
 from bilevelrl.evaluation.conditions import read_conditions, reported, with_conditions
-from bilevelrl.evaluation.learning_curves import LEARNING_CURVE_COLUMNS
+from bilevelrl.evaluation.learning_curves import LEARNING_CURVE_COLUMNS, TRAJECTORY_COLUMNS
 from bilevelrl.evaluation.reference import read_references
-from bilevelrl.evaluation.trajectories import TRAJECTORY_COLUMNS
 from bilevelrl.figures import style, tables
 from bilevelrl.figures.gallery import Results, Source, at
 from bilevelrl.figures.game_gallery import game_figures

@@ -1,8 +1,7 @@
 """What tells settings apart, as columns: the study they belong to and their conditions."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -35,14 +34,11 @@ _NAMED = {"temperature", "env_steps_per_update", "study", "return"}
 _USUAL = {"follower": "exact", "information": "full"}
 
 
-def study_of(conditions: Mapping[str, Any]) -> str:
-    """Name of the study that a setting belongs to.
+def study_of(conditions: Mapping[str, object]) -> str:
+    """Name of the study that a setting with these `RunIdentity.conditions` belongs to.
 
     It is what the setting says, or "main", "truncated_follower", "learning_follower",
     "information", "believed_temperature", "initial_spread", "other".
-
-    Args:
-        conditions: of the setting, as `RunIdentity.conditions`.
     """
     if "study" in conditions:
         return str(conditions["study"])
@@ -114,25 +110,17 @@ def with_conditions(table: pd.DataFrame, conditions: pd.DataFrame) -> pd.DataFra
         columns=[*GROUP, *CONDITION_COLUMNS],
     ).astype({name: kind for name, kind in CONDITION_COLUMNS.items() if kind != "string"})
     joined = table.merge(typed, on=GROUP, how="left", validate="many_to_one")
-    unknown = joined.loc[joined["study"].isna(), GROUP]
-    if len(unknown):
-        name = "/".join(map(str, unknown.iloc[0]))
-        raise CorruptRecord(f"nothing is known of the conditions of {name}")
+    for unknown in joined.loc[joined["study"].isna(), GROUP].to_numpy():
+        raise CorruptRecord(f"nothing is known of the conditions of {'/'.join(map(str, unknown))}")
     return joined.astype({"budget": "int64", "policy_iterations": "int64"}).set_axis(table.index)
 
 
-def _typed(row: dict[Any, str]) -> dict[str, Any]:
-    given = {key: value for key, value in row.items() if value and key not in GROUP}
+def _typed(row: Mapping[Hashable, str]) -> dict[str, object]:
+    given = {str(key): value for key, value in row.items() if value and key not in GROUP}
     usual = _USUAL | {"return": "", "belief": "", "start": ""}
-    special = [
-        f"{key} = {value}"
-        for key, value in given.items()
-        if key not in _NAMED and _USUAL.get(key) != value
-    ]
     return {
-        **{name: row[name] for name in GROUP},
+        **{name: row[name] for name in (*GROUP, "study")},
         **{name: given.get(name, other) for name, other in usual.items()},
-        "study": row["study"],
         "temperature": float(given.get("temperature", "nan")),
         "budget": int(given.get("env_steps_per_update", 0)),
         "initial_spread": float(given.get("initial_spread", "nan")),
@@ -140,8 +128,31 @@ def _typed(row: dict[Any, str]) -> dict[str, Any]:
         "setting_without_budget": ";".join(
             f"{key}={value}" for key, value in given.items() if key != "env_steps_per_update"
         ),
-        "special": ", ".join(special),
+        "special": ", ".join(
+            f"{key} = {value}"
+            for key, value in given.items()
+            if key not in _NAMED and _USUAL.get(key) != value
+        ),
     }
+
+
+def typed(tables: Iterable[pd.DataFrame], columns: Mapping[str, str]) -> pd.DataFrame:
+    """Tables one below the other, with these columns and types even where there are no rows."""
+    empty = pd.DataFrame(columns=list(columns)).astype(columns)
+    filled = [table[list(columns)].astype(columns) for table in tables if len(table)]
+    return pd.concat(filled, ignore_index=True) if filled else empty
+
+
+def main_at_first_temperature(table: pd.DataFrame, baselines: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the main comparison at the temperature that each problem lists first.
+
+    Args:
+        table: columns problem and `CONDITION_COLUMNS`.
+        baselines: columns `BASELINE_COLUMNS`, in the order of params.yaml.
+    """
+    first = baselines.drop_duplicates("problem").set_index("problem")["temperature"]
+    at_first = table["temperature"] == table["problem"].map(first).astype(float)
+    return table[at_first & (table["study"] == "main")]
 
 
 def reported(table: pd.DataFrame, kinds: Mapping[str, str | None]) -> pd.DataFrame:

@@ -5,9 +5,10 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
+from bilevelrl.evaluation.conditions import GROUP, main_at_first_temperature
 from bilevelrl.runs.records import RunIdentity
 
-FAILED_RUN_COLUMNS = ("problem", "estimator", "variant", "setting", "seed", "reason")
+FAILED_RUN_COLUMNS = (*GROUP, "seed", "reason")
 #: Metrics of results/summary.csv and what they are called here.
 _SHOWN = {
     "leader_return_mean": "mean",
@@ -29,18 +30,16 @@ def headline_metrics(
 
     Args:
         summary: columns `SUMMARY_COLUMNS` and `CONDITION_COLUMNS`.
-        baselines: columns `BASELINE_COLUMNS`, in the order of params.yaml.
+        baselines: see `main_at_first_temperature`.
 
     Returns:
         "<problem>/<estimator>-<variant>[-<transitions per update>]" -> mean, standard_error, worst
         (seed), failed (runs without a result), seeds, stuck and unstable (shares), best_known; what
         is unknown is left out.
     """
-    first = baselines.drop_duplicates("problem").set_index("problem")["temperature"]
-    rows = summary[summary["metric"].isin(list(_SHOWN))]
-    rows = rows[(rows["study"] == "main") & (rows["temperature"] == rows["problem"].map(first))]
     metrics: dict[str, dict[str, float | int]] = {}
-    for _, row in rows.iterrows():
+    rows = main_at_first_temperature(summary, baselines)
+    for _, row in rows[rows["metric"].isin(list(_SHOWN))].iterrows():
         budget = f"-{row['budget']}" if row["budget"] else ""
         name = f"{row['problem']}/{row['estimator']}-{row['variant']}{budget}"
         known = metrics.setdefault(name, {"seeds": int(row["seeds"])})

@@ -3,8 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from bilevelrl.evaluation.run_scores import arrival_name, threshold_name
-from bilevelrl.evaluation.sample_efficiency import share_of
+from bilevelrl.evaluation.run_scores import arrival_name, share_of, threshold_name
 from bilevelrl.runs.evaluate_block import EvaluateParams
 
 _RETURNS = {"median": "median", "best": "max", "mean": "mean", "worst": "min"}
@@ -17,7 +16,7 @@ def start_table(
 
     Args:
         starts: columns `runs.records.START_COLUMNS`.
-        baselines: best known J and J of charging nothing, by problem, variant and temperature.
+        baselines: columns `BASELINE_COLUMNS`.
         params: `stuck_radius` and `thresholds` are used.
 
     Returns:

@@ -26,19 +26,19 @@ Statistic = Literal["mean", "iqm", "median"]
 _ALIKE = 1e-9
 
 
-def iqm(scores: Floats) -> Floats:
-    """Interquartile mean, the mean of the middle half of the runs, shape (...)."""
-    return _middle(scores, _cut("iqm", scores.shape[-1]))
+def statistic_of(scores: Floats, statistic: Statistic) -> Floats:
+    """A statistic over runs, shape (...)."""
+    return _middle(scores, _cut(statistic, scores.shape[-1]))
 
 
 def mean(scores: Floats) -> Floats:
     """Mean over runs, shape (...)."""
-    return _middle(scores, 0)
+    return statistic_of(scores, "mean")
 
 
-def median(scores: Floats) -> Floats:
-    """Median over runs, shape (...)."""
-    return _middle(scores, _cut("median", scores.shape[-1]))
+def iqm(scores: Floats) -> Floats:
+    """Interquartile mean, the mean of the middle half of the runs, shape (...)."""
+    return statistic_of(scores, "iqm")
 
 
 def standard_error(scores: Floats, statistic: Statistic = "mean") -> Floats:
@@ -88,7 +88,7 @@ def interval(scores: Floats, statistic: Statistic, confidence: float) -> tuple[F
         confidence: level, for instance 0.95.
     """
     num_runs = scores.shape[-1]
-    centre = _middle(scores, _cut(statistic, num_runs))
+    centre = statistic_of(scores, statistic)
     if num_runs < 2:
         return np.full_like(centre, np.nan), np.full_like(centre, np.nan)
     error = np.where(_vary(scores), standard_error(scores, statistic), np.nan)

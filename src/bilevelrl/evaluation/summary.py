@@ -6,16 +6,15 @@ import numpy as np
 import pandas as pd
 
 from bilevelrl.evaluation.conditions import FOLLOWER_STUDIES, GROUP
+from bilevelrl.evaluation.reference import KEY
 from bilevelrl.evaluation.run_scores import arrival_name, return_name, threshold_name
-from bilevelrl.evaluation.sample_efficiency import median_env_steps
 from bilevelrl.evaluation.statistics import (
+    Floats,
     Statistic,
     interval,
-    iqm,
-    mean,
-    median,
     proportion_interval,
     standard_error,
+    statistic_of,
 )
 from bilevelrl.runs.evaluate_block import EvaluateParams
 from bilevelrl.runs.records import SUMMARY_COLUMNS
@@ -45,24 +44,8 @@ def summary_table(
     """
     rows = []
     for group, runs in scores.groupby(GROUP):
-        identity = dict(zip(GROUP, map(str, group), strict=True))
-        metrics = [
-            *_return_metrics(runs, params),
-            *_optimal_metrics(runs, params),
-            *_sample_metrics(runs, params),
-            *_follower_metrics(runs, params),
-        ]
-        rows += [
-            {
-                **identity,
-                "metric": metric,
-                "value": value,
-                "low": low,
-                "high": high,
-                "seeds": len(runs),
-            }
-            for metric, value, low, high in metrics
-        ]
+        for measure in (_return_metrics, _optimal_metrics, _sample_metrics, _follower_metrics):
+            rows += [(*map(str, group), *row, len(runs)) for row in measure(runs, params)]
     table = pd.DataFrame(rows, columns=list(SUMMARY_COLUMNS))
     table = pd.concat([table, _published_rows(scores, published)], ignore_index=True)
     numbers = dict.fromkeys(("value", "low", "high"), "float64")  # without published rows, too
@@ -109,6 +92,17 @@ def _sample_metrics(runs: pd.DataFrame, params: EvaluateParams) -> Iterator[Row]
         yield _share(arrival_name(name), runs[name].notna(), params)
 
 
+def median_env_steps(env_steps: Floats) -> float:
+    """Transitions after which at least half of the runs had arrived; NaN if fewer ever did.
+
+    For an even number of runs this is the lower of the two middle values: averaging it with the
+    upper one would be undefined when exactly half arrive.
+    """
+    ordered = np.sort(np.where(np.isnan(env_steps), np.inf, env_steps))
+    middle = float(ordered[(len(ordered) - 1) // 2])
+    return middle if np.isfinite(middle) else float("nan")
+
+
 def _follower_metrics(runs: pd.DataFrame, params: EvaluateParams) -> Iterator[Row]:
     yield _plain("follower_steps", float(runs["follower_steps"].mean()))
     for metric, column in (
@@ -125,13 +119,10 @@ def _studies_followers(runs: pd.DataFrame) -> bool:
     return runs["study"].iloc[0] in FOLLOWER_STUDIES
 
 
-_STATISTICS = {"mean": mean, "iqm": iqm, "median": median}
-
-
 def _over_runs(metric: str, column: pd.Series, statistic: Statistic, params: EvaluateParams) -> Row:
     values = column.to_numpy(dtype=np.float64)
     low, high = interval(values, statistic, params.confidence)
-    return metric, float(_STATISTICS[statistic](values)), float(low), float(high)
+    return metric, float(statistic_of(values, statistic)), float(low), float(high)
 
 
 def _share(metric: str, happened: pd.Series, params: EvaluateParams) -> Row:
@@ -148,8 +139,6 @@ def _published_rows(scores: pd.DataFrame, published: pd.DataFrame) -> pd.DataFra
     """One row per `published` setting of the main comparison that the paper's figures show."""
     own = scores[(scores["variant"] == "published") & (scores["study"] == "main")]
     settings = own.groupby([*GROUP, "temperature", "budget"]).size().reset_index(name="seeds")
-    joined = settings.merge(published, on=["problem", "estimator", "temperature", "budget"])
-    joined = joined.assign(
-        metric="published_mean", value=joined["published_mean"], low=_NOTHING, high=_NOTHING
-    )
+    joined = settings.merge(published, on=KEY).rename(columns={"published_mean": "value"})
+    joined = joined.assign(metric="published_mean", low=_NOTHING, high=_NOTHING)
     return joined[list(SUMMARY_COLUMNS)]
