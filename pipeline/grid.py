@@ -10,7 +10,9 @@ from pathlib import Path
 
 from bilevelrl.runs.params import read_params
 from bilevelrl.runs.table_files import write_json
-from bilevelrl.tracking import FOLLOWERS, Tracker, cell_name, retire_cells
+from bilevelrl.tracking.finished_runs import FOLLOWERS, cell_name
+from bilevelrl.tracking.sync import retire_cells
+from bilevelrl.tracking.tracker import Tracker
 from pipeline.stage import run_stage
 
 

@@ -19,8 +19,9 @@ from bilevelrl.runs.leaders import train_cell, unstable_runs
 from bilevelrl.runs.params import Params, read_params
 from bilevelrl.runs.records import Cell
 from bilevelrl.runs.table_files import CorruptRecord, read_json, write_parquet
-from bilevelrl.tracking import Tracker, cell_name, sync_cell, sync_pending
-from pipeline.attachments import attach_pictures
+from bilevelrl.tracking.finished_runs import cell_name
+from bilevelrl.tracking.sync import sync_cell, sync_pending
+from bilevelrl.tracking.tracker import Tracker
 from pipeline.stage import run_stage
 
 
@@ -61,8 +62,8 @@ def main(problem: str, estimator: str, data: Path = Path("data")) -> None:
             print(line)
         for run, why in cell.failures.items():
             print(f"WARNING: {run} has no result: {why}", file=sys.stderr)
-        sync_cell(tracker, cell, attach_pictures)
-    sync_pending(tracker, data, Path.cwd(), attach_pictures)
+        sync_cell(tracker, cell)
+    sync_pending(tracker, data, Path.cwd())
 
 
 if __name__ == "__main__":

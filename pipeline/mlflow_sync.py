@@ -16,17 +16,10 @@ from pathlib import Path
 
 from bilevelrl.core.validation import ConfigError
 from bilevelrl.runs.table_files import CorruptRecord
-from bilevelrl.tracking import (
-    FOLLOWERS,
-    SWEEP,
-    Counts,
-    Tracker,
-    cell_name,
-    derived_names,
-    retire_left,
-    sync_files,
-)
-from pipeline.attachments import attach_pictures
+from bilevelrl.tracking.finished_runs import FOLLOWERS, SWEEP, cell_name
+from bilevelrl.tracking.sync import retire_left, sync_files
+from bilevelrl.tracking.tracker import Counts, Tracker
+from bilevelrl.tracking.workspace import derived_names
 from pipeline.stage import run_stage
 
 
@@ -48,7 +41,7 @@ def main(leaders: Path, root: Path) -> int:
     corrupt = 0
     for cell in cells:
         try:
-            _report(cell, sync_files(tracker, cell, data, root, attach_pictures))
+            _report(cell, sync_files(tracker, cell, data, root))
         except (ConfigError, CorruptRecord) as error:
             print(f"{' '.join(_names(cell))}: left as it was, {error}", file=sys.stderr)
             corrupt += 1

@@ -15,7 +15,9 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from bilevelrl.tracking import Tracker, tracking_uri
+from bilevelrl.tracking.finished_runs import experiment_of
+from bilevelrl.tracking.tracker import Tracker
+from bilevelrl.tracking.workspace import tracking_uri
 from pipeline import mlflow_sync
 from pipeline.stage import run_stage
 
@@ -106,7 +108,7 @@ def stop(server: "subprocess.Popen[bytes]") -> None:
 
 def print_links(tracker: Tracker, address: str) -> None:
     """Where the current runs of this clone are, experiment by experiment."""
-    for experiment in tracker.experiments():
+    for experiment in sorted(set(map(experiment_of, tracker.current_cells()))):
         page, setting = tracker.page(experiment)
         print(f"{' '.join(filter(None, (experiment, setting)))}\n    {address}/{page}")
 

@@ -25,7 +25,6 @@ ROOT = Path(__file__).parents[2]
 #: They show or report and determine no result, so that no stage reruns when they change.
 VIEWS = (
     "bilevelrl.tracking",
-    "pipeline.attachments",
     "pipeline.edits",
     "pipeline.installation",
     "pipeline.stage",

@@ -4,20 +4,14 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import (
-    LogFormatterMathtext,
-    LogLocator,
-    NullFormatter,
-    StrMethodFormatter,
-)
 
 from bilevelrl.figures import style
+from bilevelrl.figures.ticks import log_ticks
 
+_THIN = 0.8
 #: Level of information: label, colour and marker.
 LEVELS = {
     "full": ("reads V_F and policy", "#000000", "o"),
@@ -69,22 +63,19 @@ def _levels(ax: Axes, rows: pd.DataFrame) -> None:
     final = rows[same & alike & (rows["metric"] == "leader_return_final_iqm")]
     labels = list(dict.fromkeys(_level_label(row) for _, row in final.iterrows()))
     labels.sort(key=lambda label: [*LEVELS].index(label.split("\n")[0]))
-    budgets = sorted(set(final["budget"]))
+    budgets, handles = sorted(set(final["budget"])), list[Line2D]()
     for number, budget in enumerate(budgets):
         shift = 0.12 * (number - 0.5 * (len(budgets) - 1))
         shade = str(0.65 * (1.0 - (number + 1) / len(budgets)))
-        for _, row in final[final["budget"] == budget].iterrows():
+        look = {"marker": "o", "color": shade}
+        text = f"{budget:,} transitions"
+        handles.append(Line2D([], [], linestyle="none", label=text, **look))
+        for index, row in final[final["budget"] == budget].iterrows():
             place = labels.index(_level_label(row)) + shift
-            error = [[row["value"] - row["low"]], [row["high"] - row["value"]]]
-            ax.errorbar(place, row["value"], np.maximum(error, 0.0), marker="o", color=shade,
-                        capsize=2.0, elinewidth=1.1)  # fmt: skip
+            own = look | {"capsize": 2.0, "elinewidth": 1.1}
+            style.draw_intervals(ax, [place], final.loc[[index]], own)
     title = rows["problem"].iloc[0]
     ax.set_title(title if len(budgets) > 1 else f"{title}\n{budgets[0]:,} transitions")
-    handles = [
-        Line2D([], [], linestyle="none", marker="o", label=f"{budget:,} transitions",
-               color=str(0.65 * (1.0 - (number + 1) / len(budgets))))
-        for number, budget in enumerate(budgets)
-    ]  # fmt: skip
     if len(budgets) > 1:
         ax.legend(handles=handles, loc="best", fontsize=8.0)
     ax.set_xticks(range(len(labels)), labels)
@@ -113,16 +104,13 @@ def information_errors(table: pd.DataFrame) -> Figure:
         for ax, problem in zip(axes, problems, strict=True):
             _errors(ax, table[table["problem"] == problem])
         axes[0].set_ylabel("error of an estimate / |dJ/dθ|")
-        handles: list[Artist] = [
+        handles = [
             *level_handles(),
             Line2D([], [], color="0.4", linestyle=":", label="critic with a constant step size"),
             Line2D([], [], color="0.5", linewidth=_THIN, label="slope −1/2"),
         ]
         style.legend_below(figure, handles, columns=5)
     return figure
-
-
-_THIN = 0.8
 
 
 def _errors(ax: Axes, rows: pd.DataFrame) -> None:
@@ -156,15 +144,6 @@ def _errors(ax: Axes, rows: pd.DataFrame) -> None:
         loc="upper center", bbox_to_anchor=(0.5, -0.22), fontsize=8.0, frameon=False,
         title="fitted slopes", title_fontsize=8.0, borderaxespad=0.0, handlelength=2.2,
     )  # fmt: skip
-
-
-def log_ticks(axis: Axis) -> None:
-    """Powers of ten, or where hardly two are in sight, 1, 2 and 5 times these in plain numbers."""
-    low, high = axis.get_view_interval()
-    few = high < 50.0 * low
-    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if few else (1.0,), numticks=6))
-    axis.set_major_formatter(StrMethodFormatter("{x:,g}") if few else LogFormatterMathtext())
-    axis.set_minor_formatter(NullFormatter())
 
 
 def level_handles() -> list[Line2D]:
@@ -203,13 +182,11 @@ def total_samples(curves: pd.DataFrame) -> Figure:
             ax.set_title(problem)
             ax.set_xlabel("transitions of leader and follower")
         axes[0].set_ylabel("leader return J(θ), IQM")
-        levels = [
-            Line2D([], [], color=colour, label=f"leader {label}")
-            for label, colour, _ in LEVELS.values()
+        looks = [(f"leader {label}", colour, "-") for label, colour, _ in LEVELS.values()]
+        looks += [("follower solved, free of charge", "0.4", "-"), ("follower learns", "0.4", "--")]
+        handles = [
+            Line2D([], [], color=colour, linestyle=dashes, label=label)
+            for label, colour, dashes in looks
         ]
-        kinds = [
-            Line2D([], [], color="0.4", linestyle="-", label="follower solved, free of charge"),
-            Line2D([], [], color="0.4", linestyle="--", label="follower learns"),
-        ]
-        style.legend_below(figure, [*levels, *kinds], columns=3)
+        style.legend_below(figure, handles, columns=3)
     return figure

@@ -1,7 +1,7 @@
 """How every figure looks: one table of labels, colours and line styles, and byte-stable saving."""
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Any, Literal
 from zlib import crc32
 
 import matplotlib
+import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.artist import Artist
@@ -16,10 +17,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.typing import ColorType
 
 from bilevelrl.core.atomic_files import write_atomically
 
 LineStyle = str | tuple[int, tuple[float, ...]]
+#: Keyword arguments of an artist.
+Look = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,9 @@ VARIANTS: dict[str, tuple[str, Literal["full", "none", "left"], LineStyle]] = {
     "improved": (", improved", "left", (0, (5.0, 1.0, 1.0, 1.0, 1.0, 1.0))),
 }
 MARKED = ("corrected", "improved")
+CROSS: Look = {
+    "linestyle": "none", "marker": "x", "color": "black", "markersize": 6.0, "zorder": 5,
+}  # fmt: skip
 BAND_ALPHA = 0.18
 BEST_KNOWN_COLOUR = "#4D4D4D"
 DPI = 150
@@ -117,11 +124,12 @@ def label(estimator: str, variant: str = "published") -> str:
 
 
 def number(value: float, decimals: int) -> str:
-    """A number in a label, with the minus sign of the axes."""
-    return f"{value:.{decimals}f}".replace("-", "−")
+    """A number in a label or a table, with the minus sign of the axes, which zero has not."""
+    text = f"{value:.{decimals}f}"
+    return text.lstrip("-") if float(text) == 0.0 else text.replace("-", "−")
 
 
-def line_style(estimator: str, variant: str = "published") -> dict[str, Any]:
+def line_style(estimator: str, variant: str = "published") -> Look:
     """Keyword arguments of a line with markers."""
     style = look(estimator)
     _, fill, dashes = VARIANTS[variant if style.has_variants else "published"]
@@ -161,8 +169,19 @@ def theme() -> Iterator[None]:
         yield
 
 
+def draw_intervals(ax: Axes, at: Iterable[float], rows: pd.DataFrame, look: Look) -> None:
+    """Points at these places on the horizontal axis, from columns value, low and high."""
+    errors = [rows["value"] - rows["low"], rows["high"] - rows["value"]]
+    ax.errorbar(at, rows["value"], np.maximum(errors, 0.0), **look)
+
+
+def draw_band(ax: Axes, x: pd.Series, low: pd.Series, high: pd.Series, colour: ColorType) -> None:
+    """A shaded interval; `band_handle` is its entry in a legend."""
+    ax.fill_between(x, low, high, color=colour, alpha=BAND_ALPHA, linewidth=0)
+
+
 def new_figure(
-    width: float, height: float, rows: int = 1, columns: int = 1, **grid: Any
+    width: float, height: float, rows: int = 1, columns: int = 1, **grid: bool | str
 ) -> tuple[Figure, list[list[Axes]]]:
     """A figure, in inches, with a rows × columns grid of axes that never overlap."""
     figure = Figure(figsize=(width, height), layout="constrained")
@@ -178,7 +197,7 @@ def placeholder(what: str) -> Figure:
     return figure
 
 
-def legend_below(figure: Figure, handles: list[Artist], columns: int) -> None:
+def legend_below(figure: Figure, handles: Sequence[Artist], columns: int) -> None:
     """One legend for all panels, under them."""
     figure.legend(
         handles=handles,
@@ -210,8 +229,8 @@ def save(figure: Figure, folder: Path, name: str) -> None:
     Both formats would otherwise record the software version and the PDF also the time. What takes
     longest, the arrangement of the axes, is done once.
     """
-    png: dict[str, Any] = {"Software": None}
-    pdf: dict[str, Any] = {"CreationDate": None, "Producer": None, "Creator": None}
+    png: Look = {"Software": None}
+    pdf: Look = {"CreationDate": None, "Producer": None, "Creator": None}
     for suffix, options in (("png", {"dpi": DPI, "metadata": png}), ("pdf", {"metadata": pdf})):
         buffer = io.BytesIO()
         figure.savefig(buffer, format=suffix, **options)

@@ -16,7 +16,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from bilevelrl.core.validation import Block, ConfigError, validate
+from bilevelrl.core.validation import Block, validate
 from bilevelrl.reporting.sources import ReportError
 from bilevelrl.runs.yaml_files import read_mapping
 
@@ -139,29 +139,17 @@ def read_registries(folder: Path) -> Registry:
     """All registries below a folder as one.
 
     Raises:
-        ReportError: if one cannot be read, or two give the same name a meaning.
+        ConfigError: if one cannot be read.
+        ReportError: if two give the same name a meaning.
     """
-    merged = Registry()
+    merged = Registry().model_dump()
     for path in sorted(folder.rglob("*.yaml")):
         if path.is_relative_to(folder / "templates"):  # of what users add to the project
             continue
-        try:
-            own = validate(Registry, read_mapping(path), str(path))
-        except ConfigError as error:
-            raise ReportError(str(error)) from error
-        twice = [
-            name
-            for kind in ("numbers", "tables", "claims")
-            for name in getattr(own, kind)
-            if name in getattr(merged, kind)
-        ]
-        if twice:
-            raise ReportError(f"{path}: {twice[0]} has a meaning already")
-        constants = {f"{path.stem}/{text}": one for text, one in own.constants.items()}
-        merged = Registry(
-            numbers=merged.numbers | own.numbers,
-            tables=merged.tables | own.tables,
-            claims=merged.claims | own.claims,
-            constants=merged.constants | constants,
-        )
-    return merged
+        own = validate(Registry, read_mapping(path), str(path)).model_dump()
+        own["constants"] = {f"{path.stem}/{text}": one for text, one in own["constants"].items()}
+        for kind, entries in own.items():
+            for name in entries.keys() & merged[kind].keys():
+                raise ReportError(f"{path}: {name} has a meaning already")
+            merged[kind] |= entries
+    return Registry.model_validate(merged)

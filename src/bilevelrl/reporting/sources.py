@@ -1,7 +1,9 @@
 """Tracked tables as the documents quote them: one row per thing that a sentence can name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +27,22 @@ FOLDERS = {
 EFFORT = "effort"
 _CONDITIONS = ["temperature", "env_steps_per_update"]
 _NOT_SWEPT = [*_CONDITIONS, "variant", "num_envs", "score", "standard_error", "seeds"]
-_COMPARED = ["problem", "estimator", "temperature", "budget"]
+_EFFORT_COLUMNS = [
+    "problem", "search", "variant", "swept", "conditions", "candidates", "fewest", "seeds",
+]  # fmt: skip
 
 
 class ReportError(ValueError):
     """A document or a registry asks for something that the results do not hold."""
+
+
+@contextmanager
+def about(place: object) -> Iterator[None]:
+    """Name the place in a document or a registry of whatever the results do not hold."""
+    try:
+        yield
+    except ReportError as error:
+        raise ReportError(f"{place}: {error}") from error
 
 
 class Sources:
@@ -110,19 +123,10 @@ def _effort(folder: Path) -> pd.DataFrame:
         for variant, own in results.groupby("variant"):
             sizes = own.groupby(conditions).size()
             swept = [name for name in own.columns.difference(_NOT_SWEPT) if own[name].nunique() > 1]
-            rows.append(
-                {
-                    "problem": problem,
-                    "search": search,
-                    "variant": variant,
-                    "swept": ", ".join(f"`{name}`" for name in swept),
-                    "conditions": len(sizes),
-                    "candidates": sizes.max(),
-                    "fewest": sizes.min(),
-                    "seeds": own["seeds"].min(),
-                }
-            )
-    return pd.DataFrame(rows)
+            told = ", ".join(f"`{name}`" for name in swept)
+            counts = (len(sizes), sizes.max(), sizes.min(), own["seeds"].min())
+            rows.append((problem, search, variant, told, *counts))
+    return pd.DataFrame(rows, columns=_EFFORT_COLUMNS)
 
 
 def _wide_summary(
@@ -132,8 +136,7 @@ def _wide_summary(
     rows = rows[rows["metric"] != "published_mean"]
     wide = rows.pivot(index=GROUP, columns="metric", values=["value", "low", "high"])
     ends = {"value": "", "low": "_low", "high": "_high"}
-    pairs: Any = wide.columns.to_flat_index()
-    wide.columns = pd.Index([f"{metric}{ends[end]}" for end, metric in pairs])
+    wide.columns = pd.Index([f"{metric}{ends[end]}" for end, metric in wide.columns.to_list()])
     wide = wide.join(rows.groupby(GROUP)["seeds"].max())
     wide = with_conditions(wide.reset_index(), conditions)
     given = wide[GROUP].merge(conditions, how="left", on=GROUP).set_axis(wide.index)
@@ -150,11 +153,11 @@ def _wide_summary(
         if masked in compared:
             whole = compared[masked].where(compared["masked"] > 0, whole)
         compared[f"{name}_as_published"] = whole
-    both = wide.merge(compared, how="left", on=[*_COMPARED, "study", "variant"])
+    both = wide.merge(compared, how="left", on=[*reference.KEY, "study", "variant"])
     return both.copy()  # in one piece
 
 
-def _numbers_if_all_are(column: "pd.Series[Any]") -> "pd.Series[Any]":
+def _numbers_if_all_are(column: pd.Series) -> pd.Series:
     try:
         return pd.to_numeric(column)
     except ValueError:
@@ -193,11 +196,7 @@ def _labelled(rows: pd.DataFrame) -> pd.DataFrame:
         return rows
     variant = rows["variant"] if "variant" in rows else pd.Series("published", index=rows.index)
     pairs = list(zip(rows["estimator"], variant, strict=True))
-    known = {
-        pair: place
-        for place, pair in enumerate(
-            (e, v) for e in style.estimator_order(rows["estimator"]) for v in style.VARIANTS
-        )
-    }
+    ordered = product(style.estimator_order(rows["estimator"]), style.VARIANTS)
+    known = {pair: place for place, pair in enumerate(ordered)}
     label = [style.label(*pair) if pair in known else pair[0] for pair in pairs]
     return rows.assign(label=label, order=[known.get(pair, len(known)) for pair in pairs])

@@ -6,12 +6,12 @@ import re
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bilevelrl.tracking.client import database, open_client, settle
 from bilevelrl.tracking.finished_runs import Entry, experiment_of
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 PAGE = 200  # runs per search: an answer in less than a second
 BATCH_METRICS, BATCH_PARAMS = 1000, 100  # MLflow refuses more
 LONGEST_VALUE = 6000  # of a parameter, as above
+CURRENT = "tags.current = 'true'"
 ILLEGAL = re.compile(r"[^\w\-./: ]")  # in the name of a parameter or metric
 
 
@@ -33,7 +34,7 @@ GROUPS = {
 }
 
 
-def groups(runs: "Sequence[Run]") -> dict[str, Any] | None:
+def groups(runs: "Sequence[Run]") -> dict[str, object] | None:
     """Groups of these runs as the UI keeps them, one mean each; None if they have none.
 
     A parameter that tells no two of the groups before it apart only makes their names long.
@@ -44,14 +45,14 @@ def groups(runs: "Sequence[Run]") -> dict[str, Any] | None:
         return None
     names: list[str] = []
     for name in GROUPS[kind]:
-        finer = [*names, name]
-        if not names or _num_groups(params, finer) > _num_groups(params, names):
-            names = finer
+        num_groups = [_num_groups(params, tried) for tried in (names, [*names, name])]
+        if not names or num_groups[1] > num_groups[0]:
+            names.append(name)
     keys = [{"mode": "param", "groupByData": name} for name in names]
     return {"aggregateFunction": "average", "groupByKeys": keys}
 
 
-def _num_groups(params: "Sequence[dict[str, str]]", names: list[str]) -> int:
+def _num_groups(params: Sequence[Mapping[str, str]], names: list[str]) -> int:
     return len({tuple(each.get(name) for name in names) for each in params})
 
 
@@ -81,7 +82,7 @@ class Store:
         The caller has claimed the cell, so that an open run belongs to nobody.
         """
         condition = self._own(f"tags.cell = '{cell}'")
-        runs = self._search([self._experiment(experiment_of(cell))], condition)
+        runs = self._search(self._experiment(experiment_of(cell)), condition)
         for run in runs:
             if run.info.status == "RUNNING":
                 self._client.set_tag(run.info.run_id, "current", "false")
@@ -108,8 +109,8 @@ class Store:
             The page, below the UI's address, and the setting that most runs have, which it is
             narrowed down to: a mean over settings would mean nothing. Empty if they have none.
         """
-        number, condition = self._experiment(experiment), self._own("tags.current = 'true'")
-        runs = self._search([number], condition)
+        number, condition = self._experiment(experiment), self._own(CURRENT)
+        runs = self._search(number, condition)
         counts = Counter(filter(None, (run.data.params.get("setting") for run in runs)))
         setting = max(sorted(counts), key=lambda each: counts[each], default="")
         if setting:
@@ -127,31 +128,18 @@ class Store:
         query = f"workflowType=machine_learning&compareRunsMode=CHART&viewStateShareKey={key}"
         return f"#/experiments/{number}/runs?{query}", setting
 
-    def experiments(self) -> list[str]:
-        """Names of the experiments with current runs."""
-        condition = self._own("tags.current = 'true'")
-        return sorted(
-            found.name
-            for found in self._client.search_experiments()
-            if self._client.search_runs([found.experiment_id], condition, max_results=1)
-        )
-
     def current_cells(self) -> set[str]:
         """The cells, of any experiment, that have current runs."""
-        experiments = [found.experiment_id for found in self._client.search_experiments()]
-        runs = self._search(experiments, self._own("tags.current = 'true'"))
-        return {run.data.tags["cell"] for run in runs}
+        return {run.data.tags["cell"] for run in self._search(None, self._own(CURRENT))}
 
     def derived(self) -> dict[str, list[str]]:
         """Ids of the current runs of every workspace below this one, by its name there."""
-        experiments = [found.experiment_id for found in self._client.search_experiments()]
         prefix = f"{self.workspace}/"
         found: dict[str, list[str]] = {}
-        like = f"tags.current = 'true' and tags.workspace LIKE '{prefix}%'"
-        for run in self._search(experiments, like):  # in which `_` stands for any character
-            if run.data.tags["workspace"].startswith(prefix):
-                name = run.data.tags["workspace"].removeprefix(prefix)
-                found.setdefault(name, []).append(run.info.run_id)
+        like = f"{CURRENT} and tags.workspace LIKE '{prefix}%'"
+        for run in self._search(None, like):  # in which `_` stands for any character
+            if (name := run.data.tags["workspace"]).startswith(prefix):
+                found.setdefault(name.removeprefix(prefix), []).append(run.info.run_id)
         return found
 
     def retire_id(self, run_id: str) -> None:
@@ -216,16 +204,14 @@ class Store:
         """The same condition for the runs of this workspace."""
         return f"{condition} and tags.workspace = '{self.workspace}'"
 
-    def _search(self, experiments: Sequence[str], condition: str) -> "list[Run]":
-        """All runs that meet a condition, page by page."""
-        runs: list[Run] = []
-        token: str | None = None
-        while token is None or token:
-            page = self._client.search_runs(
-                list(experiments), condition, max_results=PAGE, page_token=token
-            )
+    def _search(self, experiment: str | None, condition: str) -> "list[Run]":
+        """All runs of an experiment, None for any, that meet a condition, page by page."""
+        ids = [experiment] if experiment else []
+        ids = ids or [found.experiment_id for found in self._client.search_experiments()]
+        runs = page = self._client.search_runs(ids, condition, max_results=PAGE)
+        while page.token:
+            page = self._client.search_runs(ids, condition, max_results=PAGE, page_token=page.token)
             runs += page
-            token = page.token or ""
         return runs
 
     def _experiment(self, name: str) -> str:

@@ -13,25 +13,22 @@ from bilevelrl.runs.tuning_params import read_tuning_params
 from bilevelrl.tracking.finished_runs import (
     FOLLOWERS,
     SWEEP,
-    Attach,
     candidate_entry,
+    cell_entries,
     cell_name,
     experiment_of,
-    finished_runs,
     follower_entry,
-    run_entry,
     sweep_cell,
 )
 from bilevelrl.tracking.tracker import Counts, Tracker
 
 
-def sync_cell(tracker: Tracker, cell: Cell, attach: Attach | None = None) -> Counts:
+def sync_cell(tracker: Tracker, cell: Cell) -> Counts:
     """Make the runs of a cell the current ones of its slots, and no others."""
     if not cell.runs:
         return Counts()
     name = cell_name(cell.runs[0].problem, cell.runs[0].estimator)
-    runs = finished_runs(cell)
-    return tracker.show(name, [run_entry(tracker.workspace, run, attach) for run in runs])
+    return tracker.show(name, list(cell_entries(tracker.workspace, cell)))
 
 
 def sync_followers(tracker: Tracker, problem: str, learning: pd.DataFrame) -> Counts:
@@ -67,9 +64,7 @@ def sync_sweep(tracker: Tracker, name: str, root: Path) -> Counts:
     return tracker.show(sweep_cell(name), entries)
 
 
-def sync_files(
-    tracker: Tracker, cell: str, data: Path, root: Path, attach: Attach | None = None
-) -> Counts | None:
+def sync_files(tracker: Tracker, cell: str, data: Path, root: Path) -> Counts | None:
     """Make MLflow show what the files of a cell say: nothing, if it has left the grid.
 
     Args:
@@ -77,7 +72,6 @@ def sync_files(
         cell: name, see `finished_runs.cell_name`.
         data: folder with grid.json, leaders/ and followers/.
         root: folder with tuning/.
-        attach: see `sync_cell`.
 
     Returns:
         None if another process is showing it.
@@ -97,16 +91,16 @@ def sync_files(
             problem = cell.removeprefix(cell_name(FOLLOWERS, ""))
             path = data / "followers" / problem / "learning.csv"
             return sync_followers(tracker, problem, read_csv(path, LEARNING_COLUMNS))
-        return sync_cell(tracker, Cell.read(data / "leaders" / cell), attach)
+        return sync_cell(tracker, Cell.read(data / "leaders" / cell))
 
 
-def sync_pending(tracker: Tracker, data: Path, root: Path, attach: Attach | None = None) -> None:
+def sync_pending(tracker: Tracker, data: Path, root: Path) -> None:
     """Show what earlier stages could not; what still cannot be shown waits for the next."""
     for cell in tracker.pending():
         if not tracker.failed:
             # Damaged files are for their own stage to tell, which shows the cell when it has run.
             with suppress(ConfigError, CorruptRecord):
-                sync_files(tracker, cell, data, root, attach)
+                sync_files(tracker, cell, data, root)
 
 
 def retire_cells(tracker: Tracker, cells: Iterable[str]) -> None:
