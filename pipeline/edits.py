@@ -8,7 +8,6 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 #: What people edit of what stages depend on, below the project's folder.
 _EDITABLE = ("src/**/*.py", "pipeline/*.py", "requirements*", "params.yaml", "tuning/params.yaml")
@@ -60,27 +59,22 @@ def _dependencies(stage: str) -> list[tuple[str, list[str] | None]] | None:
 
     None if DVC cannot tell, as where dvc.yaml or a file of parameters no longer is YAML.
     """
-    from dvc.dependency.param import ParamsDependency  # a second, for those who edit meanwhile
-    from dvc.exceptions import DvcException
+    from dvc.exceptions import DvcException  # a second, for those who edit meanwhile
     from dvc.repo import Repo
 
     try:
         with Repo() as repo:
             for found in repo.index.stages:
                 if getattr(found, "name", None) == stage:
-                    return [
-                        (
-                            os.path.relpath(each.fs_path, repo.root_dir),
-                            each.params if isinstance(each, ParamsDependency) else None,
-                        )
-                        for each in found.deps
-                    ]
+                    paths = [os.path.relpath(each.fs_path, repo.root_dir) for each in found.deps]
+                    keys = [getattr(each, "params", None) for each in found.deps]
+                    return list(zip(paths, keys, strict=True))
     except DvcException:
         pass
     return None
 
 
-def _values(content: bytes | None) -> Mapping[str, Any]:
+def _values(content: bytes | None) -> Mapping[str, object]:
     from bilevelrl.core.validation import ConfigError
     from bilevelrl.runs.yaml_files import parse_mapping  # which a snapshot must precede
 
@@ -90,10 +84,7 @@ def _values(content: bytes | None) -> Mapping[str, Any]:
         return {}
 
 
-def _at(key: str, values: Mapping[str, Any]) -> Any:
-    value: Any = values
+def _at(key: str, value: object) -> object:
     for part in key.split("."):
-        if not isinstance(value, Mapping) or part not in value:
-            return None
-        value = value[part]
+        value = value.get(part) if isinstance(value, Mapping) else None
     return value

@@ -26,11 +26,7 @@ from pipeline.stage import run_stage
 
 
 def check_follower(params: Params, path: Path) -> None:
-    """Refuse to train against a follower that the followers stage could not solve.
-
-    Raises:
-        CorruptRecord: if the file is missing or damaged, or reports too large an error.
-    """
+    """Refuse, with a `CorruptRecord`, to train against a follower that nobody could solve."""
     for entry in read_json(path):
         if not entry["accuracy"] <= params.followers.tolerance:
             raise CorruptRecord(

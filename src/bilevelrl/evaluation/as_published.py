@@ -2,18 +2,17 @@
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from bilevelrl.evaluation.conditions import typed
 from bilevelrl.evaluation.reference import KEY
 from bilevelrl.evaluation.statistics import (
+    Floats,
     mean,
     standard_error,
     trimmed_mean,
     trimmed_standard_error,
 )
 
-Floats = NDArray[np.float64]
 _MEASURED = ["mean", "standard_error", "masked_mean", "masked_standard_error"]
 AS_PUBLISHED_COLUMNS: dict[str, str] = {
     "problem": "string", "estimator": "string", "temperature": "float64", "budget": "int64",
@@ -24,11 +23,7 @@ AS_PUBLISHED_COLUMNS: dict[str, str] = {
 
 
 def main_curves(curves: pd.DataFrame) -> pd.DataFrame:
-    """Rows of the `published` variants of the main comparison.
-
-    Args:
-        curves: columns `CURVE_COLUMNS` and `CONDITION_COLUMNS`.
-    """
+    """Rows of the `published` variants of the main comparison."""
     return curves[(curves["study"] == "main") & (curves["variant"] == "published")]
 
 
@@ -42,7 +37,7 @@ def curves_as_published(curves: pd.DataFrame, reference: pd.DataFrame) -> pd.Dat
 
     Args:
         curves: columns `CURVE_COLUMNS` and `CONDITION_COLUMNS` of one cell.
-        reference: what `read_references` returns.
+        reference: from `read_references`.
 
     Returns:
         Columns `AS_PUBLISHED_COLUMNS`, one row per recorded window.
@@ -70,9 +65,6 @@ def _one_curve(rows: pd.DataFrame) -> pd.DataFrame:
 
 def masked_means(ours: pd.DataFrame) -> pd.DataFrame:
     """Mean of our masked curves over what `published_means` averages of the published ones.
-
-    Args:
-        ours: from `curves_as_published`, of all cells.
 
     Returns:
         Columns `KEY`, ours_masked_mean, ours_masked_standard_error; a row per masked curve.

@@ -93,21 +93,17 @@ def read_conditions(path: Path) -> pd.DataFrame:
 
 
 def with_conditions(table: pd.DataFrame, conditions: pd.DataFrame) -> pd.DataFrame:
-    """Add `CONDITION_COLUMNS` to a table.
+    """A copy of a table with columns `GROUP`, and `CONDITION_COLUMNS` added.
 
     Args:
-        table: any table with the columns `GROUP`.
-        conditions: from `conditions_of`, of all settings of the table.
-
-    Returns:
-        A copy.
+        table: any.
+        conditions: from `conditions_of`, of all its settings.
 
     Raises:
         CorruptRecord: if `conditions` lacks a setting of the table.
     """
     typed = pd.DataFrame(
-        [_typed(row) for row in conditions.to_dict("records")],
-        columns=[*GROUP, *CONDITION_COLUMNS],
+        [_typed(row) for row in conditions.to_dict("records")], columns=[*GROUP, *CONDITION_COLUMNS]
     ).astype({name: kind for name, kind in CONDITION_COLUMNS.items() if kind != "string"})
     joined = table.merge(typed, on=GROUP, how="left", validate="many_to_one")
     for unknown in joined.loc[joined["study"].isna(), GROUP].to_numpy():
@@ -144,11 +140,9 @@ def typed(tables: Iterable[pd.DataFrame], columns: Mapping[str, str]) -> pd.Data
 
 
 def main_at_first_temperature(table: pd.DataFrame, baselines: pd.DataFrame) -> pd.DataFrame:
-    """Rows of the main comparison at the temperature that each problem lists first.
+    """Rows of the main comparison at the temperature that is the first of its problem's baselines.
 
-    Args:
-        table: columns problem and `CONDITION_COLUMNS`.
-        baselines: columns `BASELINE_COLUMNS`, in the order of params.yaml.
+    These have columns `BASELINE_COLUMNS`, and the order of params.yaml.
     """
     first = baselines.drop_duplicates("problem").set_index("problem")["temperature"]
     at_first = table["temperature"] == table["problem"].map(first).astype(float)
@@ -156,22 +150,13 @@ def main_at_first_temperature(table: pd.DataFrame, baselines: pd.DataFrame) -> p
 
 
 def reported(table: pd.DataFrame, kinds: Mapping[str, str | None]) -> pd.DataFrame:
-    """Rows whose J is the kind of return that their problem reports.
-
-    Args:
-        table: columns problem and return.
-        kinds: by problem; None where there is one J.
-    """
+    """Rows whose J is the kind of return that their problem reports, None if there is one J."""
     own = table["return"]
     return table[(own == table["problem"].map(kinds)) | (own == "")]
 
 
 def spread_study(table: pd.DataFrame) -> pd.DataFrame:
-    """The initial-spread study with the main comparison's rows, which are its default spread.
-
-    Args:
-        table: columns `GROUP` and `CONDITION_COLUMNS`.
-    """
+    """The initial-spread study with the main comparison's rows, which are its default spread."""
     key = ["problem", "estimator", "variant", "temperature", "budget"]
     study = table[table["study"] == "initial_spread"]
     main = table[table["study"] == "main"]

@@ -1,6 +1,10 @@
-"""Reading what other stages wrote, and nothing that the grid does not list."""
+"""Reading what other stages wrote, and nothing that the grid does not list.
+
+A file that is missing, unreadable or not what its writer promised is a `CorruptRecord`.
+"""
 
 from collections.abc import Iterable, Iterator
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -57,11 +61,7 @@ def read_cells(grid: Grid, leaders: Path) -> Iterator[Cell]:
 
 
 def read_outcomes(grid: Grid, leaders: Path) -> dict[str, pd.DataFrame]:
-    """What some problems say of their trained leaders, tables of one name stacked.
-
-    Raises:
-        CorruptRecord: if a table is unreadable.
-    """
+    """What some problems say of their trained leaders, tables of one name stacked."""
     found: dict[str, list[pd.DataFrame]] = {}
     for problem, estimator in grid:
         for path in sorted((leaders / problem / estimator / "outcomes").glob("*.parquet")):
@@ -75,11 +75,7 @@ def problems_of(grid: Grid) -> list[str]:
 
 
 def read_baselines(environments: Path, grid: Grid) -> pd.DataFrame:
-    """Metadata of the grid's problems as a table with `BASELINE_COLUMNS`, in the files' order.
-
-    Raises:
-        CorruptRecord: if a file is missing or an entry lacks a key.
-    """
+    """Metadata of the grid's problems as a table with `BASELINE_COLUMNS`, in the files' order."""
     rows = []
     for problem in problems_of(grid):
         path = environments / problem / "metadata.json"
@@ -99,9 +95,6 @@ def read_gradients(gradients: Path, grid: Grid) -> pd.DataFrame:
 
     Like all that follow, rounded to six significant digits: the table is tracked, its noise need
     not be.
-
-    Raises:
-        CorruptRecord: if a table is missing or unreadable.
     """
     paths = (gradients / problem / "quality.parquet" for problem in problems_of(grid))
     tables = (read_parquet(path, GRADIENT_COLUMNS) for path in paths)
@@ -109,11 +102,7 @@ def read_gradients(gradients: Path, grid: Grid) -> pd.DataFrame:
 
 
 def read_information_errors(gradients: Path, grid: Grid) -> pd.DataFrame:
-    """Errors of watching leaders against samples, see `error_curves`.
-
-    Raises:
-        CorruptRecord: if a table is missing or unreadable.
-    """
+    """Errors of watching leaders against samples, see `error_curves`."""
     paths = (gradients / problem / "information.csv" for problem in problems_of(grid))
     tables = (read_csv(path, INFORMATION_COLUMNS) for path in paths)
     rows = _filled(tables, INFORMATION_COLUMNS)
@@ -129,33 +118,24 @@ def read_learning(followers: Path, grid: Grid) -> pd.DataFrame:
         Columns problem, follower, variant, temperature, steps, the median, the lowest, the highest
         and the mean value_gap, relative_gap and kl, seeds, and failed: seeds in which one of them
         is not finite, which leaves its statistics empty.
-
-    Raises:
-        CorruptRecord: if a table is missing or unreadable.
     """
     paths = (followers / problem / "learning.csv" for problem in problems_of(grid))
     table = concatenate(read_csv(path, LEARNING_COLUMNS) for path in paths)
     keys = ["problem", "follower", "variant", "temperature", "steps"]
     measured = ["value_gap", "relative_gap", "kl"]
     known = table[measured].astype("float64").replace([np.inf, -np.inf], np.nan)
-    columns = {name: known[name] for name in measured}
-    table = table.assign(failed=known.isna().any(axis=1), **columns)
+    table[measured], table["failed"] = known, known.isna().any(axis=1)
     groups = table.groupby(keys)
     spread = {
         f"{name}_{statistic}": groups[name].agg(statistic, skipna=False)
-        for name in measured
-        for statistic in ("median", "min", "max", "mean")
+        for name, statistic in product(measured, ("median", "min", "max", "mean"))
     }
     counts = {"seeds": groups["seed"].nunique(), "failed": groups["failed"].sum()}
     return _rounded(pd.DataFrame(spread).assign(**counts)).reset_index()
 
 
 def read_directions(gradients: Path, grid: Grid) -> pd.DataFrame:
-    """What the step rule makes of estimates, of problems that have been asked.
-
-    Raises:
-        CorruptRecord: if a table is missing or unreadable.
-    """
+    """What the step rule makes of estimates, of problems that have been asked."""
     tables = (
         read_csv(gradients / problem / "directions.csv", DIRECTION_COLUMNS).assign(problem=problem)
         for problem in problems_of(grid)

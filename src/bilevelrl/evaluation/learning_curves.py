@@ -59,12 +59,7 @@ def learning_curves(
 
 
 def tracked_curves(curves: pd.DataFrame, baselines: pd.DataFrame) -> pd.DataFrame:
-    """What git tracks and `dvc plots` shows: first temperature of each problem, five decimals.
-
-    Args:
-        curves: columns `LEARNING_CURVE_COLUMNS`.
-        baselines: see `main_at_first_temperature`.
-    """
+    """What git tracks and `dvc plots` shows: see `main_at_first_temperature`; five decimals."""
     hidden = {"setting", "follower_steps", *CONDITION_COLUMNS} - {"budget"}
     shown = main_at_first_temperature(curves, baselines)
     return shown.drop(columns=sorted(hidden)).round(5)
@@ -74,8 +69,8 @@ def plotted(tracked: pd.DataFrame, budget: int) -> pd.DataFrame:
     """IQM against update of every estimator and variant, as `dvc plots` wants it.
 
     Args:
-        tracked: what `tracked_curves` returns, of one problem.
-        budget: sample budget to show; estimators that sample nothing are always shown.
+        tracked: from `tracked_curves`, of one problem.
+        budget: to show; estimators that sample nothing are always shown.
 
     Returns:
         Columns update, estimator (with its variant), leader_return.

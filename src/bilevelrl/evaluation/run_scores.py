@@ -50,10 +50,7 @@ def env_steps_to_threshold(curves: pd.DataFrame, threshold: pd.Series | float) -
 
 
 def run_scores(
-    curves: pd.DataFrame,
-    baselines: pd.DataFrame,
-    params: EvaluateParams,
-    coordinates: pd.DataFrame,
+    curves: pd.DataFrame, baselines: pd.DataFrame, params: EvaluateParams, coordinates: pd.DataFrame
 ) -> pd.DataFrame:
     """Reduce learning curves to final values and sample costs.
 

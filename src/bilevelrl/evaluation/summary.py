@@ -104,13 +104,10 @@ def median_env_steps(env_steps: Floats) -> float:
 
 
 def _follower_metrics(runs: pd.DataFrame, params: EvaluateParams) -> Iterator[Row]:
-    yield _plain("follower_steps", float(runs["follower_steps"].mean()))
-    for metric, column in (
-        ("follower_kl", "final_kl"),
-        ("follower_value_gap", "final_gap"),
-        ("cosine_mean", "cosine"),
-    ):
-        yield _over_runs(metric, runs[column], "mean", params)
+    yield _plain("follower_steps", runs["follower_steps"].mean())
+    yield _over_runs("follower_kl", runs["final_kl"], "mean", params)
+    yield _over_runs("follower_value_gap", runs["final_gap"], "mean", params)
+    yield _over_runs("cosine_mean", runs["cosine"], "mean", params)
     if _studies_followers(runs):
         yield _plain("follower_accuracy_max", float(runs["accuracy_max"].max(skipna=False)))
 

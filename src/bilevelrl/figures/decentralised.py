@@ -36,11 +36,7 @@ def studied_in(table: pd.DataFrame, studies: tuple[str, ...]) -> list[str]:
 def information_levels(summary: pd.DataFrame) -> Figure:
     """Final J against what the leader sees of an exact follower, a panel per problem.
 
-    Args:
-        summary: results/summary.csv with condition columns.
-
-    Returns:
-        A placeholder if there is no such study.
+    Of results/summary.csv with condition columns; a placeholder if there is no such study.
     """
     problems = studied_in(summary, ("information",))
     if not problems:
@@ -67,7 +63,7 @@ def _levels(ax: Axes, rows: pd.DataFrame) -> None:
     for number, budget in enumerate(budgets):
         shift = 0.12 * (number - 0.5 * (len(budgets) - 1))
         shade = str(0.65 * (1.0 - (number + 1) / len(budgets)))
-        look = {"marker": "o", "color": shade}
+        look: style.Look = {"marker": "o", "color": shade}
         text = f"{budget:,} transitions"
         handles.append(Line2D([], [], linestyle="none", label=text, **look))
         for index, row in final[final["budget"] == budget].iterrows():
@@ -90,11 +86,7 @@ def _level_label(row: pd.Series) -> str:
 def information_errors(table: pd.DataFrame) -> Figure:
     """Error of one estimate against its samples by what the leader sees, a panel per problem.
 
-    Args:
-        table: results/information_errors.csv, empty beliefs as "".
-
-    Returns:
-        A placeholder if there are no rows.
+    Of results/information_errors.csv, empty beliefs as ""; a placeholder if there are no rows.
     """
     if table.empty:
         return style.placeholder("Errors of watching leaders")
@@ -157,11 +149,7 @@ def level_handles() -> list[Line2D]:
 def total_samples(curves: pd.DataFrame) -> Figure:
     """J of BC-HG against the transitions of leader and follower in sum, a panel per problem.
 
-    Args:
-        curves: data/evaluate/learning_curves.parquet with condition columns.
-
-    Returns:
-        A placeholder if no follower learned.
+    Of columns `LEARNING_CURVE_COLUMNS`; a placeholder if no follower learned.
     """
     problems = studied_in(curves, ("learning_follower",))
     if not problems:
@@ -182,11 +170,9 @@ def total_samples(curves: pd.DataFrame) -> Figure:
             ax.set_title(problem)
             ax.set_xlabel("transitions of leader and follower")
         axes[0].set_ylabel("leader return J(θ), IQM")
-        looks = [(f"leader {label}", colour, "-") for label, colour, _ in LEVELS.values()]
-        looks += [("follower solved, free of charge", "0.4", "-"), ("follower learns", "0.4", "--")]
-        handles = [
-            Line2D([], [], color=colour, linestyle=dashes, label=label)
-            for label, colour, dashes in looks
-        ]
+        solved, learns = "follower solved, free of charge", "follower learns"
+        levels = [(f"leader {label}", colour) for label, colour, _ in LEVELS.values()]
+        handles = [Line2D([], [], color=c, label=text) for text, c in [*levels, (solved, "0.4")]]
+        handles.append(Line2D([], [], color="0.4", linestyle="--", label=learns))
         style.legend_below(figure, handles, columns=3)
     return figure

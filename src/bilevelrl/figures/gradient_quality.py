@@ -23,13 +23,9 @@ _OTHERS = ("x", "^", "v", "<", ">", "P")
 
 
 def gradient_quality(gradients: pd.DataFrame) -> Figure:
-    """Three panels per θ, against transitions per estimate.
+    """Three panels per θ against transitions per estimate; a placeholder without any.
 
-    Args:
-        gradients: columns `GRADIENT_COLUMNS`. Estimators with 0 transitions are horizontal lines.
-
-    Returns:
-        One row of panels per point; a placeholder if there is nothing to draw.
+    Of columns `GRADIENT_COLUMNS`; estimators with 0 transitions are horizontal lines.
     """
     sampled = gradients[gradients["env_steps_per_update"] > 0]
     if sampled.empty:

@@ -13,11 +13,8 @@ from bilevelrl.figures.ticks import log_ticks
 def follower_accuracy(summary: pd.DataFrame) -> Figure:
     """J and cosine of BC-HG against how much the follower loses, a row per problem.
 
-    Args:
-        summary: results/summary.csv with condition columns.
-
-    Returns:
-        A placeholder if no problem has two followers that are less than exact.
+    Of results/summary.csv with condition columns; a placeholder if no problem has two followers
+    that are less than exact.
     """
     studies = ["learning_follower", "truncated_follower"]
     inexact = summary[(summary["estimator"] == "bc_hg") & summary["study"].isin(studies)]
@@ -63,11 +60,7 @@ def follower_accuracy(summary: pd.DataFrame) -> Figure:
 def follower_learning(followers: pd.DataFrame) -> Figure:
     """How fast followers learn against a leader that does not move, a column per problem.
 
-    Args:
-        followers: results/followers.csv.
-
-    Returns:
-        A placeholder if none learned.
+    Of results/followers.csv; a placeholder if none learned.
     """
     if followers.empty:
         return style.placeholder("Followers that learn")

@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.typing import ColorType
+from numpy.typing import ArrayLike
 
 from bilevelrl.core.atomic_files import write_atomically
 
@@ -169,19 +170,19 @@ def theme() -> Iterator[None]:
         yield
 
 
-def draw_intervals(ax: Axes, at: Iterable[float], rows: pd.DataFrame, look: Look) -> None:
+def draw_intervals(ax: Axes, at: ArrayLike, rows: pd.DataFrame, look: Look) -> None:
     """Points at these places on the horizontal axis, from columns value, low and high."""
     errors = [rows["value"] - rows["low"], rows["high"] - rows["value"]]
     ax.errorbar(at, rows["value"], np.maximum(errors, 0.0), **look)
 
 
-def draw_band(ax: Axes, x: pd.Series, low: pd.Series, high: pd.Series, colour: ColorType) -> None:
+def draw_band(ax: Axes, x: ArrayLike, low: ArrayLike, high: ArrayLike, colour: ColorType) -> None:
     """A shaded interval; `band_handle` is its entry in a legend."""
     ax.fill_between(x, low, high, color=colour, alpha=BAND_ALPHA, linewidth=0)
 
 
 def new_figure(
-    width: float, height: float, rows: int = 1, columns: int = 1, **grid: bool | str
+    width: float, height: float, rows: int = 1, columns: int = 1, **grid: Any
 ) -> tuple[Figure, list[list[Axes]]]:
     """A figure, in inches, with a rows × columns grid of axes that never overlap."""
     figure = Figure(figsize=(width, height), layout="constrained")

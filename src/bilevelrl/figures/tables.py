@@ -15,14 +15,9 @@ _SHARES = {"stuck_fraction": "stuck", "unstable_fraction": "unstable"}
 
 
 def means_table(summary: pd.DataFrame) -> pd.DataFrame:
-    """The paper's statistic, mean ± standard error of the final J, in words.
+    """The paper's statistic, mean ± standard error of the final J of the main comparison, as text.
 
-    Args:
-        summary: columns estimator, variant, temperature, budget, metric, value of the main
-            comparison.
-
-    Returns:
-        Text; one row per temperature and estimator, one column per budget.
+    One row per temperature and estimator, one column per budget.
     """
     budgets = sorted(set(summary["budget"]) - {0})
     rows = []
@@ -84,14 +79,7 @@ def _statistics(cell: pd.DataFrame) -> dict[str, str]:
 
 
 def against_published_table(comparison: pd.DataFrame) -> pd.DataFrame:
-    """Ours against published, in words.
-
-    Args:
-        comparison: columns of `results/against_published.csv`.
-
-    Returns:
-        Text, with columns of our masked mean where a published curve is masked.
-    """
+    """Text of results/against_published.csv; our masked means if a published curve is masked."""
     rows = []
     for _, row in comparison.iterrows():
         cells = {

@@ -2,12 +2,7 @@
 
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
-from matplotlib.ticker import (
-    LogFormatterMathtext,
-    LogLocator,
-    NullFormatter,
-    StrMethodFormatter,
-)
+from matplotlib.ticker import LogFormatterMathtext, LogLocator, NullFormatter, StrMethodFormatter
 
 
 def plain_log_ticks(ax: Axes) -> None:

@@ -10,10 +10,7 @@ _METRICS = {
     "leader_return_optimal_mean": "final J(θ) if the\nfollower played its optimum",
     "follower_kl": "KL(played ‖ optimal),\nmean over states",
 }
-_STARTS = {
-    "carry": "starts from its last answer",
-    "reset": "starts from random values",
-}
+_STARTS = {"carry": "starts from its last answer", "reset": "starts from random values"}
 
 
 def truncated_follower(summary: pd.DataFrame, work: str = "policy iterations") -> Figure:

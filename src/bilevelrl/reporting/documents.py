@@ -47,10 +47,7 @@ def read_report(root: Path) -> Report:
 def rewritten(text: str, report: Report, used: Used) -> str:
     """A document with everything between its markers as the results have it.
 
-    Args:
-        text: the document.
-        report: what the names mean.
-        used: collects the names.
+    `used` collects the names.
 
     Raises:
         ReportError: if a marker names nothing or is not closed.

@@ -19,7 +19,6 @@ class Claims:
     """
 
     def __init__(self, folder: Path, workspace: str) -> None:
-        """Remember the folder."""
         self._locks = folder / "locks"
         self._marks = folder / "pending" / quote(workspace, safe="")
         self._held: set[str] = set()
@@ -28,12 +27,8 @@ class Claims:
     def claim(self, cell: str, wait: bool) -> Iterator[bool]:
         """Keep other processes from showing or retiring a cell; may be nested.
 
-        Args:
-            cell: name.
-            wait: for whoever has it, at most `PATIENCE`; then go on without.
-
         Yields:
-            Whether nobody else has it.
+            Whether nobody else has it, after `PATIENCE` at most if it is to wait.
         """
         if cell in self._held:
             yield True

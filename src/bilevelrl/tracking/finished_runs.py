@@ -138,11 +138,7 @@ def run_entry(
 ) -> Entry:
     """How a run is shown: one flat run in the experiment named like its problem.
 
-    Args:
-        workspace: whose run this is.
-        who: which run.
-        curve: its rows, columns `CURVE_COLUMNS`.
-        theta: final leader parameters, shape (D,).
+    Its curve has columns `CURVE_COLUMNS`; θ, shape (D,), is final.
     """
     names = {"problem": who.problem, "estimator": who.estimator, "variant": who.variant}
     failure = {"failure": who.failure} if who.failure else {}
@@ -166,12 +162,7 @@ def run_entry(
 
 
 def follower_entry(workspace: str, curve: pd.DataFrame) -> Entry:
-    """How a follower that learned is shown: one run, with curves against its transitions.
-
-    Args:
-        workspace: whose run this is.
-        curve: rows of one follower, columns `LEARNING_COLUMNS`.
-    """
+    """How a follower that learned is shown, of columns `LEARNING_COLUMNS`, against transitions."""
     keys = ("problem", "follower", "variant", "temperature", "seed")
     identity = {key: curve[key].iloc[0] for key in keys}
     problem = str(identity["problem"])
@@ -194,13 +185,9 @@ def follower_entry(workspace: str, curve: pd.DataFrame) -> Entry:
 def candidate_entry(
     workspace: str, sweep: str, tags: Mapping[str, str], candidate: Mapping[Hashable, float | str]
 ) -> Entry:
-    """How one candidate of a search is shown; its content is its key.
+    """How one candidate is shown, a row of a search's table; its content is its key.
 
-    Args:
-        workspace: whose run this is.
-        sweep: name of the search.
-        tags: its problem and estimator.
-        candidate: its row of the search's table.
+    The tags are the problem and the estimator of the search.
     """
     params = {str(key): value for key, value in candidate.items() if pd.notna(value)}
     scores = {key: float(params.pop(key)) for key in ("score", "standard_error") if key in params}

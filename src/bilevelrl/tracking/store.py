@@ -25,13 +25,8 @@ BATCH_METRICS, BATCH_PARAMS = 1000, 100  # MLflow refuses more
 LONGEST_VALUE = 6000  # of a parameter, as above
 CURRENT = "tags.current = 'true'"
 ILLEGAL = re.compile(r"[^\w\-./: ]")  # in the name of a parameter or metric
-
-
 #: Parameters by which runs are grouped that have the parameter in front.
-GROUPS = {
-    "setting": ("estimator", "variant"),
-    "follower": ("problem", "follower", "temperature"),
-}
+GROUPS = {"setting": ("estimator", "variant"), "follower": ("problem", "follower", "temperature")}
 
 
 def groups(runs: "Sequence[Run]") -> dict[str, object] | None:
@@ -66,12 +61,18 @@ class Known:
     current: bool
     superseded: bool = False
 
+    @classmethod
+    def of(cls, run: "Run") -> "Known":
+        """What is known of a run by its tags."""
+        tags = run.data.tags
+        current, superseded = tags["current"] == "true", "superseded_by" in tags
+        return cls(run.info.run_id, tags["slot"], tags["run_key"], current, superseded)
+
 
 class Store:
     """One MLflow store as seen from one workspace; opened by the first call."""
 
     def __init__(self, uri: str, workspace: str) -> None:
-        """Remember where it is."""
         self.uri = uri
         self.workspace = workspace
         self._experiments: dict[str, str] = {}
@@ -87,17 +88,7 @@ class Store:
             if run.info.status == "RUNNING":
                 self._client.set_tag(run.info.run_id, "current", "false")
                 self._client.set_terminated(run.info.run_id, "KILLED")
-        return [
-            Known(
-                run.info.run_id,
-                run.data.tags["slot"],
-                run.data.tags["run_key"],
-                run.data.tags["current"] == "true",
-                "superseded_by" in run.data.tags,
-            )
-            for run in runs
-            if run.info.status == "FINISHED"
-        ]
+        return [Known.of(run) for run in runs if run.info.status == "FINISHED"]
 
     def page(self, experiment: str) -> tuple[str, str]:
         """Where the UI shows the current runs of an experiment as charts, and of which setting.
@@ -132,19 +123,15 @@ class Store:
         """The cells, of any experiment, that have current runs."""
         return {run.data.tags["cell"] for run in self._search(None, self._own(CURRENT))}
 
-    def derived(self) -> dict[str, list[str]]:
-        """Ids of the current runs of every workspace below this one, by its name there."""
+    def derived(self) -> dict[str, list[Known]]:
+        """The current runs of every workspace below this one, by its name there."""
         prefix = f"{self.workspace}/"
-        found: dict[str, list[str]] = {}
+        found: dict[str, list[Known]] = {}
         like = f"{CURRENT} and tags.workspace LIKE '{prefix}%'"
         for run in self._search(None, like):  # in which `_` stands for any character
             if (name := run.data.tags["workspace"]).startswith(prefix):
-                found.setdefault(name.removeprefix(prefix), []).append(run.info.run_id)
+                found.setdefault(name.removeprefix(prefix), []).append(Known.of(run))
         return found
-
-    def retire_id(self, run_id: str) -> None:
-        """Take a run out of the current ones."""
-        self._client.set_tag(run_id, "current", "false")
 
     def settle(self) -> None:
         """Leave the database complete in its one file, if it was opened."""
@@ -177,7 +164,7 @@ class Store:
 
     def retire(self, run: Known, superseded_by: str = "") -> None:
         """Take a run out of the current ones, for the run given or because its slot is gone."""
-        self.retire_id(run.run_id)
+        self._client.set_tag(run.run_id, "current", "false")
         if superseded_by:
             self._client.set_tag(run.run_id, "superseded_by", superseded_by)
         run.current, run.superseded = False, bool(superseded_by)
@@ -227,19 +214,17 @@ class Store:
         from mlflow.exceptions import MlflowException
 
         kind = {"mlflow.experimentKind": "custom_model_development"}
+        # Beside the database: MLflow would choose the folder in which the process was started.
+        path = database(self.uri)  # None: a server decides
+        artifacts = (path.parent / "mlruns" / name).as_uri() if path else None
         try:
-            created = self._client.create_experiment(name, self._artifacts(name), kind)
+            created = self._client.create_experiment(name, artifacts, kind)
         except MlflowException:
             found = self._client.get_experiment_by_name(name)  # another process was faster
             if found is None:
                 raise
             return found
         return self._client.get_experiment(created)
-
-    def _artifacts(self, experiment: str) -> str | None:
-        """Beside the database: MLflow would choose the folder in which the process was started."""
-        path = database(self.uri)  # None: a server decides
-        return (path.parent / "mlruns" / experiment).as_uri() if path else None
 
     @cached_property
     def _client(self) -> "MlflowClient":

@@ -32,13 +32,7 @@ def sync_cell(tracker: Tracker, cell: Cell) -> Counts:
 
 
 def sync_followers(tracker: Tracker, problem: str, learning: pd.DataFrame) -> Counts:
-    """The same for the followers of a problem that learn by themselves.
-
-    Args:
-        tracker: where to show them.
-        problem: name.
-        learning: columns `LEARNING_COLUMNS`.
-    """
+    """The same for followers that learn by themselves, of columns `LEARNING_COLUMNS`."""
     curves = learning.groupby(["follower", "variant", "temperature", "seed"])
     entries = [follower_entry(tracker.workspace, curve) for _, curve in curves]
     return tracker.show(cell_name(FOLLOWERS, problem), entries)
@@ -67,11 +61,7 @@ def sync_sweep(tracker: Tracker, name: str, root: Path) -> Counts:
 def sync_files(tracker: Tracker, cell: str, data: Path, root: Path) -> Counts | None:
     """Make MLflow show what the files of a cell say: nothing, if it has left the grid.
 
-    Args:
-        tracker: where to show it.
-        cell: name, see `finished_runs.cell_name`.
-        data: folder with grid.json, leaders/ and followers/.
-        root: folder with tuning/.
+    The files are in `data`, with grid.json, leaders/ and followers/, and in tuning/ of `root`.
 
     Returns:
         None if another process is showing it.

@@ -43,12 +43,8 @@ class Tracker:
     def __init__(self, uri: str, workspace: str, commit: str, digest: str, folder: Path) -> None:
         """Remember where to write; the first call that needs MLflow imports and opens it.
 
-        Args:
-            uri: of the tracking store, see `tracking_uri`.
-            workspace: whose runs these are, see `workspace`.
-            commit: the Git commit checked out.
-            digest: of params.yaml.
-            folder: where processes of the same working tree tell each other what they show.
+        The commit is the one checked out, the digest that of params.yaml; in the folder processes
+        of the same working tree tell each other what they show.
         """
         self.workspace = workspace
         self.failed = False
@@ -69,12 +65,8 @@ class Tracker:
     def showing(self, cell: str, wait: bool = True) -> Iterator[bool]:
         """Show a cell while nobody else does; what fails or is killed inside is marked as pending.
 
-        Args:
-            cell: name, see `finished_runs.cell_name`.
-            wait: for another process that shows it; else, leave it to that one.
-
         Yields:
-            Whether this process may show it.
+            Whether this process may show it, as it always may if it waits for others that do.
         """
         with self._claims.claim(cell, wait) as free:
             if not free and not wait:
@@ -110,20 +102,17 @@ class Tracker:
         return self._tried(0, retire)
 
     def retire_derived(self, keep: Collection[str]) -> dict[str, int]:
-        """Take the runs of workspaces below this one out of the current ones, but for some.
-
-        Args:
-            keep: names of those that stay, as `workspace.derived_names` has them.
+        """Take the runs of workspaces below this one out of the current ones, unless in `keep`.
 
         Returns:
-            How many runs were retired, by name.
+            How many runs were retired, by the name of their workspace.
         """
 
         def retire() -> dict[str, int]:
             derived = self._store.derived()
             left = {name: runs for name, runs in derived.items() if name not in keep}
             for run in chain.from_iterable(left.values()):
-                self._store.retire_id(run)
+                self._store.retire(run)
             return {name: len(runs) for name, runs in left.items()}
 
         return self._tried({}, retire)
