@@ -15,15 +15,10 @@ _EDITABLE = ("src/**/*.py", "pipeline/*.py", "requirements*", "params.yaml", "tu
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Files as they were when a script started.
-
-    Attributes:
-        root: the project's folder.
-        contents: of every file that people edit, by its path below `root`.
-    """
+    """Files of a project as they were when a script started."""
 
     root: Path
-    contents: Mapping[str, bytes]
+    contents: Mapping[str, bytes]  # of every file that people edit, by its path below `root`
 
     @classmethod
     def take(cls, root: Path) -> "Snapshot":
@@ -32,11 +27,7 @@ class Snapshot:
         return cls(root, {str(path.relative_to(root)): path.read_bytes() for path in paths})
 
     def edited(self, stage: str) -> list[str]:
-        """Names of the dependencies and parameters of a stage that are others now.
-
-        Args:
-            stage: as DVC's variable DVC_STAGE names it.
-        """
+        """Dependencies and parameters that are others now, of the stage that DVC_STAGE names."""
         then, now = self.contents, Snapshot.take(self.root).contents
         files = {path for path in {*then, *now} if then.get(path) != now.get(path)}
         if not files:

@@ -27,8 +27,7 @@ from bilevelrl.evaluation.learning_curves import (
     plotted,
     tracked_curves,
 )
-from bilevelrl.evaluation.run_scores import run_scores
-from bilevelrl.evaluation.starts import start_table
+from bilevelrl.evaluation.run_scores import run_scores, start_table
 from bilevelrl.runs.params import Params, read_params
 from bilevelrl.runs.records import START_COLUMNS
 from bilevelrl.runs.table_files import concatenate, read_csv, write_csv, write_json, write_parquet

@@ -43,7 +43,7 @@ def main(leaders: Path, root: Path) -> int:
         try:
             _report(cell, sync_files(tracker, cell, data, root))
         except (ConfigError, CorruptRecord) as error:
-            print(f"{' '.join(_names(cell))}: left as it was, {error}", file=sys.stderr)
+            print(f"{_name(cell)}: left as it was, {error}", file=sys.stderr)
             corrupt += 1
     for cell, retired in retire_left(tracker, data, root).items():
         _report(cell, Counts(retired=retired))
@@ -53,10 +53,10 @@ def main(leaders: Path, root: Path) -> int:
     return int(tracker.failed or corrupt > 0)
 
 
-def _names(cell: str) -> tuple[str, ...]:
+def _name(cell: str) -> str:
     """A cell as people read it: problem and estimator, problem and "followers", or a search."""
-    first, _, second = cell.partition("/")
-    return (second, first) if first == FOLLOWERS else tuple(filter(None, (first, second)))
+    first, *second = cell.split("/")
+    return " ".join((*second, first) if first == FOLLOWERS else (first, *second))
 
 
 def _report(cell: str, counts: Counts | None) -> None:
@@ -64,7 +64,7 @@ def _report(cell: str, counts: Counts | None) -> None:
     if counts is not None:
         numbers = [f"{count} {word}" for word, count in asdict(counts).items() if count]
         what = ", ".join(numbers) or "nothing to do"
-    print(f"{' '.join(_names(cell))}: {what}")
+    print(f"{_name(cell)}: {what}")
 
 
 if __name__ == "__main__":

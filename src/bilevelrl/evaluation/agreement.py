@@ -120,7 +120,7 @@ def _agreement(group: pd.DataFrame, prefix: str) -> dict[str, float]:
     size, within = found["difference"].abs(), found["within_3_se"].dropna()
     known = size.notna().any()
     measured = (
-        len(group), size.max(), group["update"][size.idxmax()] if known else np.nan,
+        len(group), size.max(), group["update"].iloc[int(np.nanargmax(size))] if known else np.nan,
         found["z"].abs().max(), within.astype(float).mean(), len(within),
     )  # fmt: skip
     return {f"{prefix}{name}": value for name, value in zip(_AGREEMENT, measured, strict=True)}

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from bilevelrl.evaluation.conditions import typed
-from bilevelrl.runs.table_files import CorruptRecord, read_json
+from bilevelrl.runs.table_files import CorruptRecord, read_csv, read_json
 
 #: Names in the published figures.
 ESTIMATORS = {
@@ -61,10 +61,9 @@ def read_references(folder: Path, problems: Iterable[str]) -> pd.DataFrame:
 
 def _read(path: Path, problem: str) -> pd.DataFrame:
     method = _read_method(path.with_suffix(".json"))
-    try:
-        table = pd.read_csv(path)[_COLUMNS]
-    except (OSError, ValueError, KeyError) as error:
-        raise CorruptRecord(f"{path}: {error}") from error
+    table = read_csv(path)
+    if missing := set(_COLUMNS) - set(table):
+        raise CorruptRecord(f"{path}: no columns {sorted(missing)}")
     if unknown := set(table["estimator"]) - set(ESTIMATORS):
         raise CorruptRecord(f"{path}: unknown estimators {sorted(unknown)}")
     enlarged = np.sqrt((method["seeds"] - method["ddof"]) / (method["seeds"] - 1))

@@ -1,5 +1,6 @@
-"""One row of scores per run; everything that is compared later is computed from these rows."""
+"""One row of scores per run, from which everything is computed later; and where ascents end."""
 
+import numpy as np
 import pandas as pd
 
 from bilevelrl.core.validation import shown
@@ -10,6 +11,7 @@ from bilevelrl.runs.table_files import CorruptRecord
 
 _RUN = [*GROUP, "seed"]
 _BASELINE = ["problem", "variant", "temperature"]
+_RETURNS = {"median": "median", "best": "max", "mean": "mean", "worst": "min"}
 
 
 def threshold_name(fraction: float) -> str:
@@ -112,3 +114,29 @@ def _baseline_of_each_row(curves: pd.DataFrame, baselines: pd.DataFrame) -> pd.D
             f"{baselines[_BASELINE].to_dict('records')}"
         )
     return curves[GROUP].merge(joined, on=GROUP, how="left").set_axis(curves.index)
+
+
+def start_table(
+    starts: pd.DataFrame, baselines: pd.DataFrame, params: EvaluateParams
+) -> pd.DataFrame:
+    """Summarise the search for the best known J, columns `START_COLUMNS`, by kind of start.
+
+    Returns:
+        One row per problem, variant, temperature and kind: number of starts, fraction that ended
+        stuck, fraction that reached each threshold, starts without a finite J (`failed`), and
+        median, best, mean and worst of the others' J.
+    """
+    known = starts.merge(baselines, on=_BASELINE, validate="many_to_one")
+    distance = (known["leader_return"] - known["charge_nothing_return"]).abs()
+    columns = {"stuck_fraction": distance <= params.stuck_radius}
+    for fraction in params.thresholds:
+        level = share_of(known["best_known"], fraction)
+        columns[arrival_name(threshold_name(fraction))] = known["leader_return"] >= level
+    returns = known["leader_return"].replace([np.inf, -np.inf], np.nan)
+    groups = known.assign(**columns, finite_return=returns).groupby([*_BASELINE, "kind"])
+    table = groups[list(columns)].mean()
+    table.insert(0, "starts", groups.size())
+    for name, statistic in _RETURNS.items():
+        table[f"{name}_return"] = groups["finite_return"].agg(statistic)
+    table["failed"] = groups.size() - groups["finite_return"].count()
+    return table.reset_index()

@@ -19,15 +19,10 @@ _CROSS = style.CROSS | {"markersize": 7.0}
 
 
 def ablation(summary: pd.DataFrame, objective: str) -> Figure:
-    """Final J of every estimator that has an ablation, in every study.
+    """Final J, called `objective`, of every estimator that has an ablation, in every study.
 
-    Args:
-        summary: columns estimator, variant, study, budget, metric, value, low, high of one
-            temperature. `published_mean` gives the crosses.
-        objective: what J is called on the vertical axis.
-
-    Returns:
-        A panel per statistic; a placeholder if there is nothing to draw.
+    Of columns estimator, variant, study, budget, metric, value, low, high of one temperature;
+    `published_mean` gives the crosses. A placeholder if there is nothing to draw.
     """
     rows = summary[(summary["variant"] == "published") & summary["study"].isin(list(_STUDIES))]
     ablated = rows[rows["study"] != "main"]

@@ -16,12 +16,9 @@ _PUBLISHED: style.Look = {"color": "black", "linestyle": (0, (2.0, 1.0)), "linew
 
 
 def against_published(
-    curves: pd.DataFrame,
-    published: pd.DataFrame,
-    masked: pd.DataFrame,
-    objective: str,
-    scale: Scale,
-) -> Figure:
+    curves: pd.DataFrame, published: pd.DataFrame, masked: pd.DataFrame,
+    objective: str, scale: Scale,
+) -> Figure:  # fmt: skip
     """Mean ± standard error over seeds, ours and theirs; a mean is not robust, and neither is this.
 
     Args:

@@ -12,19 +12,16 @@ from bilevelrl.figures.learning_curves import best_known_handle, best_known_styl
 def final_return(
     summary: pd.DataFrame, published: pd.DataFrame, best_known: pd.DataFrame
 ) -> Figure:
-    """Final J against transitions per update.
+    """Final J against transitions per update; a placeholder if there is nothing to draw.
 
     Args:
         summary: columns estimator, variant, budget, metric, value, low, high; main comparison at
             one temperature. Drawn: leader_return_final_iqm. Budget 0 gives a horizontal line.
         published: columns estimator, budget, published_mean; crosses.
         best_known: columns variant, best_known.
-
-    Returns:
-        One panel; a placeholder if there is nothing to draw.
     """
     final = summary[summary["metric"] == "leader_return_final_iqm"]
-    sampled = final[final["budget"] > 0]
+    sampled, exact = final[final["budget"] > 0], final[final["budget"] == 0]
     if sampled.empty:
         return style.placeholder("Final return")
     with style.theme():
@@ -39,7 +36,7 @@ def final_return(
             if variant == "published":
                 dots = published[published["estimator"] == estimator]
                 ax.plot(dots["budget"] * shift, dots["published_mean"], **style.CROSS)
-        for estimator, variant, rows in style.groups(final[final["budget"] == 0]):
+        for estimator, variant, rows in style.groups(exact):
             look = style.line_style(estimator, variant)
             ax.axhline(rows["value"].iloc[0], color=look["color"], linestyle=look["linestyle"])
         for variant, value in zip(best_known["variant"], best_known["best_known"], strict=True):
@@ -50,17 +47,10 @@ def final_return(
         ax.minorticks_off()
         ax.set_xlabel("transitions per update (log scale)")
         ax.set_ylabel("final leader return J(θ)\nIQM over seeds, with its interval")
-        _legend(figure, final, best_known, with_published=not published.empty)
+        handles = style.estimator_handles(sampled, marked=style.VARIANTS)
+        handles += style.estimator_handles(exact, marked=())
+        if not published.empty:
+            handles.append(Line2D([], [], label="published mean", **style.CROSS))
+        handles += map(best_known_handle, style.variant_order(best_known["variant"]))
+        figure.legend(handles=handles, loc="outside right center", frameon=False, handlelength=2.8)
     return figure
-
-
-def _legend(
-    figure: Figure, final: pd.DataFrame, best_known: pd.DataFrame, *, with_published: bool
-) -> None:
-    sampled, exact = final[final["budget"] > 0], final[final["budget"] == 0]
-    handles = style.estimator_handles(sampled, marked=style.VARIANTS)
-    handles += style.estimator_handles(exact, marked=())
-    if with_published:
-        handles.append(Line2D([], [], label="published mean", **style.CROSS))
-    handles += map(best_known_handle, style.variant_order(best_known["variant"]))
-    figure.legend(handles=handles, loc="outside right center", frameon=False, handlelength=2.8)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from bilevelrl.core.problem import ProblemBlock
-from bilevelrl.runs.table_files import CorruptRecord, read_csv
+from bilevelrl.runs.table_files import read_csv
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,25 +52,13 @@ class Source:
     thresholds: Sequence[float]
 
     def environment(self, name: str, columns: tuple[str, ...]) -> pd.DataFrame:
-        """A table of data/environments/<problem>.
-
-        Raises:
-            CorruptRecord: if it is missing, unreadable, or has other columns.
-        """
+        """A table of data/environments/<problem>, see `read_csv`."""
         folder = self.root / "data" / "environments" / self.results.problem
         return read_csv(folder / f"{name}.csv", columns)
 
     def evaluated(self, name: str) -> pd.DataFrame:
-        """A table of data/evaluate/<problem>.
-
-        Raises:
-            CorruptRecord: if it is missing or unreadable.
-        """
-        path = self.root / "data" / "evaluate" / self.results.problem / f"{name}.csv"
-        try:
-            return pd.read_csv(path)
-        except (OSError, ValueError) as error:
-            raise CorruptRecord(f"{path}: {error}") from error
+        """A table of data/evaluate/<problem>, see `read_csv`."""
+        return read_csv(self.root / "data" / "evaluate" / self.results.problem / f"{name}.csv")
 
 
 def at(table: pd.DataFrame, **conditions: object) -> pd.DataFrame:

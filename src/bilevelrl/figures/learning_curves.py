@@ -32,19 +32,17 @@ def learning_curves(
 ) -> Figure:
     """Interquartile mean of J with its interval.
 
+    Estimators with budget 0 sample nothing: they appear in every panel against updates and in none
+    against transitions. A placeholder if there is nothing to draw.
+
     Args:
         curves: columns estimator, variant, budget, update, env_steps, iqm, low, high; rows of one
-            temperature. Estimators with budget 0 sample nothing: they appear in every panel
-            against updates and in none against transitions.
-        published: columns estimator, budget, update, leader_return, masked; drawn thin where
-            listed.
+            temperature.
+        published: columns estimator, budget, update, leader_return, masked; drawn thin.
         best_known: columns variant, best_known; one line per value.
         x: horizontal axis.
         objective: what J is called on the vertical axis.
         scale: of the vertical axis.
-
-    Returns:
-        At most two panels per row; a placeholder if there is nothing to draw.
     """
     budgets = sorted(set(curves["budget"]) - {0})
     if not budgets:

@@ -8,13 +8,9 @@ from bilevelrl.figures import style
 
 
 def draw_study(ax: Axes, rows: pd.DataFrame, x: str) -> None:
-    """Draw one metric on a logarithmic condition.
+    """Draw one metric on a logarithmic condition, whose column `x` is positive.
 
-    Args:
-        ax: where to draw.
-        rows: columns estimator, variant, `x`, value, low, high of one metric; nothing is drawn of
-            none.
-        x: the condition's column, positive.
+    The other columns: estimator, variant, value, low, high. Nothing is drawn of no rows.
     """
     if rows.empty:
         return

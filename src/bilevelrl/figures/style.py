@@ -1,7 +1,7 @@
 """How every figure looks: one table of labels, colours and line styles, and byte-stable saving."""
 
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,21 +29,13 @@ Look = dict[str, Any]
 
 @dataclass(frozen=True)
 class EstimatorStyle:
-    """How one estimator looks in every figure.
-
-    Attributes:
-        label: name for people.
-        colour: of Okabe and Ito's set without its yellow; not shared with others of its problem.
-        line: dash pattern, a second cue beside the colour.
-        marker: of single points.
-        has_variants: False where all variants are the same.
-    """
+    """How one estimator looks in every figure, and its name for people."""
 
     label: str
-    colour: str
-    line: LineStyle
+    colour: str  # of Okabe and Ito's set without its yellow; no other of its problem has it
+    line: LineStyle  # a second cue beside the colour
     marker: str
-    has_variants: bool = True
+    has_variants: bool = True  # False where all variants are the same
 
 
 #: Order is that of legends and tables. Lines that coincide (SoBiRL is Naive in FourRooms) have
@@ -201,18 +193,14 @@ def placeholder(what: str) -> Figure:
 def legend_below(figure: Figure, handles: Sequence[Artist], columns: int) -> None:
     """One legend for all panels, under them."""
     figure.legend(
-        handles=handles,
-        loc="outside lower center",
-        ncols=min(columns, len(handles)),
-        frameon=False,
-        handlelength=2.6,
-        columnspacing=1.4,
-    )
+        handles=handles, loc="outside lower center", ncols=min(columns, len(handles)),
+        frameon=False, handlelength=2.6, columnspacing=1.4,
+    )  # fmt: skip
 
 
-def estimator_handles(table: pd.DataFrame, marked: Iterable[str] = MARKED) -> list[Artist]:
+def estimator_handles(table: pd.DataFrame, marked: Container[str] = MARKED) -> list[Artist]:
     """Legend entries of the estimators and variants of a table; markers on variants in `marked`."""
-    marked, handles = set(marked), list[Artist]()
+    handles = list[Artist]()
     for estimator, variant, _ in groups(table):
         look = line_style(estimator, variant) | ({} if variant in marked else {"marker": "none"})
         handles.append(Line2D([], [], label=label(estimator, variant), **look))

@@ -46,11 +46,7 @@ def about(place: object) -> Iterator[None]:
 
 
 class Sources:
-    """Reads every table once.
-
-    Attributes:
-        root: of the project.
-    """
+    """Reads every table of the project in `root` once."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -129,14 +125,16 @@ def _effort(folder: Path) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=_EFFORT_COLUMNS)
 
 
-def _wide_summary(
-    rows: pd.DataFrame, conditions: pd.DataFrame, compared: pd.DataFrame
-) -> pd.DataFrame:
+def _summary(rows: pd.DataFrame, sources: Sources, folder: str) -> pd.DataFrame:
     """One row per setting, the comparison with the paper beside it."""
+    conditions = read_conditions(sources.root / FOLDERS[folder] / "conditions.csv")
+    conditions["estimator"] = conditions["estimator"].replace(reference.ESTIMATORS)
+    compared = sources.view(f"{folder}/against_published".strip("/"))
     rows = rows[rows["metric"] != "published_mean"]
     wide = rows.pivot(index=GROUP, columns="metric", values=["value", "low", "high"])
     ends = {"value": "", "low": "_low", "high": "_high"}
-    wide.columns = pd.Index([f"{metric}{ends[end]}" for end, metric in wide.columns.to_list()])
+    kinds, metrics = (wide.columns.get_level_values(level) for level in (0, 1))
+    wide.columns = metrics + kinds.map(ends)
     wide = wide.join(rows.groupby(GROUP)["seeds"].max())
     wide = with_conditions(wide.reset_index(), conditions)
     given = wide[GROUP].merge(conditions, how="left", on=GROUP).set_axis(wide.index)
@@ -164,15 +162,8 @@ def _numbers_if_all_are(column: pd.Series) -> pd.Series:
         return column.fillna("")
 
 
-def _summary(rows: pd.DataFrame, sources: Sources, folder: str) -> pd.DataFrame:
-    conditions = read_conditions(sources.root / FOLDERS[folder] / "conditions.csv")
-    conditions["estimator"] = conditions["estimator"].replace(reference.ESTIMATORS)
-    return _wide_summary(rows, conditions, sources.view(f"{folder}/against_published".strip("/")))
-
-
-def _directions(rows: pd.DataFrame, sources: Sources, folder: str) -> pd.DataFrame:
+def _directions(rows: pd.DataFrame, sources: Sources, _: str) -> pd.DataFrame:
     """Directions of estimates, the drift of the published runs beside them where there is one."""
-    del folder
     known = [
         _read(path).assign(problem=path.stem.removesuffix("_drift"))
         for path in sorted((sources.root / FOLDERS["reference"]).glob("*_drift.csv"))

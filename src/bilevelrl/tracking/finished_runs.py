@@ -34,24 +34,16 @@ Point = tuple[str, float, int]  # metric, value, step
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """One line of the tracking store to be.
+    """One line of the tracking store to be: which run, and what it shows."""
 
-    Attributes:
-        cell: the group within which slots are retired; its first part names the experiment.
-        slot: which run this is, whatever its result.
-        run_key: digest of everything that determines its result.
-        name, params, points, tags: what it shows.
-        write_artifacts: fills a folder with its files.
-    """
-
-    cell: str
-    slot: str
-    run_key: str
+    cell: str  # the group within which slots are retired; its first part names the experiment
+    slot: str  # which run this is, whatever its result
+    run_key: str  # digest of everything that determines its result
     name: str
     params: Mapping[str, object]
     points: list[Point]
     tags: Mapping[str, str]
-    write_artifacts: Callable[[Path], None] | None = None
+    write_artifacts: Callable[[Path], None] | None = None  # fills a folder with its files
 
 
 def cell_name(experiment: str, group: str) -> str:
@@ -82,16 +74,12 @@ def thinned(curve: pd.DataFrame) -> list[Point]:
     points: list[Point] = []
     for section, names in SECTIONS.items():
         for name in names:
-            values = rows[name].to_numpy(float)
-            if np.isnan(values).all():
-                continue
+            values, shown = rows[name].to_numpy(float), dense if name in DENSE else sparse
+            places = [(row, int(updates[row])) for row in shown]
             if (values == values[0]).all():
-                points.append((f"{section}/{name}", float(values[0]), 0))
-                continue
-            shown = dense if name in DENSE else sparse
-            points += [
-                (f"{section}/{name}", float(values[row]), int(updates[row])) for row in shown
-            ]
+                places = [(0, 0)]
+            if not np.isnan(values).all():
+                points += [(f"{section}/{name}", float(values[row]), at) for row, at in places]
     return points
 
 

@@ -46,13 +46,9 @@ def sync_sweep(tracker: Tracker, name: str, root: Path) -> Counts:
         ConfigError: if there is no such search.
     """
     grid = read_tuning_params(root / "tuning" / "params.yaml").grid
-    path = root / "tuning" / "results" / f"{name}.csv"
     if name not in grid:
         raise ConfigError(f"grid: no search {name!r}; there are {sorted(grid)}")
-    try:
-        rows = pd.read_csv(path).to_dict("records")
-    except (OSError, ValueError) as error:
-        raise CorruptRecord(f"{path}: {error}") from error
+    rows = read_csv(root / "tuning" / "results" / f"{name}.csv").to_dict("records")
     tags = {"problem": grid[name].problem, "estimator": grid[name].estimator}
     entries = [candidate_entry(tracker.workspace, name, tags, row) for row in rows]
     return tracker.show(sweep_cell(name), entries)
