@@ -35,10 +35,8 @@ def improvement_table(
     groups = {tuple(map(str, group)): runs for group, runs in scores.groupby(GROUP)}
     rows = []
     for (own, runs), (other, their_runs) in product(groups.items(), groups.items()):
-        (problem, estimator, variant, setting), (their_problem, theirs, their_variant, _) = (
-            own,
-            other,
-        )
+        problem, estimator, variant, setting = own
+        their_problem, theirs, their_variant, _ = other
         alike = (their_problem, their_variant) == (problem, variant)
         if alike and estimator == ours != theirs and _under_the_same_conditions(runs, their_runs):
             compared = _compare(runs, their_runs, params.confidence)
