@@ -14,10 +14,9 @@ Writes: results/{summary,conditions,curves,against_published,curve_agreement,pub
 import shutil
 from pathlib import Path
 
-from bilevelrl.evaluation import agreement, inputs, reference, summary
+from bilevelrl.evaluation import agreement, inputs, reference
 from bilevelrl.evaluation.as_published import AS_PUBLISHED_COLUMNS, curves_as_published
 from bilevelrl.evaluation.conditions import conditions_of, stacked, with_conditions
-from bilevelrl.evaluation.headlines import failed_runs, headline_metrics
 from bilevelrl.evaluation.improvement import improvement_table
 from bilevelrl.evaluation.learning_curves import (
     LEARNING_CURVE_COLUMNS,
@@ -28,6 +27,7 @@ from bilevelrl.evaluation.learning_curves import (
     tracked_curves,
 )
 from bilevelrl.evaluation.run_scores import run_scores, start_table
+from bilevelrl.evaluation.summary import failed_runs, headline_metrics, summary_table
 from bilevelrl.runs.params import Params, read_params
 from bilevelrl.runs.records import START_COLUMNS
 from bilevelrl.runs.table_files import concatenate, read_csv, write_csv, write_json, write_parquet
@@ -54,7 +54,7 @@ def main(params: Params, root: Path = Path()) -> None:
     conditions, scored = stacked(known), concatenate(scores)
     drawn, ours = concatenate(curves), concatenate(same_way)
     means = reference.published_means(published)
-    plain = summary.summary_table(scored, means, params.evaluate)
+    plain = summary_table(scored, means, params.evaluate)
     table = with_conditions(plain, conditions)
     tracked = tracked_curves(drawn, baselines)
     starts = concatenate(

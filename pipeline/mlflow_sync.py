@@ -26,8 +26,7 @@ from pipeline.stage import run_stage
 def main(leaders: Path, root: Path) -> int:
     """Show every cell below `leaders` and retire the runs of those that have left the grid.
 
-    Returns:
-        Exit status: 0 if MLflow now shows what is there.
+    The exit status is 0 if MLflow now shows what is there.
     """
     if not leaders.is_dir():
         print(f"{leaders}: no such folder; run `dvc repro` or `dvc pull` first", file=sys.stderr)

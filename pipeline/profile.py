@@ -45,11 +45,7 @@ def merge(base: dict[str, Any], difference: dict[str, Any]) -> dict[str, Any]:
 
 
 def prepare(name: str, root: Path, folder: Path) -> None:
-    """Write the profile's params.yaml, checked, and copy or refresh the sources beside it.
-
-    Raises:
-        ConfigError: if there is no such profile, or what it says is impossible.
-    """
+    """Write the profile's params.yaml, checked, and copy or refresh the sources beside it."""
     path = root / "profiles" / f"{name}.yaml"
     if not path.exists():
         known = sorted(profile.stem for profile in (root / "profiles").glob("*.yaml"))
@@ -70,11 +66,7 @@ def prepare(name: str, root: Path, folder: Path) -> None:
 
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """Keep others from preparing a profile's folder.
-
-    Raises:
-        ConfigError: if another process already works there.
-    """
+    """Keep others from preparing a profile's folder; a ConfigError if one works there."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_name(f"{folder.name}.lock").open("w") as lock:
         if not wait_for_lock(lock.fileno(), 0.0):

@@ -28,11 +28,7 @@ SETTINGS = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUT
 
 
 def main(port: int, root: Path) -> int:
-    """Sync, serve and wait.
-
-    Returns:
-        Exit status: 0 after Ctrl-C, and if a server now shows what is there.
-    """
+    """Sync, serve and wait; exit status 0 after Ctrl-C, and if a server now shows what is there."""
     uri = tracking_uri(root)
     remote = uri.startswith(("http://", "https://"))
     if not remote and (why := unusable(port)):

@@ -50,9 +50,7 @@ def study_of(conditions: Mapping[str, object]) -> str:
         return "believed_temperature"
     if conditions.get("information", "full") != "full" and extra <= {"belief"}:
         return "information"
-    if not extra:
-        return "main"
-    return "initial_spread" if extra == {"initial_spread"} else "other"
+    return {(): "main", ("initial_spread",): "initial_spread"}.get((*extra,), "other")
 
 
 def conditions_of(runs: Iterable[RunIdentity]) -> pd.DataFrame:

@@ -1,11 +1,11 @@
-"""results/summary.csv: the contract with whoever reads the results."""
+"""results/summary.csv, the contract with whoever reads the results, and its headlines."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pandas as pd
 
-from bilevelrl.evaluation.conditions import FOLLOWER_STUDIES, GROUP
+from bilevelrl.evaluation.conditions import FOLLOWER_STUDIES, GROUP, main_at_first_temperature
 from bilevelrl.evaluation.reference import KEY
 from bilevelrl.evaluation.run_scores import arrival_name, return_name, threshold_name
 from bilevelrl.evaluation.statistics import (
@@ -17,11 +17,22 @@ from bilevelrl.evaluation.statistics import (
     statistic_of,
 )
 from bilevelrl.runs.evaluate_block import EvaluateParams
-from bilevelrl.runs.records import SUMMARY_COLUMNS
+from bilevelrl.runs.records import SUMMARY_COLUMNS, RunIdentity
 
 #: metric, value, low, high; NaN where an end has no meaning.
 Row = tuple[str, float, float, float]
 _NOTHING = float("nan")
+FAILED_RUN_COLUMNS = (*GROUP, "seed", "reason")
+#: Metrics of results/summary.csv and what they are called here.
+_SHOWN = {
+    "leader_return_mean": "mean",
+    "leader_return_se": "standard_error",
+    "leader_return_final_worst": "worst",
+    "failed_runs": "failed",
+    "stuck_fraction": "stuck",
+    "unstable_fraction": "unstable",
+    "best_known": "best_known",
+}
 
 
 def summary_table(
@@ -34,13 +45,8 @@ def summary_table(
     which one run has too. A failed run makes every statistic of its setting's returns empty;
     `failed_runs` counts it, and shares count it as a run that is not stuck and never arrives.
 
-    Args:
-        scores: from `run_scores`.
-        published: from `reference.published_means`.
-        params: of the statistics.
-
-    Returns:
-        Columns `SUMMARY_COLUMNS`, sorted by all but the values.
+    Of scores from `run_scores` and published means from `reference.published_means`; columns
+    `SUMMARY_COLUMNS`, sorted by all but the values.
     """
     rows = []
     for group, runs in scores.groupby(GROUP):
@@ -139,3 +145,37 @@ def _published_rows(scores: pd.DataFrame, published: pd.DataFrame) -> pd.DataFra
     joined = settings.merge(published, on=KEY).rename(columns={"published_mean": "value"})
     joined = joined.assign(metric="published_mean", low=_NOTHING, high=_NOTHING)
     return joined[list(SUMMARY_COLUMNS)]
+
+
+def headline_metrics(
+    summary: pd.DataFrame, baselines: pd.DataFrame
+) -> dict[str, dict[str, float | int]]:
+    """Main comparison at the first temperature of each problem, one small table per setting.
+
+    `dvc metrics show` prints a row per file and a column per key, hence few keys and one file each.
+
+    Returns:
+        "<problem>/<estimator>-<variant>[-<transitions per update>]" -> mean, standard_error, worst
+        (seed), failed (runs without a result), seeds, stuck and unstable (shares), best_known; what
+        is unknown is left out.
+    """
+    metrics: dict[str, dict[str, float | int]] = {}
+    rows = main_at_first_temperature(summary, baselines)
+    for _, row in rows[rows["metric"].isin(list(_SHOWN))].iterrows():
+        budget = f"-{row['budget']}" if row["budget"] else ""
+        name = f"{row['problem']}/{row['estimator']}-{row['variant']}{budget}"
+        known = metrics.setdefault(name, {"seeds": int(row["seeds"])})
+        if np.isfinite(row["value"]):
+            key = _SHOWN[row["metric"]]
+            known[key] = int(row["value"]) if key == "failed" else round(float(row["value"]), 6)
+    return metrics
+
+
+def failed_runs(runs: Iterable[RunIdentity]) -> pd.DataFrame:
+    """Runs without a result and why; columns `FAILED_RUN_COLUMNS`."""
+    rows = [
+        (run.problem, run.estimator, run.variant, run.setting, run.seed, run.failure)
+        for run in runs
+        if run.failure
+    ]
+    return pd.DataFrame(rows, columns=list(FAILED_RUN_COLUMNS))

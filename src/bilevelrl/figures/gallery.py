@@ -12,44 +12,26 @@ from bilevelrl.runs.table_files import read_csv
 
 @dataclass(frozen=True, eq=False)
 class Results:
-    """The tables of one problem that its figures are drawn from.
-
-    Attributes:
-        problem: its name.
-        summary: results/summary.csv with condition columns.
-        curves: data/evaluate/learning_curves.parquet.
-        gradients: results/gradients.csv.
-        published: published curves.
-        masked: data/evaluate/as_published.parquet where the published curves leave out seeds.
-        temperatures: the first one gets the plain names of figures.
-    """
+    """The tables of one problem that its figures are drawn from."""
 
     problem: str
-    summary: pd.DataFrame
-    curves: pd.DataFrame
-    gradients: pd.DataFrame
-    published: pd.DataFrame
-    masked: pd.DataFrame
-    temperatures: Sequence[float]
+    summary: pd.DataFrame  # results/summary.csv with condition columns
+    curves: pd.DataFrame  # data/evaluate/learning_curves.parquet
+    gradients: pd.DataFrame  # results/gradients.csv
+    published: pd.DataFrame  # published curves
+    masked: pd.DataFrame  # as_published.parquet where the published curves leave out seeds
+    temperatures: Sequence[float]  # the first one gets the plain names of figures
 
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """What the figures of a problem are drawn from; a problem's module `figures` is handed it.
-
-    Attributes:
-        results: tables that every problem has.
-        root: of the project, for tables that only this problem has.
-        block: of the problem in params.yaml.
-        trajectories: data/evaluate/trajectories.parquet with condition columns.
-        thresholds: values of J that are marked.
-    """
+    """What the figures of a problem are drawn from; a problem's module `figures` is handed it."""
 
     results: Results
-    root: Path
-    block: ProblemBlock
-    trajectories: pd.DataFrame
-    thresholds: Sequence[float]
+    root: Path  # of the project, for tables that only this problem has
+    block: ProblemBlock  # of the problem in params.yaml
+    trajectories: pd.DataFrame  # data/evaluate/trajectories.parquet with condition columns
+    thresholds: Sequence[float]  # values of J that are marked
 
     def environment(self, name: str, columns: tuple[str, ...]) -> pd.DataFrame:
         """A table of data/environments/<problem>, see `read_csv`."""

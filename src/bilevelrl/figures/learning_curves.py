@@ -69,7 +69,14 @@ def learning_curves(
         for ax in axes[-1]:
             ax.set_xlabel(_AXIS_LABELS[x])
         drawn = curves if x == "update" else curves[curves["budget"] > 0]
-        _legend(figure, drawn, best_known, published)
+        handles = [*style.estimator_handles(drawn), style.band_handle("interval over seeds")]
+        if not published.empty:
+            how = " (masked)" if published["masked"].any() else ""
+            text = f"published mean{how}, same colour"
+            handles.append(Line2D([], [], color="0.3", label=text, **_PUBLISHED))
+        known = best_known[best_known["variant"].isin(drawn["variant"])]
+        handles += [best_known_handle(variant) for variant, _ in _distinct(known)]
+        style.legend_below(figure, handles, columns=4)
     return figure
 
 
@@ -117,17 +124,3 @@ def best_known_handle(variant: str) -> Line2D:
     """Its entry in a legend."""
     text = "best known J" + style.VARIANTS[variant][0]
     return Line2D([], [], label=text, **best_known_style(variant))
-
-
-def _legend(
-    figure: Figure, curves: pd.DataFrame, best_known: pd.DataFrame, published: pd.DataFrame
-) -> None:
-    handles = style.estimator_handles(curves)
-    handles.append(style.band_handle("interval over seeds"))
-    if not published.empty:
-        how = " (masked)" if published["masked"].any() else ""
-        text = f"published mean{how}, same colour"
-        handles.append(Line2D([], [], color="0.3", label=text, **_PUBLISHED))
-    known = best_known[best_known["variant"].isin(curves["variant"])]
-    handles += [best_known_handle(variant) for variant, _ in _distinct(known)]
-    style.legend_below(figure, handles, columns=4)

@@ -32,14 +32,9 @@ def means_table(summary: pd.DataFrame) -> pd.DataFrame:
 def results_table(summary: pd.DataFrame) -> pd.DataFrame:
     """Final J of every setting in words: what a robust statistic says, and what it hides.
 
-    Args:
-        summary: columns estimator, variant, temperature, budget, study, setting, special, metric,
-            value, low, high, seeds.
-
-    Returns:
-        Text; a row per setting with interquartile mean and interval, mean ± standard error, worst
-        seed, runs without a result and, where they are known, stuck or unstable runs, and mean and
-        worst seed under the exact best response. Settings of studies also say which and how.
+    A row per setting with interquartile mean and interval, mean ± standard error, worst seed, runs
+    without a result and, where they are known, stuck or unstable runs, and mean and worst seed
+    under the exact best response. Settings of studies also say which and how.
     """
     studied = (summary["study"] != "main").any()
     rows = []

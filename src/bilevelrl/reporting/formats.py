@@ -95,11 +95,7 @@ def value(expression: str, rows: pd.DataFrame, of: str | None = None) -> Any:
 
 
 def evaluate(expression: str, rows: pd.DataFrame) -> pd.Series:
-    """A column, or what pandas makes of an expression in columns.
-
-    Raises:
-        ReportError: if pandas refuses it.
-    """
+    """A column, or what pandas makes of an expression in columns; a ReportError if it refuses."""
     if expression in rows:
         return rows[expression]
     # pandas cleans the name of every column at every evaluation: leave it those that may be meant.

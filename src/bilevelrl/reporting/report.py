@@ -20,17 +20,16 @@ _REFERENCE = re.compile(r"\{([^{}]+)\}")
 
 @dataclass(frozen=True)
 class Report:
-    """Registered names, and the results that they speak of."""
+    """Registered names, and the results that they speak of.
+
+    A `ReportError` is raised of a name that nothing has, or of which the results hold nothing.
+    """
 
     registry: Registry
     sources: Sources
 
     def number(self, name: str) -> str:
-        """The text of an inline marker.
-
-        Raises:
-            ReportError: if nothing has this name, or the results do not hold it.
-        """
+        """The text of an inline marker."""
         if name.startswith(PARAMETER):
             found = self.sources.parameter(name.removeprefix(PARAMETER))
             if isinstance(found, dict) or found is None:
@@ -43,21 +42,13 @@ class Report:
             return fill(entry.show, self._rows(entry.table, entry.where), entry.of)
 
     def table(self, name: str) -> str:
-        """The lines of a table as Markdown.
-
-        Raises:
-            ReportError: if nothing has this name, or a row or a column is empty.
-        """
+        """The lines of a table, of which no row or column may be empty, as Markdown."""
         entry = _named(self.registry.tables, name, "table")
         with about(name):
             return to_markdown(self._cells(entry))
 
     def contradicted(self, name: str) -> str | None:
-        """What is wrong with a claim, None if it holds.
-
-        Raises:
-            ReportError: if nothing has this name, or there is nothing to check it on.
-        """
+        """What is wrong with a claim, None if it holds."""
         entry = _named(self.registry.claims, name, "claim")
         with about(name):
             holds, seen = self._holds(entry)

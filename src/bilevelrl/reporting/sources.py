@@ -50,9 +50,9 @@ class Sources:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._view = cache(self._read_view)
+        self.view = cache(self._view)
 
-    def view(self, name: str) -> pd.DataFrame:
+    def _view(self, name: str) -> pd.DataFrame:
         """The table of a name such as `summary`, `paper/summary` or `tuning/four_rooms-exact`.
 
         `summary` has one row per setting: its metrics and their intervals (`<metric>_low`,
@@ -70,7 +70,16 @@ class Sources:
         Raises:
             ReportError: if there is no such file, or it is no table.
         """
-        return self._view(name)
+        if name == EFFORT:
+            return _labelled(_effort(self.root / FOLDERS["tuning"]))
+        folder, _, table = name.rpartition("/")
+        if folder not in FOLDERS:
+            raise ReportError(f"no folder of tables is called {folder!r}; there are {[*FOLDERS]}")
+        path = self.root / FOLDERS[folder] / f"{table}.csv"
+        rows = _read(path)
+        if table in _BESIDE:
+            rows = _BESIDE[table](rows, self, folder)
+        return _labelled(rows)
 
     def parameter(self, path: str) -> Any:
         """What params.yaml says under a dotted path.
@@ -84,18 +93,6 @@ class Sources:
                 raise ReportError(f"params.yaml has no {path}: nothing is called {key!r}")
             place = place[key]
         return place
-
-    def _read_view(self, name: str) -> pd.DataFrame:
-        if name == EFFORT:
-            return _labelled(_effort(self.root / FOLDERS["tuning"]))
-        folder, _, table = name.rpartition("/")
-        if folder not in FOLDERS:
-            raise ReportError(f"no folder of tables is called {folder!r}; there are {[*FOLDERS]}")
-        path = self.root / FOLDERS[folder] / f"{table}.csv"
-        rows = _read(path)
-        if table in _BESIDE:
-            rows = _BESIDE[table](rows, self, folder)
-        return _labelled(rows)
 
 
 def _read(path: Path) -> pd.DataFrame:

@@ -6,7 +6,7 @@ import re
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -40,15 +40,14 @@ def groups(runs: "Sequence[Run]") -> dict[str, object] | None:
         return None
     names: list[str] = []
     for name in GROUPS[kind]:
-        num_groups = [_num_groups(params, tried) for tried in (names, [*names, name])]
-        if not names or num_groups[1] > num_groups[0]:
+        before, after = (
+            len({tuple(each.get(key) for key in keys) for each in params})
+            for keys in (names, [*names, name])
+        )
+        if not names or after > before:
             names.append(name)
-    keys = [{"mode": "param", "groupByData": name} for name in names]
-    return {"aggregateFunction": "average", "groupByKeys": keys}
-
-
-def _num_groups(params: Sequence[Mapping[str, str]], names: list[str]) -> int:
-    return len({tuple(each.get(name) for name in names) for each in params})
+    told = [{"mode": "param", "groupByData": name} for name in names]
+    return {"aggregateFunction": "average", "groupByKeys": told}
 
 
 @dataclass(eq=False)

@@ -1,6 +1,5 @@
 """Makes MLflow show what the stages have written; safe to repeat, also while a stage writes."""
 
-from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -87,13 +86,6 @@ def sync_pending(tracker: Tracker, data: Path, root: Path) -> None:
             # Damaged files are for their own stage to tell, which shows the cell when it has run.
             with suppress(ConfigError, CorruptRecord):
                 sync_files(tracker, cell, data, root)
-
-
-def retire_cells(tracker: Tracker, cells: Iterable[str]) -> None:
-    """Take all runs of these cells out of the current ones."""
-    for cell in cells:
-        with tracker.showing(cell):
-            tracker.retire(cell)
 
 
 def retire_left(tracker: Tracker, data: Path, root: Path) -> dict[str, int]:
