@@ -71,8 +71,8 @@ def read_parquet(path: Path, columns: dict[str, str] | None = None) -> pd.DataFr
     return table
 
 
-def read_csv(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
-    """Read a table that `write_csv` wrote and check its columns.
+def read_csv(path: Path, columns: tuple[str, ...] | None = None) -> pd.DataFrame:
+    """Read a table that `write_csv` wrote and check its columns, if they are known.
 
     Raises:
         CorruptRecord: if the file is missing, unreadable, or has other columns.
@@ -81,7 +81,7 @@ def read_csv(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
         table = pd.read_csv(path)
     except (OSError, ValueError) as error:
         raise CorruptRecord(f"{path}: {error}") from error
-    if list(table.columns) != list(columns):
+    if columns is not None and list(table.columns) != list(columns):
         raise CorruptRecord(f"{path}: expected columns {list(columns)}, got {list(table.columns)}")
     return table
 
