@@ -110,7 +110,7 @@ class WatchedFollower:
             winds = np.broadcast_to(self.belief.winds, (number, len(self.belief.winds)))
         many = winds.shape[1]
         everywhere, blown = np.repeat(state, many, axis=0), winds.ravel()
-        raw, weight, entropy = _answered(*self.gaussian(run, everywhere, blown))
+        raw, weight, entropy = _quadrature(*self.gaussian(run, everywhere, blown))
         arrival = self.arrival(
             run, np.repeat(everywhere, _NODES, axis=0), np.repeat(blown, _NODES),
             np.tanh(raw).ravel(),
@@ -128,7 +128,7 @@ class WatchedFollower:
         return values
 
 
-def _answered(mean: Floats, deviation: Floats) -> tuple[Floats, Floats, Floats]:
+def _quadrature(mean: Floats, deviation: Floats) -> tuple[Floats, Floats, Floats]:
     """Nodes of atanh u (N, B), their weights (B,), and the entropy of u (N,)."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(_NODES)
     weight = weights / weights.sum()
@@ -181,6 +181,7 @@ class CartPoleBelief:
         Raises:
             ValueError: if the follower's rewards were not seen.
         """
+        del theta
         rewards, follower = seen.follower_rewards(), WatchedFollower(self, memory)
         for run, alive in enumerate(seen.alive):
             state, after = seen.state[run][alive], seen.next_state[run][alive]
@@ -191,11 +192,8 @@ class CartPoleBelief:
             fit(memory, "model", run, model, keep=1.0, ridge=1e-9)
             bonus = self._learn_policy(run, state, wind, push, follower)
             reward = (rewards[run][alive] + self.temperature[run] * bonus)[:, None]
-            here, following, fell = (
-                value_rows(state),
-                value_rows(after),
-                seen.terminated[run][alive],
-            )
+            here, following = value_rows(state), value_rows(after)
+            fell = seen.terminated[run][alive]
             value = temporal_difference(here, following, reward, self.discount, fell)
             fit(memory, "value", run, value, keep=self.forgetting_factor, ridge=self.ridge)
         return follower
@@ -214,4 +212,4 @@ class CartPoleBelief:
         fit(follower.memory, "deviation", run, regression(few, log_square, ones), **how)
         _, deviation = follower.gaussian(run, state, wind)
         fit(follower.memory, "policy", run, regression(rows, raw, deviation**-2.0), **how)
-        return _answered(*follower.gaussian(run, state, wind))[2]
+        return _quadrature(*follower.gaussian(run, state, wind))[2]
