@@ -1,5 +1,7 @@
 """BilevelLQR against followers that act on single states, SAC among them."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -14,7 +16,6 @@ from bilevelrl.problems.bilevel_lqr.follower import MaxEntropyLQR
 from bilevelrl.problems.bilevel_lqr.follower_task import LinearFollowerTask
 from bilevelrl.problems.bilevel_lqr.game import LinearGame
 from bilevelrl.problems.bilevel_lqr.problem import PUBLISHED, BilevelLQR
-from bilevelrl.problems.bilevel_lqr.response import LinearGaussianResponse
 from bilevelrl.problems.bilevel_lqr.rollout import LinearRollout
 from tests.sac_params import agents, answers
 
@@ -27,7 +28,7 @@ THETA = np.array([[-5.0, -3.0], [0.3, -0.5]])
 RULE = agents(activation_fn="tanh", action_bound=4.0, training_horizon=10, episodes=10)
 
 
-def make(num_runs: int) -> SacGame[LinearGaussianResponse]:
+def make(num_runs: int) -> SacGame[Any]:
     beta = np.full(num_runs, BETA)
     exact = LinearGame(PROBLEM, MaxEntropyLQR(PROBLEM, beta), np.ones(num_runs), 1.0)
     return SacGame(exact, beta, TASK, RULE, answers(60, 20))
