@@ -1,6 +1,6 @@
 """How fast followers learn the best response to a leader that does not move."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,7 +45,7 @@ class Learned:
     """
 
     curves: pd.DataFrame
-    policy: dict[str, Floats]
+    policy: Mapping[str, Floats | NDArray[np.float32]]
 
 
 @dataclass(frozen=True, eq=False)

@@ -57,10 +57,11 @@ def remember(memory: Memory, name: str, run: int, new: tuple[Floats, Floats], ke
 
 
 def sums(size: int, outputs: int, num_runs: int, name: str) -> Memory:
-    """Nothing remembered yet, for `remember`."""
+    """Nothing remembered yet, for `remember` and `fit`."""
     return {
         f"{name}_matrix": np.zeros((num_runs, size, size)),
         f"{name}_vector": np.zeros((num_runs, size, outputs)),
+        f"{name}_coefficients": np.zeros((num_runs, size, outputs)),
     }
 
 
@@ -70,6 +71,14 @@ def solved(memory: Memory, name: str, run: int, ridge: float) -> Floats:
     penalty = ridge * max(float(np.trace(matrix)) / len(matrix), np.finfo(np.float64).tiny)
     coefficients: Floats = np.linalg.solve(matrix + penalty * np.eye(len(matrix)), vector)
     return coefficients
+
+
+def fit(
+    memory: Memory, name: str, run: int, new: tuple[Floats, Floats], *, keep: float, ridge: float
+) -> None:
+    """`remember` a batch, and the coefficients that are `solved` then."""
+    remember(memory, name, run, new, keep)
+    memory[f"{name}_coefficients"][run] = solved(memory, name, run, ridge)
 
 
 def temporal_difference(

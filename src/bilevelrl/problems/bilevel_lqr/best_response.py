@@ -34,5 +34,6 @@ def learn(problem: Problem[BilevelLQRBlock], temperature: float, run_tasks: RunT
     """SAC of Stable-Baselines3."""
     block = problem.block
     model = make_problem(block.constants, block.training.leader_noise)
+    task, theta = LinearFollowerTask(model, 1.0), np.zeros(model.num_parameters)
     rule = problem.followers.learner
-    return learn_all(LinearFollowerTask(model, 1.0), temperature, rule, block.learning, run_tasks)
+    return learn_all(task, theta, temperature, rule, block.learning, run_tasks)

@@ -70,12 +70,15 @@ def build(
     estimator, rule, steps = make(Group(settings, game)), ascent(settings), actor_steps(shared)
     if isinstance(shared, LinearImprovedSetting) and isinstance(shared.follower, SacFollower):
         # Agents bring torch along, which is imported where there are some.
-        from bilevelrl.models.deep.build import against_sac
+        from bilevelrl.models.deep.game import SacGame, SacSampler
 
-        follower_task = LinearFollowerTask(game.problem, game.return_discount)
-        episodes, learner = num_episodes(shared, game.problem), context.followers.learner
-        learning = against_sac(game, estimator, follower_task, episodes, shared.follower, learner)
-        return Training(*learning, rule, steps)
+        task, beta = (
+            LinearFollowerTask(game.problem, game.return_discount),
+            game.follower.temperature,
+        )
+        watching = replace(estimator, sampler=SacSampler(task, num_episodes(shared, game.problem)))
+        learning = SacGame(game, beta, task, context.followers.learner, shared.follower)
+        return Training(learning, watching, rule, steps)
     return Training(game, estimator, rule, steps)
 
 

@@ -32,8 +32,6 @@ def learn(
     problem: Problem[ThermalControlBlock], temperature: float, run_tasks: RunTasks
 ) -> Learned:
     """SAC of Stable-Baselines3."""
-    follower_task, rule = (
-        ThermalFollowerTask(make_problem(problem.block.constants)),
-        problem.followers.learner,
-    )
-    return learn_all(follower_task, temperature, rule, problem.block.learning, run_tasks)
+    model, rule = make_problem(problem.block.constants), problem.followers.learner
+    task, theta = ThermalFollowerTask(model), np.zeros(model.num_parameters)
+    return learn_all(task, theta, temperature, rule, problem.block.learning, run_tasks)

@@ -1,6 +1,7 @@
 """Building thermal control: from settings to the estimator and critic that a name stands for."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -231,11 +232,11 @@ def build(
     )
     estimator = make(Group(settings, game))
     if isinstance(shared, ThermalImprovedSetting) and isinstance(shared.follower, SacFollower):
-        from bilevelrl.models.deep.build import against_sac
+        from bilevelrl.models.deep.game import SacGame, SacSampler
 
-        problem, learner = game.problem, context.followers.learner
-        episodes = shared.env_steps_per_update // problem.max_episode_steps
-        follower_task = ThermalFollowerTask(problem)
-        learning = against_sac(game, estimator, follower_task, episodes, shared.follower, learner)
-        return Training(*learning, rule)
+        task, beta = ThermalFollowerTask(game.problem), game.follower.temperature
+        episodes = shared.env_steps_per_update // game.problem.max_episode_steps
+        watching = replace(estimator, sampler=SacSampler(task, episodes))
+        learning = SacGame(game, beta, task, context.followers.learner, shared.follower)
+        return Training(learning, watching, rule)
     return Training(game, estimator, rule)
