@@ -16,17 +16,14 @@ class Episodic(Protocol):
     @property
     def max_episode_steps(self) -> int:
         """Steps per episode."""
-        ...
 
     @property
     def leader_discount(self) -> float:
         """γ_L."""
-        ...
 
     @property
     def follower_discount(self) -> float:
         """γ_F."""
-        ...
 
 
 def ascent(settings: Sequence[GameSetting]) -> Adam:

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from bilevelrl.core.arrays import Floats
+
 #: What a rule remembers between steps; every array has the runs as its first axis.
 OptimiserState = dict[str, Floats]
 
@@ -16,11 +16,9 @@ class AscentRule(Protocol):
 
     def start(self, shape: tuple[int, ...]) -> OptimiserState:
         """Memory before the first step, for θ of `shape` = (R, D)."""
-        ...
 
     def step(self, theta: Floats, gradient: Floats, optimiser: OptimiserState) -> Floats:
         """θ after a step along `gradient`, both (R, D); updates `optimiser` in place."""
-        ...
 
 
 def clipped(gradient: Floats, max_norm: float | Floats) -> Floats:

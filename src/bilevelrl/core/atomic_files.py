@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from bilevelrl.core.arrays import AnyArray
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -51,7 +52,7 @@ def _is_running(pid: int) -> bool:
     return True
 
 
-def write_array(path: Path, array: NDArray[Any]) -> None:
+def write_array(path: Path, array: AnyArray) -> None:
     """Write one array as an npy file."""
     buffer = io.BytesIO()
     np.save(buffer, array)

@@ -6,8 +6,8 @@ from operator import attrgetter
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.ascent import AscentRule
 from bilevelrl.core.blocks import FollowerParams, Rule
 from bilevelrl.core.estimator import Estimator
@@ -65,7 +65,7 @@ class Group(Generic[Own_co, Game_co]):
         return self.settings[0]
 
     @property
-    def temperature(self) -> NDArray[np.float64]:
+    def temperature(self) -> Floats:
         """β of each run, shape (R,)."""
         return per_run(self.settings, "temperature")
 
@@ -86,10 +86,9 @@ class CellModule(Protocol):
             settings: one per run.
             context: what else their results depend on.
         """
-        ...
 
 
-def believed_temperature(settings: Sequence[Setting]) -> NDArray[np.float64]:
+def believed_temperature(settings: Sequence[Setting]) -> Floats:
     """The β that every run's leader reckons with, shape (R,)."""
     beliefs: list[BoltzmannBelief | None] = [
         getattr(setting, "belief", None) for setting in settings
@@ -102,7 +101,7 @@ def believed_temperature(settings: Sequence[Setting]) -> NDArray[np.float64]:
     )
 
 
-def per_run(settings: Sequence[Setting], key: str) -> NDArray[np.float64]:
+def per_run(settings: Sequence[Setting], key: str) -> Floats:
     """One hyper-parameter of every run, shape (R,); `critic.step_size` is one of a component."""
     read = attrgetter(key)
     return np.array([read(setting) for setting in settings], dtype=np.float64)

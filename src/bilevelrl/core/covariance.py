@@ -14,12 +14,10 @@ from collections.abc import Callable
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.compilation import parallel_kernel
 from bilevelrl.core.trace import forward_trace
-
-Floats = NDArray[np.float64]
 
 
 def covariance_term(

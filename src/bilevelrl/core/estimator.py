@@ -2,16 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
+from bilevelrl.core.arrays import AnyArray, Floats
 from bilevelrl.core.seeding import Streams
 
-Floats = NDArray[np.float64]
 #: Arrays that outlive a call, the runs as their first axis.
-Memory = dict[str, NDArray[Any]]
+Memory = dict[str, AnyArray]
 Response_contra = TypeVar("Response_contra", contravariant=True)
 
 
@@ -52,10 +49,8 @@ class Estimator(Protocol[Response_contra]):
 
     def start(self, streams: Streams) -> Memory:
         """Memory before the first estimate; every array has the runs as its first axis."""
-        ...
 
     def estimate(
         self, theta: Floats, response: Response_contra, memory: Memory, streams: Streams
     ) -> Estimate:
         """Estimate dJ/dθ at θ, shape (R, D); updates `memory` in place."""
-        ...

@@ -4,12 +4,10 @@ from dataclasses import dataclass
 from typing import Generic, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.estimator import Estimate, Memory, Response_contra
 from bilevelrl.core.seeding import Streams
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +35,6 @@ class Differentiable(Protocol[Response_contra]):
 
     def hypergradient(self, theta: Floats, response: Response_contra) -> Hypergradient:
         """dJ/dθ at θ, shape (R, D), if the follower's best response is `response`."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)

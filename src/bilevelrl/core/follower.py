@@ -4,11 +4,9 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats, Index
 from bilevelrl.core.seeding import Streams
-
-Floats = NDArray[np.float64]
 
 
 class NotConverged(RuntimeError):
@@ -38,7 +36,7 @@ class BestResponse:
     policy: Floats
     value: Floats
     accuracy: Floats
-    iterations: NDArray[np.int64]
+    iterations: Index
     steps: int = 0
 
 
@@ -67,12 +65,10 @@ class Certified(Protocol):
     @property
     def accuracy(self) -> Floats:
         """Certified bound on the error of V_F, shape (R,)."""
-        ...
 
     @property
     def steps(self) -> int:
         """Transitions that each run's follower learned this answer from; 0 of solvers."""
-        ...
 
 
 #: What a follower answers with; each family of problems has its own.
@@ -84,8 +80,6 @@ class Follower(Protocol):
 
     def start(self, num_runs: int, streams: Streams) -> Floats:
         """Memory before the first answer, one row per run."""
-        ...
 
     def respond(self, reward: Floats, memory: Floats, streams: Streams) -> BestResponse:
         """Answer rewards r_F(s, a; θ), shape (R, S, A); updates `memory` in place."""
-        ...

@@ -10,13 +10,12 @@ At the last two everything about the follower has to be learned from `Observatio
 """
 
 from dataclasses import dataclass, fields
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Index = NDArray[np.int64]
+from bilevelrl.core.arrays import AnyArray, Floats, Index
+
 Information = Literal["full", "rewards", "actions"]
 
 
@@ -37,10 +36,10 @@ class Observations:
             does not see it.
     """
 
-    state: NDArray[Any]
-    leader_action: NDArray[Any]
-    follower_action: NDArray[Any]
-    next_state: NDArray[Any]
+    state: AnyArray
+    leader_action: AnyArray
+    follower_action: AnyArray
+    next_state: AnyArray
     leader_reward: Floats
     follower_reward: Floats | None = None
 
@@ -63,7 +62,7 @@ class Observations:
         """The first `number`, without copying."""
         return type(self)(**{name: array[:, :number] for name, array in self._arrays().items()})
 
-    def _arrays(self) -> dict[str, NDArray[Any]]:
+    def _arrays(self) -> dict[str, AnyArray]:
         known = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: array for name, array in known.items() if array is not None}
 

@@ -148,7 +148,6 @@ class RunTasks(Protocol):
         description: str = "",
     ) -> Iterator[tuple[int, Result]]:
         """Any order; `function` is importable by the workers."""
-        ...
 
 
 @dataclass(frozen=True)

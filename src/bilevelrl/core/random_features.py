@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.seeding import Streams
 
-Floats = NDArray[np.float64]
-Memory = dict[str, NDArray[np.float64]]
+Memory = dict[str, Floats]
 
 
 @dataclass(frozen=True)

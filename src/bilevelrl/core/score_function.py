@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import AnyArray, Floats, Index
 from bilevelrl.core.control_variate import ControlVariate
 from bilevelrl.core.covariance import covariance_term, expected_covariance_term
 from bilevelrl.core.estimator import Estimate, Memory, Response_contra
@@ -24,16 +24,12 @@ from bilevelrl.core.replay import Replay
 from bilevelrl.core.seeding import Streams
 from bilevelrl.core.trace import powers, sensitivity_to_come
 
-Floats = NDArray[np.float64]
-Index = NDArray[np.int64]
-
 
 class ActingLeader(Protocol[Response_contra]):
     """A leader with its policy and critic, for one family of games."""
 
     def start(self, streams: Streams) -> Memory:
         """The critic before the first batch."""
-        ...
 
     def learn(
         self,
@@ -45,7 +41,6 @@ class ActingLeader(Protocol[Response_contra]):
         streams: Streams,
     ) -> None:
         """Let the critic learn; updates `memory` in place."""
-        ...
 
     def leader_advantage(
         self,
@@ -57,7 +52,6 @@ class ActingLeader(Protocol[Response_contra]):
         streams: Streams,
     ) -> Floats:
         """A at transitions drawn from an episode's step `time`, both (R, n)."""
-        ...
 
     def follower_side_advantage(
         self,
@@ -69,19 +63,16 @@ class ActingLeader(Protocol[Response_contra]):
         streams: Streams,
     ) -> Floats:
         """A_L at the same transitions, shape (R, n)."""
-        ...
 
     def follower_factor(
         self, theta: Floats, response: Response_contra, batch: Observations, memory: Memory
     ) -> Floats:
         """V of the sensitivity ψ = V ∇_θ log f_θ(a | s) at every transition, shape (R, N)."""
-        ...
 
     def pull_back(
-        self, theta: Floats, state: NDArray[Any], action: NDArray[Any], weights: Floats
+        self, theta: Floats, state: AnyArray, action: AnyArray, weights: Floats
     ) -> Floats:
         """Σ_k w_k ∇_θ log f_θ(a_k | s_k), shape (R, D), for weights (R, n)."""
-        ...
 
 
 class StepwiseLeader(Protocol[Response_contra]):
@@ -94,15 +85,12 @@ class StepwiseLeader(Protocol[Response_contra]):
         self, theta: Floats, response: Response_contra, batch: Observations, memory: Memory
     ) -> Floats:
         """ψ, in P coordinates that depend on the family, at every transition, shape (R, N, P)."""
-        ...
 
     def from_coordinates(self, theta: Floats, coordinates: Floats) -> Floats:
         """A sum of sensitivities (R, P) as a gradient, shape (R, D)."""
-        ...
 
     def features(self, batch: Observations) -> Floats:
         """What E[∇_θ Q_F | s, a] is regressed on, shape (R, N, F)."""
-        ...
 
 
 class SensitivityModel(Protocol[Response_contra]):
@@ -112,7 +100,6 @@ class SensitivityModel(Protocol[Response_contra]):
         self, theta: Floats, response: Response_contra, batch: Observations, memory: Memory
     ) -> Floats:
         """E[∇_θ Q_F | s, a, b] - E[∇_θ Q_F | s, a], shape (R, N, D)."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)

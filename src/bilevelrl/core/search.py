@@ -6,13 +6,11 @@ from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.ascent import Adam, geometric_decay
 from bilevelrl.core.exact import Hypergradient
 from bilevelrl.core.games import AscentParams
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(eq=False)
@@ -97,11 +95,9 @@ class Landscape(Protocol):
 
     def climb(self, search: AscentParams) -> tuple[Floats, Floats, Floats]:
         """See `climb`."""
-        ...
 
     def initial_return(self, starts: Floats) -> float:
         """J at the runs' initial θ, of which `starts`, shape (N, D), may be a sample."""
-        ...
 
 
 def climbed(

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
+
+from bilevelrl.core.arrays import Floats
 
 Consumer = Literal[
     "initial_parameters", "rollout", "oracle", "critic", "follower", "zero_order", "actor"
@@ -41,11 +42,9 @@ class Streams:
 
     seeds: Sequence[int]
     _generators: dict[Consumer, list[np.random.Generator]] = field(default_factory=dict)
-    _buffers: dict[tuple[Consumer, tuple[int, ...]], NDArray[np.float64]] = field(
-        default_factory=dict
-    )
+    _buffers: dict[tuple[Consumer, tuple[int, ...]], Floats] = field(default_factory=dict)
 
-    def uniforms(self, consumer: Consumer, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    def uniforms(self, consumer: Consumer, shape: tuple[int, ...]) -> Floats:
         """Uniform numbers in [0, 1), shape (R, *shape).
 
         The array is reused: it holds until the next call with the same consumer and shape.
@@ -58,7 +57,7 @@ class Streams:
             generator.random(out=row)
         return block
 
-    def normals(self, consumer: Consumer, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    def normals(self, consumer: Consumer, shape: tuple[int, ...]) -> Floats:
         """Standard normal numbers, shape (R, *shape)."""
         return np.stack([generator.standard_normal(shape) for generator in self._of(consumer)])
 

@@ -13,12 +13,11 @@ from typing import Literal, NamedTuple
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.batches import Batch
 from bilevelrl.core.compilation import parallel_kernel
 
-Floats = NDArray[np.float64]
 Normalisation = Literal["started_episodes", "finished_episodes"]
 
 

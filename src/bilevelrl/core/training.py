@@ -5,14 +5,12 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.ascent import AscentRule
 from bilevelrl.core.estimator import Estimate, Estimator
 from bilevelrl.core.follower import Response
 from bilevelrl.core.seeding import Streams
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,30 +36,24 @@ class Game(Protocol[Response]):
 
     def start(self, streams: Streams) -> tuple[Floats, Any]:
         """First θ, shape (R, D), and the follower's memory."""
-        ...
 
     def respond(self, theta: Floats, memory: Any, streams: Streams) -> Response:
         """What the follower plays against θ; updates `memory` in place."""
-        ...
 
     def leader_return(self, theta: Floats, response: Response) -> Floats:
         """Exact J(θ) under what the follower plays, shape (R,)."""
-        ...
 
     def ground_truth(self, theta: Floats, response: Response) -> GroundTruth:
         """Exact hypergradient and follower errors at θ."""
-        ...
 
     def coordinates(self, theta: Floats) -> dict[str, Floats]:
         """The few numbers that J depends on, by name, each (R,); none where there are many."""
-        ...
 
     def extremes(self, theta: Floats) -> dict[str, Floats]:
         """What is looked at in every update, by name, each (R,).
 
         A row has the largest value of its window, so that "at some update" means any of them.
         """
-        ...
 
 
 @dataclass(frozen=True, eq=False)

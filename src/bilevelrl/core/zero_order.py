@@ -1,32 +1,27 @@
 """Zero-order: one random finite difference of J per update; needs two solved games, no samples."""
 
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol
+from typing import Generic, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import AnyArray, Floats
 from bilevelrl.core.estimator import Estimate, Memory
 from bilevelrl.core.follower import Response
 from bilevelrl.core.seeding import Streams
-
-Floats = NDArray[np.float64]
 
 
 class Solvable(Protocol[Response]):
     """A game that can be solved at any θ."""
 
-    def follower_memory(self, num_runs: int, streams: Streams) -> NDArray[Any]:
+    def follower_memory(self, num_runs: int, streams: Streams) -> AnyArray:
         """What the follower remembers before its first answer."""
-        ...
 
-    def respond(self, theta: Floats, memory: NDArray[Any], streams: Streams) -> Response:
+    def respond(self, theta: Floats, memory: AnyArray, streams: Streams) -> Response:
         """What the follower plays against θ; updates `memory` in place."""
-        ...
 
     def objective(self, theta: Floats, response: Response) -> Floats:
         """The J that the leader climbs, shape (R,)."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)

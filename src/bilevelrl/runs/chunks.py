@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Arrays
 from bilevelrl.core.cell import CellModule, Context, Training
 from bilevelrl.core.follower import FollowerDiverged
 from bilevelrl.core.problem import ProblemBlock
@@ -19,8 +19,6 @@ from bilevelrl.core.seeding import Streams
 from bilevelrl.core.settings import Setting
 from bilevelrl.core.training import recorded_updates, train
 from bilevelrl.problems import registry
-
-Arrays = dict[str, NDArray[Any]]
 
 #: Modules that only hold values, which a run's key has anyway.
 VALUES = (

@@ -23,16 +23,15 @@ import joblib
 import numba
 import numpy as np
 from joblib.externals.loky.process_executor import TerminatedWorkerError
-from numpy.typing import NDArray
 from tqdm import tqdm
 
+from bilevelrl.core.arrays import Arrays
 from bilevelrl.core.atomic_files import write_atomically
 from bilevelrl.core.problem import RunTasks
 from bilevelrl.core.provenance import PACKAGE, package_digest
 from bilevelrl.core.validation import ConfigError
 from bilevelrl.runs.runtime import Runtime
 
-Arrays = dict[str, NDArray[Any]]
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 

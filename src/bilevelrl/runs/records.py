@@ -6,8 +6,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import AnyArray, Floats
 from bilevelrl.core.atomic_files import write_array
 from bilevelrl.runs.table_files import (
     CorruptRecord,
@@ -113,7 +113,7 @@ SUMMARY_COLUMNS = (
 )  # fmt: skip
 
 
-Updates = TypeVar("Updates", pd.Series, NDArray[Any])
+Updates = TypeVar("Updates", pd.Series, AnyArray)
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ class Cell:
     """
 
     runs: tuple[RunIdentity, ...]
-    theta: NDArray[np.float64]
+    theta: Floats
     curves: pd.DataFrame
     coordinates: pd.DataFrame = field(
         default_factory=lambda: pd.DataFrame(columns=list(COORDINATE_COLUMNS))

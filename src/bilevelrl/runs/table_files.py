@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.atomic_files import write_atomically
 
 
@@ -36,7 +36,7 @@ def read_json(path: Path) -> Any:
         raise CorruptRecord(f"{path}: {error}") from error
 
 
-def read_array(path: Path, name: str) -> NDArray[np.float64]:
+def read_array(path: Path, name: str) -> Floats:
     """One array of an npz file.
 
     Raises:

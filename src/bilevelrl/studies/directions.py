@@ -6,15 +6,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.problem import Problem, RunTasks
 from bilevelrl.problems import registry
 from bilevelrl.runs.records import DIRECTION_COLUMNS
 from bilevelrl.studies.fixed_theta import Replicates, replicate_all
 from bilevelrl.studies.gradient_errors import replication
 
-Floats = NDArray[np.float64]
 Change = Callable[[Any, Any], Any]
 
 

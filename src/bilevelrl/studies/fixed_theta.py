@@ -5,15 +5,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.entries import registered
 from bilevelrl.core.problem import Problem, RunTasks
 from bilevelrl.core.seeding import Streams
 from bilevelrl.core.settings import Setting
 from bilevelrl.problems import registry
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

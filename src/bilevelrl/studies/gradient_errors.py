@@ -7,17 +7,13 @@ and variance is measured rather than argued.
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.entries import overlay
 from bilevelrl.core.ladder import Rung
 from bilevelrl.core.problem import Problem, RunTasks
 from bilevelrl.evaluation.gradient_quality import gradient_row
 from bilevelrl.problems import registry
 from bilevelrl.studies.fixed_theta import Replication, allowed, replicate_all, shared_by
-
-Floats = NDArray[np.float64]
 
 
 def replication(

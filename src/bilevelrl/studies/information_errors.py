@@ -13,14 +13,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.problem import Problem, RunTasks
 from bilevelrl.problems import registry
 from bilevelrl.runs.records import INFORMATION_COLUMNS
 from bilevelrl.studies.fixed_theta import Replicates, Replication, allowed, replicate_all, shared_by
 
-Floats = NDArray[np.float64]
 ESTIMATOR = "bc_hg"
 _TOGETHER = 10  # replicates of a worker's batch
 
