@@ -33,7 +33,7 @@ CONFIG = {
 }  # fmt: skip
 #: What the worker runs for every problem, besides.
 SHARED = {
-    "core/ascent.py", "core/cell.py", "core/estimator.py", "core/follower.py",
+    "core/arrays.py", "core/ascent.py", "core/cell.py", "core/estimator.py", "core/follower.py",
     "core/provenance.py", "core/seeding.py", "core/training.py", "problems/__init__.py",
     "runs/chunks.py",
 }  # fmt: skip

@@ -2,20 +2,15 @@
 
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Generic, Self, TypeVar
 
 from pydantic import Field, model_validator
 
-from bilevelrl.core.validation import (
-    LARGEST,
-    Block,
-    Choices,
-    Count,
-    Positive,
-    Seed,
-)
+from bilevelrl.core.validation import LARGEST, Block, Choices, Count, Positive, Seed
 
 Rule = TypeVar("Rule")
+Point = TypeVar("Point")
+Replicates = Annotated[int, Field(ge=2, le=LARGEST)]
 
 
 class SearchBlock(Block):
@@ -28,12 +23,13 @@ class SearchBlock(Block):
     temperatures: Choices[Positive]
 
 
-class SeedParams(Block):
-    """The runs of every setting: which seeds, and how many; an entry may set its own.
+def _check_increasing(key: str, values: tuple[int, ...]) -> None:
+    if any(later <= earlier for earlier, later in pairwise(values)):
+        raise ValueError(f"{key} = {list(values)} must increase")
 
-    Attributes:
-        first_seed, num_seeds: one run each.
-    """
+
+class SeedParams(Block):
+    """Which seeds, and how many, one run each; an entry may set its own."""
 
     first_seed: Seed
     num_seeds: Count
@@ -63,31 +59,24 @@ class FollowerParams(SolverParams, Generic[Rule]):
     learner: Rule
 
 
-class LearningParams(Block):
-    """Followers that learn at the initial θ, one per seed; `steps` are checkpoints.
+class LearningParams(SeedParams):
+    """Followers that learn at the initial θ, one per seed.
 
     Attributes:
-        first_seed, num_seeds: which followers.
-        steps: transitions, increasing.
+        steps: checkpoints in transitions, increasing.
     """
 
-    first_seed: Seed
-    num_seeds: Count
     steps: tuple[Count, ...] = Field(min_length=1, strict=False)
 
     @model_validator(mode="after")
-    def _increasing(self) -> "LearningParams":
-        if any(later <= earlier for earlier, later in pairwise(self.steps)):
-            raise ValueError(f"steps = {list(self.steps)} must increase")
+    def _increasing(self) -> Self:
+        _check_increasing("steps", self.steps)
         return self
 
     @property
     def seeds(self) -> range:
         """One follower each."""
         return range(self.first_seed, self.first_seed + self.num_seeds)
-
-
-Point = TypeVar("Point")
 
 
 class InformationParams(Block, Generic[Point]):
@@ -103,12 +92,11 @@ class InformationParams(Block, Generic[Point]):
     point: Point
     sizes: tuple[Count, ...] = Field(min_length=3, strict=False)
     batches: Count
-    replicates: Annotated[int, Field(ge=2, le=LARGEST)]
+    replicates: Replicates
 
     @model_validator(mode="after")
-    def _increasing(self) -> "InformationParams[Point]":
-        if any(later <= earlier for earlier, later in pairwise(self.sizes)):
-            raise ValueError(f"sizes = {list(self.sizes)} must increase")
+    def _increasing(self) -> Self:
+        _check_increasing("sizes", self.sizes)
         return self
 
     def seeds(self, first: int) -> Iterator[tuple[int, range]]:
@@ -135,7 +123,7 @@ class StudyParams(Block, Generic[Point]):
 
     temperature: Positive
     first_seed: Seed
-    replicates: Annotated[int, Field(ge=2, le=LARGEST)]
+    replicates: Replicates
     information: InformationParams[Point]
 
     def whole_episodes(self) -> list[tuple[str, int]]:

@@ -12,7 +12,7 @@ from bilevelrl.core.ascent import AscentRule
 from bilevelrl.core.blocks import FollowerParams, Rule
 from bilevelrl.core.estimator import Estimator
 from bilevelrl.core.follower import Response
-from bilevelrl.core.settings import BoltzmannBelief, Setting
+from bilevelrl.core.settings import Setting
 from bilevelrl.core.training import Game
 from bilevelrl.core.validation import Block
 
@@ -70,15 +70,17 @@ class Group(Generic[Own_co, Game_co]):
         return per_run(self.settings, "temperature")
 
 
+#: Of a problem that nobody knows beforehand.
+AnyContext = Context[Any, Any, Any]
+AnyTraining = Training[Any]
+#: Builds an estimator from what the module `cell` of its problem hands it.
+Maker = Callable[[Any], Any]
+
+
 class CellModule(Protocol):
     """The module `cell` of a problem."""
 
-    def build(
-        self,
-        make: Callable[[Any], Any],
-        settings: Sequence[Any],
-        context: Context[Any, Any, Any],
-    ) -> Training[Any]:
+    def build(self, make: Maker, settings: Sequence[Any], context: AnyContext) -> AnyTraining:
         """All that the training loop needs for runs that can share a batch.
 
         Args:
@@ -90,15 +92,9 @@ class CellModule(Protocol):
 
 def believed_temperature(settings: Sequence[Setting]) -> Floats:
     """The β that every run's leader reckons with, shape (R,)."""
-    beliefs: list[BoltzmannBelief | None] = [
-        getattr(setting, "belief", None) for setting in settings
-    ]
-    return np.array(
-        [
-            setting.temperature if belief is None else belief.temperature or setting.temperature
-            for setting, belief in zip(settings, beliefs, strict=True)
-        ]
-    )
+    beliefs = [getattr(setting, "belief", None) for setting in settings]
+    reckoned = [None if belief is None else belief.temperature for belief in beliefs]
+    return np.array([own or each.temperature for own, each in zip(reckoned, settings, strict=True)])
 
 
 def per_run(settings: Sequence[Setting], key: str) -> Floats:

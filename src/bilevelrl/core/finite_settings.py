@@ -1,6 +1,6 @@
 """What params.yaml says of followers and beliefs where states and actions are finitely many."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -13,7 +13,7 @@ from bilevelrl.core.settings import (
     Setting,
     Share,
 )
-from bilevelrl.core.validation import Block, Count, Positive
+from bilevelrl.core.validation import Block, Content, Count, Positive
 
 
 class SoftQParams(Block):
@@ -42,7 +42,7 @@ class TruncatedFollower(Component):
     start: Literal["carry", "reset"]
 
     @property
-    def conditions(self) -> dict[str, Any]:
+    def conditions(self) -> Content:
         """Which follower, and how far it gets."""
         iterations = self.policy_iterations
         return {"follower": self.kind, "policy_iterations": iterations, "start": self.start}

@@ -1,6 +1,6 @@
 """What params.yaml says of the games in which the leader acts."""
 
-from typing import Annotated, Any, Generic, Literal
+from typing import Annotated, Generic, Literal
 
 from pydantic import Field
 
@@ -10,6 +10,7 @@ from bilevelrl.core.settings import PER_RUN, BatchSetting, Component, Setting
 from bilevelrl.core.validation import (
     Block,
     Choices,
+    Content,
     Count,
     Positive,
     Seed,
@@ -99,7 +100,7 @@ class GameSetting(Setting):
 
     returns: Literal["discounted", "undiscounted"]
 
-    def conditions(self, shared: dict[str, Any]) -> dict[str, Any]:
+    def conditions(self, shared: Content) -> Content:
         """The kind of return beside what every setting says."""
         return super().conditions(shared) | {"return": self.returns}
 

@@ -56,30 +56,9 @@ class Observations:
     def take(self, index: Index) -> Self:
         """Those at `index`, shape (R, n)."""
         run = np.arange(len(index))[:, None]
-        return type(self)(**{name: array[run, index] for name, array in self._arrays().items()})
-
-    def first(self, number: int) -> Self:
-        """The first `number`, without copying."""
-        return type(self)(**{name: array[:, :number] for name, array in self._arrays().items()})
-
-    def _arrays(self) -> dict[str, AnyArray]:
         known = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: array for name, array in known.items() if array is not None}
-
-    def storage(self, capacity: int) -> Self:
-        """Room for `capacity` transitions per run, like these."""
-        return type(self)(
-            **{
-                name: np.zeros((len(array), capacity, *array.shape[2:]), array.dtype)
-                for name, array in self._arrays().items()
-            }
-        )
-
-    def write(self, batch: "Observations", start: int) -> None:
-        """Overwrite the transitions from `start` on with `batch`."""
-        new = batch._arrays()
-        for name, array in self._arrays().items():
-            array[:, start : start + new[name].shape[1]] = new[name]
+        taken = {name: each[run, index] for name, each in known.items() if each is not None}
+        return type(self)(**taken)
 
 
 def discounted_return(reward: Floats, horizon: int, discount: float) -> Floats:

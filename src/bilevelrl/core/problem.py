@@ -1,6 +1,6 @@
 """What params.yaml says of one problem, and what its own modules are handed of it."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Generic, Protocol, TypeVar
 
@@ -13,14 +13,14 @@ from bilevelrl.core.blocks import (
     SeedParams,
     StudyParams,
 )
-from bilevelrl.core.entries import Estimators, expand, names_of, resolved
+from bilevelrl.core.entries import Entry, Estimators, expand, resolved
 from bilevelrl.core.settings import Setting
-from bilevelrl.core.validation import Block, ConfigError, Count
+from bilevelrl.core.validation import Block, ConfigError, Content, Count
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 #: Estimator, then name of an entry, then its hyper-parameters.
-Entries = dict[str, dict[str, dict[str, Any]]]
+Entries = dict[str, dict[str, Content]]
 
 
 class Constants(Block):
@@ -74,25 +74,15 @@ class ProblemBlock(Block):
     cells: Entries
 
     @property
-    def max_episode_steps(self) -> int:
-        """T, transitions of an episode."""
-        return self.constants.max_episode_steps
-
-    @property
     def reported_return(self) -> str | None:
         """Which J is reported, "discounted" or "undiscounted"; None where there is one J."""
         return None
 
-    @property
-    def names(self) -> list[str]:
-        """Estimators, sorted."""
-        return names_of(self.estimators)
-
-    def shared(self) -> dict[str, Any]:
+    def shared(self) -> Content:
         """What the cells take over unless they say otherwise."""
         return self.training.model_dump() | self.seeds.model_dump()
 
-    def expanded(self, estimator: str, entry: Mapping[str, Any], where: str) -> list[Setting]:
+    def expanded(self, estimator: str, entry: Entry, where: str) -> list[Setting]:
         """Settings of an entry, what it leaves out taken from what the cells share.
 
         Raises:
@@ -104,11 +94,7 @@ class ProblemBlock(Block):
         return settings
 
     def settings(self, problem: str, estimator: str) -> Iterator[tuple[str, Setting]]:
-        """All settings of an estimator's cell, each with the dotted key of its entry.
-
-        Args:
-            problem: name of this block.
-            estimator: one of `cells`.
+        """All settings of a cell of `problem`, each with the dotted key of its entry.
 
         Raises:
             ConfigError: as `expanded`, or if an entry extends none.
@@ -125,11 +111,14 @@ class ProblemBlock(Block):
         Raises:
             ConfigError: if so; the message starts with `where`.
         """
-        steps = getattr(setting, "env_steps_per_update", None)
-        if steps is not None and steps % self.max_episode_steps:
+        steps, horizon = (
+            getattr(setting, "env_steps_per_update", 0),
+            self.constants.max_episode_steps,
+        )
+        if steps % horizon:
             raise ConfigError(
                 f"{where}: env_steps_per_update = {steps} must be a multiple of "
-                f"constants.max_episode_steps = {self.max_episode_steps}"
+                f"constants.max_episode_steps = {horizon}"
             )
 
 

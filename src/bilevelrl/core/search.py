@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -25,42 +25,24 @@ class Searched:
         tables: what only this problem has, by the stem of its file.
     """
 
-    model: dict[str, Any]
-    entries: list[dict[str, Any]] = field(default_factory=list)
+    model: dict[str, object]
+    entries: list[dict[str, object]] = field(default_factory=list)
     best_theta: dict[str, Floats] = field(default_factory=dict)
     starts: list[tuple[str, float, str, str, float]] = field(default_factory=list)
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)
 
-    def add(
-        self,
-        variant: str,
-        temperature: float,
-        *,
-        initial_return: float | None = None,
-        charge_nothing_return: float | None = None,
-        best_known: float | None = None,
-        **further: Any,
-    ) -> None:
+    def add(self, variant: str, temperature: float, **found: object) -> None:
         """One entry of metadata.json.
 
         Args:
             variant: name in params.yaml.
             temperature: β.
-            initial_return: J at the initial θ.
-            charge_nothing_return: J of a leader that charges nothing, if that means anything.
-            best_known: the highest J that the search found; None if nobody has searched.
-            further: about the search.
+            found: `initial_return`, J at the initial θ; `charge_nothing_return`, J of a leader that
+                charges nothing, if that means anything; `best_known`, the highest J that the search
+                found, if somebody has searched; and more about the search.
         """
-        self.entries.append(
-            {
-                "variant": variant,
-                "temperature": temperature,
-                "initial_return": initial_return,
-                "charge_nothing_return": charge_nothing_return,
-                "best_known": best_known,
-                **further,
-            }
-        )
+        absent = dict.fromkeys(("initial_return", "charge_nothing_return", "best_known"))
+        self.entries.append({"variant": variant, "temperature": temperature} | absent | found)
 
 
 def climb(
@@ -101,7 +83,7 @@ class Landscape(Protocol):
 
 
 def climbed(
-    model: dict[str, Any],
+    model: dict[str, object],
     search: AscentParams,
     landscape: Callable[[float], Landscape],
     variants: Sequence[str] = ("published", "corrected", "improved"),

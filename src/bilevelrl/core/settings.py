@@ -1,11 +1,11 @@
 """Settings: one full assignment of hyper-parameters, of which some are components of a `kind`."""
 
 from collections.abc import Iterator
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from bilevelrl.core.validation import Block, Count, Positive, Seed, Variant
+from bilevelrl.core.validation import Block, Content, Count, Positive, Seed, Variant
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
@@ -31,7 +31,7 @@ class Component(Block):
     kind: str
 
     @property
-    def conditions(self) -> dict[str, Any]:
+    def conditions(self) -> Content:
         """What it adds to the `setting` column: what is compared, as opposed to tuned."""
         return {}
 
@@ -61,7 +61,7 @@ class LearningFollower(Component):
     steps: Count
 
     @model_validator(mode="after")
-    def _first_steps_are_carried(self) -> "LearningFollower":
+    def _first_steps_are_carried(self) -> Self:
         if self.first_steps is not None and self.start == "reset":
             raise ValueError(
                 f"first_steps = {self.first_steps} does not go with start = reset: what is learned "
@@ -70,11 +70,10 @@ class LearningFollower(Component):
         return self
 
     @property
-    def conditions(self) -> dict[str, Any]:
+    def conditions(self) -> Content:
         """Which follower, and how much it learns."""
         own = {"follower": self.kind, "start": self.start, "follower_steps": self.steps}
-        first = {"first_follower_steps": self.first_steps}
-        return own | (first if self.first_steps is not None else {})
+        return own | ({"first_follower_steps": self.first_steps} if self.first_steps else {})
 
     def transitions(self, num_updates: int) -> int:
         """All that it learns from in a run."""
@@ -92,7 +91,7 @@ class WatchingBelief(Component):
     information: Literal["rewards", "actions"]
 
     @property
-    def conditions(self) -> dict[str, Any]:
+    def conditions(self) -> Content:
         """What the leader sees."""
         return {"information": self.information}
 
@@ -107,7 +106,7 @@ class BoltzmannBelief(WatchingBelief):
     temperature: Annotated[Positive | None, PER_RUN] = None
 
     @property
-    def conditions(self) -> dict[str, Any]:
+    def conditions(self) -> Content:
         """What the leader sees, and a β that it reckons with and is not the follower's."""
         mistaken = {} if self.temperature is None else {"believed_temperature": self.temperature}
         return super().conditions | mistaken
@@ -144,12 +143,10 @@ class Setting(Block):
         """All that have a kind."""
         return (value for _, value in self if isinstance(value, Component))
 
-    def conditions(self, shared: dict[str, Any]) -> dict[str, Any]:
+    def conditions(self, shared: Content) -> Content:
         """What is compared, as opposed to tuned: the keys of the `setting` column.
 
-        Args:
-            shared: what the cells of the problem share; some conditions appear only where they
-                differ from it.
+        Some appear only where they differ from what the cells of the problem share.
         """
         del shared
         chosen = {"follower": "exact", "information": "full", "temperature": self.temperature}
@@ -184,16 +181,13 @@ def group_key(setting: Block) -> tuple[object, ...]:
     )
 
 
-def flat(content: dict[str, Any]) -> dict[str, Any]:
+def flat(content: Content) -> Content:
     """Hyper-parameters by one name each, which is how tables and MLflow know them.
 
     A component's fields follow its own name: `critic: {kind: sarsa, step_size: .5}` is critic =
-    sarsa, critic_step_size = .5.
-
-    Args:
-        content: of a setting or of an entry of params.yaml; components may be mappings.
+    sarsa, critic_step_size = .5. Content is that of a setting or of an entry of params.yaml.
     """
-    found: dict[str, Any] = {}
+    found: Content = {}
     for name, value in content.items():
         if isinstance(value, dict):
             own = {f"{name}_{key}": each for key, each in value.items() if key != "kind"}
