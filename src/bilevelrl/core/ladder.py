@@ -5,8 +5,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+#: Turns the estimator of a variant, given it and the game, into another.
+Change = Callable[[Any, Any], Any]
 
-def _as_it_is(estimator: Any, game: Any) -> Any:
+
+def _as_it_is(estimator: object, game: object) -> object:
     del game
     return estimator
 
@@ -32,7 +35,7 @@ class Rung:
     critic: str
     note: str = ""
     entry: Mapping[str, Any] = field(default_factory=dict)
-    change: Callable[[Any, Any], Any] = _as_it_is
+    change: Change = _as_it_is
     warm_up: int | None = 0
     samples: bool = True
 
@@ -56,7 +59,7 @@ class Level:
     belief: Mapping[str, str] | None = None
     name: str = ""
     critic: str = "learned"
-    change: Callable[[Any, Any], Any] = _as_it_is
+    change: Change = _as_it_is
 
     @property
     def information(self) -> str:

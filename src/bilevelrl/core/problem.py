@@ -111,10 +111,8 @@ class ProblemBlock(Block):
         Raises:
             ConfigError: if so; the message starts with `where`.
         """
-        steps, horizon = (
-            getattr(setting, "env_steps_per_update", 0),
-            self.constants.max_episode_steps,
-        )
+        steps: int = getattr(setting, "env_steps_per_update", 0)
+        horizon = self.constants.max_episode_steps
         if steps % horizon:
             raise ConfigError(
                 f"{where}: env_steps_per_update = {steps} must be a multiple of "
@@ -157,3 +155,7 @@ class Problem(Generic[Own]):
     def temperatures(self) -> Sequence[float]:
         """β at which the problem is looked at, the main one first."""
         return self.block.search.temperatures
+
+
+#: One that nobody knows beforehand.
+AnyProblem = Problem[Any]

@@ -75,14 +75,11 @@ class ActingLeader(Protocol[Response_contra]):
         """Σ_k w_k ∇_θ log f_θ(a_k | s_k), shape (R, D), for weights (R, n)."""
 
 
-class StepwiseLeader(Protocol[Response_contra]):
-    """A leader that also tells the sensitivity of every single transition.
-
-    For control variates alone, which are regressed on them: they hold (R, N, P).
-    """
+class StepwiseLeader(Protocol):
+    """A leader that tells the sensitivity of every transition, for control variates alone."""
 
     def sensitivity(
-        self, theta: Floats, response: Response_contra, batch: Observations, memory: Memory
+        self, theta: Floats, response: Any, batch: Observations, memory: Memory
     ) -> Floats:
         """ψ, in P coordinates that depend on the family, at every transition, shape (R, N, P)."""
 
@@ -93,26 +90,21 @@ class StepwiseLeader(Protocol[Response_contra]):
         """What E[∇_θ Q_F | s, a] is regressed on, shape (R, N, F)."""
 
 
-class SensitivityModel(Protocol[Response_contra]):
+class SensitivityModel(Protocol):
     """A leader that can tell what its samples of the sensitivity would average to."""
 
     def expected_sensitivity(
-        self, theta: Floats, response: Response_contra, batch: Observations, memory: Memory
+        self, theta: Floats, response: Any, batch: Observations, memory: Memory
     ) -> Floats:
         """E[∇_θ Q_F | s, a, b] - E[∇_θ Q_F | s, a], shape (R, N, D)."""
 
 
 @dataclass(frozen=True, eq=False)
 class Centring:
-    """The doubly centred covariance of a leader that acts, see `control_variate`.
-
-    Attributes:
-        variate: regression of the follower's side.
-        leader: whose sensitivities it is regressed on.
-    """
+    """The doubly centred covariance of a leader that acts, see `control_variate`."""
 
     variate: ControlVariate
-    leader: StepwiseLeader[Any]
+    leader: StepwiseLeader
 
     def baseline(
         self, theta: Floats, batch: Observations, injection: Floats, memory: Memory
@@ -167,7 +159,7 @@ class ScoreFunction:
     minibatch: int | None = None
     influence_now: bool = False
     control: Centring | None = None
-    expectation: SensitivityModel[Any] | None = None
+    expectation: SensitivityModel | None = None
     random_updates: int = 0
     return_discount: float = 1.0
 
@@ -199,13 +191,9 @@ class ScoreFunction:
         memory["updates"] += 1.0
         stored = batch if self.replay is None else self.replay.add(batch, memory)
         self.leader.learn(theta, response, stored, batch, memory, streams)
-
-        def terms(at: Floats) -> tuple[Floats, Floats]:
-            return self._terms(at, response, stored, memory, streams)
-
         if self.control is not None:
             self.control.variate.refresh(memory)
-        direct, indirect = terms(theta)
+        direct, indirect = self._terms(theta, response, stored, memory, streams)
         if self.control is not None:
             self.control.see(theta, response, batch, memory, self.horizon, self.follower_discount)
         return Estimate(
@@ -213,7 +201,7 @@ class ScoreFunction:
             indirect,
             discounted_return(batch.leader_reward, self.horizon, self.return_discount),
             env_steps=batch.leader_reward.shape[1],
-            again=lambda at: np.add(*terms(at)),
+            again=lambda at: np.add(*self._terms(at, response, stored, memory, streams)),
         )
 
     def _terms(
@@ -258,17 +246,9 @@ class ScoreFunction:
 def discounted_draws(
     size: int, horizon: int, number: int, discount: float, streams: Streams
 ) -> Index:
-    """Indices of transitions, likely in proportion to γ^t at an episode's step t.
+    """Indices (R, number) of transitions, likely in proportion to γ^t at an episode's step t.
 
-    Args:
-        size: stored transitions, whole episodes one after the other.
-        horizon: steps per episode.
-        number: draws per run, with replacement.
-        discount: γ.
-        streams: random numbers.
-
-    Returns:
-        Shape (R, number).
+    With replacement, from `size` stored ones: whole episodes of `horizon` steps.
     """
     uniforms = streams.uniforms("actor", (number, 2))
     mass = np.cumsum(powers(discount, horizon))
@@ -281,7 +261,5 @@ def discounted_draws(
 def _scatter(index: Index, values: Floats, shape: tuple[int, ...]) -> Floats:
     """Sum of `values` at each place of `index`, both (R, n), in an array of `shape` = (R, N)."""
     flat = index + shape[1] * np.arange(shape[0])[:, None]
-    summed: Floats = np.bincount(flat.ravel(), values.ravel(), shape[0] * shape[1]).astype(
-        np.float64
-    )
-    return summed.reshape(shape)
+    size = shape[0] * shape[1]
+    return np.bincount(flat.ravel(), values.ravel(), size).astype(np.float64).reshape(shape)

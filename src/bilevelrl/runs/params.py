@@ -1,13 +1,13 @@
 """All of params.yaml."""
 
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from pydantic import Field, InstanceOf, model_validator
 
 from bilevelrl.core.blocks import FollowerParams, SolverParams
 from bilevelrl.core.entries import names_of
-from bilevelrl.core.problem import Problem, ProblemBlock
+from bilevelrl.core.problem import AnyProblem, Problem, ProblemBlock
 from bilevelrl.core.settings import Setting
 from bilevelrl.core.validation import Block, ConfigError, Content, unknown_key, validate
 from bilevelrl.problems import registry
@@ -153,7 +153,7 @@ class Params(Block):
             raise ConfigError(f"{where} = {problem!r}: allowed are {sorted(self.problems)}")
         return self.problems[problem]
 
-    def problem(self, name: str) -> Problem[Any]:
+    def problem(self, name: str) -> AnyProblem:
         """What a problem's own modules are told of it.
 
         Raises:

@@ -1,5 +1,6 @@
 """Every table that one stage writes and another reads: columns, types, reading and writing."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -195,30 +196,21 @@ class Cell:
         except (OSError, ValueError, EOFError) as error:
             raise CorruptRecord(f"{folder / 'theta.npy'}: {error}") from error
         if len(theta) != len(runs):
-            raise CorruptRecord(
-                f"{folder}: {len(theta)} rows in theta.npy, {len(runs)} in runs.json"
-            )
+            sizes = f"{len(theta)} rows in theta.npy, {len(runs)} in runs.json"
+            raise CorruptRecord(f"{folder}: {sizes}")
         curves = read_parquet(folder / "curves.parquet", CURVE_COLUMNS)
         coordinates = read_parquet(folder / "coordinates.parquet", COORDINATE_COLUMNS)
         return cls(runs, theta, curves, coordinates)
 
 
-def is_late(update: Updates, num_updates: Updates | int, fraction: float) -> Any:
+def is_late(update: Updates, num_updates: Updates | int, fraction: float) -> Updates:
     """Whether rows belong to the last `fraction` of a run's updates; the last update always does.
 
-    A row closes the window of updates that ends with its own.
-
-    Args:
-        update: 0-based, of every row.
-        num_updates: of the run, or of the run of every row.
-        fraction: in (0, 1].
-
-    Returns:
-        Booleans, in the form of `update`.
+    A row closes the window of updates that ends with its own, `update`, 0-based.
     """
     return (update + 1 > (1.0 - fraction) * num_updates) | (update + 1 >= num_updates)
 
 
-def setting_string(conditions: dict[str, Any]) -> str:
+def setting_string(conditions: Mapping[str, object]) -> str:
     """Sorted key=value pairs joined by ";", floats in their shortest form; nobody parses it."""
     return ";".join(f"{key}={value}" for key, value in sorted(conditions.items()))
