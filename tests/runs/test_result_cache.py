@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bilevelrl.runs.execution import Arrays, ResultCache, content_key, work_folder
+from bilevelrl.core.arrays import Arrays
+from bilevelrl.runs.execution import ResultCache, content_key, work_folder
 
 
 def arrays() -> Arrays:

@@ -30,12 +30,7 @@ def clipped(gradient: Floats, max_norm: float | Floats) -> Floats:
 
 @dataclass(frozen=True, eq=False)
 class GradientAscent:
-    """θ ← θ + η g min(1, max_norm / |g|).
-
-    Attributes:
-        step_size: η of each run, shape (R,).
-        max_norm: clip of the gradient's Euclidean norm.
-    """
+    """θ ← θ + η g min(1, max_norm / |g|), η of each run, shape (R,), being `step_size`."""
 
     step_size: Floats
     max_norm: float
@@ -48,8 +43,7 @@ class GradientAscent:
     def step(self, theta: Floats, gradient: Floats, optimiser: OptimiserState) -> Floats:
         """One step."""
         del optimiser
-        step = self.step_size[:, None] * clipped(gradient, self.max_norm)
-        return theta + step
+        return theta + self.step_size[:, None] * clipped(gradient, self.max_norm)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,10 +53,8 @@ class Adam:
     Attributes:
         step_size: η of each run, shape (R,).
         max_norm: clip of the gradient's Euclidean norm, before the moments; None clips nothing.
-        normalise: use the gradient's direction alone, for J whose size changes by orders of
-            magnitude.
+        normalise: use the gradient's direction alone, where J grows by orders of magnitude.
         decay: factor of η from one step to the next.
-        epsilon: in the denominator.
     """
 
     step_size: Floats

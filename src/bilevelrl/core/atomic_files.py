@@ -13,10 +13,7 @@ from bilevelrl.core.arrays import AnyArray
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Replace `path` in one step, so that a kill leaves the old file or the new one.
-
-    Nothing is left beside it, neither by a failure, a full disk say, nor, at the next writing, by
-    processes that were killed.
+    """Replace `path` in one step; a failure leaves nothing else, a kill until the next writing.
 
     Raises:
         OSError: if it cannot be written; names a file.

@@ -14,11 +14,7 @@ Replicates = Annotated[int, Field(ge=2, le=LARGEST)]
 
 
 class SearchBlock(Block):
-    """Where the best known J of a problem is searched for; more fields where somebody searches.
-
-    Attributes:
-        temperatures: β of the followers, the first one the main one.
-    """
+    """Where the best known J is searched for: β of the followers, the first one the main one."""
 
     temperatures: Choices[Positive]
 
@@ -50,21 +46,13 @@ class SolverParams(Block):
 
 
 class FollowerParams(SolverParams, Generic[Rule]):
-    """The followers of one problem: accuracy of the solvers, and how the one that learns does.
-
-    Attributes:
-        learner: rule of a follower that learns; None where none does, or its settings say it.
-    """
+    """The same, and the rule of a follower that learns, None where none does or settings say it."""
 
     learner: Rule
 
 
 class LearningParams(SeedParams):
-    """Followers that learn at the initial θ, one per seed.
-
-    Attributes:
-        steps: checkpoints in transitions, increasing.
-    """
+    """Followers that learn at the initial θ, one per seed; `steps` are transitions, increasing."""
 
     steps: tuple[Count, ...] = Field(min_length=1, strict=False)
 
@@ -112,14 +100,7 @@ class InformationParams(Block, Generic[Point]):
 
 
 class StudyParams(Block, Generic[Point]):
-    """What every study of estimators at fixed θ has.
-
-    Attributes:
-        temperature: β of the follower.
-        first_seed: of the replicates, and of the estimates of `information`.
-        replicates: of every estimate.
-        information: see `InformationParams`.
-    """
+    """What every study of estimators at fixed θ has; `replicates` are those of every estimate."""
 
     temperature: Positive
     first_seed: Seed

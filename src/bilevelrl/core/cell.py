@@ -24,13 +24,7 @@ Game_co = TypeVar("Game_co", covariant=True)
 
 @dataclass(frozen=True)
 class Context(Generic[Constants, Rule, Shared]):
-    """Blocks of params.yaml that a cell's results depend on, besides its settings.
-
-    Attributes:
-        constants: of the problem.
-        followers: accuracy of the solvers, and the rule of a follower that learns.
-        training: what the cells of the problem share.
-    """
+    """Blocks of params.yaml that a cell's results depend on, besides its settings."""
 
     constants: Constants
     followers: FollowerParams[Rule]
@@ -49,11 +43,9 @@ class Training(Generic[Response]):
 
 @dataclass(frozen=True, eq=False)
 class Group(Generic[Own_co, Game_co]):
-    """Runs that train together: their settings agree in everything that fixes array shapes.
+    """Runs that train together, a setting each, and the problem with their followers.
 
-    Attributes:
-        settings: one per run.
-        game: the problem with the followers of the runs.
+    Settings agree in everything that fixes array shapes.
     """
 
     settings: Sequence[Own_co]
@@ -81,12 +73,9 @@ class CellModule(Protocol):
     """The module `cell` of a problem."""
 
     def build(self, make: Maker, settings: Sequence[Any], context: AnyContext) -> AnyTraining:
-        """All that the training loop needs for runs that can share a batch.
+        """All that the training loop needs for runs that can share a batch, a setting each.
 
-        Args:
-            make: the estimator's `core.entries.Registered.maker`.
-            settings: one per run.
-            context: what else their results depend on.
+        The estimator's `core.entries.Registered.maker` is `make`.
         """
 
 

@@ -19,12 +19,10 @@ class Estimate:
     Attributes:
         direct: part through the leader's own reward, shape (R, D).
         indirect: part through the follower's response, shape (R, D).
-        leader_return_sampled: what the leader could have measured itself, NaN without samples,
-            shape (R,).
+        leader_return_sampled: what the leader could have measured, (R,); NaN without samples.
         env_steps: transitions that the estimator consumed per run; 0 for model-based ones.
         oracle_steps: transitions that an oracle consumed on top.
-        again: dJ/dθ at another θ, shape (R, D), estimated from the same samples; None where the
-            estimator has no use for old samples.
+        again: dJ/dθ at another θ, both (R, D), from the same samples; None where it needs new ones.
     """
 
     direct: Floats

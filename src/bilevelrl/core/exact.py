@@ -39,11 +39,7 @@ class Differentiable(Protocol[Response_contra]):
 
 @dataclass(frozen=True, eq=False)
 class Exact(Generic[Response_contra]):
-    """Ascent along the exact hypergradient, what every sampled estimator tries to imitate.
-
-    Attributes:
-        game: of any family of problems.
-    """
+    """Ascent along the exact hypergradient, what every sampled estimator tries to imitate."""
 
     game: Differentiable[Response_contra]
 

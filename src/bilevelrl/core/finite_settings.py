@@ -30,11 +30,9 @@ class SoftQParams(Block):
 
 
 class TruncatedFollower(Component):
-    """A follower that improves its policy a few times only.
+    """A follower that improves its policy a few times only, `policy_iterations` per answer.
 
-    Attributes:
-        policy_iterations: improvements per answer.
-        start: as of `core.settings.LearningFollower`.
+    It starts as `core.settings.LearningFollower` does.
     """
 
     kind: Literal["truncated"]
@@ -64,11 +62,7 @@ TabularFollower = Annotated[
 
 
 class TabularFollowerSetting(Setting):
-    """Of estimators that get along with any tabular follower.
-
-    Attributes:
-        follower: whose policies the leader meets.
-    """
+    """Of estimators that get along with any tabular follower."""
 
     follower: TabularFollower = ExactFollower()
 

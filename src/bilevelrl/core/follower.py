@@ -48,12 +48,7 @@ def policy_kl(policy: Floats, reference: Floats) -> Floats:
 
 
 def soft_bonus(policy: Floats, temperature: Floats) -> Floats:
-    """-β log π, 0 for actions that are never played, in the shape of π.
-
-    Args:
-        policy: π, any shape.
-        temperature: β, of a shape that fits.
-    """
+    """-β log π, 0 for actions that are never played, in the shape of π, which β fits."""
     played = np.where(policy > 0.0, policy, 1.0)
     bonus: Floats = -temperature * np.log(played)
     return bonus

@@ -78,12 +78,7 @@ class AscentParams(SearchBlock):
 
 
 class ReleasedCritic(Component):
-    """The released code's critic.
-
-    Attributes:
-        steps: C, of Adam, per update of the leader.
-        step_size: of these.
-    """
+    """The released code's critic: C `steps` of Adam per update of the leader."""
 
     kind: Literal["network"]
     steps: Count
@@ -91,11 +86,9 @@ class ReleasedCritic(Component):
 
 
 class GameSetting(Setting):
-    """Settings of the games in which the leader acts.
+    """Settings of the games in which the leader acts; `returns` tells how J is reported.
 
-    Attributes:
-        returns: how J is reported, "discounted" or "undiscounted"; the leader always climbs the
-            discounted one.
+    The leader always climbs the discounted one.
     """
 
     returns: Literal["discounted", "undiscounted"]
@@ -121,7 +114,6 @@ class ReleasedGameSetting(SampledGameSetting):
     """Of the released code's leaders.
 
     Attributes:
-        critic: a network.
         target_rate: share of the new networks in their slow copies, once per update.
         minibatch: transitions per actor or critic step.
     """
@@ -145,10 +137,6 @@ class CorrectedGameSetting(SampledGameSetting):
 
 
 class ZeroOrderGameSetting(GameSetting):
-    """Of the zero-order estimator.
-
-    Attributes:
-        radius: half the distance of two evaluations of J.
-    """
+    """Of the zero-order estimator, which evaluates J 2 `radius` apart."""
 
     radius: Annotated[Positive, PER_RUN]

@@ -19,8 +19,6 @@ class Rung:
     """One estimator of a ladder, each of which changes one thing about another.
 
     Attributes:
-        estimator: name in params.yaml.
-        variant: as there.
         critic: kind of the leader's critic, or "none".
         note: what sets it apart from other rungs of its estimator and variant, in words.
         entry: hyper-parameters that neither the cells nor the studies of the problem share.

@@ -24,22 +24,13 @@ Entries = dict[str, dict[str, Content]]
 
 
 class Constants(Block):
-    """Constants of a problem; more fields in every problem.
-
-    Attributes:
-        max_episode_steps: T, transitions of an episode.
-    """
+    """Constants of a problem; `max_episode_steps` is T, transitions of an episode."""
 
     max_episode_steps: Count
 
 
 class TrainingBlock(Block):
-    """What the cells of a problem share; more fields in every problem, which an entry may override.
-
-    Attributes:
-        num_updates: of the leader.
-        max_rows: of a run's curve.
-    """
+    """What the cells of a problem share, which an entry may override; `max_rows` of a curve."""
 
     num_updates: Count
     max_rows: Annotated[int, Field(ge=1, le=500)]
@@ -50,12 +41,8 @@ class ProblemBlock(Block):
 
     Attributes:
         kind: folder below `problems` whose modules the problem is made of.
-        constants: of the problem itself.
-        search: for the best known J.
         learner: rule of a follower that learns; None where none does, or its settings say it.
         learning: how long followers learn at the initial θ; None asks for nothing.
-        training: what the cells share unless an entry says otherwise.
-        seeds: of the runs.
         gradients: the study of estimators at fixed θ; None where nobody knows the hypergradient.
         cells: hyper-parameters of every estimator.
     """
@@ -139,13 +126,7 @@ class RunTasks(Protocol):
 
 @dataclass(frozen=True)
 class Problem(Generic[Own]):
-    """One problem, as its own modules are told of it.
-
-    Attributes:
-        name: in params.yaml.
-        block: of params.yaml.
-        followers: accuracy of the solvers, and the rule of a follower that learns.
-    """
+    """One problem, as its own modules are told of it: name and blocks of params.yaml."""
 
     name: str
     block: Own

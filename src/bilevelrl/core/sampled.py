@@ -55,13 +55,7 @@ class Learner(Protocol[Seen_contra]):
 
 @dataclass(frozen=True, eq=False)
 class Sampled(Generic[Seen]):
-    """Implements `Estimator`.
-
-    Attributes:
-        sampler: produces observations.
-        learner: estimates from them.
-        belief: what the learner takes for the follower's answer; None hands it the true one.
-    """
+    """An `Estimator`; without a belief the learner is handed the follower's true answer."""
 
     sampler: Sampler[Any, Seen]
     learner: Learner[Seen]

@@ -48,12 +48,9 @@ class Searched:
 def climb(
     hypergradient: Callable[[Floats], Hypergradient], num_parameters: int, search: AscentParams
 ) -> tuple[Floats, Floats, Floats]:
-    """Adam along the direction of the exact hypergradient, from θ ~ N(0, spread²).
+    """Adam along the direction of the exact hypergradient at (N, D), from θ ~ N(0, spread²).
 
-    Args:
-        hypergradient: dJ/dθ and J at θ, shape (N, D).
-        num_parameters: D.
-        search: number of starts and updates, spread, first step size; this falls to a thousandth.
+    The step size falls to a thousandth.
 
     Returns:
         Starts (N, D), the θ with the highest J on the way from each (N, D), that J (N,).

@@ -19,11 +19,7 @@ PER_RUN = PerRun()
 
 
 class Component(Block):
-    """A part of a setting, chosen by `kind`; its own fields are unknown to other kinds.
-
-    Attributes:
-        kind: name of the component.
-    """
+    """A part of a setting, chosen by `kind`; its own fields are unknown to other kinds."""
 
     #: Whether runs with it share no arrays, so that each may have a process of its own.
     trains_alone: ClassVar[bool] = False
@@ -97,11 +93,7 @@ class WatchingBelief(Component):
 
 
 class BoltzmannBelief(WatchingBelief):
-    """Of a leader that reckons with the follower's temperature.
-
-    Attributes:
-        temperature: the β that it reckons with; None is the true one.
-    """
+    """Of a leader that reckons with a temperature of the follower; None is the true one."""
 
     temperature: Annotated[Positive | None, PER_RUN] = None
 
@@ -160,11 +152,7 @@ class Setting(Block):
 
 
 class BatchSetting(Setting):
-    """Settings of estimators that sample.
-
-    Attributes:
-        env_steps_per_update: B, transitions per update.
-    """
+    """Settings of estimators that sample B transitions per update."""
 
     env_steps_per_update: Count
 

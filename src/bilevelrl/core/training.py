@@ -58,15 +58,7 @@ class Game(Protocol[Response]):
 
 @dataclass(frozen=True, eq=False)
 class Step(Generic[Response]):
-    """One update of all runs.
-
-    Attributes:
-        update: 0-based.
-        theta: before the step, shape (R, D).
-        response: the follower's answer to it.
-        estimate: the hypergradient estimated from it.
-        next_theta: after the step, shape (R, D).
-    """
+    """One update of all runs, 0-based: θ (R, D), the answer to it, the estimate, and the next θ."""
 
     update: int
     theta: Floats
@@ -168,17 +160,11 @@ def train(
             largest[name] = np.maximum(largest[name], values) if name in largest else values
         follower_steps += step.response.steps
         if step.update in closing:
-            rows.append(
-                {
-                    "update": np.full(len(window), float(step.update)),
-                    "env_steps": np.full(len(window), float(env_steps)),
-                    "oracle_steps": np.full(len(window), float(oracle_steps)),
-                    "follower_steps": np.full(len(window), float(follower_steps)),
-                    "leader_return": leader_return,
-                    "leader_return_mean": window / closing.step,
-                    **_measure(game, step),
-                }
-            )
+            counts = {"update": step.update, "env_steps": env_steps,
+                      "oracle_steps": oracle_steps, "follower_steps": follower_steps}  # fmt: skip
+            row = {name: np.full(len(window), float(count)) for name, count in counts.items()}
+            row |= {"leader_return": leader_return, "leader_return_mean": window / closing.step}
+            rows.append(row | _measure(game, step))
             places.append(game.coordinates(step.theta) | largest)
             window, largest = np.zeros(len(window)), {}
         env_steps += step.estimate.env_steps

@@ -31,7 +31,6 @@ class ZeroOrder(Generic[Response]):
     The difference quotient is all in `indirect`: it cannot be split.
 
     Attributes:
-        game: of any family of problems.
         radius: c of each run, shape (R,).
         smallest_radius: floor of u, so that rounding never dominates the quotient.
     """
@@ -42,11 +41,8 @@ class ZeroOrder(Generic[Response]):
 
     def start(self, streams: Streams) -> Memory:
         """Counts updates and keeps the follower's warm start."""
-        num_runs = len(self.radius)
-        return {
-            "update": np.zeros(num_runs),
-            "follower": self.game.follower_memory(num_runs, streams),
-        }
+        follower = self.game.follower_memory(len(self.radius), streams)
+        return {"update": np.zeros(len(self.radius)), "follower": follower}
 
     def estimate(
         self, theta: Floats, response: Response, memory: Memory, streams: Streams

@@ -17,11 +17,7 @@ from bilevelrl.runs.yaml_files import read_mapping
 
 
 class ProblemItem(Block):
-    """A problem of the pipeline.
-
-    Attributes:
-        kind: as in the problem's block; DVC cannot look it up there.
-    """
+    """A problem of the pipeline; `kind` is as in its block, where DVC cannot look it up."""
 
     kind: str
 
@@ -34,16 +30,7 @@ class GridItem(ProblemItem):
 
 
 class Params(Block):
-    """All of params.yaml.
-
-    Attributes:
-        runtime: how to compute.
-        followers: what all problems ask of their solvers.
-        problems: a block each, by name.
-        grid_problems: those that are computed.
-        grid: the cells that are computed.
-        evaluate: statistics.
-    """
+    """All of params.yaml; `grid_problems` and `grid` are what is computed of it."""
 
     runtime: Runtime
     followers: SolverParams

@@ -122,9 +122,7 @@ class RunIdentity:
     """Which run this is.
 
     Attributes:
-        problem, estimator, variant: names as in params.yaml.
         setting: name of the conditions, see `setting_string`.
-        seed: of the run.
         run_key: digest of everything that determines the result.
         hyperparameters: all resolved parameters of the run, conditions included.
         failure: why the run has no result, its curve being NaN; empty if it has one.
@@ -148,11 +146,8 @@ class RunIdentity:
 class Cell:
     """Everything that the leaders stage writes for one problem and estimator.
 
-    Attributes:
-        runs: identities, in the order of `theta`.
-        theta: final leader parameters, shape (R, D).
-        curves: columns `CURVE_COLUMNS`.
-        coordinates: columns `COORDINATE_COLUMNS`.
+    Runs in the order of `theta`, the final leader parameters, shape (R, D); tables with the columns
+    `CURVE_COLUMNS` and `COORDINATE_COLUMNS`.
     """
 
     runs: tuple[RunIdentity, ...]

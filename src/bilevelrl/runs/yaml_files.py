@@ -24,11 +24,7 @@ def read_mapping(path: Path, *, may_be_empty: bool = False) -> Content:
 
 
 def parse_mapping(text: str, where: str, *, may_be_empty: bool = False) -> Content:
-    """The mapping that a text is, as a file's content.
-
-    Raises:
-        ConfigError: if it is not YAML, repeats a key, or is no mapping; starts with `where`.
-    """
+    """The mapping that a text is, as `read_mapping`; errors start with `where`."""
     try:
         content = YAML(typ="safe").load(text)
     except MarkedYAMLError as error:

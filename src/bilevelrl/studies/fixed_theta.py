@@ -17,17 +17,12 @@ from bilevelrl.problems import registry
 
 @dataclass(frozen=True, eq=False)
 class Replication:
-    """Independent estimates of one estimator at one θ, one per seed.
+    """Independent estimates of one estimator at the θ called `point`, shape (D,), one per seed.
 
     Attributes:
         problem: whose module `ladder` builds the game.
-        point: name of θ.
-        theta: shape (D,).
-        estimator: name in params.yaml.
         entry: hyper-parameters that the problem's cells do not share.
-        change: turns the estimator that is built, given it and the game, into the one asked for.
         batches: that the estimator sees; the last one's estimate counts.
-        seeds: one per replicate.
     """
 
     problem: AnyProblem
@@ -42,14 +37,9 @@ class Replication:
 
 @dataclass(frozen=True, eq=False)
 class Replicates:
-    """What a `Replication` found.
+    """What a `Replication` found: both parts of every estimate and of dJ/dθ, shape (n, D).
 
-    Attributes:
-        direct: part of every estimate, shape (n, D).
-        indirect: the other part, likewise.
-        exact_direct: part of dJ/dθ, shape (n, D).
-        exact_indirect: the other part, likewise.
-        scale: what estimates of this estimator are multiplied by to estimate dJ/dθ.
+    Estimates of this estimator are multiplied by `scale` to estimate dJ/dθ.
     """
 
     direct: Floats
@@ -72,14 +62,9 @@ class Replicates:
 def shared_entry(
     problem: AnyProblem, estimator: str, variant: str, budget: int, own: Content
 ) -> Content:
-    """What a whole study gives to an estimator, of that which it has.
+    """What a whole study gives to an estimator, `own` included, of that which it has.
 
-    Args:
-        problem: which one.
-        estimator: name in params.yaml.
-        variant: likewise.
-        budget: transitions per estimate; 0 for estimators that take none.
-        own: more of the study's.
+    An estimate is made from `budget` transitions; 0 where it takes none.
     """
     ladder = registry.part(problem.block.kind, "ladder")
     shared = {"temperature": problem.block.gradients.temperature, "step_size": 1.0}
