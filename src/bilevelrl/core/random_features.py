@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bilevelrl.core.arrays import Floats
-from bilevelrl.core.estimator import Memory
 from bilevelrl.core.seeding import Streams
+
+Memory = dict[str, Floats]
 
 
 @dataclass(frozen=True)

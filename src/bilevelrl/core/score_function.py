@@ -180,12 +180,7 @@ class ScoreFunction:
         return bool(memory["updates"][0] < self.random_updates)
 
     def learn(
-        self,
-        theta: Floats,
-        response: Any,
-        batch: Observations,
-        memory: Memory,
-        streams: Streams,
+        self, theta: Floats, response: Any, batch: Observations, memory: Memory, streams: Streams
     ) -> Estimate:
         """Let the critic learn from a batch under θ, and estimate both terms."""
         memory["updates"] += 1.0

@@ -163,8 +163,12 @@ def _places(identity: RunIdentity, arrays: Arrays) -> pd.DataFrame:
 def _curve(identity: RunIdentity, arrays: Arrays) -> pd.DataFrame:
     names = {"problem", "estimator", "variant", "setting", "seed"}
     fixed = {name: getattr(identity, name) for name in names}
-    known = defaultdict(lambda: np.nan, arrays) if FAILURE in arrays else arrays
-    measured = {name: known[name] for name in CURVE_COLUMNS if name not in names}
+    failed = FAILURE in arrays
+    measured = {
+        name: arrays.get(name, np.nan) if failed else arrays[name]
+        for name in CURVE_COLUMNS
+        if name not in names
+    }
     return pd.DataFrame(measured).assign(**fixed)[list(CURVE_COLUMNS)].astype(CURVE_COLUMNS)
 
 
