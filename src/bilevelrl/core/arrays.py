@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 AnyArray = NDArray[Any]
 Floats = NDArray[np.float64]
+#: Places, and other whole numbers.
 Index = NDArray[np.int64]
 #: Arrays by name.
 Arrays = dict[str, AnyArray]

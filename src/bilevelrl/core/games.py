@@ -124,12 +124,9 @@ class ReleasedGameSetting(SampledGameSetting):
 
 
 class CorrectedGameSetting(SampledGameSetting):
-    """Of the corrected BC-HG.
+    """Of the corrected BC-HG; `control_variate` centres the follower's side too.
 
-    Attributes:
-        step_size_ratio: what the step size falls to in the end, geometrically, as a share of the
-            first one.
-        control_variate: centre the follower's side too, see `core.control_variate`.
+    The step size falls geometrically, to a share `step_size_ratio` of the first one in the end.
     """
 
     step_size_ratio: UnitInterval = 1.0

@@ -79,9 +79,7 @@ class LearningFollower(Component):
 class WatchingBelief(Component):
     """How a leader learns about a follower that it only watches.
 
-    Attributes:
-        information: what it sees of the follower, see `core.observations`; a setting without a
-            belief reads the follower: "full".
+    It sees what `core.observations` says; a setting without a belief reads the follower: "full".
     """
 
     information: Literal["rewards", "actions"]
@@ -111,9 +109,6 @@ class Setting(Block):
         variant: "published" has every quirk of the released code, "corrected" none, "improved" adds
             ideas of ours.
         temperature: β of the follower.
-        step_size: of the leader's ascent.
-        first_seed, num_seeds: which runs.
-        num_updates: of the leader.
         study: name of an ablation that the setting belongs to; None is the main comparison.
     """
 

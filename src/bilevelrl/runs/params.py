@@ -112,11 +112,7 @@ class Params(Block):
             raise ConfigError(f"{where}.kind = {kind!r}: problems.{problem}.kind is {own!r}")
 
     def check_supported(self, where: str, problem: str, estimator: str) -> None:
-        """Refuse problems and estimators that do not exist, and pairs that do not go together.
-
-        Raises:
-            ConfigError: naming what there is; the message starts with `where`.
-        """
+        """Refuse, by a ConfigError after `where`, pairs that do not exist; it names what does."""
         names = names_of(self.block(problem, f"{where}.problem").estimators)
         if estimator not in names:
             raise ConfigError(f"{where}.estimator = {estimator!r}: {problem} supports {names}")
@@ -153,8 +149,7 @@ class Params(Block):
         """All settings of a cell, lists in an entry expanded to their product.
 
         Raises:
-            ConfigError: if an entry has unknown, missing, superfluous or impossible values, or two
-                settings would answer to the same conditions.
+            ConfigError: if an entry is impossible, or repeats the conditions of another.
         """
         self.check_supported("cell", problem, estimator)
         block = self.problems[problem]

@@ -26,9 +26,7 @@ class TuningProblem(Block):
     """Under which conditions the cells of a problem are tuned.
 
     Attributes:
-        kind: of the problem, as in its block of params.yaml.
         shared: what all candidates have, as far as their estimator has it.
-        temperatures: β of the follower.
         budgets: transitions per update to parallel environments, for problems that have these.
         unequal: why its searches differ in candidates or seeds, where they do.
     """
@@ -56,8 +54,7 @@ class TuningCell(Block):
 
     Attributes:
         kind: of the problem, as in its block; DVC cannot look it up there.
-        temperatures: if not those of the problem.
-        budgets: likewise.
+        temperatures, budgets: if not those of the problem.
         num_seeds: more than the others' where outcomes are so unequal that few seeds mislead.
     """
 
@@ -103,8 +100,7 @@ class TuningParams(Block):
         """All candidates of a cell under all conditions.
 
         Raises:
-            ConfigError: if the cell lacks keys of its estimator or has others, or a budget is not
-                divisible by its environments.
+            ConfigError: if the cell lacks keys of its estimator, or a value is impossible.
         """
         cell, where = self.grid[name], f"grid.{name}"
         problem = self.problems[cell.problem]

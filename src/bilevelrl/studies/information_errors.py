@@ -43,7 +43,7 @@ def errors(problem: AnyProblem, best_theta: Floats, run_tasks: RunTasks) -> pd.D
     rows = [
         (problem.name, point, level.information, level.name, level.critic, size, seed, error)
         for (level, size, task), replicates in zip(asked, found, strict=True)
-        for seed, error in zip(task.seeds, relative_errors(replicates), strict=True)
+        for seed, error in zip(task.seeds, _relative_errors(replicates), strict=True)
     ]
     return pd.DataFrame(rows, columns=list(INFORMATION_COLUMNS))
 
@@ -58,8 +58,7 @@ def _replication(
     return Replication(problem, *place, ESTIMATOR, entry, level.change, batches, seeds)
 
 
-def relative_errors(replicates: Replicates) -> Floats:
-    """|estimate - dJ/dθ| / |dJ/dθ| of every replicate, shape (n,)."""
+def _relative_errors(replicates: Replicates) -> Floats:
     error: Floats = np.linalg.norm(replicates.estimates - replicates.exact, axis=1)
     error /= np.linalg.norm(replicates.exact, axis=1)
     return error
