@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.seeding import Streams
 
-Floats = NDArray[np.float64]
-Memory = dict[str, NDArray[np.float64]]
+Memory = dict[str, Floats]
 
 
 @dataclass(frozen=True)
@@ -86,14 +86,8 @@ def temporal_difference(
 ) -> tuple[Floats, Floats]:
     """Normal equations of v(s) = r + γ v(s') (least-squares temporal differences).
 
-    Where an episode `ended`, v(s') = 0 is an equation too.
-
-    Args:
-        here: features (N, F).
-        following: features (N, F) of what follows.
-        reward: shape (N, m).
-        discount: γ.
-        ended: shape (N,).
+    Where an episode `ended`, shape (N,), v(s') = 0 is an equation too. Features are (N, F) `here`
+    and of what follows, rewards (N, m).
     """
     last = following[ended]
     change = here - discount * following * ~ended[:, None]

@@ -5,14 +5,12 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.ascent import AscentRule, OptimiserState
 from bilevelrl.core.estimator import Estimate, Estimator, Memory
 from bilevelrl.core.follower import Response, Response_co
 from bilevelrl.core.seeding import Streams
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,11 +36,9 @@ class Interaction(Protocol[Response_co]):
 
     def start(self, streams: Streams) -> tuple[Floats, Any]:
         """First θ, shape (R, D), and the follower's memory."""
-        ...
 
     def respond(self, theta: Floats, memory: Any, streams: Streams) -> Response_co:
         """What the follower plays against θ; updates `memory` in place."""
-        ...
 
 
 class Game(Interaction[Response], Protocol[Response]):
@@ -50,35 +46,23 @@ class Game(Interaction[Response], Protocol[Response]):
 
     def leader_return(self, theta: Floats, response: Response) -> Floats:
         """Exact J(θ) under what the follower plays, shape (R,)."""
-        ...
 
     def ground_truth(self, theta: Floats, response: Response) -> GroundTruth:
         """Exact hypergradient and follower errors at θ."""
-        ...
 
     def coordinates(self, theta: Floats) -> dict[str, Floats]:
         """The few numbers that J depends on, by name, each (R,); none where there are many."""
-        ...
 
     def extremes(self, theta: Floats) -> dict[str, Floats]:
         """What is looked at in every update, by name, each (R,).
 
         A row has the largest value of its window, so that "at some update" means any of them.
         """
-        ...
 
 
 @dataclass(frozen=True, eq=False)
 class Step(Generic[Response]):
-    """One update of all runs.
-
-    Attributes:
-        update: 0-based.
-        theta: before the step, shape (R, D).
-        response: the follower's answer to it.
-        estimate: the hypergradient estimated from it.
-        next_theta: after the step, shape (R, D).
-    """
+    """One update of all runs, 0-based: θ (R, D), the answer to it, the estimate, and the next θ."""
 
     update: int
     theta: Floats
@@ -225,17 +209,11 @@ def train(
             largest[name] = np.maximum(largest[name], values) if name in largest else values
         follower_steps += step.response.steps
         if step.update in closing:
-            rows.append(
-                {
-                    "update": np.full(len(window), float(step.update)),
-                    "env_steps": np.full(len(window), float(env_steps)),
-                    "oracle_steps": np.full(len(window), float(oracle_steps)),
-                    "follower_steps": np.full(len(window), float(follower_steps)),
-                    "leader_return": leader_return,
-                    "leader_return_mean": window / closing.step,
-                    **_measure(game, step),
-                }
-            )
+            counts = {"update": step.update, "env_steps": env_steps,
+                      "oracle_steps": oracle_steps, "follower_steps": follower_steps}  # fmt: skip
+            row = {name: np.full(len(window), float(count)) for name, count in counts.items()}
+            row |= {"leader_return": leader_return, "leader_return_mean": window / closing.step}
+            rows.append(row | _measure(game, step))
             places.append(game.coordinates(step.theta) | largest)
             window, largest = np.zeros(len(window)), {}
         env_steps += step.estimate.env_steps
