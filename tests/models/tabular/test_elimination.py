@@ -6,7 +6,6 @@ from numpy.typing import NDArray
 
 from bilevelrl.models.tabular.elimination import (
     factorise,
-    plan_elimination,
     solve,
     solve_transposed,
 )
@@ -96,6 +95,6 @@ def test_policies_are_evaluated_run_by_run() -> None:
 
 def test_the_schedule_is_short_on_the_map() -> None:
     # The point of it: a dense factorisation of 104 states takes 104³ / 3 = 375,000 updates.
-    schedule = plan_elimination(FourRooms().moves)
-    assert len(schedule.target) < 5_000
-    assert sorted(schedule.order) == list(range(104))
+    model = FourRooms().planner
+    assert len(model.target) < 5_000
+    assert sorted(model.order) == list(range(104))

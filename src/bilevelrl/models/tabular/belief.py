@@ -38,10 +38,5 @@ class TabularBelief:
         played *= self.forgetting_factor
         runs = np.broadcast_to(np.arange(len(theta))[:, None, None], seen.state.shape)
         np.add.at(played, (runs, seen.state, seen.action), 1.0)
-        unknown = np.full(played.shape[:2], np.nan)
-        return BestResponse(
-            frequencies(played, self.smoothing),
-            unknown,
-            unknown[:, 0],
-            np.zeros(len(theta), dtype=np.int64),
-        )
+        unknown, none = np.full(played.shape[:2], np.nan), np.zeros(len(theta), dtype=np.int64)
+        return BestResponse(frequencies(played, self.smoothing), unknown, unknown[:, 0], none)

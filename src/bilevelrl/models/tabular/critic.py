@@ -1,5 +1,6 @@
-"""What an estimator asks of a critic."""
+"""What an estimator asks of a critic, and the critic that knows the truth."""
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -7,6 +8,7 @@ from numpy.typing import NDArray
 
 from bilevelrl.core.batches import Batch
 from bilevelrl.core.seeding import Streams
+from bilevelrl.models.tabular.model import TabularModel, action_values
 
 Floats = NDArray[np.float64]
 
@@ -30,3 +32,25 @@ def policy_advantage(action_value: Floats, policy: Floats) -> Floats:
     mean = (policy * action_value).sum(axis=-1, keepdims=True)
     advantage: Floats = action_value - mean
     return advantage
+
+
+@dataclass(frozen=True, eq=False)
+class ExactCritic:
+    """Replaces the table by Q_L of the current policy, for tests and studies.
+
+    Attributes:
+        model: the process in which Q_L is meant.
+    """
+
+    model: TabularModel
+
+    def start(self, shape: tuple[int, int], streams: Streams) -> Floats:
+        """Zeros, shape (R, S, A)."""
+        return np.zeros((len(streams.seeds), *shape))
+
+    def update(
+        self, table: Floats, batch: Batch, reward: Floats, policy: Floats, streams: Streams
+    ) -> None:
+        """Solve for Q_L; changes `table` in place."""
+        del batch, streams
+        table[:] = action_values(self.model, policy, reward)

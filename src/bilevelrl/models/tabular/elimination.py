@@ -6,44 +6,24 @@ therefore found once; a factorisation then only replays a fixed list of multiply
 rows, so no pivoting is needed.
 """
 
-from typing import Any, NamedTuple
-
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from bilevelrl.core.compilation import kernel
 
-
-class Elimination(NamedTuple):
-    """A fixed elimination schedule for matrices with the pattern of one transition graph.
-
-    Attributes:
-        order: the state that each step eliminates, shape (S,).
-        start: step k owns the entries start[k]:start[k + 1] of `later`, `upper`, `lower`, shape (S
-            + 1,).
-        later: states coupled to the eliminated one and eliminated later.
-        upper: place of (eliminated, later) in the value array.
-        lower: place of (later, eliminated) in the value array.
-        target: place that each multiply-subtract updates, in the order in which it is done.
-        entry: place of (s, successor[s, k]), shape (S, K).
-        num_factors: length of the value array; its first S places are the diagonal.
-    """
-
-    order: NDArray[np.int32]
-    start: NDArray[np.int32]
-    later: NDArray[np.int32]
-    upper: NDArray[np.int32]
-    lower: NDArray[np.int32]
-    target: NDArray[np.int32]
-    entry: NDArray[np.int32]
-    num_factors: int
+Places = NDArray[np.int32]
 
 
-def plan_elimination(successor: NDArray[np.int32]) -> Elimination:
+def plan_elimination(
+    successor: Places,
+) -> tuple[Places, Places, Places, Places, Places, Places, Places, int]:
     """Find a minimum-degree elimination order and the places of all fill-ins.
 
     Args:
         successor: states reachable in one step, shape (S, K).
+
+    Returns:
+        `order` to `num_factors` of a `TabularModel`.
     """
     num_states = len(successor)
     graph: list[set[int]] = [set() for _ in range(num_states)]
@@ -77,19 +57,13 @@ def plan_elimination(successor: NDArray[np.int32]) -> Elimination:
 
     entry = [[place[s, t] for t in row] for s, row in enumerate(successor.tolist())]
 
-    def int32(numbers: list[Any]) -> NDArray[np.int32]:
+    def int32(numbers: ArrayLike) -> Places:
         return np.asarray(numbers, dtype=np.int32)
 
-    return Elimination(
-        int32(order),
-        int32(start),
-        int32(later),
-        int32(upper),
-        int32(lower),
-        int32(target),
-        int32(entry),
-        len(place),
-    )
+    return (
+        int32(order), int32(start), int32(later), int32(upper), int32(lower), int32(target),
+        int32(entry), len(place),
+    )  # fmt: skip
 
 
 @kernel

@@ -74,9 +74,8 @@ class TabularGame:
 
     def ground_truth(self, theta: Floats, response: BestResponse) -> GroundTruth:
         """Exact hypergradient and follower errors at θ; solves for the best response if need be."""
-        if self.follower is self.exact:
-            optimal = response
-        else:
+        optimal = response
+        if self.follower is not self.exact:
             # From a cold start, so that the answer does not depend on how often it is asked for.
             cold = np.zeros_like(response.value)
             optimal = self.exact.respond(self.problem.follower_reward(theta), cold)
@@ -116,7 +115,7 @@ class TabularSampler:
         batch = self.rollout.sample(response.policy, streams)
         place = (np.arange(len(theta))[:, None, None], batch.state, batch.action)
         leader = self.problem.leader_reward(theta)[place]
-        if self.information != "rewards":
-            return TabularObservations(**vars(batch), leader_reward=leader)
-        follower = self.problem.follower_reward(theta)[place]
+        follower = None
+        if self.information == "rewards":
+            follower = self.problem.follower_reward(theta)[place]
         return TabularObservations(**vars(batch), leader_reward=leader, follower_reward=follower)

@@ -33,5 +33,5 @@ class Naive:
     ) -> Estimate:
         """Estimate the direct term from one batch."""
         del memory
-        batch = self.sampling.sample(response.policy, streams)
+        batch = self.sampling.rollout.sample(response.policy, streams)
         return self.sampling.estimate(theta, batch, np.zeros_like(theta))

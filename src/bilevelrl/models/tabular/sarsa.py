@@ -70,15 +70,7 @@ class Sarsa:
     def update(
         self, table: Floats, batch: Batch, reward: Floats, policy: Floats, streams: Streams
     ) -> None:
-        """Visit every transition of the batch once; changes `table` (R, S, A) in place.
-
-        Args:
-            table: Q(s, a).
-            batch: transitions under `policy`.
-            reward: r_L(s, a; θ), shape (R, S, A).
-            policy: π(a | s), shape (R, S, A).
-            streams: for the random order.
-        """
+        """Visit every transition of the batch once; changes `table` in place."""
         uniforms = streams.uniforms("critic", (batch.state[0].size,))
         _sweep(
             batch.state, batch.action, batch.following, batch.terminated, batch.truncated, reward,

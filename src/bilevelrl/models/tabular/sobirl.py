@@ -45,7 +45,7 @@ class SoBiRL:
         """Estimate both terms from one batch."""
         del memory
         policy, problem = response.policy, self.sampling.problem
-        batch = self.sampling.sample(policy, streams)
+        batch = self.sampling.rollout.sample(policy, streams)
         reward = problem.leader_reward(theta)
         first_step = (np.arange(batch.state.shape[2]) == 0).astype(np.float64)
         started = episode_weight(batch, "started_episodes")

@@ -95,7 +95,7 @@ class SoftPolicyIteration:
     tolerance: float
     max_iterations: int
 
-    def start(self, num_runs: int, streams: Streams) -> Floats:
+    def start(self, num_runs: int, streams: Streams | None = None) -> Floats:
         """Soft values of zero, shape (R, S)."""
         del streams
         return np.zeros((num_runs, self.model.num_states))

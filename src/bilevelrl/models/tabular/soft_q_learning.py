@@ -1,6 +1,4 @@
-"""A follower that learns from interaction alone: tabular soft Q-learning.
-
-The rule is that of `core.soft_q_rule`.
+"""A follower that learns from interaction alone, by the rule of `core.soft_q_rule`.
 
 What the follower may ask of the problem is what an environment gives away: where it is, what it
 got, where it is next. The model is used to simulate that, and to certify the answer.
@@ -74,7 +72,7 @@ def _answer(model, reward, temperature, table, policy, value, accuracy):  # type
 
 @dataclass(frozen=True, eq=False)
 class SoftQLearning:
-    """Implements `protocol.Follower`.
+    """Implements `core.follower.Follower`.
 
     Attributes:
         model: the process that it lives in.
@@ -117,5 +115,4 @@ class SoftQLearning:
         policy, value = np.empty(table.shape), np.empty(table.shape[:2])
         accuracy = np.empty(len(table))
         _answer(model, reward, self.temperature, table, policy, value, accuracy)
-        answers = np.full(len(table), 1, dtype=np.int64)
-        return BestResponse(policy, value, accuracy, answers, steps)
+        return BestResponse(policy, value, accuracy, np.ones(len(table), np.int64), steps)

@@ -61,13 +61,9 @@ class WatchedCovariance:
         """Let the critic learn from a batch, and estimate both terms from it."""
         policy, reward = response.policy, mean_reward(batch, self.shape)
         self.critic.update(memory["critic"], batch, reward, policy, streams)
+        advantage = policy_advantage(memory["critic"], policy)
         indirect = covariance_term(
-            self.influence,
-            theta,
-            batch,
-            policy_advantage(memory["critic"], policy),
-            self.temperature,
-            self.discount,
+            self.influence, theta, batch, advantage, self.temperature, self.discount
         )
         per_time = episode_weight(batch, "started_episodes")
         visits = discounted_visits(batch, reward.shape, self.discount, per_time)
