@@ -26,8 +26,11 @@ from bilevelrl.models.finite_game.game import FiniteGame
 from bilevelrl.models.finite_game.leader import FiniteLeader
 from bilevelrl.models.finite_game.policies import NetworkPolicy
 from bilevelrl.models.finite_game.settings import FiniteCorrectedSetting
-from bilevelrl.models.finite_game.soft_q_iteration import SoftQIteration, TruncatedSoftQ
-from bilevelrl.models.finite_game.uniform_first import UniformFirst
+from bilevelrl.models.finite_game.soft_q_iteration import (
+    SoftQIteration,
+    TruncatedSoftQ,
+    UniformFirst,
+)
 from bilevelrl.problems.bilevel_lqr.game import LinearGame
 from bilevelrl.problems.bilevel_lqr.model_leader import ModelLeader
 from bilevelrl.problems.bilevel_lqr.released_critic import LinearNetworkCritic

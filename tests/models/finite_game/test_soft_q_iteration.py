@@ -13,9 +13,9 @@ from bilevelrl.models.finite_game.soft_q_iteration import (
     SoftQIteration,
     Start,
     TruncatedSoftQ,
+    UniformFirst,
     optimality_gap,
 )
-from bilevelrl.models.finite_game.uniform_first import UniformFirst
 from bilevelrl.problems.discrete_toy.problem import discrete_toy
 from tests.games import random_game, random_policies, toy_leader
 

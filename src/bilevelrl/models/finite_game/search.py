@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.blocks import FollowerParams
 from bilevelrl.core.exact import Hypergradient
 from bilevelrl.core.games import AscentParams
@@ -16,8 +16,6 @@ from bilevelrl.models.finite_game.game import FiniteGame
 from bilevelrl.models.finite_game.markov_game import MarkovGame
 from bilevelrl.models.finite_game.policies import TabularPolicy
 from bilevelrl.models.finite_game.soft_q_iteration import SoftQIteration
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,14 +35,8 @@ class GameLandscape:
     discount: float
 
     def _solved(self, number: int) -> FiniteGame:
-        solver = self.followers
-        exact = SoftQIteration(
-            self.game,
-            np.full(number, self.temperature),
-            solver.tolerance,
-            solver.max_iterations,
-            "correct",
-        )
+        solver, temperature = self.followers, np.full(number, self.temperature)
+        exact = SoftQIteration(self.game, temperature, solver.tolerance, solver.max_iterations)
         policy = TabularPolicy(self.game.num_states, self.game.num_leader_actions)
         return FiniteGame(self.game, policy, exact, exact, self.discount)
 
@@ -76,7 +68,7 @@ def search_game(
     variants: Sequence[str],
     discount: float,
 ) -> Searched:
-    """The best known J at every temperature, the same for all variants.
+    """The best known J at every temperature, the same for all `variants` of estimators.
 
     Args:
         game: the problem.
@@ -85,8 +77,6 @@ def search_game(
         variants: what estimators there are.
         discount: of the J that is reported.
     """
-
-    def landscape(temperature: float) -> GameLandscape:
-        return GameLandscape(game, followers, temperature, discount)
-
-    return climbed(asdict(game), search, landscape, variants)
+    return climbed(
+        asdict(game), search, lambda beta: GameLandscape(game, followers, beta, discount), variants
+    )

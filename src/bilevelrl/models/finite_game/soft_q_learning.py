@@ -9,17 +9,15 @@ from typing import Literal
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.compilation import parallel_kernel
 from bilevelrl.core.follower import BestResponse
 from bilevelrl.core.seeding import Streams
 from bilevelrl.core.soft_q_rule import SoftQOptions, choose, replay_backwards, steps_of_answer
+from bilevelrl.models.finite_game.kernels import sweep
 from bilevelrl.models.finite_game.markov_game import MarkovGame
 from bilevelrl.models.finite_game.rollout import draw
-from bilevelrl.models.finite_game.soft_backup import sweep
-
-Floats = NDArray[np.float64]
 
 
 @parallel_kernel
@@ -60,7 +58,7 @@ class GameSoftQLearning:
     """Implements `soft_q_iteration.SoftQFollower`.
 
     Attributes:
-        game: the finite game.
+        game: where it lives.
         temperature: β of each run, shape (R,).
         first_steps: transitions before the first answer.
         steps: transitions before each later one.

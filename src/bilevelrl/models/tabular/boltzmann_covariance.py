@@ -11,8 +11,8 @@ the whole difference to HPGD (SA) in `hpgd.py`.
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.batches import Batch
 from bilevelrl.core.estimator import Estimate, Memory
 from bilevelrl.core.follower import BestResponse
@@ -21,8 +21,6 @@ from bilevelrl.core.trace import Normalisation, count_visits, episode_weight, po
 from bilevelrl.models.tabular.critic import Critic, policy_advantage
 from bilevelrl.models.tabular.on_policy import Averaging, OnPolicy
 from bilevelrl.models.tabular.problem import RewardInfluence
-
-Floats = NDArray[np.float64]
 
 
 def covariance_term(

@@ -2,14 +2,12 @@
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.follower import BestResponse, policy_kl
 from bilevelrl.core.seeding import Streams
 from bilevelrl.models.tabular.soft_policy_iteration import SoftPolicyIteration
 from bilevelrl.models.tabular.truncated import Truncated
-
-Floats = NDArray[np.float64]
 
 
 def convergence(

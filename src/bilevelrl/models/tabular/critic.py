@@ -4,13 +4,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.batches import Batch
 from bilevelrl.core.seeding import Streams
 from bilevelrl.models.tabular.model import TabularModel, action_values
-
-Floats = NDArray[np.float64]
 
 
 class Critic(Protocol):
@@ -18,13 +16,11 @@ class Critic(Protocol):
 
     def start(self, shape: tuple[int, int], streams: Streams) -> Floats:
         """The table before the first batch, for `shape` = (S, A)."""
-        ...
 
     def update(
         self, table: Floats, batch: Batch, reward: Floats, policy: Floats, streams: Streams
     ) -> None:
         """Change `table` in place after a batch under `policy` with rewards r_L(s, a; θ)."""
-        ...
 
 
 def policy_advantage(action_value: Floats, policy: Floats) -> Floats:

@@ -2,15 +2,13 @@
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.compilation import parallel_kernel
 from bilevelrl.core.exact import Hypergradient
 from bilevelrl.models.tabular.elimination import solve_transposed
 from bilevelrl.models.tabular.model import evaluate_policy, solve_policy
 from bilevelrl.models.tabular.problem import TabularProblem
-
-Floats = NDArray[np.float64]
 
 
 def leader_return(problem: TabularProblem, theta: Floats, policy: Floats) -> Floats:

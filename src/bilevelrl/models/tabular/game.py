@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.batches import TabularObservations
 from bilevelrl.core.exact import Hypergradient
 from bilevelrl.core.follower import BestResponse, Follower, policy_kl, soft_bonus
@@ -16,8 +16,6 @@ from bilevelrl.models.tabular.model import evaluate_policy
 from bilevelrl.models.tabular.problem import TabularProblem
 from bilevelrl.models.tabular.rollout import Rollout
 from bilevelrl.models.tabular.soft_policy_iteration import SoftPolicyIteration
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

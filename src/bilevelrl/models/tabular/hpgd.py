@@ -11,8 +11,8 @@ only.
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.estimator import Estimate, Memory
 from bilevelrl.core.follower import BestResponse
 from bilevelrl.core.seeding import Streams
@@ -21,8 +21,6 @@ from bilevelrl.models.tabular.critic import Critic, policy_advantage
 from bilevelrl.models.tabular.monte_carlo import monte_carlo
 from bilevelrl.models.tabular.on_policy import OnPolicy
 from bilevelrl.models.tabular.rollout import Rollout
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

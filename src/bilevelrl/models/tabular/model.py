@@ -6,10 +6,9 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.compilation import kernel, parallel_kernel
 from bilevelrl.models.tabular.elimination import Places, factorise, plan_elimination, solve
-
-Floats = NDArray[np.float64]
 
 
 class TabularModel(NamedTuple):

@@ -4,12 +4,10 @@ from typing import NamedTuple
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.batches import Batch
 from bilevelrl.core.compilation import parallel_kernel
-
-Floats = NDArray[np.float64]
 
 
 class MonteCarlo(NamedTuple):

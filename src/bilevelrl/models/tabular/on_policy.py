@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.batches import Batch
 from bilevelrl.core.estimator import Estimate
 from bilevelrl.core.trace import (
@@ -18,7 +18,6 @@ from bilevelrl.core.trace import (
 from bilevelrl.models.tabular.problem import TabularProblem
 from bilevelrl.models.tabular.rollout import Rollout
 
-Floats = NDArray[np.float64]
 #: "episodes" averages over episodes. "every_visit" (released code) averages the direct term over
 #: all visits of the first state, each with its own return up to the next cut, and pairs an A_L with
 #: the mean of what followed over all visits of its (s, a).

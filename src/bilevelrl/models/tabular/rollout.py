@@ -4,14 +4,12 @@ from dataclasses import dataclass
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.batches import Batch
 from bilevelrl.core.compilation import parallel_kernel
 from bilevelrl.core.seeding import Consumer, Streams
 from bilevelrl.models.tabular.model import TabularModel
-
-Floats = NDArray[np.float64]
 
 
 @parallel_kernel

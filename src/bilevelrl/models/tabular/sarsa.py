@@ -5,13 +5,12 @@ from typing import Literal
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.batches import Batch
 from bilevelrl.core.compilation import parallel_kernel
 from bilevelrl.core.seeding import Streams
 
-Floats = NDArray[np.float64]
 Cuts = Literal["bootstrap", "termination"]
 
 

@@ -9,16 +9,14 @@ SoBiRL is Naive-PGD: a property of the problem, not an error.
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.estimator import Estimate, Memory
 from bilevelrl.core.follower import BestResponse
 from bilevelrl.core.seeding import Streams
 from bilevelrl.core.trace import episode_weight, traced_weights
 from bilevelrl.models.tabular.monte_carlo import monte_carlo
 from bilevelrl.models.tabular.on_policy import OnPolicy
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

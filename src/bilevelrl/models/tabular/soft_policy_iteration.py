@@ -4,15 +4,13 @@ from dataclasses import dataclass
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.compilation import kernel, parallel_kernel
 from bilevelrl.core.follower import BestResponse, NotConverged
 from bilevelrl.core.seeding import Streams
 from bilevelrl.models.tabular.elimination import factorise, solve
 from bilevelrl.models.tabular.model import TabularModel
-
-Floats = NDArray[np.float64]
 
 
 @kernel

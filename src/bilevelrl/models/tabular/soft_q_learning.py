@@ -9,8 +9,8 @@ from typing import Literal
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.compilation import parallel_kernel
 from bilevelrl.core.follower import BestResponse
 from bilevelrl.core.seeding import Streams
@@ -24,8 +24,6 @@ from bilevelrl.core.soft_q_rule import (
 from bilevelrl.models.tabular.model import TabularModel
 from bilevelrl.models.tabular.soft_policy_iteration import soft_bellman
 from bilevelrl.models.tabular.truncated import softmax_policy
-
-Floats = NDArray[np.float64]
 
 
 @parallel_kernel

@@ -8,8 +8,8 @@ follower's reward is of no use to it: ψ = ∇_θ r_F is the leader's own doing,
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.batches import TabularObservations
 from bilevelrl.core.estimator import Estimate, Memory
 from bilevelrl.core.follower import BestResponse
@@ -19,8 +19,6 @@ from bilevelrl.models.tabular.boltzmann_covariance import covariance_term
 from bilevelrl.models.tabular.critic import Critic, policy_advantage
 from bilevelrl.models.tabular.on_policy import discounted_visits
 from bilevelrl.models.tabular.problem import RewardInfluence
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,14 +18,15 @@ from bilevelrl.figures import style
 _COLUMNS = 5
 #: Variants of the landscape: the released code's follower, and an exact one.
 _FOLLOWERS = ("published", "corrected")
-_OWN: dict[str, Any] = {"color": "0.35", "linewidth": 1.3, "zorder": 2}
-_OTHER: dict[str, Any] = {"color": "0.65", "linewidth": 0.9, "linestyle": (0, (3.0, 2.0))}
-_BEST: dict[str, Any] = {"color": "0.35", "linewidth": 0.9, "linestyle": (0, (1.0, 1.5))}
-_START: dict[str, Any] = {
+Look = dict[str, Any]
+_OWN: Look = {"color": "0.35", "linewidth": 1.3, "zorder": 2}
+_OTHER: Look = {"color": "0.65", "linewidth": 0.9, "linestyle": (0, (3.0, 2.0))}
+_BEST: Look = {"color": "0.35", "linewidth": 0.9, "linestyle": (0, (1.0, 1.5))}
+_START: Look = {
     "linestyle": "none", "marker": "o", "markersize": 4.5, "markerfacecolor": "white",
     "markeredgecolor": "0.2", "markeredgewidth": 0.9, "zorder": 4,
 }  # fmt: skip
-_END: dict[str, Any] = {
+_END: Look = {
     "linestyle": "none", "marker": "o", "markersize": 5.5, "markeredgecolor": "white",
     "markeredgewidth": 0.6, "zorder": 5,
 }  # fmt: skip
@@ -69,13 +70,9 @@ def toy_landscape(landscape: pd.DataFrame, trajectories: pd.DataFrame, objective
 
 
 def _draw(
-    top: Axes,
-    bottom: Axes,
-    landscape: pd.DataFrame,
-    estimator: str,
-    variant: str,
+    top: Axes, bottom: Axes, landscape: pd.DataFrame, estimator: str, variant: str,
     rows: pd.DataFrame,
-) -> None:
+) -> None:  # fmt: skip
     colour = style.look(estimator).colour
     own = "published" if variant == "published" else "corrected"
     for follower in _FOLLOWERS:
