@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 from bilevelrl.models.tabular.elimination import (
     factorise,
     solve,
-    solve_transposed,
 )
 from bilevelrl.models.tabular.model import TabularModel, evaluate_policy, tabular_model
 from bilevelrl.problems.four_rooms.problem import FourRooms
@@ -44,10 +43,10 @@ def assert_solves(model: TabularModel, policy: Floats, right: Floats) -> None:
     factors = np.empty(model.num_factors)
     factorise(model, policy, factors)
     matrix = dense_matrix(model, policy)
-    for function, dense in ((solve, matrix), (solve_transposed, matrix.T)):
+    for transposed, dense in ((False, matrix), (True, matrix.T)):
         expected = np.linalg.solve(dense, right)
         found = right.copy()
-        function(model, factors, found)
+        solve(model, factors, transposed, found)
         np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-10 * np.abs(expected).max())
 
 

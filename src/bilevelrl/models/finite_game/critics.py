@@ -14,6 +14,7 @@ from bilevelrl.core.estimator import Memory
 from bilevelrl.core.mlp import Mlp
 from bilevelrl.core.observations import Observations
 from bilevelrl.core.seeding import Streams
+from bilevelrl.models.finite_game.kernels import look_ahead
 from bilevelrl.models.finite_game.markov_game import GameSizes, MarkovGame
 
 Bootstrap = Literal["modes", "stackelberg"]
@@ -144,13 +145,7 @@ def _back_up(transition, reward, leader, follower, discount, values):  # type: i
     for r in numba.prange(num_runs):
         following = np.zeros(num_states)
         for t in range(horizon - 1, -1, -1):
-            for s in range(num_states):
-                for a in range(num_leader):
-                    for b in range(num_follower):
-                        expected = 0.0
-                        for k in range(num_states):
-                            expected += transition[r, s, a, b, k] * following[k]
-                        values[r, t, s, a, b] = reward[r, s, a, b] + discount * expected
+            look_ahead(transition[r], reward[r], discount, following, values[r, t])
             for s in range(num_states):
                 following[s] = 0.0
                 for a in range(num_leader):

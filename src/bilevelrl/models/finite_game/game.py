@@ -80,8 +80,10 @@ class FiniteGame:
             game, leader, response, self.exact.temperature, discount=game.leader_discount,
             horizon=game.max_episode_steps, order=self.exact.order,
         )  # fmt: skip
-        parts = [self.policy.pull_back(theta, part * leader) for part in (direct, indirect)]
-        return Hypergradient(*parts, value)
+        pull_back = self.policy.pull_back
+        return Hypergradient(
+            pull_back(theta, direct * leader), pull_back(theta, indirect * leader), value
+        )
 
     def ground_truth(self, theta: Floats, response: BestResponse) -> GroundTruth:
         """Exact hypergradient and follower errors at θ; solves for the best response if need be."""

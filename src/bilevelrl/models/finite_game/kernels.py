@@ -108,17 +108,10 @@ def soft_maximum(q, temperature, weights):  # type: ignore[no-untyped-def]
 def soft_state_values(table, leader, temperature, published, weights, value):  # type: ignore[no-untyped-def]
     """What a state is worth to the follower before the leader acts.
 
-    v(s) = Σ_a f(a|s) β log Σ_b exp(Q(s, a, b) / β) in the correct order, and
-    v(s) = β log Σ_b exp(Σ_a f(a|s) Q(s, a, b) / β) in the published one.
-
-    Args:
-        table: Q(s, a, b), shape (S, A, B).
-        leader: f(a | s), shape (S, A).
-        temperature: β > 0.
-        published: the order.
-        weights: filled with w(b | s, a) for which ∂v(s) = Σ_ab f(a|s) w(b|s, a) ∂Q(s, a, b): the
-            softmax policy, or the same distribution for all a; shape (S, A, B).
-        value: filled with v, shape (S,).
+    Fills `value`, shape (S,), with v(s) = Σ_a f(a|s) β log Σ_b exp(Q(s, a, b) / β) in the correct
+    order, and v(s) = β log Σ_b exp(Σ_a f(a|s) Q(s, a, b) / β) in the published one; and `weights`,
+    shape (S, A, B), with w(b | s, a) for which ∂v(s) = Σ_ab f(a|s) w(b|s, a) ∂Q(s, a, b): the
+    softmax policy, or the same distribution for all a.
     """
     num_states, num_leader, num_follower = table.shape
     mean = np.empty(num_follower)

@@ -42,9 +42,7 @@ class MarkovGame:
         follower_reward: r_F(s, a, b), shape (S, A, B).
         leader_reward: r_L(s, a, b), shape (S, A, B).
         initial: distribution of the first state, shape (S,).
-        leader_discount: γ_L in [0, 1].
-        follower_discount: γ_F in [0, 1).
-        max_episode_steps: H.
+        leader_discount, follower_discount, max_episode_steps: as of `GameSizes`.
     """
 
     transition: Floats

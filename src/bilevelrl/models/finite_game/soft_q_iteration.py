@@ -118,6 +118,19 @@ class SoftQIteration:
         return BestResponse(policy, value, accuracy, iterations)
 
 
+def swept(
+    game: MarkovGame, leader: Floats, temperature: Floats, table: Floats,
+    sweeps: NDArray[np.int64], published: bool,
+) -> BestResponse:  # fmt: skip
+    """The answer of a Q table, shape (R, S, A, B), after `sweeps` (R,) of soft Q iteration on it."""
+    policy, value, accuracy = np.empty(table.shape), np.empty(leader.shape), np.empty(len(leader))
+    sweep(
+        game.transition, game.follower_reward, game.follower_discount, leader, temperature,
+        published, sweeps, table, policy, value, accuracy,
+    )  # fmt: skip
+    return BestResponse(policy, value, accuracy, sweeps)
+
+
 @dataclass(frozen=True, eq=False)
 class TruncatedSoftQ:
     """Plays the softmax of a Q table that had only so many sweeps of soft Q iteration.
@@ -159,14 +172,14 @@ class TruncatedSoftQ:
         leader = _checked_leader(game, leader_policy, self.temperature)
         if self.start_from == "reset":
             memory[:] = streams.normals("follower", memory.shape[1:])
-        policy = np.empty(memory.shape)
-        value, accuracy = np.empty(leader.shape), np.empty(len(leader))
-        sweep(
-            game.transition, game.follower_reward, game.follower_discount, leader,
-            self.temperature, self.order == "published", self.policy_iterations,
-            memory, policy, value, accuracy,
-        )  # fmt: skip
-        return BestResponse(policy, value, accuracy, self.policy_iterations)
+        return swept(
+            game,
+            leader,
+            self.temperature,
+            memory,
+            self.policy_iterations,
+            self.order == "published",
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -68,12 +68,9 @@ def plan_elimination(
 
 @kernel
 def factorise(model, policy, values):  # type: ignore[no-untyped-def]
-    """Write the LU factors of I - diag(discount) P_π into `values`.
+    """Write the LU factors of I - diag(discount) P_π into `values`, shape (num_factors,).
 
-    Args:
-        model: a `TabularModel`: dynamics and schedule.
-        policy: π(a | s), shape (S, A).
-        values: filled, shape (num_factors,); the diagonal holds reciprocals afterwards.
+    For π(a | s) of shape (S, A); the diagonal holds reciprocals afterwards.
     """
     num_states, num_actions, num_successors = model.probability.shape
     values[:] = 0.0
@@ -99,34 +96,23 @@ def factorise(model, policy, values):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def solve(model, values, x):  # type: ignore[no-untyped-def]
-    """Overwrite the right-hand side `x`, shape (S,), with the solution of (I - γ P_π) x = b."""
-    num_states = len(model.order)
-    for k in range(num_states):
-        known = x[model.order[k]]
-        for i in range(model.start[k], model.start[k + 1]):
-            x[model.later[i]] -= values[model.lower[i]] * known
-    for k in range(num_states - 1, -1, -1):
-        pivot = model.order[k]
-        total = x[pivot]
-        for i in range(model.start[k], model.start[k + 1]):
-            total -= values[model.upper[i]] * x[model.later[i]]
-        x[pivot] = total * values[pivot]
+def solve(model, values, transposed, x):  # type: ignore[no-untyped-def]
+    """Overwrite the right-hand side `x`, shape (S,), with the solution of (I - γ P_π) x = b.
 
-
-@kernel
-def solve_transposed(model, values, x):  # type: ignore[no-untyped-def]
-    """Overwrite the right-hand side `x`, shape (S,), with the solution of (I - γ P_π)ᵀ x = b."""
+    `transposed` solves (I - γ P_π)ᵀ x = b instead; `values` are the factors of `factorise`.
+    """
     num_states = len(model.order)
+    down, up = (model.upper, model.lower) if transposed else (model.lower, model.upper)
     for k in range(num_states):
         pivot = model.order[k]
-        x[pivot] *= values[pivot]
+        if transposed:
+            x[pivot] *= values[pivot]
         known = x[pivot]
         for i in range(model.start[k], model.start[k + 1]):
-            x[model.later[i]] -= values[model.upper[i]] * known
+            x[model.later[i]] -= values[down[i]] * known
     for k in range(num_states - 1, -1, -1):
         pivot = model.order[k]
         total = x[pivot]
         for i in range(model.start[k], model.start[k + 1]):
-            total -= values[model.lower[i]] * x[model.later[i]]
-        x[pivot] = total
+            total -= values[up[i]] * x[model.later[i]]
+        x[pivot] = total if transposed else total * values[pivot]

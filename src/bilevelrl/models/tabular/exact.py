@@ -6,16 +6,14 @@ import numpy as np
 from bilevelrl.core.arrays import Floats
 from bilevelrl.core.compilation import parallel_kernel
 from bilevelrl.core.exact import Hypergradient
-from bilevelrl.models.tabular.elimination import solve_transposed
-from bilevelrl.models.tabular.model import evaluate_policy, solve_policy
+from bilevelrl.models.tabular.elimination import solve
+from bilevelrl.models.tabular.model import solve_policy, start_value
 from bilevelrl.models.tabular.problem import TabularProblem
 
 
 def leader_return(problem: TabularProblem, theta: Floats, policy: Floats) -> Floats:
     """J(θ) if the follower plays `policy` (R, S, A), by one linear solve per run; shape (R,)."""
-    value = evaluate_policy(problem.planner, policy, problem.leader_reward(theta))
-    initial = problem.planner.initial
-    return np.array([initial @ v for v in value])
+    return start_value(problem.planner, policy, problem.leader_reward(theta))
 
 
 @parallel_kernel
@@ -28,7 +26,7 @@ def _sensitivities(  # type: ignore[no-untyped-def]
         factors = np.empty(model.num_factors)
         solve_policy(model, policy[r], reward[r], factors, value[r])
         visits = model.initial.copy()
-        solve_transposed(model, factors, visits)
+        solve(model, factors, True, visits)
         reached = np.zeros(num_states)
         q = np.empty(num_actions)
         for s in range(num_states):
@@ -44,11 +42,10 @@ def _sensitivities(  # type: ignore[no-untyped-def]
                 direct[r, s, a] = weight
                 weight *= (q[a] - mean) / temperature[r]
                 indirect[r, s, a] = weight
+                discounted = weight * model.discount[s]
                 for k in range(num_successors):
-                    reached[model.successor[s, k]] += (
-                        weight * model.discount[s] * model.probability[s, a, k]
-                    )
-        solve_transposed(model, factors, reached)
+                    reached[model.successor[s, k]] += discounted * model.probability[s, a, k]
+        solve(model, factors, True, reached)
         for s in range(num_states):
             for a in range(num_actions):
                 indirect[r, s, a] += reached[s] * policy[r, s, a]

@@ -12,7 +12,7 @@ from bilevelrl.core.observations import Information
 from bilevelrl.core.seeding import Streams
 from bilevelrl.core.training import GroundTruth
 from bilevelrl.models.tabular.exact import exact_hypergradient, leader_return
-from bilevelrl.models.tabular.model import evaluate_policy
+from bilevelrl.models.tabular.model import start_value
 from bilevelrl.models.tabular.problem import TabularProblem
 from bilevelrl.models.tabular.rollout import Rollout
 from bilevelrl.models.tabular.soft_policy_iteration import SoftPolicyIteration
@@ -86,9 +86,7 @@ class TabularGame:
     def _soft_return(self, theta: Floats, response: BestResponse) -> Floats:
         bonus = soft_bonus(response.policy, self.exact.temperature[:, None, None])
         reward = self.problem.follower_reward(theta) + bonus
-        value = evaluate_policy(self.problem.planner, response.policy, reward)
-        initial = self.problem.planner.initial
-        return np.array([initial @ v for v in value])
+        return start_value(self.problem.planner, response.policy, reward)
 
 
 @dataclass(frozen=True, eq=False)

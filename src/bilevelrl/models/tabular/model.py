@@ -106,7 +106,7 @@ def solve_policy(model, policy, reward, factors, value):  # type: ignore[no-unty
         value[s] = 0.0
         for a in range(num_actions):
             value[s] += policy[s, a] * reward[s, a]
-    solve(model, factors, value)
+    solve(model, factors, False, value)
 
 
 @parallel_kernel
@@ -121,6 +121,11 @@ def evaluate_policy(model: TabularModel, policy: Floats, reward: Floats) -> Floa
     value = np.empty(policy.shape[:2])
     _evaluate(model, policy, reward, value)
     return value
+
+
+def start_value(model: TabularModel, policy: Floats, reward: Floats) -> Floats:
+    """The mean of `evaluate_policy` over the first state, shape (R,)."""
+    return np.array([model.initial @ v for v in evaluate_policy(model, policy, reward)])
 
 
 def action_values(model: TabularModel, policy: Floats, reward: Floats) -> Floats:

@@ -17,15 +17,8 @@ from bilevelrl.models.tabular.model import TabularModel
 def soft_bellman(model, reward, temperature, value, policy, backup):  # type: ignore[no-untyped-def]
     """One application of the soft optimality operator.
 
-    (T v)(s) = β log Σ_a exp(q(s, a) / β) with q = r + γ P v, and π(a | s) ∝ exp(q(s, a) / β).
-
-    Args:
-        model: the follower's process.
-        reward: r_F(s, a), shape (S, A).
-        temperature: β > 0.
-        value: v(s), shape (S,).
-        policy: filled with π, shape (S, A).
-        backup: filled with T v, shape (S,).
+    Fills `backup`, shape (S,), with (T v)(s) = β log Σ_a exp(q(s, a) / β), q = r + γ P v of r(s, a),
+    and `policy`, shape (S, A), with π(a | s) ∝ exp(q(s, a) / β).
     """
     num_states, num_actions, num_successors = model.probability.shape
     for s in range(num_states):
@@ -67,7 +60,7 @@ def _respond(  # type: ignore[no-untyped-def]
             if accuracy[r] <= tolerance or np.isnan(error) or iteration == max_iterations:
                 break
             factorise(model, policy[r], factors)
-            solve(model, factors, residual)
+            solve(model, factors, False, residual)
             for s in range(num_states):
                 value[r, s] += residual[s]
 

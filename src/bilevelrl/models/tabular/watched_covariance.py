@@ -75,10 +75,9 @@ class WatchedCovariance:
 
 def mean_reward(seen: TabularObservations, shape: tuple[int, int]) -> Floats:
     """What the leader got for (s, a) on average, 0 where it never saw them, shape (R, S, A)."""
-    full = (len(seen.state), *shape)
-    runs = np.broadcast_to(np.arange(full[0])[:, None, None], seen.state.shape)
-    flat = np.ravel_multi_index((runs, seen.state, seen.action), full).ravel()
-    size = int(np.prod(full))
-    total = np.bincount(flat, seen.leader_reward.ravel(), size)
-    mean: Floats = (total / np.maximum(np.bincount(flat, minlength=size), 1)).reshape(full)
+    place = (np.arange(len(seen.state))[:, None, None], seen.state, seen.action)
+    total, times = np.zeros((2, len(seen.state), *shape))
+    np.add.at(total, place, seen.leader_reward)
+    np.add.at(times, place, 1.0)
+    mean: Floats = total / np.maximum(times, 1.0)
     return mean

@@ -90,7 +90,7 @@ def _draw(
     top.plot(middle, way, color=colour, linewidth=3.5, alpha=0.55, solid_capstyle="butt", zorder=3)
     for update, look in ((wide.index[0], _START), (wide.index[-1], _END)):
         at = rows[rows["update"] == update]
-        top.plot(at["value"], at["leader_return"], **({"markerfacecolor": colour} | look))
+        top.plot(at["value"], at["leader_return"], **{"markerfacecolor": colour, **look})
     bottom.plot(wide, wide.index, color=colour, linewidth=0.6, alpha=0.5)
     bottom.plot(middle, wide.index, color=colour, linewidth=2.2)
     top.set_title(style.label(estimator, variant).replace(" (", "\n(").replace(", ", "\n"))
