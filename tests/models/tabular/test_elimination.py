@@ -77,7 +77,7 @@ def test_factors_can_be_reused_and_rewritten() -> None:
         for _ in range(2):
             right = generator.standard_normal(104)
             found = right.copy()
-            solve(model, factors, found)
+            solve(model, factors, False, found)
             np.testing.assert_allclose(dense_matrix(model, policy) @ found, right, atol=1e-11)
 
 

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from bilevelrl.core.arrays import Floats
+from bilevelrl.core.arrays import Floats, Index
 from bilevelrl.core.follower import BestResponse, NotConverged
 from bilevelrl.core.seeding import Streams
 from bilevelrl.models.finite_game.kernels import solve, sweep
@@ -119,14 +118,18 @@ class SoftQIteration:
 
 
 def swept(
-    game: MarkovGame, leader: Floats, temperature: Floats, table: Floats,
-    sweeps: NDArray[np.int64], published: bool,
-) -> BestResponse:  # fmt: skip
-    """The answer of a Q table, shape (R, S, A, B), after `sweeps` (R,) of soft Q iteration on it."""
+    game: MarkovGame,
+    leader: Floats,
+    temperature: Floats,
+    table: Floats,
+    sweeps: Index,
+    order: Order,
+) -> BestResponse:
+    """What a Q table, shape (R, S, A, B), answers after `sweeps` (R,) of soft Q iteration."""
     policy, value, accuracy = np.empty(table.shape), np.empty(leader.shape), np.empty(len(leader))
     sweep(
         game.transition, game.follower_reward, game.follower_discount, leader, temperature,
-        published, sweeps, table, policy, value, accuracy,
+        order == "published", sweeps, table, policy, value, accuracy,
     )  # fmt: skip
     return BestResponse(policy, value, accuracy, sweeps)
 
@@ -144,7 +147,7 @@ class TruncatedSoftQ:
 
     game: MarkovGame
     temperature: Floats
-    policy_iterations: NDArray[np.int64]
+    policy_iterations: Index
     start_from: Start
     order: Order = "correct"
 
@@ -168,18 +171,11 @@ class TruncatedSoftQ:
         Raises:
             ValueError: if `leader_policy` has another shape or is none.
         """
-        game = self.game
-        leader = _checked_leader(game, leader_policy, self.temperature)
+        leader = _checked_leader(self.game, leader_policy, self.temperature)
         if self.start_from == "reset":
             memory[:] = streams.normals("follower", memory.shape[1:])
-        return swept(
-            game,
-            leader,
-            self.temperature,
-            memory,
-            self.policy_iterations,
-            self.order == "published",
-        )
+        sweeps, beta = self.policy_iterations, self.temperature
+        return swept(self.game, leader, beta, memory, sweeps, self.order)
 
 
 @dataclass(frozen=True, eq=False)

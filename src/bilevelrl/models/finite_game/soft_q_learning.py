@@ -98,4 +98,4 @@ class GameSoftQLearning:
         )  # fmt: skip
         memory[:, 0], memory[:, 1] = table, visits
         none = np.zeros(len(leader), dtype=np.int64)
-        return replace(swept(game, leader, self.temperature, table, none, False), steps=steps)
+        return replace(swept(game, leader, self.temperature, table, none, "correct"), steps=steps)

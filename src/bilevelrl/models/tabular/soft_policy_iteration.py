@@ -17,8 +17,8 @@ from bilevelrl.models.tabular.model import TabularModel
 def soft_bellman(model, reward, temperature, value, policy, backup):  # type: ignore[no-untyped-def]
     """One application of the soft optimality operator.
 
-    Fills `backup`, shape (S,), with (T v)(s) = β log Σ_a exp(q(s, a) / β), q = r + γ P v of r(s, a),
-    and `policy`, shape (S, A), with π(a | s) ∝ exp(q(s, a) / β).
+    With q = r + γ P v, fills `backup`, shape (S,), with (T v)(s) = β log Σ_a exp(q(s, a) / β), and
+    `policy`, shape (S, A), with π(a | s) ∝ exp(q(s, a) / β).
     """
     num_states, num_actions, num_successors = model.probability.shape
     for s in range(num_states):
