@@ -96,7 +96,7 @@ def test_the_gap_is_the_mean_divergence_with_guarded_logarithms() -> None:
      truncated([1, 2, 3], "reset")],
 )  # fmt: skip
 def test_uniform_first_delays_the_follower_by_one_answer(follower: SoftQFollower) -> None:
-    delayed = UniformFirst(follower)
+    delayed = UniformFirst(follower, GAME, BETA)
     streams, others = Streams([0, 1, 2]), Streams([0, 1, 2])
     memory, reference = delayed.start(3, streams), follower.start(3, others)
     first = delayed.respond(LEADER, memory, streams)
@@ -108,5 +108,3 @@ def test_uniform_first_delays_the_follower_by_one_answer(follower: SoftQFollower
         expected = follower.respond(leader, reference, others)
         np.testing.assert_array_equal(later.policy, expected.policy)
         np.testing.assert_array_equal(later.value, expected.value)
-    assert delayed.game is GAME
-    assert delayed.temperature is BETA

@@ -144,7 +144,8 @@ def training(
     policy = NetworkPolicy(game.num_states, game.num_leader_actions)
     follower, exact = make_follower(game, settings, followers)
     if isinstance(shared, SampledGameSetting) and shared.random_updates:
-        follower = UniformFirst(follower)  # the released code solves after the first update
+        # The released code solves after the first update.
+        follower = UniformFirst(follower, game, exact.temperature)
     discount = game.leader_discount if shared.returns == "discounted" else 1.0
     solved = FiniteGame(game, policy, follower, exact, discount, dict(shown or {}))
     made = make(Group(settings, solved))

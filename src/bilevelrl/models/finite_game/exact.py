@@ -8,13 +8,7 @@ import numpy as np
 from bilevelrl.core.arrays import Floats
 from bilevelrl.core.compilation import kernel, parallel_kernel
 from bilevelrl.core.follower import BestResponse, NotConverged
-from bilevelrl.models.finite_game.kernels import (
-    fill_values,
-    look_ahead,
-    mix,
-    newton,
-    solve_chain,
-)
+from bilevelrl.models.finite_game.kernels import fill_values, look_ahead, mix, newton, solve_chain
 from bilevelrl.models.finite_game.markov_game import MarkovGame, num_value_rows
 from bilevelrl.models.finite_game.soft_q_iteration import Order
 

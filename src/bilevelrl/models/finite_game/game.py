@@ -106,13 +106,7 @@ class FiniteGame:
 
 @dataclass(frozen=True, eq=False)
 class FiniteSampler:
-    """Implements `sampled.Sampler`.
-
-    Attributes:
-        policy: f_θ(a | s).
-        rollout: simulator.
-        information: what the leader sees; "rewards" adds the follower's.
-    """
+    """Implements `sampled.Sampler`; `information` "rewards" adds the follower's."""
 
     policy: CategoricalPolicy
     rollout: GameRollout

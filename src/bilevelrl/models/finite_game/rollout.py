@@ -43,12 +43,7 @@ def _simulate(  # type: ignore[no-untyped-def]
 
 @dataclass(frozen=True, eq=False)
 class GameRollout:
-    """Whole episodes of a `MarkovGame`.
-
-    Attributes:
-        game: the finite game.
-        num_episodes: per batch and run.
-    """
+    """Whole episodes of a `MarkovGame`, `num_episodes` per batch and run."""
 
     game: MarkovGame
     num_episodes: int

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 
 from bilevelrl.core.arrays import Floats
 from bilevelrl.core.blocks import FollowerParams
 from bilevelrl.core.exact import Hypergradient
+from bilevelrl.core.finite_settings import SoftQParams
 from bilevelrl.core.games import AscentParams
 from bilevelrl.core.search import Searched, climb, climbed
 from bilevelrl.core.seeding import Streams
@@ -20,17 +20,10 @@ from bilevelrl.models.finite_game.soft_q_iteration import SoftQIteration
 
 @dataclass(frozen=True, eq=False)
 class GameLandscape:
-    """Implements `core.search.Landscape`.
-
-    Attributes:
-        game: the problem.
-        followers: accuracy of the best response.
-        temperature: β.
-        discount: of the J that is reported.
-    """
+    """J of a finite game with its exact follower; implements `core.search.Landscape`."""
 
     game: MarkovGame
-    followers: FollowerParams[Any]
+    followers: FollowerParams[SoftQParams]
     temperature: float
     discount: float
 
@@ -63,19 +56,14 @@ class GameLandscape:
 
 def search_game(
     game: MarkovGame,
-    followers: FollowerParams[Any],
+    followers: FollowerParams[SoftQParams],
     search: AscentParams,
     variants: Sequence[str],
     discount: float,
 ) -> Searched:
     """The best known J at every temperature, the same for all `variants` of estimators.
 
-    Args:
-        game: the problem.
-        followers: accuracy of the best response.
-        search: see `core.search.climb`.
-        variants: what estimators there are.
-        discount: of the J that is reported.
+    `followers` is the accuracy of best responses, `discount` that of the J that is reported.
     """
     return climbed(
         asdict(game), search, lambda beta: GameLandscape(game, followers, beta, discount), variants

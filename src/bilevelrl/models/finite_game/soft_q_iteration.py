@@ -27,12 +27,6 @@ Start = Literal["carry", "reset"]
 class SoftQFollower(Protocol):
     """Answers a leader that acts; what it carries to the next answer lives in `memory`."""
 
-    @property
-    def game(self) -> MarkovGame: ...  # noqa: D102
-
-    @property
-    def temperature(self) -> Floats: ...  # noqa: D102
-
     def start(self, num_runs: int, streams: Streams) -> Floats:
         """Memory before the first answer, one row per run."""
 
@@ -118,17 +112,12 @@ class SoftQIteration:
 
 
 def swept(
-    game: MarkovGame,
-    leader: Floats,
-    temperature: Floats,
-    table: Floats,
-    sweeps: Index,
-    order: Order,
+    game: MarkovGame, leader: Floats, beta: Floats, table: Floats, sweeps: Index, order: Order
 ) -> BestResponse:
     """What a Q table, shape (R, S, A, B), answers after `sweeps` (R,) of soft Q iteration."""
     policy, value, accuracy = np.empty(table.shape), np.empty(leader.shape), np.empty(len(leader))
     sweep(
-        game.transition, game.follower_reward, game.follower_discount, leader, temperature,
+        game.transition, game.follower_reward, game.follower_discount, leader, beta,
         order == "published", sweeps, table, policy, value, accuracy,
     )  # fmt: skip
     return BestResponse(policy, value, accuracy, sweeps)
@@ -188,16 +177,8 @@ class UniformFirst:
     """
 
     follower: SoftQFollower
-
-    @property
-    def game(self) -> MarkovGame:
-        """That of `follower`."""
-        return self.follower.game
-
-    @property
-    def temperature(self) -> Floats:
-        """β of each run, shape (R,)."""
-        return self.follower.temperature
+    game: MarkovGame
+    temperature: Floats
 
     def start(self, num_runs: int, streams: Streams) -> Floats:
         """Memory of `follower`'s shape, all NaN."""

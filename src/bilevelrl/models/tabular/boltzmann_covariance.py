@@ -42,9 +42,7 @@ def covariance_term(
         batch: transitions under the follower's policy.
         advantage: A_L(s, a), centred under that policy, shape (R, S, A).
         temperature: β of each run, shape (R,).
-        discount: γ, of leader and follower alike.
-        averaging: see `Averaging`.
-        normalisation: see `episode_weight`.
+        discount, averaging, normalisation: as of `OnPolicy`.
     """
     per_time = episode_weight(batch, normalisation)
     if averaging == "every_visit":

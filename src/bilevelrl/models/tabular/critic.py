@@ -25,18 +25,13 @@ class Critic(Protocol):
 
 def policy_advantage(action_value: Floats, policy: Floats) -> Floats:
     """A(s, a) = Q(s, a) - Σ_a' π(a'|s) Q(s, a'), shape (R, S, A)."""
-    mean = (policy * action_value).sum(axis=-1, keepdims=True)
-    advantage: Floats = action_value - mean
+    advantage: Floats = action_value - (policy * action_value).sum(axis=-1, keepdims=True)
     return advantage
 
 
 @dataclass(frozen=True, eq=False)
 class ExactCritic:
-    """Replaces the table by Q_L of the current policy, for tests and studies.
-
-    Attributes:
-        model: the process in which Q_L is meant.
-    """
+    """Replaces the table by Q_L in `model` of the current policy, for tests and studies."""
 
     model: TabularModel
 

@@ -59,12 +59,7 @@ def exact_hypergradient(
     With d the discounted visits and A_L the leader's advantage, the implicit function theorem gives
     ∂J/∂r_F(s, a) = d(s) π(a|s) A_L(s, a) / β plus what that weight reaches through γ P in later
     steps (the envelope theorem: ∂V_F = (I - γ P_π)⁻¹ Σ_a π ∂r_F), and ∂J/∂r_L(s, a) = d(s) π(a|s).
-
-    Args:
-        problem: the bi-level problem.
-        theta: leader parameters, shape (R, D).
-        policy: the follower's best response to θ, shape (R, S, A).
-        temperature: β of each run, shape (R,).
+    `policy` is the follower's best response to θ, shapes (R, S, A) and (R, D); `temperature` (R,).
     """
     value = np.empty(policy.shape[:2])
     direct, indirect = np.empty_like(policy), np.empty_like(policy)

@@ -91,13 +91,7 @@ class TabularGame:
 
 @dataclass(frozen=True, eq=False)
 class TabularSampler:
-    """Implements `sampled.Sampler`.
-
-    Attributes:
-        problem: the bi-level problem.
-        rollout: simulator.
-        information: what the leader sees; "rewards" adds the follower's.
-    """
+    """Implements `sampled.Sampler`; `information` "rewards" adds the follower's."""
 
     problem: TabularProblem
     rollout: Rollout

@@ -13,11 +13,7 @@ from bilevelrl.models.tabular.on_policy import OnPolicy
 
 @dataclass(frozen=True, eq=False)
 class Naive:
-    """dJ/dθ ≈ the direct term. Biased wherever the follower's response matters.
-
-    Attributes:
-        sampling: problem, batches and how they are averaged.
-    """
+    """dJ/dθ ≈ the direct term. Biased wherever the follower's response matters."""
 
     sampling: OnPolicy
 

@@ -27,14 +27,7 @@ Averaging = Literal["episodes", "every_visit"]
 def discounted_visits(
     batch: Batch, shape: tuple[int, ...], discount: float, per_time: Floats
 ) -> Floats:
-    """Σ_k γ^k 1[(s_k, a_k) = (s, a)], averaged over episodes, shape (R, S, A).
-
-    Args:
-        batch: transitions.
-        shape: (R, S, A).
-        discount: γ.
-        per_time: see `episode_weight`.
-    """
+    """Σ_k γ^k 1[(s_k, a_k) = (s, a)], averaged over episodes with `episode_weight`, (R, S, A)."""
     first_step = (np.arange(batch.state.shape[2]) == 0).astype(np.float64)
     ones = np.ones(shape)
     return traced_weights(batch, ones, discount, by_time=first_step, visit_weight=per_time)

@@ -100,15 +100,13 @@ def _decorate(
     axes: list[list[Axes]], landscape: pd.DataFrame, objective: str, last_update: int
 ) -> None:
     reach = landscape["leader_return"].max()
+    limits = ((-0.06 * reach, 1.1 * reach), (last_update, 0))
     for number, row in enumerate(axes):
         for ax in row:
             ax.set_xlim(0.0, 1.0)
             ax.set_xticks([0.0, 0.5, 1.0], ["0", "0.5", "1"])
             ax.tick_params(labelleft=ax is row[0])
-            if number % 2 == 0:
-                ax.set_ylim(-0.06 * reach, 1.1 * reach)
-            else:
-                ax.set_ylim(last_update, 0)
+            ax.set_ylim(*limits[number % 2])
         row[0].set_ylabel("leader updates" if number % 2 else objective.replace(" ", "\n", 1))
 
 

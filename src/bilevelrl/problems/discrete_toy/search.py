@@ -36,14 +36,7 @@ def leader_policies(probability: Floats) -> Floats:
 
 @dataclass(frozen=True, eq=False)
 class ToyLandscape:
-    """J of the toy with its exact follower.
-
-    Attributes:
-        game: the toy.
-        followers: accuracy of the best response.
-        variant: which follower; see `models.finite_game.estimators.order_of`.
-        temperature: β.
-    """
+    """J of the toy with the exact follower of a variant, see `estimators.order_of`."""
 
     game: MarkovGame
     followers: FollowerParams[SoftQParams]
