@@ -42,7 +42,9 @@ def covariance_term(
         batch: transitions under the follower's policy.
         advantage: A_L(s, a), centred under that policy, shape (R, S, A).
         temperature: β of each run, shape (R,).
-        discount, averaging, normalisation: as of `OnPolicy`.
+        discount: γ, of leader and follower alike.
+        averaging: see `Averaging`.
+        normalisation: see `episode_weight`.
     """
     per_time = episode_weight(batch, normalisation)
     if averaging == "every_visit":
