@@ -131,14 +131,10 @@ def training(
     followers: FollowerParams[SoftQParams],
     shown: Mapping[str, tuple[int, int]] | None = None,
 ) -> Training[BestResponse]:
-    """All that the training loop needs for runs that can share a batch.
+    """All that the training loop needs for runs that can share a batch, one setting each.
 
-    Args:
-        make: one of the functions above, or another that builds an estimator.
-        settings: one per run.
-        game: the problem.
-        followers: accuracy of the solvers, and the rule of a follower that learns.
-        shown: coordinates that are recorded: name to (state, leader action) of a probability.
+    `make` is one of the functions above, or another that builds an estimator; `shown` says which
+    coordinates are recorded: name to (state, leader action) of a probability.
     """
     shared = settings[0]
     policy = NetworkPolicy(game.num_states, game.num_leader_actions)

@@ -173,12 +173,8 @@ def leader_return(
 ) -> Floats:
     """J = E[Σ_{t<H} γ^t r_L(s_t, a_t, b_t)] from the initial distribution, shape (R,).
 
-    Args:
-        game: the finite game.
-        leader_policy: f(a | s), shape (R, S, A).
-        follower_policy: π(b | s, a), shape (R, S, A, B).
-        discount: γ of the return, up to 1 where the horizon is finite.
-        horizon: H, or None for an episode that never ends.
+    For f(a | s), shape (R, S, A), and π(b | s, a), shape (R, S, A, B). γ is `discount`, up to 1 if
+    H, the `horizon`, is finite; None is an episode that never ends.
 
     Raises:
         ValueError: if a policy has the wrong shape or is none, or J would not be finite.

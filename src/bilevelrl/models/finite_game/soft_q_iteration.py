@@ -59,7 +59,6 @@ class SoftQIteration:
     γ-contraction, so max|v - v*| ≤ max|T v - v| / (1 - γ), which bounds the error of V_F(s, a) too.
 
     Attributes:
-        game: the finite game.
         temperature: β of each run, shape (R,).
         tolerance: bound on the true error of V_F, in units of reward. Rounding leaves about
             1e-15 max|V_F| / (1 - γ).
@@ -128,7 +127,7 @@ class TruncatedSoftQ:
     """Plays the softmax of a Q table that had only so many sweeps of soft Q iteration.
 
     Attributes:
-        game, temperature, order: as of `SoftQIteration`.
+        temperature, order: as of `SoftQIteration`.
         policy_iterations: synchronous sweeps per answer, of each run, shape (R,).
         start_from: the Q table before an answer: "carry" keeps the last answer's, the first one
             zero; "reset" draws a new N(0, 1) table for every answer.

@@ -58,7 +58,6 @@ class GameSoftQLearning:
     """Implements `soft_q_iteration.SoftQFollower`.
 
     Attributes:
-        game: where it lives.
         temperature: β of each run, shape (R,).
         first_steps: transitions before the first answer.
         steps: transitions before each later one.

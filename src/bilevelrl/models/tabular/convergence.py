@@ -15,14 +15,9 @@ def convergence(
 ) -> pd.DataFrame:
     """Certified value error and policy KL after 1, 2, ... iterations of each solver.
 
-    Args:
-        exact: soft policy iteration (ours), of one run.
-        reward: r_F(s, a), shape (1, S, A).
-        optimum: the answer of `exact` to it.
-        sweeps: of modified policy iteration from Q = 0 (the released code's solver).
-
-    Returns:
-        Columns solver, iteration, accuracy, kl.
+    Columns solver, iteration, accuracy, kl. The solvers are soft policy iteration (ours), of one
+    run whose answer to `reward`, shape (1, S, A), is `optimum`, and modified policy iteration from
+    Q = 0 (the released code's).
     """
     answers = [
         ("soft_policy_iteration", number, exact.iterate(reward, exact.start(1), number))

@@ -17,13 +17,9 @@ Places = NDArray[np.int32]
 def plan_elimination(
     successor: Places,
 ) -> tuple[Places, Places, Places, Places, Places, Places, Places, int]:
-    """Find a minimum-degree elimination order and the places of all fill-ins.
+    """`order` to `num_factors` of a `TabularModel`: by minimum degree, with all fill-ins.
 
-    Args:
-        successor: states reachable in one step, shape (S, K).
-
-    Returns:
-        `order` to `num_factors` of a `TabularModel`.
+    `successor` are the states reachable in one step, shape (S, K).
     """
     num_states = len(successor)
     graph: list[set[int]] = [set() for _ in range(num_states)]

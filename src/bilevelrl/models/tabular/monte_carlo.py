@@ -55,15 +55,10 @@ def _tabulate(  # type: ignore[no-untyped-def]
 
 
 def monte_carlo(batch: Batch, reward: Floats, discount: float) -> MonteCarlo:
-    """Average the discounted returns Σ_j γ^{j-k} r(s_j, a_j) of every visit.
+    """Average the discounted returns Σ_j γ^{j-k} r(s_j, a_j) of every visit, r of shape (R, S, A).
 
     Every cut (step limit, end of the batch) counts as the end of the return, as in the released
     code; the later a cut comes, the smaller the error, γ^(steps left).
-
-    Args:
-        batch: transitions.
-        reward: r(s, a), shape (R, S, A).
-        discount: γ.
     """
     tables = MonteCarlo(np.empty_like(reward), np.empty(reward.shape[:2]))
     _tabulate(
