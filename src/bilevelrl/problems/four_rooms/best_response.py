@@ -12,7 +12,7 @@ from bilevelrl.core.learning_curve import Learned, Solved, TabularLearner, diver
 from bilevelrl.core.problem import Problem, RunTasks
 from bilevelrl.core.seeding import Streams
 from bilevelrl.core.soft_q_rule import SoftQOptions
-from bilevelrl.models.tabular.convergence import best_response, convergence
+from bilevelrl.models.tabular.convergence import convergence
 from bilevelrl.models.tabular.model import evaluate_policy
 from bilevelrl.models.tabular.soft_policy_iteration import SoftPolicyIteration
 from bilevelrl.models.tabular.soft_q_learning import SoftQLearning
@@ -27,11 +27,12 @@ def solve(problem: Problem[FourRoomsBlock], variant: str, temperature: float) ->
     """The best response under the slip kernels of a variant."""
     solver = problem.followers
     model = make_four_rooms(problem.block.constants, variant)
-    theta = np.zeros(model.num_parameters)
-    answer = best_response(model, theta, temperature, solver.tolerance, solver.max_iterations)
-    curve = convergence(
-        model, theta, temperature, solver.tolerance, solver.sweeps, solver.max_iterations
+    exact = SoftPolicyIteration(
+        model.planner, np.array([temperature]), solver.tolerance, solver.max_iterations
     )
+    reward = model.follower_reward(np.zeros((1, model.num_parameters)))
+    answer = exact.respond(reward, exact.start(1))
+    curve = convergence(exact, reward, answer, solver.sweeps)
     found = {
         "accuracy": float(answer.accuracy[0]),
         "iterations": int(answer.iterations[0]),

@@ -15,7 +15,7 @@ from bilevelrl.core.problem import Problem
 from bilevelrl.core.sampled import Sampled
 from bilevelrl.core.seeding import Streams, stream
 from bilevelrl.core.training import ascend
-from bilevelrl.models.tabular.exact_critic import ExactCritic
+from bilevelrl.models.tabular.critic import ExactCritic
 from bilevelrl.models.tabular.game import TabularGame
 from bilevelrl.models.tabular.monte_carlo import monte_carlo
 from bilevelrl.problems.four_rooms.cell import FourRoomsGroup, make_group

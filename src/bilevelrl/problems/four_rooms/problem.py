@@ -11,8 +11,9 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.compilation import parallel_kernel
-from bilevelrl.models.tabular.model import Floats, TabularModel, tabular_model
+from bilevelrl.models.tabular.model import TabularModel, tabular_model
 
 MAP = (
     "xxxxxxxxxxxxx",
