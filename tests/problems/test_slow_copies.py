@@ -36,13 +36,13 @@ def finite(rate: float) -> tuple[Any, Any, Any, list[Floats]]:
 
 
 def linear(rate: float) -> tuple[Any, Any, Any, list[Floats]]:
-    problem, noise = BilevelLQR.published(max_episode_steps=10), np.full(2, 0.1)
+    problem = BilevelLQR.published(max_episode_steps=10, leader_noise=0.1)
     thetas = [-5.0 + each[:, :2] for each in THETAS]
-    response = MaxEntropyLQR(problem, BETA, leader_noise=noise).respond(thetas[0])
-    rollout = LinearRollout(problem, 2, noise)
+    response = MaxEntropyLQR(problem, BETA).respond(thetas[0])
+    rollout = LinearRollout(problem, 2)
     batch = rollout.sample(thetas[0], response, Streams(SEEDS), at_random=False)
     critic = LinearNetworkCritic(problem, 1, np.full(2, 1e-3), 0.01, 8)
-    return NetworkLinearLeader(problem, noise, critic, 4, 4, rate), response, batch, thetas
+    return NetworkLinearLeader(problem, critic, 4, 4, rate), response, batch, thetas
 
 
 @pytest.mark.parametrize("make", [finite, linear])

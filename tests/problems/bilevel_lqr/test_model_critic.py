@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bilevelrl.core.observations import Observations
-from bilevelrl.problems.bilevel_lqr.model_critic import LeaderSlopes, LinearModelCritic
+from bilevelrl.problems.bilevel_lqr.model_critic import LinearModelCritic
 from tests.problems.bilevel_lqr.exact_values import exact_leader_values
-from tests.small_lqr import CRITIC, EPISODES, HORIZON, NOISE, PROBLEM, RESPONSE, THETA, batch_of
+from tests.small_lqr import CRITIC, EPISODES, HORIZON, PROBLEM, RESPONSE, THETA, batch_of
 
 Floats = NDArray[np.float64]
 
@@ -25,8 +25,7 @@ def exact(state: Floats, leader: Floats, follower: Floats) -> Any:
     """What is known, with episodes as an axis of their own, (R, E, T, n)."""
     parts = (part.reshape(2, EPISODES, HORIZON, -1) for part in (state, leader, follower))
     return exact_leader_values(
-        PROBLEM, THETA, RESPONSE, *parts, discount=PROBLEM.leader_discount, horizon=HORIZON,
-        leader_noise=NOISE,
+        PROBLEM, THETA, RESPONSE, *parts, discount=PROBLEM.leader_discount, horizon=HORIZON
     )  # fmt: skip
 
 
@@ -54,7 +53,7 @@ def test_all_batches_count() -> None:
 
 def test_advantages_and_slopes_are_those_of_the_exact_values() -> None:
     batch = batch_of([0, 1])
-    found: LeaderSlopes = CRITIC.evaluate(THETA, RESPONSE, batch, learned(batch))
+    found = CRITIC.evaluate(THETA, RESPONSE, batch, learned(batch))
     arrays = batch.state, batch.leader_action, batch.follower_action
     truth = exact(*arrays)
     expected = {
@@ -79,7 +78,7 @@ def test_advantages_and_slopes_are_those_of_the_exact_values() -> None:
 def test_nothing_of_the_dynamics_is_read_from_the_problem() -> None:
     batch = batch_of([0, 1])
     matrices = {"state_matrix": np.zeros((3, 3)), "follower_matrix": np.ones((3, 2))}
-    blind = LinearModelCritic(replace(PROBLEM, **matrices), NOISE)
+    blind = LinearModelCritic(replace(PROBLEM, **matrices))
     memory = learned(batch)
     for one, other in zip(
         CRITIC.evaluate(THETA, RESPONSE, batch, memory),
@@ -93,7 +92,7 @@ def test_a_run_is_the_same_alone_and_in_a_batch() -> None:
     batch = batch_of([0, 1])
     together = CRITIC.evaluate(THETA, RESPONSE, batch, learned(batch))
     own = Observations(*(array[1:] for array in vars(batch).values() if array is not None))
-    critic = LinearModelCritic(PROBLEM, NOISE[1:])
+    critic = LinearModelCritic(PROBLEM)
     memory = critic.start(1)
     critic.learn(own, memory)
     names = ("state_gain", "noise_gain", "covariance")

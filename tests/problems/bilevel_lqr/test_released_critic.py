@@ -28,7 +28,7 @@ class Update:
         self.theta, self.slow = generator.standard_normal((2, 2, 2))
         follower = MaxEntropyLQR(PROBLEM, np.array([0.1, 0.5]))
         self.response: LinearGaussianResponse = follower.respond(self.theta)
-        rollout = LinearRollout(PROBLEM, 2, np.full(2, 1e-3))
+        rollout = LinearRollout(PROBLEM, 2)
         streams = Streams([10 * number + 1, 10 * number + 2])
         self.batch = rollout.sample(self.theta, self.response, streams, at_random=number == 0)
 

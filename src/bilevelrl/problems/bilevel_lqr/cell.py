@@ -48,16 +48,33 @@ def make_problem(constants: BilevelLQRParams, leader_noise: float) -> BilevelLQR
 
 
 def make_game(
-    settings: Sequence[LinearSetting], constants: BilevelLQRParams, followers: FollowerParams[Any]
+    constants: BilevelLQRParams,
+    followers: FollowerParams[Any],
+    shared: LinearSetting | BilevelLQRLeaders,
+    temperature: Floats,
+    initial_spread: Floats,
 ) -> LinearGame:
-    """Problem and exact follower of runs that can share a batch."""
-    shared = settings[0]
+    """Problem and exact follower.
+
+    Args:
+        constants: of the problem.
+        followers: accuracy of the best response.
+        shared: supplies the leader's noise and which J is reported.
+        temperature: β of each run, shape (R,).
+        initial_spread: standard deviation of θ at the start of each run, shape (R,).
+    """
     problem = make_problem(constants, shared.leader_noise)
-    follower = MaxEntropyLQR(
-        problem, per_run(settings, "temperature"), followers.tolerance, followers.max_iterations
-    )
+    follower = MaxEntropyLQR(problem, temperature, followers.tolerance, followers.max_iterations)
     discount = problem.leader_discount if shared.returns == "discounted" else 1.0
-    return LinearGame(problem, follower, per_run(settings, "initial_spread"), discount)
+    return LinearGame(problem, follower, initial_spread, discount)
+
+
+def make_group(
+    settings: Sequence[LinearSetting], constants: BilevelLQRParams, followers: FollowerParams[Any]
+) -> Runs[LinearSetting]:
+    """Runs that can share a batch, with problem and exact follower."""
+    numbers = (per_run(settings, key) for key in ("temperature", "initial_spread"))
+    return Group(settings, make_game(constants, followers, settings[0], *numbers))
 
 
 def build(
@@ -66,8 +83,9 @@ def build(
     context: Context[BilevelLQRParams, ComparedSacParams, BilevelLQRLeaders],
 ) -> Training[Any]:
     """All that the training loop needs for runs that can share a batch."""
-    shared, game = settings[0], make_game(settings, context.constants, context.followers)
-    estimator, rule, steps = make(Group(settings, game)), ascent(settings), actor_steps(shared)
+    group = make_group(settings, context.constants, context.followers)
+    shared, game = group.shared, group.game
+    estimator, rule, steps = make(group), ascent(settings), actor_steps(shared)
     if isinstance(shared, LinearImprovedSetting) and isinstance(shared.follower, SacFollower):
         # Agents bring torch along, which is imported where there are some.
         from bilevelrl.models.deep.build import against_sac
@@ -79,18 +97,13 @@ def build(
     return Training(game, estimator, rule, steps)
 
 
-def _noise(g: Runs[Any]) -> Floats:
-    """Standard deviation of each run's leader, shape (R,)."""
-    return per_run(g.settings, "leader_noise")
-
-
 def _sampled(
     g: Runs[Any],
     learner: ScoreFunction,
     information: Information = "full",
     belief: LinearBelief | None = None,
 ) -> Sampled[Observations]:
-    rollout = LinearRollout(g.game.problem, num_episodes(g.shared, g.game.problem), _noise(g))
+    rollout = LinearRollout(g.game.problem, num_episodes(g.shared, g.game.problem))
     return Sampled(LinearSampler(rollout, information), learner, belief)
 
 
@@ -98,19 +111,19 @@ def bc_hg_improved(g: Runs[LinearImprovedSetting]) -> Sampled[Observations]:
     """The improved BC-HG: pathwise, and of a leader that watches its follower if it believes."""
     own, problem = g.shared.belief, g.game.problem
     known = problem if own is None else blinded(problem)
-    leader = ModelLeader(known, _noise(g), LinearModelCritic(known, _noise(g)), "pathwise")
+    leader = ModelLeader(known, LinearModelCritic(known), "pathwise")
     made = score_function(leader, g.settings, known, g.game.return_discount)
     learner = replace(made, expectation=leader)
     if own is None:
         return _sampled(g, learner)
-    belief = LinearBelief(known, believed_temperature(g.settings), _noise(g), own.kind)
+    belief = LinearBelief(known, believed_temperature(g.settings), own.kind)
     return _sampled(g, learner, own.information, belief)
 
 
 def bc_hg_corrected(g: Runs[LinearCorrectedSetting]) -> Sampled[Observations]:
     """The corrected BC-HG."""
     problem = g.game.problem
-    leader = ModelLeader(problem, _noise(g), LinearModelCritic(problem, _noise(g)), "score")
+    leader = ModelLeader(problem, LinearModelCritic(problem), "score")
     learner = score_function(leader, g.settings, problem, g.game.return_discount)
     return _sampled(
         g, replace(learner, control=centring(leader)) if g.shared.control_variate else learner
@@ -140,7 +153,7 @@ def _released(
         shared.minibatch,
     )
     leader = NetworkLinearLeader(
-        problem, _noise(g), critic, shared.leader_samples, follower_samples, shared.target_rate
+        problem, critic, shared.leader_samples, follower_samples, shared.target_rate
     )
     learner = score_function(
         leader,

@@ -9,10 +9,8 @@ from bilevelrl.core.exact import Hypergradient
 from bilevelrl.models.linear_gaussian.lyapunov import discounted_sum
 from bilevelrl.problems.bilevel_lqr.closed_loop import (
     ClosedLoop,
-    LinearGaussianPolicy,
     add_sandwich,
     closed_loop,
-    noise_of_runs,
     widened_target,
 )
 from bilevelrl.problems.bilevel_lqr.follower import MaxEntropyLQR
@@ -77,11 +75,7 @@ def _leader_return(
     problem: BilevelLQR, loop: ClosedLoop, matrix_slope: Floats, covariance_slope: Floats,
     discount: float, horizon: int,
 ) -> tuple[Floats, Floats]:  # fmt: skip
-    """J (R,) and its derivatives (R, D) along D directions of (M, Ω), both (R, D, n, n).
-
-    Raises:
-        ValueError: if the horizon or the discount is impossible.
-    """
+    """J (R,) and its derivatives (R, D) along D directions of (M, Ω), both (R, D, n, n)."""
     if horizon < 1 or not 0.0 < discount <= 1.0:
         raise ValueError(
             f"horizon must be positive and discount in (0, 1], got {horizon} and {discount}"
@@ -103,9 +97,7 @@ def lqr_leader_return(
     *,
     discount: float,
     horizon: int,
-    leader_noise: Floats | None = None,
-    response: LinearGaussianPolicy | None = None,
-    answered: Floats | None = None,
+    response: LinearGaussianResponse | None = None,
 ) -> Floats:
     """J(θ) = E[Σ_{t<H} γᵗ r_L(x_t)], shape (R,).
 
@@ -118,17 +110,15 @@ def lqr_leader_return(
         temperature: β of each run, shape (R,).
         discount: γ, 1 for the plain sum.
         horizon: H.
-        leader_noise: W of each run, shape (R,); the problem's if omitted.
-        response: what the follower plays; the best response if omitted.
-        answered: the θ that `response` answers, shape (R, D); `theta` if omitted.
+        response: what the follower plays; the best response to θ, solved for, if omitted.
 
     Raises:
         NotConverged: if there is no best response to find.
-        ValueError: if the horizon, the discount or the noise is impossible.
+        ValueError: if the horizon or the discount is impossible.
     """
     if response is None:
-        response = MaxEntropyLQR(problem, temperature, leader_noise=leader_noise).respond(theta)
-    loop = closed_loop(problem, theta, response, leader_noise=leader_noise, answered=answered)
+        response = MaxEntropyLQR(problem, temperature).respond(theta)
+    loop = closed_loop(problem, theta, response)
     nowhere = np.empty((len(theta), 0, *problem.state_matrix.shape))
     return _leader_return(problem, loop, nowhere, nowhere, discount, horizon)[0]
 
@@ -140,7 +130,6 @@ def lqr_hypergradient(
     *,
     discount: float,
     horizon: int,
-    leader_noise: Floats | None = None,
     response: LinearGaussianResponse | None = None,
 ) -> Hypergradient:
     """Differentiate J(θ) through the follower's Riccati equation.
@@ -153,26 +142,16 @@ def lqr_hypergradient(
       ∂P = Σ_k γᵏ (Mᵏ)ᵀ (∂ÃᵀP_aa Ã + Ãᵀ P_aa ∂Ã) Mᵏ; how the gain moves has no first-order effect
       on P, because it is optimal.
 
-    Args:
-        problem: the bi-level problem.
-        theta: leader parameters, shape (R, D).
-        temperature: β of each run, shape (R,).
-        discount: γ of J, 1 for the plain sum.
-        horizon: H.
-        leader_noise: W of each run, shape (R,); the problem's if omitted.
-        response: the best response to θ; solved for if omitted.
-
-    Raises:
-        NotConverged: if there is no best response to find.
-        ValueError: if the horizon, the discount or the noise is impossible.
+    Arguments and errors are those of `lqr_leader_return`; `response` is the best one.
     """
     if response is None:
-        response = MaxEntropyLQR(problem, temperature, leader_noise=leader_noise).respond(theta)
-    loop = closed_loop(problem, theta, response, leader_noise=leader_noise)
+        response = MaxEntropyLQR(problem, temperature).respond(theta)
+    loop = closed_loop(problem, theta, response)
     gamma, actuator = problem.follower_discount, problem.follower_matrix
     beta = temperature[:, None, None, None]
     drift = (problem.state_matrix + problem.leader_matrix @ problem.gain(theta))[:, None]
-    drift_slope = problem.leader_matrix @ problem.gain(np.eye(problem.num_parameters))  # ∂Ã
+    gain_slope = problem.gain(np.eye(problem.num_parameters))
+    drift_slope = problem.leader_matrix @ gain_slope  # ∂Ã
     passed, shock = loop.action_matrix[:, None], response.covariance[:, None]
 
     bent = drift.mT @ response.noise[:, None] @ drift_slope
@@ -182,10 +161,9 @@ def lqr_hypergradient(
     noise_gain_slope = 2.0 * gamma / beta * shock @ actuator.T @ cost_slope @ stays
     shock_slope = -2.0 * gamma / beta * shock @ actuator.T @ cost_slope @ actuator @ shock
     passed_slope = -actuator @ noise_gain_slope @ problem.leader_matrix
-    noise = noise_of_runs(problem, leader_noise, len(theta))[:, None, None, None]
-    cross = noise**2 * passed_slope @ passed.mT
+    cross = np.square(problem.leader_noise) * passed_slope @ passed.mT
     indirect = -actuator @ noise_gain_slope @ drift
-    direct = passed @ problem.gain(np.eye(problem.num_parameters))
+    direct = passed @ gain_slope
     spread = cross + cross.mT + actuator @ shock_slope @ actuator.T
 
     value, slope = _leader_return(

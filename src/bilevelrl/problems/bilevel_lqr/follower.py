@@ -5,9 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bilevelrl.core.seeding import Streams
 from bilevelrl.models.linear_gaussian.riccati import Regulator, check_accuracy, symmetric
-from bilevelrl.problems.bilevel_lqr.closed_loop import noise_of_runs
 from bilevelrl.problems.bilevel_lqr.problem import BilevelLQR
 from bilevelrl.problems.bilevel_lqr.response import LinearGaussianResponse
 
@@ -26,38 +24,27 @@ class MaxEntropyLQR:
         temperature: β of each run, shape (R,).
         tolerance: bound on the relative error of the costs xᵀ P x, for every x.
         max_iterations: doublings allowed before giving up.
-        leader_noise: W of each run, shape (R,); the problem's if omitted.
 
     Raises:
-        ValueError: if temperatures or noises are not one positive number per run.
+        ValueError: if temperatures are not one positive number per run.
     """
 
     problem: BilevelLQR
     temperature: Floats
     tolerance: float = 1e-10
     max_iterations: int = 50
-    leader_noise: Floats | None = None
 
     def __post_init__(self) -> None:
         if self.temperature.ndim != 1 or not (self.temperature > 0.0).all():
             raise ValueError(f"temperature must be one positive number a run: {self.temperature}")
-        noise_of_runs(self.problem, self.leader_noise, len(self.temperature))
 
-    def start(self, num_runs: int, streams: Streams) -> Floats:
-        """Nothing is remembered, shape (R, 0)."""
-        del streams
-        return np.empty((num_runs, 0))
-
-    def respond(
-        self, theta: Floats, memory: Floats | None = None, streams: Streams | None = None
-    ) -> LinearGaussianResponse:
+    def respond(self, theta: Floats) -> LinearGaussianResponse:
         """The best response to θ, shape (R, D).
 
         Raises:
             NotConverged: if a run misses the tolerance, as it must where no follower can keep its
                 discounted costs finite.
         """
-        del memory, streams
         problem, gamma = self.problem, self.problem.follower_discount
         actuator, beta = problem.follower_matrix, self.temperature
         drift = problem.state_matrix + problem.leader_matrix @ problem.gain(theta)
@@ -75,7 +62,6 @@ class MaxEntropyLQR:
         noise = symmetric(gamma * (stays.mT @ quadratic @ stays) + effort)
         state_gain = noise_gain @ drift
 
-        scale = noise_of_runs(problem, self.leader_noise, len(theta)) ** 2
         pushed = (problem.leader_matrix * (noise @ problem.leader_matrix)).sum(axis=(1, 2))
         volume = actuator.shape[1] * np.log(np.pi * beta) - np.linalg.slogdet(curvature)[1]
         answer = LinearGaussianResponse(
@@ -85,7 +71,8 @@ class MaxEntropyLQR:
             quadratic=quadratic,
             cross=drift.mT @ noise,
             noise=noise,
-            offset=(gamma * scale * pushed - 0.5 * beta * volume) / (1.0 - gamma),
+            offset=(gamma * np.square(problem.leader_noise) * pushed - 0.5 * beta * volume)
+            / (1.0 - gamma),
             accuracy=regulator.accuracy(quadratic, drift, state_gain),
             iterations=solution.iterations,
         )

@@ -41,12 +41,14 @@ class LinearGame:
         return theta, self.follower_memory(len(theta), streams)
 
     def follower_memory(self, num_runs: int, streams: Streams) -> Floats:
-        """What the follower remembers before its first answer."""
-        return self.follower.start(num_runs, streams)
+        """Nothing, shape (R, 0)."""
+        del streams
+        return np.empty((num_runs, 0))
 
     def respond(self, theta: Floats, memory: Floats, streams: Streams) -> LinearGaussianResponse:
         """What the follower plays against θ."""
-        return self.follower.respond(theta, memory, streams)
+        del memory, streams
+        return self.follower.respond(theta)
 
     def leader_return(self, theta: Floats, response: LinearGaussianResponse) -> Floats:
         """The J that is reported, over an episode, shape (R,)."""
@@ -63,7 +65,6 @@ class LinearGame:
             self.follower.temperature,
             discount=discount,
             horizon=self.problem.max_episode_steps,
-            leader_noise=self.follower.leader_noise,
             response=response,
         )
 
@@ -75,7 +76,6 @@ class LinearGame:
             self.follower.temperature,
             discount=self.problem.leader_discount,
             horizon=self.problem.max_episode_steps,
-            leader_noise=self.follower.leader_noise,
             response=response,
         )
 

@@ -6,24 +6,25 @@ they are known exactly after a few transitions, because the dynamics have no noi
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from bilevelrl.core.compilation import parallel_kernel
+from bilevelrl.core.estimator import Memory
 from bilevelrl.core.observations import Observations
 from bilevelrl.problems.bilevel_lqr.closed_loop import (
     ClosedLoop,
-    LinearGaussianPolicy,
     add_sandwich,
+    closed_loop,
     widened_target,
 )
 from bilevelrl.problems.bilevel_lqr.problem import BilevelLQR, matrix_vector
+from bilevelrl.problems.bilevel_lqr.response import LinearGaussianResponse
 
 Floats = NDArray[np.float64]
-Memory = dict[str, NDArray[Any]]
 
 
 class LeaderSlopes(NamedTuple):
@@ -97,13 +98,11 @@ class LinearModelCritic:
     """Least squares of x' on (x, u, a) over all transitions so far.
 
     Attributes:
-        problem: its sizes, horizon, discount and the leader's own reward are used, not its
+        problem: its sizes, horizon, discount and what is the leader's own are used, not its
             dynamics.
-        leader_noise: W of each run, shape (R,).
     """
 
     problem: BilevelLQR
-    leader_noise: Floats
 
     def start(self, num_runs: int) -> Memory:
         """Nothing seen."""
@@ -131,25 +130,12 @@ class LinearModelCritic:
         solved = np.linalg.solve(damped, moment / scale[:, :, None]) / scale[:, :, None]
         states = moment.shape[2]
         last = states + self.problem.follower_matrix.shape[1]
-        parts = (solved[:, :states], solved[:, states:last], solved[:, last:])
-        first, second, third = (part.mT for part in parts)
-        return first, second, third
+        return solved[:, :states].mT, solved[:, states:last].mT, solved[:, last:].mT
 
     def evaluate(
-        self,
-        theta: Floats,
-        response: LinearGaussianPolicy,
-        batch: Observations,
-        memory: Memory,
+        self, theta: Floats, response: LinearGaussianResponse, batch: Observations, memory: Memory
     ) -> LeaderSlopes:
-        """Closed-form advantages and slopes under the estimated dynamics.
-
-        Args:
-            theta: leader parameters, shape (R, D).
-            response: what the follower plays, an answer to θ.
-            batch: whole episodes.
-            memory: of this critic.
-        """
+        """Closed-form advantages and slopes of whole episodes under the estimated dynamics."""
         known = self.loop(theta, response, memory)
         expected = self.expected_state(theta, known, batch)
         mean, slope = self._forecast(known, known.follower_covariance, expected)
@@ -160,26 +146,17 @@ class LinearModelCritic:
         by_action: Floats = matrix_vector(known.action_matrix.mT[:, None], slope)
         return LeaderSlopes(value - mean, mean - state_value, by_action)
 
-    def loop(self, theta: Floats, response: LinearGaussianPolicy, memory: Memory) -> ClosedLoop:
+    def loop(self, theta: Floats, response: LinearGaussianResponse, memory: Memory) -> ClosedLoop:
         """The closed loop under the estimated dynamics; the follower's gains are as they are."""
-        gain = self.problem.gain(theta)
-        own, actuator, leader = self.dynamics(memory)
-        # The follower reacts to C (a - K x) with the C that it knows.
-        reaction = response.noise_gain @ self.problem.leader_matrix
-        passed = leader - actuator @ reaction
-        shock = actuator @ response.covariance @ actuator.mT
-        noise = np.square(self.leader_noise)[:, None, None]
-        matrix = own + leader @ gain - actuator @ response.state_gain
-        return ClosedLoop(matrix, passed, shock, shock + noise * (passed @ passed.mT))
+        return closed_loop(self.problem, theta, response, self.dynamics(memory))
 
     def expected_state(self, theta: Floats, loop: ClosedLoop, batch: Observations) -> Floats:
         """E[x' | x, a], shape (R, N, n)."""
         gain = self.problem.gain(theta)[:, None]
         innovation = batch.leader_action - matrix_vector(gain, batch.state)
-        expected: Floats = matrix_vector(loop.matrix[:, None], batch.state) + matrix_vector(
+        return matrix_vector(loop.matrix[:, None], batch.state) + matrix_vector(
             loop.action_matrix[:, None], innovation
         )
-        return expected
 
     def _forecast(
         self, loop: ClosedLoop, first_covariance: Floats, first_mean: Floats

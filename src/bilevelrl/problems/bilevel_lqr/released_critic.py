@@ -1,20 +1,19 @@
 """The released code's critic of BilevelLQR: a network on (x, u, a) that bootstraps from modes."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bilevelrl.core.ascent import Adam
+from bilevelrl.core.estimator import Memory
 from bilevelrl.core.mlp import Mlp
 from bilevelrl.core.observations import Observations
 from bilevelrl.core.seeding import Streams
 from bilevelrl.problems.bilevel_lqr.problem import BilevelLQR, matrix_vector
-from bilevelrl.problems.bilevel_lqr.rollout import FollowerPolicy
+from bilevelrl.problems.bilevel_lqr.response import LinearGaussianResponse
 
 Floats = NDArray[np.float64]
-Memory = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +60,7 @@ class LinearNetworkCritic:
         stored: Observations,
         theta: Floats,
         slow_theta: Floats,
-        follower: FollowerPolicy,
+        follower: LinearGaussianResponse,
         memory: Memory,
         streams: Streams,
     ) -> None:

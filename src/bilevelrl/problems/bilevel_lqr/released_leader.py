@@ -1,7 +1,6 @@
 """The released code's leader in BilevelLQR, as `core.score_function` sees it."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +35,6 @@ class NetworkLinearLeader:
 
     Attributes:
         problem: the bi-level problem, or what the leader knows of it.
-        noise: W of each run, shape (R,).
         critic: of Q_L.
         leader_samples: draws behind the direct term's baseline, at the sampled follower action.
         follower_samples: draws behind E_u[Q_L] in A_L.
@@ -44,7 +42,6 @@ class NetworkLinearLeader:
     """
 
     problem: BilevelLQR
-    noise: Floats
     critic: LinearNetworkCritic
     leader_samples: int
     follower_samples: int
@@ -81,16 +78,10 @@ class NetworkLinearLeader:
         """Q_L minus its sampled mean over the leader's action, shape (R, n)."""
         del response, time
         mean = matrix_vector(self.problem.gain(theta)[:, None], drawn.state)
-        spread = self.noise[:, None]
         nodes, weights = _quadrature(_LEADER_NODES)
-        actions = mean[:, :, None] + (spread * nodes)[:, None, :, None]
-        values = self.critic.values(
-            memory["critic"],
-            _beside(drawn.state, len(nodes)),
-            _beside(drawn.follower_action, len(nodes)),
-            actions,
-        )
-        return self._centred(values, weights, drawn, memory, streams, self.leader_samples)
+        offsets = self.problem.leader_noise * nodes[:, None]
+        actions = {"leader_action": mean[:, :, None] + offsets}
+        return self._centred(actions, weights, drawn, memory, streams, self.leader_samples)
 
     def follower_side_advantage(
         self,
@@ -108,52 +99,39 @@ class NetworkLinearLeader:
         )
         spread = np.sqrt(response.covariance[:, 0])
         nodes, weights = _quadrature(_FOLLOWER_NODES)
-        actions = mean[:, :, None] + (spread * nodes)[:, None, :, None]
-        values = self.critic.values(
-            memory["critic"],
-            _beside(drawn.state, len(nodes)),
-            actions,
-            _beside(drawn.leader_action, len(nodes)),
-        )
-        return self._centred(values, weights, drawn, memory, streams, self.follower_samples)
+        actions = {"follower_action": mean[:, :, None] + (spread * nodes)[:, None, :, None]}
+        return self._centred(actions, weights, drawn, memory, streams, self.follower_samples)
 
     def _centred(
         self,
-        values: Floats,
+        actions: dict[str, Floats],
         weights: Floats,
         drawn: Observations,
         memory: Memory,
         streams: Streams,
         samples: int,
     ) -> Floats:
+        """Q_L less its mean over one player's `actions`, shape (R, n, nodes, ...)."""
+        own = {name: getattr(drawn, name) for name in ("state", "follower_action", "leader_action")}
+        shape = (*drawn.leader_reward.shape, len(weights))
+        beside = {
+            name: np.broadcast_to(array[:, :, None], (*shape, array.shape[2]))
+            for name, array in own.items()
+        }
+        values = self.critic.values(memory["critic"], **beside | actions)
         mean = (weights * values).sum(axis=2)
         variance = (weights * np.square(values - mean[:, :, None])).sum(axis=2)
-        sampled = mean + np.sqrt(variance / samples) * streams.normals("actor", mean.shape[1:])
-        own = self.critic.values(
-            memory["critic"], drawn.state, drawn.follower_action, drawn.leader_action
-        )
-        advantage: Floats = own - sampled
-        return advantage
+        noise = streams.normals("actor", mean.shape[1:])
+        sampled: Floats = mean + np.sqrt(variance / samples) * noise
+        return self.critic.values(memory["critic"], **own) - sampled
 
     def follower_factor(
-        self,
-        theta: Floats,
-        response: LinearGaussianResponse,
-        batch: Observations,
-        memory: Memory,
+        self, theta: Floats, response: LinearGaussianResponse, batch: Observations, memory: Memory
     ) -> Floats:
         """V_F(x, a), without a baseline (released code), shape (R, N)."""
         del theta
         return response.value(self.problem, memory["answered"], batch.state, batch.leader_action)
 
-    def pull_back(
-        self, theta: Floats, state: NDArray[Any], action: NDArray[Any], weights: Floats
-    ) -> Floats:
+    def pull_back(self, theta: Floats, state: Floats, action: Floats, weights: Floats) -> Floats:
         """Σ_k w_k (a_k - K x_k) x_kᵀ / W², shape (R, D)."""
-        return weighted_sum(weights, linear_score(self.problem, self.noise, theta, state, action))
-
-
-def _beside(array: NDArray[Any], number: int) -> NDArray[Any]:
-    """`array` (R, n, k) repeated along a new axis, shape (R, n, number, k)."""
-    shape = (*array.shape[:2], number, array.shape[2])
-    return np.broadcast_to(array[:, :, None], shape)
+        return weighted_sum(weights, linear_score(self.problem, theta, state, action))

@@ -52,19 +52,19 @@ class LinearGaussianResponse:
             state: x, shape (R, ..., n).
             leader_action: a, shape (R, ..., l).
         """
-        pushed = _pushed(problem, theta, state, leader_action)
+        push = pushed(problem, theta, state, leader_action)
         planned = matrix_vector(_over(self.state_gain, state), state)
-        return -(planned + matrix_vector(_over(self.noise_gain, state), pushed))
+        return -(planned + matrix_vector(_over(self.noise_gain, state), push))
 
     def value(
         self, problem: BilevelLQR, theta: Floats, state: Floats, leader_action: Floats
     ) -> Floats:
         """V_F(x, a), shape (R, ...); arguments as in `mean_action`."""
-        pushed = _pushed(problem, theta, state, leader_action)
+        push = pushed(problem, theta, state, leader_action)
         of_state = matrix_vector(_over(self.quadratic, state), state)
-        of_both = matrix_vector(_over(self.cross, state), pushed)
-        of_push = matrix_vector(_over(self.noise, state), pushed)
-        cost = (state * (of_state + 2.0 * of_both) + pushed * of_push).sum(axis=-1)
+        of_both = matrix_vector(_over(self.cross, state), push)
+        of_push = matrix_vector(_over(self.noise, state), push)
+        cost = (state * (of_state + 2.0 * of_both) + push * of_push).sum(axis=-1)
         value: Floats = -(cost + self.offset.reshape(-1, *(1,) * (cost.ndim - 1)))
         return value
 
@@ -74,7 +74,7 @@ def _over(matrices: Floats, state: Floats) -> Floats:
     return matrices.reshape(len(matrices), *(1,) * (state.ndim - 2), *matrices.shape[1:])
 
 
-def _pushed(problem: BilevelLQR, theta: Floats, state: Floats, leader_action: Floats) -> Floats:
+def pushed(problem: BilevelLQR, theta: Floats, state: Floats, leader_action: Floats) -> Floats:
     """C (a - K x), what the leader's innovation adds to the next state, shape (R, ..., n)."""
     expected = matrix_vector(_over(problem.gain(theta), state), state)
     return matrix_vector(problem.leader_matrix, leader_action - expected)
