@@ -21,4 +21,4 @@ CRITIC = LinearModelCritic(PROBLEM)
 
 def batch_of(seeds: list[int]) -> Observations:
     rollout = LinearRollout(PROBLEM, EPISODES)
-    return rollout.sample(THETA, RESPONSE, Streams(seeds), at_random=False)
+    return rollout.observe(THETA, RESPONSE, Streams(seeds), at_random=False)

@@ -30,8 +30,7 @@ from bilevelrl.models.finite_game.soft_q_iteration import SoftQIteration, Trunca
 from bilevelrl.models.finite_game.uniform_first import UniformFirst
 from bilevelrl.problems.bilevel_lqr.game import LinearGame
 from bilevelrl.problems.bilevel_lqr.model_leader import ModelLeader
-from bilevelrl.problems.bilevel_lqr.released_critic import LinearNetworkCritic
-from bilevelrl.problems.bilevel_lqr.released_leader import NetworkLinearLeader
+from bilevelrl.problems.bilevel_lqr.released_leader import LinearNetworkCritic, NetworkLinearLeader
 from bilevelrl.runs.chunks import Chunk, Run, cell_of, maker, train_chunk
 from bilevelrl.runs.params import Params, read_params
 
@@ -172,7 +171,8 @@ def learner_of(built: Training[Any]) -> ScoreFunction:
 
 def env_steps(built: Training[Any]) -> int:
     estimator: Any = built.estimator
-    steps: int = estimator.sampler.rollout.env_steps
+    sampler = estimator.sampler
+    steps: int = getattr(sampler, "rollout", sampler).env_steps
     return steps
 
 

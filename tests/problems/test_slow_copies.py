@@ -14,8 +14,7 @@ from bilevelrl.models.finite_game.rollout import GameRollout
 from bilevelrl.models.finite_game.soft_q_iteration import SoftQIteration
 from bilevelrl.problems.bilevel_lqr.follower import MaxEntropyLQR
 from bilevelrl.problems.bilevel_lqr.problem import BilevelLQR
-from bilevelrl.problems.bilevel_lqr.released_critic import LinearNetworkCritic
-from bilevelrl.problems.bilevel_lqr.released_leader import NetworkLinearLeader
+from bilevelrl.problems.bilevel_lqr.released_leader import LinearNetworkCritic, NetworkLinearLeader
 from bilevelrl.problems.bilevel_lqr.rollout import LinearRollout
 from tests.games import random_game
 
@@ -40,7 +39,7 @@ def linear(rate: float) -> tuple[Any, Any, Any, list[Floats]]:
     thetas = [-5.0 + each[:, :2] for each in THETAS]
     response = MaxEntropyLQR(problem, BETA).respond(thetas[0])
     rollout = LinearRollout(problem, 2)
-    batch = rollout.sample(thetas[0], response, Streams(SEEDS), at_random=False)
+    batch = rollout.observe(thetas[0], response, Streams(SEEDS), at_random=False)
     critic = LinearNetworkCritic(problem, 1, np.full(2, 1e-3), 0.01, 8)
     return NetworkLinearLeader(problem, critic, 4, 4, rate), response, batch, thetas
 

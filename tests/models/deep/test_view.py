@@ -9,8 +9,8 @@ from gymnasium.utils.env_checker import check_env
 from numpy.typing import NDArray
 
 from bilevelrl.models.deep.view import FollowerView, ViewOptions
-from bilevelrl.problems.bilevel_lqr.follower_task import LinearFollowerView
 from bilevelrl.problems.bilevel_lqr.problem import BilevelLQR
+from bilevelrl.problems.bilevel_lqr.view import LinearFollowerView
 from bilevelrl.problems.thermal_control.problem import ThermalControl
 from bilevelrl.problems.thermal_control.view import ThermalFollowerView
 from tests.buildings import PUBLISHED, THETA_X, building, designs

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from bilevelrl.core.exact import Hypergradient
 from bilevelrl.problems.bilevel_lqr.exact import lqr_hypergradient, lqr_leader_return
+from bilevelrl.problems.bilevel_lqr.follower import LinearGaussianResponse, MaxEntropyLQR
 from bilevelrl.problems.bilevel_lqr.problem import BilevelLQR
 from tests.games import big_lqr
 
@@ -29,13 +30,20 @@ PROBLEMS = pytest.mark.parametrize(
 )
 
 
+def solved(problem: BilevelLQR, theta: Floats) -> tuple[MaxEntropyLQR, LinearGaussianResponse]:
+    follower = MaxEntropyLQR(problem, np.full(len(theta), BETA))
+    return follower, follower.respond(theta)
+
+
 def leader_return(
-    problem: BilevelLQR, theta: Floats, discount: float = 0.99, **options: object
+    problem: BilevelLQR,
+    theta: Floats,
+    discount: float = 0.99,
+    response: LinearGaussianResponse | None = None,
 ) -> Floats:
-    beta = np.full(len(theta), BETA)
-    return lqr_leader_return(problem, theta, beta, discount=discount, horizon=100, **options)  # type: ignore[arg-type]
+    return lqr_leader_return(problem, theta, response or solved(problem, theta)[1], discount)
 
 
 def hypergradient(problem: BilevelLQR, theta: Floats, discount: float = 0.99) -> Hypergradient:
-    beta = np.full(len(theta), BETA)
-    return lqr_hypergradient(problem, theta, beta, discount=discount, horizon=100)
+    follower, response = solved(problem, theta)
+    return lqr_hypergradient(follower, theta, response, discount)

@@ -12,8 +12,8 @@ from bilevelrl.problems.bilevel_lqr.closed_loop import (
     closed_loop,
     widened_target,
 )
+from bilevelrl.problems.bilevel_lqr.follower import LinearGaussianResponse
 from bilevelrl.problems.bilevel_lqr.problem import BilevelLQR, matrix_vector
-from bilevelrl.problems.bilevel_lqr.response import LinearGaussianResponse
 
 Floats = NDArray[np.float64]
 

@@ -12,10 +12,8 @@ from bilevelrl.problems.bilevel_lqr.belief import (
     least_squares,
     quadratic_form,
 )
-from bilevelrl.problems.bilevel_lqr.follower import MaxEntropyLQR
-from bilevelrl.problems.bilevel_lqr.game import LinearSampler
+from bilevelrl.problems.bilevel_lqr.follower import LinearGaussianResponse, MaxEntropyLQR
 from bilevelrl.problems.bilevel_lqr.problem import matrix_vector
-from bilevelrl.problems.bilevel_lqr.response import LinearGaussianResponse
 from bilevelrl.problems.bilevel_lqr.rollout import LinearRollout
 from tests.buildings import normal_nodes
 from tests.games import generic_lqr
@@ -31,7 +29,7 @@ RESPONSE = MaxEntropyLQR(PROBLEM, BETA).respond(THETA)
 
 
 def watched(episodes: int) -> tuple[LinearGaussianResponse, Observations]:
-    sampler = LinearSampler(LinearRollout(PROBLEM, episodes), "rewards")
+    sampler = LinearRollout(PROBLEM, episodes, "rewards")
     seen = sampler.observe(THETA, RESPONSE, Streams(range(RUNS)), at_random=False)
     return LinearBelief(blinded(PROBLEM), BETA).learn(THETA, seen, {}), seen
 
@@ -171,7 +169,7 @@ def test_regressions_without_noise_are_exact() -> None:
 
 
 def test_rewards_that_are_not_seen_are_asked_for() -> None:
-    sampler = LinearSampler(LinearRollout(PROBLEM, 1), "actions")
+    sampler = LinearRollout(PROBLEM, 1, "actions")
     seen = sampler.observe(THETA, RESPONSE, Streams(range(RUNS)), at_random=False)
     with pytest.raises(ValueError, match="rewards"):
         LinearBelief(blinded(PROBLEM), BETA).learn(THETA, seen, {})

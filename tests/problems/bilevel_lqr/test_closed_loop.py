@@ -5,8 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from bilevelrl.problems.bilevel_lqr.closed_loop import closed_loop, widened_target
-from bilevelrl.problems.bilevel_lqr.follower import MaxEntropyLQR
-from bilevelrl.problems.bilevel_lqr.response import LinearGaussianResponse
+from bilevelrl.problems.bilevel_lqr.follower import LinearGaussianResponse, MaxEntropyLQR
 from tests.games import generic_lqr
 
 Floats = NDArray[np.float64]

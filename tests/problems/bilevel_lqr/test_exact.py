@@ -9,7 +9,6 @@ import torch
 from numpy.typing import NDArray
 
 from bilevelrl.core.follower import NotConverged
-from bilevelrl.problems.bilevel_lqr.exact import lqr_hypergradient, lqr_leader_return
 from bilevelrl.problems.bilevel_lqr.follower import MaxEntropyLQR
 from bilevelrl.problems.bilevel_lqr.problem import BilevelLQR
 from tests.games import big_lqr
@@ -36,8 +35,7 @@ def test_reproduces_the_spec_s_returns() -> None:
         found[[0, 1, 2, 3, 5]], np.array(expected)[[0, 1, 2, 3, 5]], atol=5e-4
     )
     assert found[4] == pytest.approx(13.63, abs=5e-3)
-    beta = np.full(2, BETA)
-    longer = lqr_leader_return(PUBLISHED, points[:2], beta, discount=0.99, horizon=200)
+    longer = leader_return(replace(PUBLISHED, max_episode_steps=200), points[:2])
     np.testing.assert_allclose(longer, [0.443, 3.406], atol=5e-4)
 
 
@@ -106,30 +104,17 @@ def test_is_the_mean_of_simulated_returns(problem: BilevelLQR, theta: Floats) ->
     assert abs(total.mean() - exact) < 3.5 * error
 
 
-def test_a_given_response_is_used_and_not_solved_for_again() -> None:
-    beta = np.full(len(POINTS), BETA)
-    response = MaxEntropyLQR(PUBLISHED, beta).respond(POINTS)
-    again = lqr_hypergradient(
-        PUBLISHED, POINTS, beta, discount=0.99, horizon=100, response=response
-    )
-    np.testing.assert_array_equal(again.total, hypergradient(PUBLISHED, POINTS).total)
+def test_what_the_follower_plays_counts() -> None:
+    response = MaxEntropyLQR(PUBLISHED, np.full(len(POINTS), BETA)).respond(POINTS)
     lazy = replace(response, state_gain=np.zeros((8, 1, 2)), noise_gain=np.zeros((8, 1, 2)))
     ignoring = leader_return(PUBLISHED, POINTS, response=lazy)
     assert (np.abs(ignoring / leader_return(PUBLISHED, POINTS) - 1.0)[2:] > 1e-3).all()
 
 
 def test_the_first_reward_is_that_of_the_initial_state() -> None:
-    theta, beta = GENERIC_POINTS, np.full(2, BETA)
-    once = lqr_leader_return(
-        big_lqr(follower_discount=0.9, leader_noise=0.4), theta, beta, discount=0.5, horizon=1
-    )
-    np.testing.assert_allclose(
-        once,
-        big_lqr(follower_discount=0.9, leader_noise=0.4).leader_reward(
-            big_lqr(follower_discount=0.9, leader_noise=0.4).initial_state
-        ),
-        rtol=1e-14,
-    )
+    problem = big_lqr(follower_discount=0.9, leader_noise=0.4, max_episode_steps=1)
+    once = leader_return(problem, GENERIC_POINTS, 0.5)
+    np.testing.assert_allclose(once, problem.leader_reward(problem.initial_state), rtol=1e-14)
 
 
 @PROBLEMS
@@ -150,15 +135,6 @@ def test_a_run_is_the_same_alone_in_a_batch_of_7_and_on_any_number_of_threads(
             assert alone.leader_return[0] == together.leader_return[run]
             assert leader_return(problem, theta[run : run + 1])[0] == together.leader_return[run]
     torch.set_num_threads(torch_threads)
-
-
-@pytest.mark.parametrize(("horizon", "discount"), [(0, 0.9), (10, 0.0), (10, 1.01)])
-def test_impossible_horizons_and_discounts_are_refused(horizon: int, discount: float) -> None:
-    beta = np.full(len(POINTS), BETA)
-    with pytest.raises(ValueError, match=f"horizon must be .* got {horizon} and {discount}"):
-        lqr_leader_return(PUBLISHED, POINTS, beta, discount=discount, horizon=horizon)
-    with pytest.raises(ValueError, match=f"horizon must be .* got {horizon} and {discount}"):
-        lqr_hypergradient(PUBLISHED, POINTS, beta, discount=discount, horizon=horizon)
 
 
 def test_a_leader_without_a_best_response_is_refused() -> None:

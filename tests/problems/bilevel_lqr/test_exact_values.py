@@ -1,6 +1,6 @@
 """The leader's true action values: simulation, quadrature, and the Bellman equation."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numba
 import numpy as np
@@ -8,9 +8,8 @@ import pytest
 from numpy.typing import NDArray
 
 from bilevelrl.problems.bilevel_lqr.exact import lqr_leader_return
-from bilevelrl.problems.bilevel_lqr.follower import MaxEntropyLQR
+from bilevelrl.problems.bilevel_lqr.follower import LinearGaussianResponse, MaxEntropyLQR
 from bilevelrl.problems.bilevel_lqr.problem import BilevelLQR
-from bilevelrl.problems.bilevel_lqr.response import LinearGaussianResponse
 from tests.games import generic_lqr
 from tests.problems.bilevel_lqr.exact_values import LeaderValues, exact_leader_values
 
@@ -83,7 +82,8 @@ def test_all_three_start_at_the_leader_s_return_and_end_at_the_last_reward(
 ) -> None:
     state, leader, follower = sample(problem, theta, 2)
     found = values(problem, theta, state, leader, follower)
-    exact = lqr_leader_return(problem, theta, BETA, discount=GAMMA, horizon=HORIZON)
+    episodic = replace(problem, max_episode_steps=HORIZON)
+    exact = lqr_leader_return(episodic, theta, solve(problem, theta), GAMMA)
     np.testing.assert_allclose(found.q_state_mean[:, :, 0], np.tile(exact, (2, 1)).T, rtol=1e-12)
     for part in (found.q, found.q_follower_mean, found.q_state_mean):
         assert part.shape == (3, 2, HORIZON)

@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 from bilevelrl.core.follower import NotConverged
 from bilevelrl.models.linear_gaussian.lyapunov import discounted_sum
 from bilevelrl.problems.bilevel_lqr.closed_loop import closed_loop
-from bilevelrl.problems.bilevel_lqr.follower import MaxEntropyLQR
+from bilevelrl.problems.bilevel_lqr.follower import LinearGaussianResponse, MaxEntropyLQR
 from bilevelrl.problems.bilevel_lqr.problem import BilevelLQR
-from bilevelrl.problems.bilevel_lqr.response import LinearGaussianResponse
 from tests.games import big_lqr
 
 Floats = NDArray[np.float64]

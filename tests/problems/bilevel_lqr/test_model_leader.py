@@ -85,10 +85,10 @@ def test_the_direct_term_takes_the_factor_of_its_form() -> None:
         slopes = CRITIC.evaluate(THETA, RESPONSE, BATCH, memory)
         time = np.zeros(BATCH.leader_reward.shape, dtype=np.int64)
         arguments = (THETA, RESPONSE, BATCH, time, memory, Streams([0, 1]))
-        expected = getattr(slopes, name).reshape(BATCH.leader_reward.shape)
+        expected = slopes[name].reshape(BATCH.leader_reward.shape)
         np.testing.assert_array_equal(leader.leader_advantage(*arguments), expected)
         np.testing.assert_array_equal(
-            leader.follower_side_advantage(*arguments), slopes.follower_advantage
+            leader.follower_side_advantage(*arguments), slopes["follower_advantage"]
         )
 
 

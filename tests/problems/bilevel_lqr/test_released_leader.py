@@ -15,10 +15,8 @@ from bilevelrl.core.sampled import Sampled
 from bilevelrl.core.score_function import ScoreFunction
 from bilevelrl.core.seeding import Streams
 from bilevelrl.problems.bilevel_lqr.follower import MaxEntropyLQR
-from bilevelrl.problems.bilevel_lqr.game import LinearSampler
 from bilevelrl.problems.bilevel_lqr.problem import BilevelLQR
-from bilevelrl.problems.bilevel_lqr.released_critic import LinearNetworkCritic
-from bilevelrl.problems.bilevel_lqr.released_leader import NetworkLinearLeader
+from bilevelrl.problems.bilevel_lqr.released_leader import LinearNetworkCritic, NetworkLinearLeader
 from bilevelrl.problems.bilevel_lqr.rollout import LinearRollout
 from tests.games import literal_draws
 
@@ -35,7 +33,7 @@ def make_linear(samples: int) -> Sampled[Observations]:
     critic = LinearNetworkCritic(LQR, 5, np.array([0.1, 0.01]), 0.01, MINIBATCH)
     leader = NetworkLinearLeader(LQR, critic, samples, samples, 0.01)
     learner = ScoreFunction(leader, HORIZON, 0.99, 0.95, BETA, None, MINIBATCH, influence_now=True)
-    return Sampled(LinearSampler(LinearRollout(LQR, EPISODES), "full"), learner)
+    return Sampled(LinearRollout(LQR, EPISODES), learner)
 
 
 def dense(number: int) -> tuple[Floats, Floats]:
@@ -125,7 +123,7 @@ def test_the_means_over_lqr_actions_are_as_noisy_as_means_of_draws() -> None:
     response = MaxEntropyLQR(problem, np.full(4, 0.1)).respond(theta)
     memory = leader.start(streams)
     for _ in range(5):
-        batch = rollout.sample(theta, response, streams, at_random=True)
+        batch = rollout.observe(theta, response, streams, at_random=True)
         leader.learn(theta, response, batch, batch, memory, streams)
     number = 2001
     nodes = np.linspace(-6.0, 6.0, number)

@@ -10,9 +10,8 @@ from scipy import stats
 from bilevelrl.core.observations import Observations
 from bilevelrl.core.seeding import Streams
 from bilevelrl.problems.bilevel_lqr.closed_loop import closed_loop
-from bilevelrl.problems.bilevel_lqr.follower import MaxEntropyLQR
+from bilevelrl.problems.bilevel_lqr.follower import LinearGaussianResponse, MaxEntropyLQR
 from bilevelrl.problems.bilevel_lqr.problem import BilevelLQR
-from bilevelrl.problems.bilevel_lqr.response import LinearGaussianResponse
 from bilevelrl.problems.bilevel_lqr.rollout import LinearRollout
 from tests.games import generic_lqr
 
@@ -32,7 +31,7 @@ class Case:
     def sample(self, episodes: int, seeds: list[int], *, at_random: bool = False) -> Observations:
         rollout = LinearRollout(self.problem, episodes)
         assert rollout.env_steps == episodes * HORIZON
-        return rollout.sample(self.theta, self.response, Streams(seeds), at_random=at_random)
+        return rollout.observe(self.theta, self.response, Streams(seeds), at_random=at_random)
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +148,7 @@ def test_runs_do_not_depend_on_each_other(case: Case) -> None:
         },
     )  # fmt: skip
     rollout = LinearRollout(case.problem, 7)
-    alone = rollout.sample(case.theta[1:], response, Streams([4]), at_random=False)
+    alone = rollout.observe(case.theta[1:], response, Streams([4]), at_random=False)
     for name in names:
         np.testing.assert_array_equal(getattr(alone, name)[0], getattr(together, name)[1])
     assert (together.state[0] != together.state[1]).any()

@@ -2,8 +2,8 @@
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.compilation import parallel_kernel
 from bilevelrl.core.exact import Hypergradient
 from bilevelrl.models.linear_gaussian.lyapunov import discounted_sum
@@ -13,11 +13,8 @@ from bilevelrl.problems.bilevel_lqr.closed_loop import (
     closed_loop,
     widened_target,
 )
-from bilevelrl.problems.bilevel_lqr.follower import MaxEntropyLQR
+from bilevelrl.problems.bilevel_lqr.follower import LinearGaussianResponse, MaxEntropyLQR
 from bilevelrl.problems.bilevel_lqr.problem import BilevelLQR
-from bilevelrl.problems.bilevel_lqr.response import LinearGaussianResponse
-
-Floats = NDArray[np.float64]
 
 
 @parallel_kernel
@@ -72,34 +69,27 @@ def _accumulate(  # type: ignore[no-untyped-def]
 
 
 def _leader_return(
-    problem: BilevelLQR, loop: ClosedLoop, matrix_slope: Floats, covariance_slope: Floats,
-    discount: float, horizon: int,
-) -> tuple[Floats, Floats]:  # fmt: skip
+    problem: BilevelLQR,
+    loop: ClosedLoop,
+    matrix_slope: Floats,
+    covariance_slope: Floats,
+    discount: float,
+) -> tuple[Floats, Floats]:
     """J (R,) and its derivatives (R, D) along D directions of (M, Ω), both (R, D, n, n)."""
-    if horizon < 1 or not 0.0 < discount <= 1.0:
-        raise ValueError(
-            f"horizon must be positive and discount in (0, 1], got {horizon} and {discount}"
-        )
     value, slope = np.zeros(len(matrix_slope)), np.zeros(matrix_slope.shape[:2])
     arrays = (loop.matrix, loop.covariance, matrix_slope, covariance_slope)
     _accumulate(
         *(np.ascontiguousarray(array) for array in arrays),
-        problem.initial_state, problem.target, problem.target_scale, discount, horizon,
-        value, slope,
+        problem.initial_state, problem.target, problem.target_scale, discount,
+        problem.max_episode_steps, value, slope,
     )  # fmt: skip
     return problem.leader_reward_scale * value, problem.leader_reward_scale * slope
 
 
 def lqr_leader_return(
-    problem: BilevelLQR,
-    theta: Floats,
-    temperature: Floats,
-    *,
-    discount: float,
-    horizon: int,
-    response: LinearGaussianResponse | None = None,
+    problem: BilevelLQR, theta: Floats, response: LinearGaussianResponse, discount: float
 ) -> Floats:
-    """J(θ) = E[Σ_{t<H} γᵗ r_L(x_t)], shape (R,).
+    """J(θ) = E[Σ_t γᵗ r_L(x_t)] over an episode, shape (R,).
 
     Under linear-Gaussian policies x_t is Gaussian, and the mean of a Gaussian bump over a Gaussian
     is another bump.
@@ -107,30 +97,16 @@ def lqr_leader_return(
     Args:
         problem: the bi-level problem.
         theta: leader parameters, shape (R, D).
-        temperature: β of each run, shape (R,).
+        response: what the follower plays.
         discount: γ, 1 for the plain sum.
-        horizon: H.
-        response: what the follower plays; the best response to θ, solved for, if omitted.
-
-    Raises:
-        NotConverged: if there is no best response to find.
-        ValueError: if the horizon or the discount is impossible.
     """
-    if response is None:
-        response = MaxEntropyLQR(problem, temperature).respond(theta)
     loop = closed_loop(problem, theta, response)
     nowhere = np.empty((len(theta), 0, *problem.state_matrix.shape))
-    return _leader_return(problem, loop, nowhere, nowhere, discount, horizon)[0]
+    return _leader_return(problem, loop, nowhere, nowhere, discount)[0]
 
 
 def lqr_hypergradient(
-    problem: BilevelLQR,
-    theta: Floats,
-    temperature: Floats,
-    *,
-    discount: float,
-    horizon: int,
-    response: LinearGaussianResponse | None = None,
+    follower: MaxEntropyLQR, theta: Floats, response: LinearGaussianResponse, discount: float
 ) -> Hypergradient:
     """Differentiate J(θ) through the follower's Riccati equation.
 
@@ -142,13 +118,16 @@ def lqr_hypergradient(
       ∂P = Σ_k γᵏ (Mᵏ)ᵀ (∂ÃᵀP_aa Ã + Ãᵀ P_aa ∂Ã) Mᵏ; how the gain moves has no first-order effect
       on P, because it is optimal.
 
-    Arguments and errors are those of `lqr_leader_return`; `response` is the best one.
+    Args:
+        follower: of the bi-level problem.
+        theta: leader parameters, shape (R, D).
+        response: its best response to them.
+        discount: γ of J, 1 for the plain sum.
     """
-    if response is None:
-        response = MaxEntropyLQR(problem, temperature).respond(theta)
+    problem = follower.problem
     loop = closed_loop(problem, theta, response)
     gamma, actuator = problem.follower_discount, problem.follower_matrix
-    beta = temperature[:, None, None, None]
+    beta = follower.temperature[:, None, None, None]
     drift = (problem.state_matrix + problem.leader_matrix @ problem.gain(theta))[:, None]
     gain_slope = problem.gain(np.eye(problem.num_parameters))
     drift_slope = problem.leader_matrix @ gain_slope  # ∂Ã
@@ -172,7 +151,6 @@ def lqr_hypergradient(
         np.concatenate([direct, indirect], axis=1),
         np.concatenate([np.zeros_like(spread), spread], axis=1),
         discount,
-        horizon,
     )
     half = problem.num_parameters
     return Hypergradient(slope[:, :half], slope[:, half:], value)

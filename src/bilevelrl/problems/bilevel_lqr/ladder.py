@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
+from bilevelrl.core.cell import Group
 from bilevelrl.core.ladder import Level, Rung
 from bilevelrl.core.observations import Observations
 from bilevelrl.core.problem import Problem
@@ -16,7 +17,6 @@ from bilevelrl.problems.bilevel_lqr.game import LinearGame
 from bilevelrl.problems.bilevel_lqr.model_leader import ModelLeader
 from bilevelrl.problems.bilevel_lqr.settings import BilevelLQRBlock, LinearSetting
 
-Floats = NDArray[np.float64]
 #: Replicates of a worker's batch.
 TOGETHER = 1000
 _NETWORK = {"actor_steps": 1, "critic": {"steps": 5}, "random_updates": 0}
@@ -59,7 +59,8 @@ def group(
     problem: Problem[BilevelLQRBlock], settings: Sequence[LinearSetting]
 ) -> cell.Runs[LinearSetting]:
     """Replicates that are computed together."""
-    return cell.make_group(settings, problem.block.constants, problem.followers)
+    game = cell.make_game(settings, problem.block.constants, problem.followers)
+    return Group(settings, game)
 
 
 def points(problem: Problem[BilevelLQRBlock], best_theta: Floats) -> dict[str, Floats]:

@@ -6,12 +6,11 @@ they are known exactly after a few transitions, because the dynamics have no noi
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.compilation import parallel_kernel
 from bilevelrl.core.estimator import Memory
 from bilevelrl.core.observations import Observations
@@ -21,24 +20,8 @@ from bilevelrl.problems.bilevel_lqr.closed_loop import (
     closed_loop,
     widened_target,
 )
+from bilevelrl.problems.bilevel_lqr.follower import LinearGaussianResponse
 from bilevelrl.problems.bilevel_lqr.problem import BilevelLQR, matrix_vector
-from bilevelrl.problems.bilevel_lqr.response import LinearGaussianResponse
-
-Floats = NDArray[np.float64]
-
-
-class LeaderSlopes(NamedTuple):
-    """What the leader's return reacts to, at every transition.
-
-    Attributes:
-        follower_advantage: Q_L(x, a, u) - E_u[Q_L(x, a, u)], shape (R, N).
-        leader_advantage: E_u[Q_L(x, a, u)] - E_{a,u}[Q_L(x, a, u)], shape (R, N).
-        action_slope: ∂/∂a E_u[Q_L(x, a, u)], shape (R, N, l).
-    """
-
-    follower_advantage: Floats
-    leader_advantage: Floats
-    action_slope: Floats
 
 
 @parallel_kernel
@@ -98,8 +81,7 @@ class LinearModelCritic:
     """Least squares of x' on (x, u, a) over all transitions so far.
 
     Attributes:
-        problem: its sizes, horizon, discount and what is the leader's own are used, not its
-            dynamics.
+        problem: its dynamics are not read.
     """
 
     problem: BilevelLQR
@@ -108,10 +90,8 @@ class LinearModelCritic:
         """Nothing seen."""
         states, actions = self.problem.leader_matrix.shape
         size = states + self.problem.follower_matrix.shape[1] + actions
-        return {
-            "model_gram": np.zeros((num_runs, size, size)),
-            "model_moment": np.zeros((num_runs, size, states)),
-        }
+        gram, moment = np.zeros((num_runs, size, size)), np.zeros((num_runs, size, states))
+        return {"model_gram": gram, "model_moment": moment}
 
     def learn(self, batch: Observations, memory: Memory) -> None:
         """Add a batch to the normal equations."""
@@ -134,8 +114,13 @@ class LinearModelCritic:
 
     def evaluate(
         self, theta: Floats, response: LinearGaussianResponse, batch: Observations, memory: Memory
-    ) -> LeaderSlopes:
-        """Closed-form advantages and slopes of whole episodes under the estimated dynamics."""
+    ) -> dict[str, Floats]:
+        """What the leader's return reacts to under the estimated dynamics, each of shape (R, N).
+
+        Returns:
+            `follower_advantage`, Q_L - E_u[Q_L]; `leader_advantage`, E_u[Q_L] - E_{a,u}[Q_L]; and
+            `action_slope`, ∂/∂a E_u[Q_L] for a scalar a; all at (x, a, u).
+        """
         known = self.loop(theta, response, memory)
         expected = self.expected_state(theta, known, batch)
         mean, slope = self._forecast(known, known.follower_covariance, expected)
@@ -143,8 +128,12 @@ class LinearModelCritic:
         value, _ = self._forecast(known, certain, batch.next_state)
         on_average = matrix_vector(known.matrix[:, None], batch.state)
         state_value, _ = self._forecast(known, known.covariance, on_average)
-        by_action: Floats = matrix_vector(known.action_matrix.mT[:, None], slope)
-        return LeaderSlopes(value - mean, mean - state_value, by_action)
+        by_action = matrix_vector(known.action_matrix.mT[:, None], slope)
+        return {
+            "follower_advantage": value - mean,
+            "leader_advantage": mean - state_value,
+            "action_slope": by_action[:, :, 0],
+        }
 
     def loop(self, theta: Floats, response: LinearGaussianResponse, memory: Memory) -> ClosedLoop:
         """The closed loop under the estimated dynamics; the follower's gains are as they are."""

@@ -12,20 +12,18 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats, Index
 from bilevelrl.core.covariance import weighted_sum
 from bilevelrl.core.estimator import Memory
 from bilevelrl.core.observations import Observations
 from bilevelrl.core.seeding import Streams
 from bilevelrl.models.linear_gaussian.lyapunov import discounted_sum
+from bilevelrl.problems.bilevel_lqr.follower import LinearGaussianResponse, pushed
 from bilevelrl.problems.bilevel_lqr.model_critic import LinearModelCritic
 from bilevelrl.problems.bilevel_lqr.problem import BilevelLQR, matrix_vector
-from bilevelrl.problems.bilevel_lqr.response import LinearGaussianResponse, pushed
 from bilevelrl.problems.bilevel_lqr.rollout import linear_score
 
-Floats = NDArray[np.float64]
-Index = NDArray[np.int64]
 Form = Literal["score", "pathwise"]
 
 
@@ -59,11 +57,8 @@ class ModelLeader:
         """Let the critic learn, then ask it about the batch."""
         del stored, streams
         self.critic.learn(batch, memory)
-        slopes = self.critic.evaluate(theta, response, batch, memory)
         memory["answered"] = theta
-        memory["follower_advantage"] = slopes.follower_advantage
-        memory["leader_advantage"] = slopes.leader_advantage
-        memory["action_slope"] = slopes.action_slope[:, :, 0]
+        memory.update(self.critic.evaluate(theta, response, batch, memory))
 
     def leader_advantage(
         self,

@@ -3,34 +3,34 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from bilevelrl.core.observations import Observations
+from bilevelrl.core.arrays import Floats
+from bilevelrl.core.observations import Information, Observations
 from bilevelrl.core.seeding import Streams
+from bilevelrl.problems.bilevel_lqr.follower import LinearGaussianResponse
 from bilevelrl.problems.bilevel_lqr.problem import BilevelLQR, matrix_vector
-from bilevelrl.problems.bilevel_lqr.response import LinearGaussianResponse
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class LinearRollout:
-    """Whole episodes of BilevelLQR.
+    """Whole episodes of BilevelLQR; implements `sampled.Sampler`.
 
     Attributes:
         problem: the bi-level problem.
         num_episodes: per batch and run.
+        information: what the leader sees; "rewards" adds the follower's.
     """
 
     problem: BilevelLQR
     num_episodes: int
+    information: Information = "full"
 
     @property
     def env_steps(self) -> int:
         """Transitions per batch and run."""
         return self.num_episodes * self.problem.max_episode_steps
 
-    def sample(
+    def observe(
         self, theta: Floats, follower: LinearGaussianResponse, streams: Streams, *, at_random: bool
     ) -> Observations:
         """A batch under a = K x + W ξ, or under a = ξ if `at_random`, and the follower's answer."""
@@ -55,9 +55,12 @@ class LinearRollout:
             after[:, :, t] = x
         flat = (runs, self.num_episodes * horizon, -1)
         reward = problem.leader_reward(state).reshape(runs, -1)
+        other = None
+        if self.information == "rewards":
+            other = problem.follower_reward(state, played).reshape(runs, -1)
         return Observations(
             state.reshape(flat), leader.reshape(flat), played.reshape(flat), after.reshape(flat),
-            reward,
+            reward, other,
         )  # fmt: skip
 
 

@@ -4,8 +4,8 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.exact import Hypergradient
 from bilevelrl.core.follower import NotConverged
 from bilevelrl.core.games import AscentParams
@@ -13,13 +13,12 @@ from bilevelrl.core.observations import discounted_return
 from bilevelrl.core.problem import Problem, RunTasks
 from bilevelrl.core.search import Searched, climb, climbed
 from bilevelrl.core.seeding import Streams
-from bilevelrl.problems.bilevel_lqr.cell import make_game
+from bilevelrl.problems.bilevel_lqr.cell import exact_game
 from bilevelrl.problems.bilevel_lqr.exact import lqr_hypergradient
 from bilevelrl.problems.bilevel_lqr.game import LinearGame
 from bilevelrl.problems.bilevel_lqr.rollout import LinearRollout
 from bilevelrl.problems.bilevel_lqr.settings import BilevelLQRBlock
 
-Floats = NDArray[np.float64]
 #: The gains behind the paper's histogram.
 PAPER_GAINS = {"paper: BC-HG": (-9.683, -10.25), "paper: Naive-PGD": (-7.59, 0.9306)}
 
@@ -40,19 +39,13 @@ class LqrLandscape:
 
     def climb(self, search: AscentParams) -> tuple[Floats, Floats, Floats]:
         """Exact ascent of the reported J, see `core.search.climb`."""
-        game, problem = self.game, self.game.problem
+        game = self.game
 
         def hypergradient(theta: Floats) -> Hypergradient:
-            return lqr_hypergradient(
-                problem,
-                theta,
-                game.follower.temperature,
-                discount=game.return_discount,
-                horizon=problem.max_episode_steps,
-                response=game.follower.respond(theta),
-            )
+            response = game.follower.respond(theta)
+            return lqr_hypergradient(game.follower, theta, response, game.return_discount)
 
-        return climb(hypergradient, problem.num_parameters, search)
+        return climb(hypergradient, game.problem.num_parameters, search)
 
     def table(self) -> pd.DataFrame:
         """Columns k1, k2, leader_return on a grid; empty where no follower can answer."""
@@ -84,7 +77,7 @@ class LqrLandscape:
         for label, gain in gains.items():
             theta = np.tile(np.array(gain), (1000, 1))
             response, streams = self.game.follower.respond(theta), Streams(range(seed, seed + 1000))
-            batch = LinearRollout(problem, 1).sample(theta, response, streams, at_random=False)
+            batch = LinearRollout(problem, 1).observe(theta, response, streams, at_random=False)
             total = discounted_return(batch.leader_reward, steps, problem.leader_discount)
             totals.append(pd.DataFrame({"gain": label, "leader_return": total}))
             for episode, state in enumerate(batch.state[:5]):
@@ -97,7 +90,7 @@ def landscape(problem: Problem[BilevelLQRBlock], temperature: float) -> LqrLands
     """J at one temperature, with the leader's noise of params.yaml."""
     block, beta = problem.block, np.array([temperature])
     return LqrLandscape(
-        make_game(block.constants, problem.followers, block.training, beta, np.zeros(1))
+        exact_game(block.constants, problem.followers, block.training, beta, np.zeros(1))
     )
 
 
