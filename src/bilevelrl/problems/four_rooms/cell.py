@@ -147,7 +147,8 @@ def best_policy(
     """The best response to one θ, shape (D,), as a policy, shape (S, A)."""
     follower = exact_follower(problem, np.array([temperature]), followers)
     reward = problem.follower_reward(theta[None])
-    return follower.respond(reward, np.zeros((1, problem.num_states))).policy[0]
+    policy: Floats = follower.respond(reward, np.zeros((1, problem.num_states))).policy[0]
+    return policy
 
 
 def make_group(

@@ -65,7 +65,7 @@ def penalty_maps(
 
 def _first_seeds(cell: Cell) -> list[tuple[RunIdentity, Floats]]:
     """The first seed of every setting of the main comparison, with its final θ, shape (D,)."""
-    chosen = {}
+    chosen: dict[tuple[str, str], tuple[RunIdentity, Floats]] = {}
     found = zip(cell.runs, cell.theta, strict=True)
     for run, theta in sorted(found, key=lambda pair: pair[0].seed):
         if study_of(run.conditions) == "main":

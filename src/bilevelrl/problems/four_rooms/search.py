@@ -63,12 +63,12 @@ def structured_starts(problem: FourRooms, heights: Sequence[float]) -> dict[str,
     places = {f"cell {s}": [s] for s in range(problem.num_states)}
     for a, b in itertools.combinations(doors.tolist(), 2):
         places[f"doors {a} and {b}"] = [a, b]
-    return {
-        f"structured, {name} at {height:g}": height
-        * np.isin(np.arange(problem.num_parameters), cells)
-        for height in heights
-        for name, cells in places.items()
-    }
+    starts = {}
+    for height, (name, cells) in itertools.product(heights, places.items()):
+        theta = np.zeros(problem.num_parameters)
+        theta[cells] = height
+        starts[f"structured, {name} at {height:g}"] = theta
+    return starts
 
 
 def random_starts(num_parameters: int, search: SearchParams) -> dict[str, Floats]:
