@@ -87,5 +87,6 @@ def learner_of(built: Training[Any]) -> ScoreFunction:
 
 def env_steps(built: Training[Any]) -> int:
     estimator: Any = built.estimator
-    steps: int = estimator.sampler.rollout.env_steps
+    sampler = estimator.sampler
+    steps: int = getattr(sampler, "rollout", sampler).env_steps
     return steps

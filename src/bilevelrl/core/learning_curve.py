@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from bilevelrl.core.arrays import Floats
 from bilevelrl.core.follower import BestResponse

@@ -39,7 +39,7 @@ def test_quirks_of_the_lqr(estimator: str) -> None:
     if estimator == "bc_hg":
         assert leader.follower_samples == 256
     np.testing.assert_array_equal(leader.critic.step_size, 0.1)
-    np.testing.assert_array_equal(leader.noise, 1e-3)
+    assert leader.problem.leader_noise == 1e-3
 
 
 @pytest.mark.parametrize("variant", ["corrected", "improved"])

@@ -40,11 +40,8 @@ def exact_players(theta: Floats) -> AgentResponse:
 
 
 def test_exact_players_give_the_batches_of_the_simulator() -> None:
-    noise = np.full(2, PROBLEM.leader_noise)
     response = MaxEntropyLQR(PROBLEM, np.full(2, BETA)).respond(THETA)
-    expected = LinearRollout(PROBLEM, 3, noise).sample(
-        THETA, response, Streams([1, 2]), at_random=False
-    )
+    expected = LinearRollout(PROBLEM, 3).observe(THETA, response, Streams([1, 2]), at_random=False)
     found = SacSampler(TASK, 3).observe(
         THETA, exact_players(THETA), Streams([1, 2]), at_random=False
     )
