@@ -16,8 +16,11 @@ from bilevelrl.models.deep.agent import SacAgent, SacOptions
 from bilevelrl.models.deep.players import RegulatorPlayer, SacPlayer, evaluate, learning_curve
 from bilevelrl.models.deep.view import ViewOptions
 from bilevelrl.problems.thermal_control.follower import ThermalRegulator
-from bilevelrl.problems.thermal_control.follower_task import ThermalFollowerTask, exact_value
-from bilevelrl.problems.thermal_control.view import ThermalFollowerView
+from bilevelrl.problems.thermal_control.follower_task import (
+    ThermalFollowerTask,
+    ThermalFollowerView,
+    exact_value,
+)
 from tests.buildings import BETA, PUBLISHED, THETA_X
 
 Floats = NDArray[np.float64]

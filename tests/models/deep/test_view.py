@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from bilevelrl.models.deep.view import FollowerView, ViewOptions
 from bilevelrl.problems.bilevel_lqr.problem import BilevelLQR
 from bilevelrl.problems.bilevel_lqr.view import LinearFollowerView
+from bilevelrl.problems.thermal_control.follower_task import ThermalFollowerView
 from bilevelrl.problems.thermal_control.problem import ThermalControl
-from bilevelrl.problems.thermal_control.view import ThermalFollowerView
 from tests.buildings import PUBLISHED, THETA_X, building, designs
 
 Floats = NDArray[np.float64]

@@ -48,7 +48,7 @@ def test_noiseless_actions_are_regressed_exactly() -> None:
 
 def test_rewards_that_are_not_seen_are_asked_for() -> None:
     with pytest.raises(ValueError, match="rewards"):
-        believed(2, "actions")
+        believed(2, "full")
 
 
 CURVE = Curve(RandomFeatures((0.35,) * 4, 100), 1e-9)
@@ -83,7 +83,7 @@ def random_quadratic(runs: int) -> Quadratic:
 def test_random_features_follow_a_policy_that_is_not_linear() -> None:
     batch = watched(1.0)
     found = curved(batch, range(2))
-    assert not found.linear
+    assert found.curve is not None
     spread = found.covariance[:, (0, 1), (0, 1)]
     assert (spread > 0.009).all()
     # A line takes the bend for noise.
@@ -105,7 +105,7 @@ def test_a_straight_curve_values_actions_as_its_line_does() -> None:
     batch = watched(0.0)
     found = curved(batch, range(2))
     line = RegulatorBelief(np.full(2, 0.5), 0.9, 20).learn(np.zeros((2, 8)), batch, {})
-    assert line.linear
+    assert line.curve is None
     np.testing.assert_allclose(found.mean(batch.state), line.mean(batch.state), atol=0.3)
     of_curve, of_line = (
         values_of(random_quadratic(2), batch, response, None, Streams([0, 1]))

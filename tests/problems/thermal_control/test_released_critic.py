@@ -1,7 +1,7 @@
 """The released critics of building thermal control, step by step against PyTorch's own tools."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numba
@@ -20,10 +20,10 @@ from bilevelrl.problems.thermal_control.follower import RegulatorResponse, Therm
 from bilevelrl.problems.thermal_control.problem import ThermalControl
 from bilevelrl.problems.thermal_control.released_critic import (
     NetworkActionCritic,
+    NetworkMean,
     NetworkStateCritic,
     TDNetwork,
     action_nodes,
-    network_mean,
 )
 from bilevelrl.problems.thermal_control.rollout import ThermalBatch, ThermalRollout
 from tests.buildings import LARGE, PUBLISHED, SMALL, THETA_H, designs, one_run
@@ -53,7 +53,7 @@ class Case:
         response = ThermalRegulator(problem, np.full(len(theta), 0.1)).respond(theta)
         batch = ThermalRollout(problem, episodes).sample(theta, response, Streams(seeds))
         reward = problem.operating_reward(batch.state, batch.follower_action)
-        reward -= problem.configuration_cost(theta)[:, None]
+        reward -= problem.design.configuration_cost(theta)[:, None]
         return cls(problem, theta, response, batch, reward)
 
     @property
@@ -61,7 +61,8 @@ class Case:
         return np.concatenate([self.batch.state, self.batch.follower_action], axis=2)
 
     def ask(self, critic: ThermalCritic, streams: Streams) -> LeaderValues:
-        return critic.evaluate(self.theta, self.response, self.batch, self.reward, streams)
+        batch = replace(self.batch, leader_reward=self.reward)
+        return critic.evaluate(self.theta, self.response, batch, streams)
 
     def alone(self, run: int) -> "Case":
         part = slice(run, run + 1)
@@ -154,7 +155,7 @@ def test_a_mean_learns_from_normalised_rewards(place: int) -> None:
     scale = np.array([1.0, 1e3, 1e-3])
     reward = scale * np.random.default_rng(0).standard_normal((*state.shape[:2], 3))
     reward += 0.1 * scale * np.square(state).sum(axis=2, keepdims=True)
-    found = network_mean(network(5, 3), state, reward, Streams(SEEDS), place)
+    found = NetworkMean(LARGE, STEPS, STEP_SIZE, place)(CASE.batch, reward, Streams(SEEDS))
     for run, seed in enumerate(SEEDS):
         model = literal_model(network(5, 3).initial(seed, place), (5, 64, 64, 3))
         size = np.abs(reward[run]).max(axis=0)
@@ -165,20 +166,20 @@ def test_a_mean_learns_from_normalised_rewards(place: int) -> None:
 def test_the_state_critic_is_a_mean_of_normalised_rewards() -> None:
     values = CASE.ask(NetworkStateCritic(LARGE, STEPS, STEP_SIZE), Streams(SEEDS))
     assert values.action_value is None
-    mean = network_mean(network(5, 1), CASE.batch.state, CASE.reward[:, :, None], Streams(SEEDS), 0)
-    np.testing.assert_array_equal(values.value, mean[:, :, 0])
+    mean = NetworkMean(LARGE, STEPS, STEP_SIZE, 0)
+    means = mean(CASE.batch, CASE.reward[:, :, None], Streams(SEEDS))
+    np.testing.assert_array_equal(values.value, means[:, :, 0])
 
 
 def test_units_of_rewards_do_not_matter_to_a_mean() -> None:
-    state, made = CASE.batch.state, network(5, 2)
+    mean = NetworkMean(LARGE, STEPS, STEP_SIZE)
     reward = np.repeat(CASE.reward[:, :, None], 2, axis=2)
     units = np.array([0.25, 1024.0])
-    found = network_mean(made, state, reward, Streams(SEEDS))
-    np.testing.assert_array_equal(
-        network_mean(made, state, units * reward, Streams(SEEDS)), units * found
-    )
+    found = mean(CASE.batch, reward, Streams(SEEDS))
+    again = mean(CASE.batch, units * reward, Streams(SEEDS))
+    np.testing.assert_array_equal(again, units * found)
     reward[:, :, 1] = 0.0
-    assert np.isfinite(network_mean(made, state, reward, Streams(SEEDS))).all()
+    assert np.isfinite(mean(CASE.batch, reward, Streams(SEEDS))).all()
 
 
 def test_the_last_reward_of_an_episode_is_masked() -> None:

@@ -20,7 +20,7 @@ def test_every_start_climbs_to_the_same_design() -> None:
     assert (LANDSCAPE.returns(starts) < -190.0).all()
     np.testing.assert_allclose(highest, -162.503, atol=1e-3)
     np.testing.assert_allclose(LANDSCAPE.returns(best), highest, rtol=1e-12)
-    levels = LANDSCAPE.problem.levels(best)
+    levels = LANDSCAPE.problem.design.levels(best)
     np.testing.assert_allclose(levels[0], [[1.0, 0.0, 1.0, 1.0]] * 2, atol=1e-3)
     np.testing.assert_allclose(levels[1], [[0.0, 0.779, 1.0, 1.0]] * 2, atol=2e-3)
 

@@ -12,7 +12,6 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from bilevelrl.core.control_variate import ControlVariate
 from bilevelrl.core.sampled import Sampled
 from bilevelrl.core.seeding import Streams
 from bilevelrl.models.linear_gaussian.quadratic import least_squares_td
@@ -27,9 +26,9 @@ from bilevelrl.problems.thermal_control.follower import RegulatorResponse, Therm
 from bilevelrl.problems.thermal_control.game import ThermalSampler
 from bilevelrl.problems.thermal_control.problem import ThermalControl
 from bilevelrl.problems.thermal_control.rollout import ThermalBatch, ThermalRollout
-from bilevelrl.problems.thermal_control.transition import score_push
+from bilevelrl.problems.thermal_control.transition import TransitionDirect, score_push
 from bilevelrl.problems.thermal_control.transition_hpgd import TransitionHPGD
-from bilevelrl.problems.thermal_control.transition_score import TransitionScore
+from bilevelrl.problems.thermal_control.transition_score import TransitionScore, control_variate
 from tests.buildings import building
 
 Floats = NDArray[np.float64]
@@ -115,16 +114,17 @@ def literal(
 
 @pytest.mark.parametrize("kind", ["naive", "bc_hg", "return", "action_value"])
 def test_published_estimates_are_those_of_a_literal_reading(kind: str) -> None:
-    critic = QuadraticStateCritic(PROBLEM) if kind in ("naive", "return") else None
-    heard = Heard(critic or QuadraticActionCritic(PROBLEM, expected=False, samples=256))
+    critic = QuadraticStateCritic(PROBLEM.design) if kind in ("naive", "return") else None
+    heard = Heard(critic or QuadraticActionCritic(PROBLEM.design, expected=False, samples=256))
     clip, known = 0.7, {"noise": PROBLEM.noise, "max_score_norm": 0.7}
     learner: Any
-    if kind in ("naive", "bc_hg"):
-        beta = None if kind == "naive" else BETA
-        learner = TransitionScore(PROBLEM.design, heard, beta, **known)
+    if kind == "naive":
+        learner = TransitionDirect(PROBLEM.design, heard, **known)
+    elif kind == "bc_hg":
+        learner = TransitionScore(PROBLEM.design, heard, temperature=BETA, **known)
     else:
         benefit: Any = kind
-        learner = TransitionHPGD(PROBLEM.design, heard, BETA, benefit, **known)
+        learner = TransitionHPGD(PROBLEM.design, heard, temperature=BETA, benefit=benefit, **known)
     estimator = sampled(PROBLEM, EPISODES, learner)
     response = ThermalRegulator(PROBLEM, BETA).respond(THETA)
     streams = Streams([3, 4])
@@ -191,11 +191,6 @@ def sampled(problem: ThermalControl, episodes: int, learner: Any) -> Sampled[The
     return Sampled(ThermalSampler(ThermalRollout(problem, episodes), "full"), learner)
 
 
-def control_variate(problem: ThermalControl) -> ControlVariate:
-    zones = problem.num_zones
-    return ControlVariate(1 + zones * (zones + 1) // 2, 2 * zones)
-
-
 def samples(point: Point, kind: Kind, runs: int, episodes: int) -> tuple[Floats, Floats]:
     """Independent estimates with the exact critic, direct and indirect, each (runs, 8)."""
     problem, chunk, parts = point.problem, 250, []
@@ -203,8 +198,8 @@ def samples(point: Point, kind: Kind, runs: int, episodes: int) -> tuple[Floats,
         beta = np.full(chunk, point.temperature)
         follower, theta = ThermalRegulator(problem, beta), np.tile(point.theta, (chunk, 1))
         learner = TransitionScore(
-            problem.design, ExactThermalCritic(problem), beta, kind.form, problem.noise,
-            control=control_variate(problem) if kind.control else None,
+            problem.design, ExactThermalCritic(problem), kind.form, problem.noise, temperature=beta,
+            control=control_variate(problem.design) if kind.control else None,
             expectation=follower if kind.expected else None,
         )  # fmt: skip
         estimator = sampled(problem, episodes, learner)
@@ -220,8 +215,7 @@ def samples(point: Point, kind: Kind, runs: int, episodes: int) -> tuple[Floats,
 def exact(point: Point) -> tuple[Floats, Floats]:
     follower = ThermalRegulator(point.problem, np.array([point.temperature]))
     theta = point.theta[None]
-    horizon = point.problem.max_episode_steps
-    truth = thermal_hypergradient(follower, theta, follower.respond(theta), horizon)
+    truth = thermal_hypergradient(follower, theta, follower.respond(theta))
     return truth.direct[0], truth.indirect[0]
 
 
@@ -299,8 +293,8 @@ def test_a_score_needs_the_noise_and_what_it_was(unknown: str) -> None:
 
 def test_clipped_scores_are_biased() -> None:
     point = POINTS["loud"]
-    learner = TransitionScore(
-        point.problem.design, ExactThermalCritic(point.problem), None, noise=point.problem.noise,
+    learner = TransitionDirect(
+        point.problem.design, ExactThermalCritic(point.problem), noise=point.problem.noise,
         max_score_norm=0.05,
     )  # fmt: skip
     estimator = sampled(point.problem, 10, learner)
@@ -322,8 +316,9 @@ def test_bits_do_not_depend_on_the_batch(kind: Kind) -> None:
     def run(rows: list[int]) -> Floats:
         follower = ThermalRegulator(PROBLEM, beta[rows])
         learner = TransitionScore(
-            PROBLEM.design, QuadraticActionCritic(PROBLEM), beta[rows], kind.form, PROBLEM.noise,
-            control=control_variate(PROBLEM) if kind.control else None,
+            PROBLEM.design, QuadraticActionCritic(PROBLEM.design), kind.form, PROBLEM.noise,
+            temperature=beta[rows],
+            control=control_variate(PROBLEM.design) if kind.control else None,
             expectation=follower if kind.expected else None,
         )  # fmt: skip
         estimator = sampled(PROBLEM, 4, learner)

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.compilation import parallel_kernel
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +56,14 @@ class ThermalDesign:
             )
         level: Floats = 0.5 * (1.0 + np.tanh(0.5 * theta))
         return level[:, : self.num_zones], level[:, self.num_zones :]
+
+    def named_levels(self, theta: Floats) -> dict[str, Floats]:
+        """α of zone i as "alpha<i>" and β as "beta<i>", each (R,), in the order of θ."""
+        return {
+            f"{name}{zone + 1}": level[:, zone]
+            for name, level in zip(("alpha", "beta"), self.levels(theta), strict=True)
+            for zone in range(self.num_zones)
+        }
 
     def factors(self, theta: Floats) -> Floats:
         """-η_i dα_i, A⁰_ij dβ_i and A⁰_ji dβ_i, shape (R, 3, n): all that ∂A/∂θ consists of."""

@@ -1,30 +1,29 @@
 """The exact best response in building thermal control, and its derivative in the design."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from bilevelrl.core.seeding import Streams
+from bilevelrl.core.arrays import Floats, Index
 from bilevelrl.models.linear_gaussian.lyapunov import discounted_sum
 from bilevelrl.models.linear_gaussian.riccati import Regulator, check_accuracy
 from bilevelrl.problems.thermal_control.problem import ThermalControl
 
-Floats = NDArray[np.float64]
-
 
 @dataclass(frozen=True, eq=False)
 class RegulatorResponse:
-    """a ~ N(-K s, Σ) and V_F(s) = -(sᵀ P s + v).
+    """a ~ N(m(s), Σ), m(s) = -K s unless something else is believed, V_F(s) = -(sᵀ P s + v).
 
     Attributes:
-        gain: K, shape (R, m, n).
+        gain: K, shape (R, m, n); where m is not linear, of the line closest to it.
         covariance: Σ, shape (R, m, m).
         quadratic: P, shape (R, n, n).
         offset: v, shape (R,).
         accuracy: certified bound on the relative error of sᵀ P s, for every s, shape (R,).
         iterations: doublings used, shape (R,).
-        steps: see `protocol.Certified`.
+        steps: see `core.follower.Certified`.
+        curve: m, from s (R, N, n), where it is not linear.
     """
 
     gain: Floats
@@ -32,18 +31,13 @@ class RegulatorResponse:
     quadratic: Floats
     offset: Floats
     accuracy: Floats
-    iterations: NDArray[np.int64]
+    iterations: Index
     steps: int = 0
-
-    @property
-    def linear(self) -> bool:
-        """Whether `mean` is."""
-        return True
+    curve: Callable[[Floats], Floats] | None = None
 
     def mean(self, state: Floats) -> Floats:
-        """E[a | s] = -K s, shape (R, N, m), for s (R, N, n)."""
-        mean: Floats = -(state @ self.gain.mT)
-        return mean
+        """The mean m(s), shape (R, N, m), for s (R, N, n)."""
+        return -(state @ self.gain.mT) if self.curve is None else self.curve(state)
 
     def value(self, state: Floats) -> Floats:
         """V_F(s), shape (R, N), for s (R, N, n)."""
@@ -100,11 +94,6 @@ class ThermalRegulator:
         if self.temperature.ndim != 1 or not (self.temperature > 0.0).all():
             raise ValueError(f"temperature must be one positive number a run: {self.temperature}")
 
-    def start(self, num_runs: int, streams: Streams) -> Floats:
-        """Nothing is remembered, shape (R, 0)."""
-        del streams
-        return np.empty((num_runs, 0))
-
     @property
     def _regulator(self) -> Regulator:
         problem = self.problem
@@ -113,15 +102,12 @@ class ThermalRegulator:
             self.max_iterations,
         )  # fmt: skip
 
-    def respond(
-        self, theta: Floats, memory: Floats | None = None, streams: Streams | None = None
-    ) -> RegulatorResponse:
+    def respond(self, theta: Floats) -> RegulatorResponse:
         """The best response to θ, shape (R, D).
 
         Raises:
             NotConverged: if a run misses the tolerance.
         """
-        del memory, streams
         problem, regulator, beta = self.problem, self._regulator, self.temperature
         gamma, drift = problem.discount, problem.dynamics(theta)
         solution = regulator.solve(drift)

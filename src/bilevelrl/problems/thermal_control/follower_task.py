@@ -1,19 +1,45 @@
-"""Building thermal control as followers play it that act on single states."""
+"""Building thermal control as followers face it that act on single states."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.models.deep.players import Episodes, Player, RegulatorPlayer, rows_of_runs
-from bilevelrl.models.deep.view import ViewOptions
+from bilevelrl.models.deep.view import Floats32, FollowerView, ViewOptions
 from bilevelrl.problems.thermal_control.follower import RegulatorResponse, ThermalRegulator
 from bilevelrl.problems.thermal_control.problem import ThermalControl
 from bilevelrl.problems.thermal_control.rollout import ThermalBatch
-from bilevelrl.problems.thermal_control.view import ThermalFollowerView
 
-Floats = NDArray[np.float64]
+
+class ThermalFollowerView(FollowerView):
+    """Thermal control: observes s / `initial_deviation`, plays a / `action_bound`."""
+
+    def __init__(self, problem: ThermalControl, theta: Floats, options: ViewOptions) -> None:
+        """See `FollowerView`."""
+        self.problem = problem
+        zones, units = problem.input_matrix.shape
+        self._state = np.zeros(zones)
+        super().__init__(options, theta, zones, units, problem.max_episode_steps)
+
+    def _face(self, theta: Floats) -> None:
+        self._drift = self.problem.dynamics(theta)[0]
+
+    def _begin(self) -> None:
+        normals = self.np_random.standard_normal(len(self._state))
+        self._state = self.problem.initial_deviation * normals
+
+    def _play(self, action: Floats) -> float:
+        problem = self.problem
+        reward = float(problem.follower_reward(self._state, action))
+        mean = self._drift @ self._state + problem.input_matrix @ action
+        bounded = np.minimum(np.maximum(mean, -problem.state_limit), problem.state_limit)
+        self._state = bounded + problem.noise * self.np_random.standard_normal(len(mean))
+        return reward
+
+    def _observed(self) -> Floats32:
+        return (self._state / self.problem.initial_deviation).astype(np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,10 +62,7 @@ class ThermalFollowerTask:
         """That of both players."""
         return self.problem.discount
 
-    @property
-    def return_discount(self) -> float:
-        """That of both players."""
-        return self.problem.discount
+    return_discount = follower_discount
 
     @property
     def numbers_per_episode(self) -> int:
@@ -53,8 +76,7 @@ class ThermalFollowerTask:
 
     def best(self, theta: Floats, temperature: float) -> tuple[RegulatorPlayer, float]:
         """See `players.FollowerTask`."""
-        regulator = ThermalRegulator(self.problem, np.array([temperature]))
-        response = regulator.respond(theta[None])
+        response = ThermalRegulator(self.problem, np.array([temperature])).respond(theta[None])
         player = RegulatorPlayer(response.gain[0], response.covariance[0])
         return player, float(exact_value(self.problem, response)[0])
 
@@ -89,16 +111,12 @@ class ThermalFollowerTask:
 
     def observations(self, theta: Floats, episodes: Sequence[Episodes]) -> ThermalBatch:
         """See `players.FollowerTask`; the building's noise is not seen."""
-        problem = self.problem
         state, action, after = (
             rows_of_runs([getattr(each, name) for each in episodes])
             for name in ("state", "action", "next_state")
         )
-        reward = problem.operating_reward(state, action)
-        reward -= problem.configuration_cost(theta)[:, None]
-        own = problem.follower_reward(state, action)
-        none = np.empty((*reward.shape, 0))
-        return ThermalBatch(state, none, action, after, reward, own)
+        paid = self.problem.follower_reward(state, action)
+        return ThermalBatch.of(self.problem, theta, state, action, after, follower_reward=paid)
 
 
 def exact_value(problem: ThermalControl, response: RegulatorResponse) -> Floats:

@@ -3,11 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.ascent import OptimiserState, clipped
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,18 +16,19 @@ from typing import TypeVar
 import numba
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.seeding import Streams, stream
 from bilevelrl.problems.thermal_control.critic import LeaderValues
+from bilevelrl.problems.thermal_control.follower import RegulatorResponse
 from bilevelrl.problems.thermal_control.problem import ThermalControl
-from bilevelrl.problems.thermal_control.rollout import LinearPolicy, ThermalBatch
+from bilevelrl.problems.thermal_control.rollout import ThermalBatch
 
-Floats = NDArray[np.float64]
 Result = TypeVar("Result")
 
 WIDTH = 64
+#: Of the initial weights of each layer.
 GAINS = (math.sqrt(2.0), math.sqrt(2.0), 0.01)
 #: Rows per product: their activations fit the second-level cache.
 BLOCK = 1000
@@ -181,59 +182,58 @@ def _tensor(array: Floats) -> Tensor:
     return torch.tensor(array, dtype=torch.float32)
 
 
-def network_mean(
-    network: TDNetwork, inputs: Floats, reward: Floats, streams: Streams, place: int = 1
-) -> Floats:
-    """E[Σ_k γ^k r_{t+k} | x_t] without end of every row, for each of K rewards, shape (R, N, K).
-
-    Each reward is divided by its largest size in the batch while the network learns. With x = s and
-    the rewards ψ of `transition.sensitivity` this is the released code's mean of ∇_θ Q_F.
-
-    Args:
-        network: p inputs, K outputs.
-        inputs: x, whole episodes one after the other, shape (R, N, p).
-        reward: r, shape (R, N, K); of the last row of an episode only its size is used.
-        streams: the seeds of the runs.
-        place: see `TDNetwork.initial`; the networks of V_L and Q_L are number 0.
-    """
-    scale: Floats = np.abs(reward).max(axis=1)
-    scale[scale == 0.0] = 1.0
-
-    def predictions(run: int) -> Floats:
-        x, r = _tensor(inputs[run]), _tensor(reward[run] / scale[run])
-        found = network.fit(network.initial(streams.seeds[run], place), x, r)
-        return network.predict(found, x)
-
-    return scale[:, None] * np.stack(each_run(predictions, len(inputs)))
-
-
 @dataclass(frozen=True, eq=False)
-class NetworkStateCritic:
-    """V_L by a network on s; rewards are divided by their largest size.
+class NetworkMean:
+    """E[Σ_k γ^k r_{t+k} | s_t] without end of every row, for each of K rewards.
+
+    Each reward is divided by its largest size in the batch while the network learns. With the
+    rewards ψ of `TransitionDirect.sensitivity` this is the released code's mean of ∇_θ Q_F.
 
     Attributes:
         problem: its discount and horizon are used.
         steps: of Adam per batch; 5,000 in the released code.
         step_size: Adam's; 1e-4 in the released code.
+        place: see `TDNetwork.initial`; the networks of V_L and Q_L are number 0.
     """
+
+    problem: ThermalControl
+    steps: int
+    step_size: float
+    place: int = 1
+
+    def __call__(self, batch: ThermalBatch, reward: Floats, streams: Streams) -> Floats:
+        """The means, shape (R, N, K), of `reward` r, shape (R, N, K).
+
+        Of the last r of an episode only the size is used.
+        """
+        sizes = batch.state.shape[2], reward.shape[2]
+        network = TDNetwork(self.problem, *sizes, self.steps, self.step_size)
+        scale: Floats = np.abs(reward).max(axis=1)
+        scale[scale == 0.0] = 1.0
+
+        def predictions(run: int) -> Floats:
+            x, r = _tensor(batch.state[run]), _tensor(reward[run] / scale[run])
+            found = network.fit(network.initial(streams.seeds[run], self.place), x, r)
+            return network.predict(found, x)
+
+        return scale[:, None] * np.stack(each_run(predictions, len(reward)))
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkStateCritic:
+    """V_L by a network on s; attributes as of `NetworkMean`."""
 
     problem: ThermalControl
     steps: int
     step_size: float
 
     def evaluate(
-        self,
-        theta: Floats,
-        response: LinearPolicy,
-        batch: ThermalBatch,
-        reward: Floats,
-        streams: Streams,
+        self, theta: Floats, response: RegulatorResponse, batch: ThermalBatch, streams: Streams
     ) -> LeaderValues:
         """See `problems.thermal_control.critic.ThermalCritic`."""
         del theta, response
-        network = TDNetwork(self.problem, self.problem.num_zones, 1, self.steps, self.step_size)
-        value = network_mean(network, batch.state, reward[:, :, None], streams, place=0)
-        return LeaderValues(value[:, :, 0])
+        mean = NetworkMean(self.problem, self.steps, self.step_size, place=0)
+        return LeaderValues(mean(batch, batch.leader_reward[:, :, None], streams)[:, :, 0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -245,9 +245,7 @@ class NetworkActionCritic:
     less than a fifth of the noise of 256 draws.
 
     Attributes:
-        problem: its discount and horizon are used.
-        steps: of Adam per batch; 5,000 in the released code.
-        step_size: Adam's; 1e-4 in the released code.
+        problem, steps, step_size: as of `NetworkMean`.
         samples: draws behind V_L, 256 in the released code; None takes the expectation.
     """
 
@@ -257,12 +255,7 @@ class NetworkActionCritic:
     samples: int | None
 
     def evaluate(
-        self,
-        theta: Floats,
-        response: LinearPolicy,
-        batch: ThermalBatch,
-        reward: Floats,
-        streams: Streams,
+        self, theta: Floats, response: RegulatorResponse, batch: ThermalBatch, streams: Streams
     ) -> LeaderValues:
         """See `problems.thermal_control.critic.ThermalCritic`."""
         del theta
@@ -273,7 +266,7 @@ class NetworkActionCritic:
 
         def values(run: int) -> Floats:
             # Q_L of the row, and mean and variance of Q_L at its state, shape (3, N).
-            state, r = batch.state[run], _tensor(reward[run, :, None])
+            state, r = batch.state[run], _tensor(batch.leader_reward[run, :, None])
             pairs = _tensor(np.concatenate([state, batch.follower_action[run]], axis=1))
             found = network.fit(network.initial(streams.seeds[run], 0), pairs, r)
             own = network.predict(found, pairs)[:, 0]
@@ -285,7 +278,7 @@ class NetworkActionCritic:
             mean = (weights * at_nodes).sum(axis=0)
             return np.stack([own, mean, (weights * np.square(at_nodes - mean)).sum(axis=0)])
 
-        action_value, value, variance = np.stack(each_run(values, len(reward)), axis=1)
+        action_value, value, variance = np.stack(each_run(values, len(batch.state)), axis=1)
         if self.samples is not None:
             value += np.sqrt(variance / self.samples) * streams.normals("critic", value.shape[1:])
         return LeaderValues(value, action_value)

@@ -1,32 +1,17 @@
 """On-policy batches of building thermal control."""
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.compilation import parallel_kernel
 from bilevelrl.core.observations import Observations
 from bilevelrl.core.seeding import Streams
+from bilevelrl.problems.thermal_control.follower import RegulatorResponse
 from bilevelrl.problems.thermal_control.problem import ThermalControl
-
-Floats = NDArray[np.float64]
-
-
-class LinearPolicy(Protocol):
-    """a ~ N(-K s, Σ); read-only."""
-
-    @property
-    def gain(self) -> Floats:
-        """K, shape (R, m, n)."""
-        ...
-
-    @property
-    def covariance(self) -> Floats:
-        """Σ, shape (R, m, m)."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +24,17 @@ class ThermalBatch(Observations):
     """
 
     innovation: Floats | None = None
+
+    @classmethod
+    def of(
+        cls, problem: ThermalControl, theta: Floats, state: Floats, action: Floats,
+        next_state: Floats, **seen: Floats,
+    ) -> "ThermalBatch":  # fmt: skip
+        """What was played under θ, with the leader's rewards, and what else was `seen`."""
+        reward = problem.operating_reward(state, action)
+        reward -= problem.design.configuration_cost(theta)[:, None]
+        none = np.empty((*reward.shape, 0))
+        return cls(state, none, action, next_state, reward, **seen)
 
     @property
     def clipped(self) -> NDArray[np.bool_] | None:
@@ -107,7 +103,7 @@ class ThermalRollout:
         """Transitions per batch and run."""
         return self.num_episodes * self.problem.max_episode_steps
 
-    def sample(self, theta: Floats, policy: LinearPolicy, streams: Streams) -> ThermalBatch:
+    def sample(self, theta: Floats, policy: RegulatorResponse, streams: Streams) -> ThermalBatch:
         """A batch under θ, shape (R, D), and the follower's policy."""
         problem, horizon = self.problem, self.problem.max_episode_steps
         zones, units = problem.input_matrix.shape
@@ -122,7 +118,4 @@ class ThermalRollout:
             problem.state_limit, normals, horizon, *arrays,
         )  # fmt: skip
         state, action, after, innovation = arrays
-        reward = problem.operating_reward(state, action)
-        reward -= problem.configuration_cost(theta)[:, None]
-        none = np.empty((*reward.shape, 0))
-        return ThermalBatch(state, none, action, after, reward, innovation=innovation)
+        return ThermalBatch.of(problem, theta, state, action, after, innovation=innovation)

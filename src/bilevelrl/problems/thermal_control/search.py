@@ -1,19 +1,18 @@
 """J of building thermal control over the design: the best known one, named ones, random ones."""
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.blocks import FollowerParams
-from bilevelrl.core.exact import Hypergradient
 from bilevelrl.core.games import AscentParams
 from bilevelrl.core.observations import discounted_return
 from bilevelrl.core.problem import Problem, RunTasks
 from bilevelrl.core.search import Searched, climb, climbed
 from bilevelrl.core.seeding import Streams
+from bilevelrl.models.deep.settings import ComparedSacParams
 from bilevelrl.problems.thermal_control.cell import make_problem
 from bilevelrl.problems.thermal_control.exact import (
     components,
@@ -30,7 +29,6 @@ from bilevelrl.problems.thermal_control.settings import (
     ThermalSearchParams,
 )
 
-Floats = NDArray[np.float64]
 #: Designs by all levels of insulation and of airflow.
 DESIGNS = {
     "start": (0.5, 0.5),
@@ -53,7 +51,7 @@ class ThermalLandscape:
     """
 
     constants: ThermalControlParams
-    followers: FollowerParams[Any]
+    followers: FollowerParams[ComparedSacParams]
     temperature: float
 
     @property
@@ -75,15 +73,10 @@ class ThermalLandscape:
     def describe(self, theta: Floats) -> pd.DataFrame:
         """J, its components, the spectral radius and the design at θ, shape (N, D)."""
         problem, response = self.problem, self.follower(len(theta)).respond(theta)
-        parts = components(problem, theta, response, problem.max_episode_steps)
-        levels = {
-            f"{name}{zone + 1}": level[:, zone]
-            for name, level in zip(("alpha", "beta"), problem.levels(theta), strict=True)
-            for zone in range(problem.num_zones)
-        }
+        parts = components(problem, theta, response)
         radius = spectral_radius(problem, theta, response)
         known = {"leader_return": weighted(problem, parts), "spectral_radius": radius}
-        return pd.DataFrame(known | parts | levels)
+        return pd.DataFrame(known | parts | problem.design.named_levels(theta))
 
     def initial_return(self, starts: Floats) -> float:
         """J at θ = 0, around which the runs start."""
@@ -91,12 +84,12 @@ class ThermalLandscape:
 
     def climb(self, search: AscentParams) -> tuple[Floats, Floats, Floats]:
         """Exact ascent, see `core.search.climb`."""
-        follower, horizon = self.follower(search.starts), self.constants.max_episode_steps
-
-        def hypergradient(theta: Floats) -> Hypergradient:
-            return thermal_hypergradient(follower, theta, follower.respond(theta), horizon)
-
-        return climb(hypergradient, self.problem.num_parameters, search)
+        follower = self.follower(search.starts)
+        return climb(
+            lambda theta: thermal_hypergradient(follower, theta, follower.respond(theta)),
+            self.problem.num_parameters,
+            search,
+        )
 
     def designs(self, best: Floats) -> pd.DataFrame:
         """`describe` of the named designs and of the best known θ, shape (D,)."""

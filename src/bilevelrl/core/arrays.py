@@ -1,0 +1,12 @@
+"""Types of arrays."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+AnyArray = NDArray[Any]
+Floats = NDArray[np.float64]
+Index = NDArray[np.int64]
+#: Arrays by name.
+Arrays = dict[str, AnyArray]
