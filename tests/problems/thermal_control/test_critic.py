@@ -1,7 +1,7 @@
 """The leader's critics in thermal control: known numbers, simulation, convergence to the truth."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 
 import numba
 import numpy as np
@@ -19,9 +19,8 @@ from bilevelrl.problems.thermal_control.critic import (
     exact_action_value,
 )
 from bilevelrl.problems.thermal_control.exact import components, weighted
-from bilevelrl.problems.thermal_control.follower import RegulatorResponse
 from bilevelrl.problems.thermal_control.problem import ThermalControl
-from bilevelrl.problems.thermal_control.rollout import ThermalBatch, ThermalRollout
+from bilevelrl.problems.thermal_control.rollout import ThermalBatch
 from tests.buildings import (
     ACTION,
     ALL,
@@ -37,38 +36,15 @@ from tests.buildings import (
     designs,
     follower_of,
     normal_nodes,
-    one_run,
 )
+from tests.problems.thermal_control.cases import Case
 
 Floats = NDArray[np.float64]
 EVERY = pytest.mark.parametrize("problem", ALL, ids=NAMES)
 
 
-@dataclass(frozen=True, eq=False)
-class Case:
-    """A batch under best responses to a few θ."""
-
-    problem: ThermalControl
-    theta: Floats
-    response: RegulatorResponse
-    batch: ThermalBatch
-
-    @property
-    def reward(self) -> Floats:
-        reward = self.problem.operating_reward(self.batch.state, self.batch.follower_action)
-        return reward - self.problem.design.configuration_cost(self.theta)[:, None]
-
-    def ask(self, critic: ThermalCritic, seeds: list[int] | None = None) -> LeaderValues:
-        streams = Streams(seeds or range(len(self.theta)))
-        batch = replace(self.batch, leader_reward=self.reward)
-        return critic.evaluate(self.theta, self.response, batch, streams)
-
-
 def make(problem: ThermalControl, theta: Floats, episodes: int, first_seed: int = 0) -> Case:
-    response = follower_of(problem, len(theta)).respond(theta)
-    streams = Streams(range(first_seed, first_seed + len(theta)))
-    batch = ThermalRollout(problem, episodes).sample(theta, response, streams)
-    return Case(problem, theta, response, batch)
+    return Case.of(problem, theta, episodes, Streams(range(first_seed, first_seed + len(theta))))
 
 
 def at(problem: ThermalControl, theta: Floats, state: Floats, action: Floats) -> Case:
@@ -170,7 +146,7 @@ def test_learning_from_expectations_is_exact(problem: ThermalControl) -> None:
 def test_critics_learn_from_what_they_say_they_learn_from() -> None:
     case = make(SMALL, designs(SMALL, 2), 60)
     batch, horizon = case.batch, SMALL.max_episode_steps
-    pairs = np.concatenate([batch.state, batch.follower_action], axis=2)
+    pairs = case.pairs
     following = np.concatenate([pairs[:, 1:], np.full_like(pairs[:, :1], np.nan)], axis=1)
     following[:, horizon - 1 :: horizon] = np.nan
     reward = case.reward[:, :, None]
@@ -216,9 +192,7 @@ def probe(case: Case, critic: ThermalCritic, state: Floats) -> LeaderValues:
     horizon = case.problem.max_episode_steps
     states = case.batch.state.copy()
     states[:, horizon - 1 :: horizon] = state  # no critic learns from these
-    return Case(case.problem, case.theta, case.response, replace(case.batch, state=states)).ask(
-        critic
-    )
+    return replace(case, batch=replace(case.batch, state=states)).ask(critic)
 
 
 @EVERY
@@ -295,13 +269,10 @@ def test_a_few_draws_behind_a_value_add_noise_of_their_variance(problem: Thermal
 def test_bits_depend_on_neither_the_other_runs_nor_the_threads(critic: ThermalCritic) -> None:
     case, seeds = make(PUBLISHED, designs(PUBLISHED, 4), 100), [5, 6, 7, 8]
     numba.set_num_threads(min(2, numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
-    together = case.ask(critic, seeds)
+    together = case.ask(critic, Streams(seeds))
     numba.set_num_threads(1)
     for run in range(4):
-        part = slice(run, run + 1)
-        batch = one_run(case.batch, run)
-        alone = Case(PUBLISHED, case.theta[part], one_run(case.response, run), batch)
-        found = alone.ask(critic, seeds[part])
+        found = case.alone(run).ask(critic, Streams(seeds[run : run + 1]))
         for field in fields(LeaderValues):
             mine, theirs = getattr(found, field.name), getattr(together, field.name)
             if theirs is None:
