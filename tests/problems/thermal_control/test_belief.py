@@ -9,7 +9,6 @@ from bilevelrl.models.linear_gaussian.quadratic import Quadratic
 from bilevelrl.problems.thermal_control.belief import Curve, RegulatorBelief, linear_policy
 from bilevelrl.problems.thermal_control.critic import values_of
 from bilevelrl.problems.thermal_control.follower import ThermalRegulator
-from bilevelrl.problems.thermal_control.game import ThermalSampler
 from bilevelrl.problems.thermal_control.problem import ThermalControl
 from bilevelrl.problems.thermal_control.rollout import ThermalBatch, ThermalRollout
 
@@ -21,7 +20,7 @@ RESPONSE = ThermalRegulator(PROBLEM, BETA).respond(THETA)
 
 
 def believed(episodes: int, information: str = "rewards"):  # type: ignore[no-untyped-def]
-    sampler = ThermalSampler(ThermalRollout(PROBLEM, episodes), information)  # type: ignore[arg-type]
+    sampler = ThermalRollout(PROBLEM, episodes, information=information)  # type: ignore[arg-type]
     seen = sampler.observe(THETA, RESPONSE, Streams(range(RUNS)), at_random=False)
     belief = RegulatorBelief(BETA, PROBLEM.discount, PROBLEM.max_episode_steps)
     return belief.learn(THETA, seen, {})

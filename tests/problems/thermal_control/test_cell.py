@@ -102,9 +102,9 @@ def test_published_estimators_have_the_released_quirks() -> None:
     assert isinstance(mc, TransitionHPGD)
     for estimator in (covariance, direct, td, mc):
         assert (estimator.form, estimator.max_score_norm) == ("score", 1.0)
-        assert estimator.noise == made[0].sampler.rollout.problem.noise
+        assert estimator.noise == made[0].sampler.problem.noise
     for each in made:
-        assert each.sampler.rollout.env_steps == 10_000
+        assert each.sampler.num_episodes == 100
         assert each.belief is None
     for estimator in (covariance, td):
         assert isinstance(estimator.critic, QuadraticActionCritic)

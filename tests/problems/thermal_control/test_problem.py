@@ -142,26 +142,19 @@ def test_pushed_is_the_slope_of_a_pushed_transition(problem: ThermalControl) -> 
 
 
 @EVERY
-def test_pulling_back_sums_the_slopes(problem: ThermalControl) -> None:
+def test_a_transition_pushes_along_the_outer_product_of_push_and_state(
+    problem: ThermalControl,
+) -> None:
     theta, rng = designs(problem, 3), np.random.default_rng(3)
-    weights = rng.standard_normal((3, problem.num_zones, problem.num_zones))
-    found = problem.pull_back_dynamics(theta, weights)
-    expected = np.einsum("rdij,rij->rd", problem.dynamics_slopes(theta), weights)
-    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-15)
-    # A transition pushes along the outer product of x and s.
     state, push = rng.standard_normal((2, 3, problem.num_zones))
-    np.testing.assert_allclose(
-        problem.pull_back_dynamics(theta, push[:, :, None] * state[:, None]),
-        problem.design.pushed(theta, state[:, None], push[:, None])[:, 0],
-        rtol=1e-11,
-        atol=1e-14,
-    )
+    found = problem.design.pushed(theta, state[:, None], push[:, None])[:, 0]
+    expected = np.einsum("rdij,ri,rj->rd", problem.dynamics_slopes(theta), push, state)
+    np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-14)
 
 
 def test_bits_depend_on_neither_the_batch_nor_the_threads() -> None:
     theta, rng = designs(LARGE, 7), np.random.default_rng(4)
     state, push = rng.standard_normal((2, 7, 50, 5))
-    weights = rng.standard_normal((7, 5, 5))
 
     def everything(part: slice) -> list[Floats]:
         here = theta[part]
@@ -170,7 +163,6 @@ def test_bits_depend_on_neither_the_batch_nor_the_threads() -> None:
             LARGE.dynamics_slopes(here),
             LARGE.design.configuration_cost(here),
             LARGE.design.configuration_cost_slope(here),
-            LARGE.pull_back_dynamics(here, weights[part]),
             LARGE.design.pushed(here, state[part], push[part]),
             LARGE.follower_reward(state[part], push[part, :, :3]),
             LARGE.operating_reward(state[part], push[part, :, :3]),

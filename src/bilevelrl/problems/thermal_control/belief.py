@@ -83,8 +83,8 @@ class RegulatorBelief:
         if self.curve is not None:
             curve = self.curve.fit(memory[_DRAWN], seen.state, action)
             covariance = _covariance(action - curve(seen.state))
-        size = covariance.shape[1]
-        entropy = 0.5 * (size * np.log(2.0 * np.pi * np.e) + np.linalg.slogdet(covariance)[1])
+        units = covariance.shape[1]
+        entropy = 0.5 * (units * np.log(2.0 * np.pi * np.e) + np.linalg.slogdet(covariance)[1])
         bonus = (self.temperature * entropy)[:, None]
         value = least_squares_td(
             seen.state, seen.next_state, (reward + bonus)[:, :, None], self.horizon, self.discount
@@ -97,17 +97,9 @@ class RegulatorBelief:
 
 
 def linear_policy(state: Floats, action: Floats) -> tuple[Floats, Floats]:
-    """K and Σ of a ~ N(-K s, Σ) by maximum likelihood, (R, m, n) and (R, m, m).
-
-    Args:
-        state: s, shape (R, N, n).
-        action: a, shape (R, N, m).
-    """
-    gains = [
-        -np.linalg.solve(s.T @ s, s.T @ a).T  # run by run: the same bits in any batch
-        for s, a in zip(state, action, strict=True)
-    ]
-    gain = np.stack(gains)
+    """K (R, m, n) and Σ (R, m, m) of a ~ N(-K s, Σ) by maximum likelihood, s (R, N, n)."""
+    runs = zip(state, action, strict=True)  # run by run: the same bits in any batch
+    gain = np.stack([-np.linalg.solve(s.T @ s, s.T @ a).T for s, a in runs])
     return gain, _covariance(action + state @ gain.mT)
 
 

@@ -20,7 +20,7 @@ from bilevelrl.problems.thermal_control.critic import (
 from bilevelrl.problems.thermal_control.exact import ExactNaive
 from bilevelrl.problems.thermal_control.follower import ThermalRegulator
 from bilevelrl.problems.thermal_control.follower_task import ThermalFollowerTask
-from bilevelrl.problems.thermal_control.game import ThermalGame, ThermalSampler
+from bilevelrl.problems.thermal_control.game import ThermalGame
 from bilevelrl.problems.thermal_control.group_ascent import GroupAscent
 from bilevelrl.problems.thermal_control.problem import ThermalControl
 from bilevelrl.problems.thermal_control.rollout import ThermalBatch, ThermalRollout
@@ -77,25 +77,26 @@ def _sampled(
     information: Literal["full", "rewards"] = "full",
     belief: RegulatorBelief | None = None,
 ) -> Sampled[ThermalBatch]:
-    rollout = ThermalRollout(g.game.problem, _episodes(g))
-    return Sampled(ThermalSampler(rollout, information), learner, belief)
+    rollout = ThermalRollout(g.game.problem, _episodes(g), information=information)
+    return Sampled(rollout, learner, belief)
 
 
 def bc_hg_published(g: Runs[ThermalActionSetting]) -> Sampled[ThermalBatch]:
     """The published BC-HG."""
-    problem, norm = g.game.problem, g.shared.max_score_norm
-    learner = TransitionScore(
-        problem.design, _action_critic(g), "score", problem.noise, norm, temperature=g.temperature
-    )
-    return _sampled(g, learner)
+    return _score(g, _action_critic(g), g.shared.max_score_norm)
 
 
 def bc_hg_corrected(g: Runs[ThermalBatchSetting]) -> Sampled[ThermalBatch]:
     """The same without clipped scores, and with the critic's mean over actions exact."""
+    return _score(g, QuadraticActionCritic(g.game.problem.design), None)
+
+
+def _score(
+    g: Runs[ThermalBatchSetting], critic: ThermalCritic, norm: float | None
+) -> Sampled[ThermalBatch]:
     problem = g.game.problem
-    critic = QuadraticActionCritic(problem.design)
     learner = TransitionScore(
-        problem.design, critic, "score", problem.noise, temperature=g.temperature
+        problem.design, critic, "score", problem.noise, norm, temperature=g.temperature
     )
     return _sampled(g, learner)
 

@@ -164,14 +164,8 @@ def values_of(
 ) -> LeaderValues:
     """What an action value says about a batch, its mean over actions in closed form.
 
-    Where the policy is not linear, the slope of V_L is that under the line closest to it.
-
-    Args:
-        found: Q_L of (s, a).
-        batch: transitions.
-        response: the follower's policy.
-        samples: see `QuadraticActionCritic`.
-        streams: random numbers of these.
+    Where the policy is not linear, the slope of V_L is that under the line closest to it. For
+    `samples` see `QuadraticActionCritic`.
     """
     zones = batch.state.shape[2]
     matrix, covariance = found.matrix[:, 0], response.covariance

@@ -108,17 +108,13 @@ def thermal_hypergradient(
 ) -> Hypergradient:
     """dJ/dθ by differentiating the closed form through the Riccati fixed point.
 
-    `direct` includes the cost of the design itself.
-
-    Args:
-        follower: knows the problem and the temperature.
-        theta: shape (R, D).
-        response: its best response to θ.
+    θ is of shape (R, D), `response` the follower's best one to it; the direct part includes the
+    cost of the design itself.
     """
     problem = follower.problem
     sums, slopes = loop_sums(problem, theta, response), follower.slopes(theta, response)
     cost = -sums.steps * problem.design.configuration_cost_slope(theta)
-    direct = -2.0 * problem.pull_back_dynamics(theta, sums.flow)
+    direct = -2.0 * (problem.dynamics_slopes(theta) * sums.flow[:, None]).sum(axis=(2, 3))
     by_gain = problem.energy_weight * (response.gain @ sums.moment)
     by_gain = by_gain - problem.input_matrix.T @ sums.flow
     indirect = -2.0 * (slopes.gain * by_gain[:, None]).sum(axis=(2, 3))

@@ -41,14 +41,12 @@ class RegulatorResponse:
 
     def value(self, state: Floats) -> Floats:
         """V_F(s), shape (R, N), for s (R, N, n)."""
-        cost = (state * (state @ self.quadratic)).sum(axis=2)
-        value: Floats = -(cost + self.offset[:, None])
-        return value
+        cost: Floats = (state * (state @ self.quadratic)).sum(axis=2)
+        return -(cost + self.offset[:, None])
 
     def value_slope(self, state: Floats) -> Floats:
         """∂V_F/∂s, shape (R, N, n), for s (R, N, n)."""
-        slope: Floats = -2.0 * (state @ self.quadratic)
-        return slope
+        return -2.0 * (state @ self.quadratic)
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,22 +92,16 @@ class ThermalRegulator:
         if self.temperature.ndim != 1 or not (self.temperature > 0.0).all():
             raise ValueError(f"temperature must be one positive number a run: {self.temperature}")
 
-    @property
-    def _regulator(self) -> Regulator:
-        problem = self.problem
-        return Regulator(
-            problem.input_matrix, problem.state_cost, problem.control_cost, problem.discount,
-            self.max_iterations,
-        )  # fmt: skip
-
     def respond(self, theta: Floats) -> RegulatorResponse:
         """The best response to θ, shape (R, D).
 
         Raises:
             NotConverged: if a run misses the tolerance.
         """
-        problem, regulator, beta = self.problem, self._regulator, self.temperature
-        gamma, drift = problem.discount, problem.dynamics(theta)
+        problem, gamma, beta = self.problem, self.problem.discount, self.temperature
+        costs = problem.state_cost, problem.control_cost
+        regulator = Regulator(problem.input_matrix, *costs, gamma, self.max_iterations)
+        drift = problem.dynamics(theta)
         solution = regulator.solve(drift)
         refined = regulator.policy_cost(drift, regulator.gain(solution.quadratic, drift))
         bearable = np.isfinite(refined).all(axis=(1, 2), keepdims=True)
@@ -135,13 +127,12 @@ class ThermalRegulator:
         """
         problem, gamma = self.problem, self.problem.discount
         actuator, quadratic = problem.input_matrix, response.quadratic[:, None]
-        inverse = 2.0 * response.covariance / self.temperature[:, None, None]
+        inverse = (2.0 * response.covariance / self.temperature[:, None, None])[:, None]
         closed = (problem.dynamics(theta) - actuator @ response.gain)[:, None]
         drift = problem.dynamics_slopes(theta)
         pushed = gamma * (drift.mT @ quadratic @ closed)
         slope = discounted_sum(np.sqrt(gamma) * closed, pushed + pushed.mT)
         curvature = gamma * (actuator.T @ slope @ actuator)
-        inverse = inverse[:, None]
         half = 0.5 * self.temperature
         shaken = gamma * problem.noise**2 * np.trace(slope, axis1=2, axis2=3)
         widened = (inverse * curvature).sum(axis=(2, 3))

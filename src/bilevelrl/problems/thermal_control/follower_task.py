@@ -81,11 +81,7 @@ class ThermalFollowerTask:
         return player, float(exact_value(self.problem, response)[0])
 
     def play(self, theta: Floats, player: Player, normals: Floats) -> Episodes:
-        """See `players.FollowerTask`.
-
-        Numbers are used in the order of `ThermalRollout`, so that the same ones give the same
-        episodes.
-        """
+        """See `players.FollowerTask`; numbers are used in the order of `ThermalRollout`."""
         problem = self.problem
         zones, units = problem.input_matrix.shape
         drift = problem.dynamics(theta[None])[0]

@@ -1,7 +1,6 @@
 """Building thermal control with its follower, ready for the training loop."""
 
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,7 +16,6 @@ from bilevelrl.problems.thermal_control.exact import (
 )
 from bilevelrl.problems.thermal_control.follower import RegulatorResponse, ThermalRegulator
 from bilevelrl.problems.thermal_control.problem import ThermalControl
-from bilevelrl.problems.thermal_control.rollout import ThermalBatch, ThermalRollout
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,28 +78,3 @@ class ThermalGame:
         """
         response = self.follower.respond(theta)
         return {"spectral_radius": spectral_radius(self.problem, theta, response)}
-
-
-@dataclass(frozen=True, eq=False)
-class ThermalSampler:
-    """Implements `sampled.Sampler`.
-
-    Attributes:
-        rollout: simulator.
-        information: what the leader sees; "rewards" are the follower's, and only "full" tells how
-            the building's noise fell.
-    """
-
-    rollout: ThermalRollout
-    information: Literal["full", "rewards"]
-
-    def observe(
-        self, theta: Floats, response: RegulatorResponse, streams: Streams, *, at_random: bool
-    ) -> ThermalBatch:
-        """Whole episodes; the leader has no actions besides its design."""
-        del at_random
-        seen = self.rollout.sample(theta, response, streams)
-        if self.information == "full":
-            return seen
-        paid = self.rollout.problem.follower_reward(seen.state, seen.follower_action)
-        return replace(seen, innovation=None, follower_reward=paid)

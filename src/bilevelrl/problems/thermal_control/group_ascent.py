@@ -40,5 +40,4 @@ class GroupAscent:
             older += new
         mean = optimiser["sum"] / optimiser["weight"][:, None]
         apart = clipped(mean.reshape(len(theta) * self.groups, -1), self.max_norm)
-        step = self.step_size[:, None] * apart.reshape(theta.shape)
-        return theta + step
+        return theta + self.step_size[:, None] * apart.reshape(theta.shape)

@@ -74,19 +74,14 @@ class ThermalControlEnv(gymnasium.Env[Floats, Floats]):
         self._drift = self.problem.dynamics(row)[0]
         design = self.problem.design
         self._configuration_cost = float(design.configuration_cost(row)[0])
-        insulation, airflow = design.levels(row)
-        self._squares = {
-            "insulation": float(np.square(insulation).sum()),
-            "airflow": float(np.square(airflow).sum()),
-        }
+        levels = zip(("insulation", "airflow"), design.levels(row), strict=True)
+        self._squares = {name: float(np.square(level).sum()) for name, level in levels}
         self._state, self._time, self._running = np.zeros(zones), 0, False
 
     def _checked(self, theta: ArrayLike | None) -> Floats:
         size = self.problem.num_parameters
-        if theta is None:
-            return np.zeros(size)
         try:
-            array = np.array(theta, dtype=np.float64)
+            array = np.zeros(size) if theta is None else np.array(theta, dtype=np.float64)
         except (TypeError, ValueError) as error:
             raise ValueError(f"theta must be {size} numbers, got {theta!r}") from error
         if array.shape != (size,) or np.isnan(array).any():

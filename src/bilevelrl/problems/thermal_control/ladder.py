@@ -21,9 +21,9 @@ from bilevelrl.core.seeding import Streams
 from bilevelrl.core.training import ascend
 from bilevelrl.problems.thermal_control import cell
 from bilevelrl.problems.thermal_control.critic import ExactThermalCritic
-from bilevelrl.problems.thermal_control.game import ThermalGame, ThermalSampler
+from bilevelrl.problems.thermal_control.game import ThermalGame
 from bilevelrl.problems.thermal_control.group_ascent import GroupAscent
-from bilevelrl.problems.thermal_control.rollout import ThermalBatch
+from bilevelrl.problems.thermal_control.rollout import ThermalBatch, ThermalRollout
 from bilevelrl.problems.thermal_control.settings import ThermalControlBlock, ThermalSetting
 from bilevelrl.problems.thermal_control.transition import TransitionDirect
 from bilevelrl.problems.thermal_control.transition_score import control_variate
@@ -96,10 +96,8 @@ def group(
 def mirrored(estimator: Estimator, game: ThermalGame) -> Estimator:
     """The same with the transitions' noise flipped."""
     del game
-    sampler = estimator.sampler
-    assert isinstance(sampler, ThermalSampler)
-    flipped = replace(sampler.rollout, mirrored=True)
-    return replace(estimator, sampler=replace(sampler, rollout=flipped))
+    assert isinstance(estimator.sampler, ThermalRollout)
+    return replace(estimator, sampler=replace(estimator.sampler, mirrored=True))
 
 
 def points(problem: Problem[ThermalControlBlock], best_theta: Floats) -> dict[str, Floats]:

@@ -27,18 +27,14 @@ _AXES = {
 PUBLISHED: Mapping[str, object] = MappingProxyType(
     {
         "base_matrix": (
-            (1.0, 0.05, 0.0, 0.05),
-            (0.03, 1.0, 0.04, 0.0),
-            (0.0, 0.04, 1.0, 0.06),
-            (0.05, 0.0, 0.03, 1.0),
+            (1.0, 0.05, 0.0, 0.05), (0.03, 1.0, 0.04, 0.0),
+            (0.0, 0.04, 1.0, 0.06), (0.05, 0.0, 0.03, 1.0),
         ),
         "input_matrix": ((0.1, 0.0), (0.6, 0.0), (0.0, 0.55), (0.0, 0.3)),
         "insulation_effect": (0.04, 0.03, 0.06, 0.05),
         "state_cost": (
-            (8.0, 0.0, 0.0, 0.0),
-            (0.0, 1.0, 0.0, 0.0),
-            (0.0, 0.0, 5.0, 0.0),
-            (0.0, 0.0, 0.0, 6.0),
+            (8.0, 0.0, 0.0, 0.0), (0.0, 1.0, 0.0, 0.0),
+            (0.0, 0.0, 5.0, 0.0), (0.0, 0.0, 0.0, 6.0),
         ),
         "control_cost": ((0.01, 0.0), (0.0, 0.01)),
         "noise": 0.02,
@@ -51,7 +47,7 @@ PUBLISHED: Mapping[str, object] = MappingProxyType(
         "insulation_weight": 0.1,
         "airflow_weight": 0.1,
     }
-)
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,14 +129,20 @@ class ThermalControl:
             raise ValueError(f"max_episode_steps must be at least 1, got {self.max_episode_steps}")
 
     @classmethod
-    def from_numbers(cls, **numbers: object) -> "ThermalControl":
+    def from_numbers(cls, **numbers: Any) -> "ThermalControl":
         """Build the problem from plain numbers, one keyword a field, matrices as tuples of rows.
 
         Raises:
             ValueError: if a matrix or vector is ragged, or no `ThermalControl` has such numbers.
             TypeError: if a field is missing or there is no such field.
         """
-        return cls(**{name: _array(name, value) for name, value in numbers.items()})
+        for name in [name for name in numbers if name in _AXES]:
+            try:
+                numbers[name] = np.array(numbers[name], dtype=np.float64)
+            except (TypeError, ValueError) as error:
+                got = f"rows all of one length, got {numbers[name]!r}"
+                raise ValueError(f"{name} must be numbers, {got}") from error
+        return cls(**numbers)
 
     @classmethod
     def published(cls, **changes: object) -> "ThermalControl":
@@ -198,11 +200,6 @@ class ThermalControl:
         edges[:, here, following, following] = -factors[:, 2]
         return slopes
 
-    def pull_back_dynamics(self, theta: Floats, weights: Floats) -> Floats:
-        """Σ_ij w_ij ∂A_ij/∂θ, shape (R, D), for weights (R, n, n)."""
-        total: Floats = (self.dynamics_slopes(theta) * weights[:, None]).sum(axis=(2, 3))
-        return total
-
     def follower_reward(self, state: Floats, action: Floats) -> Floats:
         """r_F(s, a), shape (...,), from s (..., n) and a (..., m)."""
         comfort = np.einsum("...i,ij,...j", state, self.state_cost, state)
@@ -217,15 +214,3 @@ class ThermalControl:
         variance = np.einsum("...i,...i", apart, apart) / self.num_zones
         reward: Floats = -(self.stability_weight * variance + self.energy_weight * energy)
         return reward
-
-
-def _array(name: str, numbers: object) -> Any:
-    """`numbers` as an array if the field `name` is one, else unchanged."""
-    if name not in _AXES:
-        return numbers
-    try:
-        return np.array(numbers, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"{name} must be numbers, rows all of one length, got {numbers!r}"
-        ) from error

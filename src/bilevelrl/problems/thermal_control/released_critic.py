@@ -60,28 +60,25 @@ class TDNetwork:
     step_size: float
 
     @property
-    def _shapes(self) -> list[tuple[int, ...]]:
-        sizes = (self.num_inputs, WIDTH, WIDTH, self.num_outputs)
-        return [shape for n, m in pairwise(sizes) for shape in ((n, m), (m,))]
+    def _sizes(self) -> list[tuple[int, int]]:
+        """Inputs and outputs of each layer."""
+        return list(pairwise((self.num_inputs, WIDTH, WIDTH, self.num_outputs)))
 
     def _layers(self, parameters: Tensor) -> list[Tensor]:
-        # Views: w1, b1, w2, b2, w3, b3.
-        parts = torch.split(parameters, [math.prod(shape) for shape in self._shapes])
-        return [part.view(shape) for part, shape in zip(parts, self._shapes, strict=True)]
+        """Views: w1, b1, w2, b2, w3, b3."""
+        shapes = [shape for n, m in self._sizes for shape in ((n, m), (m,))]
+        parts = torch.split(parameters, [math.prod(shape) for shape in shapes])
+        return [part.view(shape) for part, shape in zip(parts, shapes, strict=True)]
 
     def initial(self, seed: int, place: int) -> Tensor:
-        """Orthogonal weights, scaled by `GAINS`, and biases 0.
+        """Orthogonal weights, scaled by `GAINS`, and biases 0, of the network number `place`.
 
         They come from a child of the run's stream of "critic": every call finds the same ones, and
         none of the numbers that `Streams` hands out.
-
-        Args:
-            seed: of the run.
-            place: number of the network; networks of different numbers start differently.
         """
         generator = stream(seed, "critic").spawn(place + 1)[place]
         parts = []
-        for (rows, columns), gain in zip(self._shapes[::2], GAINS, strict=True):
+        for (rows, columns), gain in zip(self._sizes, GAINS, strict=True):
             parts += [gain * orthogonal(generator, rows, columns).ravel(), np.zeros(columns)]
         return _tensor(np.concatenate(parts))
 
@@ -93,15 +90,10 @@ class TDNetwork:
         return values
 
     def fit(self, parameters: Tensor, inputs: Tensor, reward: Tensor) -> Tensor:
-        """Parameters after all steps; the given ones are kept.
+        """Parameters after all steps from the given ones, for whole episodes x (N, p) and r (N, K).
 
         Each step descends the mean of (f(x) - r - γ f(x'))², f(x') held fixed, over outputs and
         over the rows with a successor: all but the last of each episode.
-
-        Args:
-            parameters: where to start from.
-            inputs: x, whole episodes one after the other, shape (N, p).
-            reward: r of each row, shape (N, K); not used of the last row of an episode.
 
         Raises:
             ValueError: if no step of an episode has a successor.
@@ -131,7 +123,7 @@ class TDNetwork:
 
 
 def _forward(layers: list[Tensor], inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    # Both hidden layers and the output.
+    """Both hidden layers and the output."""
     w1, b1, w2, b2, w3, b3 = layers
     first = torch.addmm(b1, inputs, w1).relu_()
     second = torch.addmm(b2, first, w2).relu_()
@@ -154,7 +146,7 @@ def _add_gradient(
 
 
 def _through_relu(slope: Tensor, output: Tensor) -> Tensor:
-    # Zeroed in place where the output is 0; ten times faster than `where`.
+    """Zeroed in place where the output is 0; ten times faster than `where`."""
     torch.ops.aten.threshold_backward.grad_input(slope, output, 0, grad_input=slope)
     return slope
 
@@ -220,20 +212,17 @@ class NetworkMean:
 
 
 @dataclass(frozen=True, eq=False)
-class NetworkStateCritic:
-    """V_L by a network on s; attributes as of `NetworkMean`."""
+class NetworkStateCritic(NetworkMean):
+    """V_L by a network on s."""
 
-    problem: ThermalControl
-    steps: int
-    step_size: float
+    place: int = 0
 
     def evaluate(
         self, theta: Floats, response: RegulatorResponse, batch: ThermalBatch, streams: Streams
     ) -> LeaderValues:
         """See `problems.thermal_control.critic.ThermalCritic`."""
         del theta, response
-        mean = NetworkMean(self.problem, self.steps, self.step_size, place=0)
-        return LeaderValues(mean(batch, batch.leader_reward[:, :, None], streams)[:, :, 0])
+        return LeaderValues(self(batch, batch.leader_reward[:, :, None], streams)[:, :, 0])
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,12 +1,14 @@
 """J of building thermal control over the design: the best known one, named ones, random ones."""
 
 from dataclasses import asdict, dataclass
+from functools import cached_property, partial
 
 import numpy as np
 import pandas as pd
 
 from bilevelrl.core.arrays import Floats
 from bilevelrl.core.blocks import FollowerParams
+from bilevelrl.core.exact import Hypergradient
 from bilevelrl.core.games import AscentParams
 from bilevelrl.core.observations import discounted_return
 from bilevelrl.core.problem import Problem, RunTasks
@@ -54,21 +56,15 @@ class ThermalLandscape:
     followers: FollowerParams[ComparedSacParams]
     temperature: float
 
-    @property
+    @cached_property
     def problem(self) -> ThermalControl:
         """With the constants of params.yaml."""
         return make_problem(self.constants)
 
     def follower(self, number: int) -> ThermalRegulator:
         """The exact best response of `number` runs."""
-        temperature = np.full(number, self.temperature)
-        return ThermalRegulator(
-            self.problem, temperature, self.followers.tolerance, self.followers.max_iterations
-        )
-
-    def returns(self, theta: Floats) -> Floats:
-        """J at θ, shape (N, D); shape (N,)."""
-        return self.describe(theta)["leader_return"].to_numpy()
+        accuracy = self.followers.tolerance, self.followers.max_iterations
+        return ThermalRegulator(self.problem, np.full(number, self.temperature), *accuracy)
 
     def describe(self, theta: Floats) -> pd.DataFrame:
         """J, its components, the spectral radius and the design at θ, shape (N, D)."""
@@ -80,16 +76,16 @@ class ThermalLandscape:
 
     def initial_return(self, starts: Floats) -> float:
         """J at θ = 0, around which the runs start."""
-        return float(self.returns(np.zeros_like(starts[:1]))[0])
+        return float(self.describe(np.zeros_like(starts[:1]))["leader_return"].iloc[0])
 
     def climb(self, search: AscentParams) -> tuple[Floats, Floats, Floats]:
         """Exact ascent, see `core.search.climb`."""
         follower = self.follower(search.starts)
-        return climb(
-            lambda theta: thermal_hypergradient(follower, theta, follower.respond(theta)),
-            self.problem.num_parameters,
-            search,
-        )
+
+        def hypergradient(theta: Floats) -> Hypergradient:
+            return thermal_hypergradient(follower, theta, follower.respond(theta))
+
+        return climb(hypergradient, self.problem.num_parameters, search)
 
     def designs(self, best: Floats) -> pd.DataFrame:
         """`describe` of the named designs and of the best known θ, shape (D,)."""
@@ -103,7 +99,7 @@ class ThermalLandscape:
 
         Levels, not θ, are uniform.
         """
-        problem = self.problem
+        problem, horizon = self.problem, self.problem.max_episode_steps
         shape = (search.samples, problem.num_parameters)
         theta = _logit(np.random.default_rng(search.seed).uniform(size=shape))
         rollout, shown = ThermalRollout(problem, search.sample_episodes), []
@@ -111,9 +107,7 @@ class ThermalLandscape:
             some = theta[first : first + _CHUNK]
             streams = Streams(range(search.seed + first, search.seed + first + len(some)))
             batch = rollout.sample(some, self.follower(len(some)).respond(some), streams)
-            shown.append(
-                discounted_return(batch.leader_reward, problem.max_episode_steps, problem.discount)
-            )
+            shown.append(discounted_return(batch.leader_reward, horizon, problem.discount))
         return self.describe(theta).assign(leader_return_sampled=np.concatenate(shown))
 
 
@@ -128,10 +122,7 @@ def search(problem: Problem[ThermalControlBlock], run_tasks: RunTasks) -> Search
     """Exact ascent from many starts, named designs, and random ones."""
     del run_tasks
     block = problem.block
-
-    def landscape(temperature: float) -> ThermalLandscape:
-        return ThermalLandscape(block.constants, problem.followers, temperature)
-
+    landscape = partial(ThermalLandscape, block.constants, problem.followers)
     first = landscape(problem.temperatures[0])
     searched = climbed(asdict(first.problem), block.search, landscape)
     best = searched.best_theta[f"published_{problem.temperatures[0]}"]

@@ -59,26 +59,24 @@ class Slopes:
     """v = c xᵀ (∂A/∂θ) s of every transition, of which only scalars and pushes are kept.
 
     Attributes:
-        design: the leader's own.
-        theta: shape (R, D).
-        state: s, shape (R, N, n).
+        design, drawn: have ∂A/∂θ and s.
         push: x, shape (R, N, n).
         scale: c, shape (R, N).
     """
 
     design: ThermalDesign
-    theta: Floats
-    state: Floats
+    drawn: Drawn
     push: Floats
     scale: Floats
 
     def pull_back(self, weights: Floats) -> Floats:
         """Σ_k w_k v_k, shape (R, D), for weights (R, N)."""
-        return self.design.pull_back(self.theta, self.state, self.push, weights * self.scale)
+        theta, state = self.drawn.theta, self.drawn.batch.state
+        return self.design.pull_back(theta, state, self.push, weights * self.scale)
 
     def rows(self) -> Floats:
         """Every v, shape (R, N, D): for control variates and clips, which need single ones."""
-        pushed = self.design.pushed(self.theta, self.state, self.push)
+        pushed = self.design.pushed(self.drawn.theta, self.drawn.batch.state, self.push)
         return self.scale[:, :, None] * pushed
 
     def covariance(self, injection: Floats, temperature: Floats, baseline: Floats | None) -> Floats:
@@ -147,13 +145,9 @@ class TransitionDirect:
         onwards = np.tile(discount * (np.arange(horizon) < horizon - 1), episodes)
         drawn = Drawn(theta, response, batch, values, weight, onwards)
         indirect = self.indirect(drawn, memory, streams)
-        cost = discounts.sum() * design.configuration_cost_slope(theta)
-        return Estimate(
-            self._direct(drawn) - cost,
-            indirect,
-            discounted_return(reward, horizon, discount),
-            env_steps=reward.shape[1],
-        )
+        direct = self._direct(drawn) - discounts.sum() * design.configuration_cost_slope(theta)
+        sampled = discounted_return(reward, horizon, discount)
+        return Estimate(direct, indirect, sampled, env_steps=reward.shape[1])
 
     def indirect(self, drawn: Drawn, memory: Memory, streams: Streams) -> Floats:
         """The part through the follower's answer, shape (R, D); none here."""
@@ -188,9 +182,9 @@ class TransitionDirect:
         self, drawn: Drawn, value: Callable[[], Floats], slope: Callable[[], Floats]
     ) -> Slopes:
         """γ ∇_θ E[f(s') | s, a] from one sample, from f(s') (R, N) or from ∂f/∂s' (R, N, n)."""
-        state, innovation = drawn.batch.state, drawn.batch.innovation
+        innovation = drawn.batch.innovation
         if self.form == "pathwise":
-            push, rise = slope(), np.ones(state.shape[:2])
+            push, rise = slope(), np.ones(drawn.batch.leader_reward.shape)
             if innovation is not None:
                 push = np.where(innovation == 0.0, 0.0, push)  # a clipped mean does not move
         else:
@@ -199,7 +193,7 @@ class TransitionDirect:
             # Centred, f(s') - f(E s') is known up to a term of second order, whose covariance with
             # the score is zero.
             rise = value() if self.form == "score" else (slope() * innovation).sum(axis=2)
-        return Slopes(self.design, drawn.theta, state, push, drawn.onwards * rise)
+        return Slopes(self.design, drawn, push, drawn.onwards * rise)
 
 
 @parallel_kernel
