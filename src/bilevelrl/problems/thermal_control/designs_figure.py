@@ -1,5 +1,7 @@
 """Designs of building thermal control: random ones in a histogram, three of them as a picture."""
 
+from collections.abc import Hashable
+
 import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
@@ -83,7 +85,7 @@ def buildings(designs: pd.DataFrame, names: dict[str, str]) -> Figure:
     with style.theme():
         figure, axes = style.new_figure(2.9 * len(shown) + 0.2, 4.1, 1, len(shown))
         for ax, name in zip(axes[0], [name for name in names if name in shown.index], strict=True):
-            row: dict[str, float] = shown.loc[name].to_dict()
+            row: dict[Hashable, float] = shown.loc[name].to_dict()
             _building(
                 ax, *([row[f"{of}{zone}"] for zone in range(1, 5)] for of in ("alpha", "beta"))
             )
