@@ -193,9 +193,9 @@ def test_thermal_control() -> None:
     response, streams = follower.respond(theta), Streams([0])
     batch = ThermalRollout(problem, 2500).sample(theta, response, streams)
     critic = ExactThermalCritic(problem)
-    learner = TransitionScore(problem.design, critic, beta, "score", problem.noise)
+    learner = TransitionScore(problem.design, critic, "score", problem.noise, temperature=beta)
     estimate = learner.learn(theta, response, batch, learner.start(streams), streams)
-    values = critic.evaluate(theta, response, batch, batch.leader_reward, streams)
+    values = critic.evaluate(theta, response, batch, streams)
     last = np.arange(batch.leader_reward.shape[1]) % 40 == 39
 
     def beyond(value: Floats) -> Tensor:  # published: no score in an episode's last step

@@ -145,11 +145,10 @@ def test_a_leader_trains_against_agents_that_learn() -> None:
     design = PROBLEM.design
     learner = TransitionScore(
         design,
-        QuadraticActionCritic(PROBLEM, expected=True, samples=256),
-        beta,
+        QuadraticActionCritic(design, expected=True, samples=256),
         form="pathwise",
-        noise=None,
         max_score_norm=1.0,
+        temperature=beta,
     )
     belief = RegulatorBelief(beta, design.discount, design.max_episode_steps)
     sampled = Sampled[ThermalBatch](SacSampler(ThermalFollowerTask(PROBLEM), 20), learner, belief)

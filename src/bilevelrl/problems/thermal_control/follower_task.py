@@ -1,11 +1,11 @@
-"""Building thermal control as followers play it that act on single states."""
+"""Building thermal control as followers face it that act on single states."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.models.deep.players import (
     Episodes,
     Player,
@@ -18,8 +18,6 @@ from bilevelrl.models.deep.view import Floats32, FollowerView
 from bilevelrl.problems.thermal_control.follower import RegulatorResponse, ThermalRegulator
 from bilevelrl.problems.thermal_control.problem import ThermalControl
 from bilevelrl.problems.thermal_control.rollout import ThermalBatch
-
-Floats = NDArray[np.float64]
 
 
 class ThermalFollowerView(FollowerView):
@@ -83,17 +81,12 @@ class ThermalFollowerTask:
 
     def best(self, theta: Floats, temperature: float) -> tuple[RegulatorPlayer, float]:
         """See `players.FollowerTask`."""
-        regulator = ThermalRegulator(self.problem, np.array([temperature]))
-        response = regulator.respond(theta[None])
+        response = ThermalRegulator(self.problem, np.array([temperature])).respond(theta[None])
         player = RegulatorPlayer(response.gain[0], response.covariance[0])
         return player, float(exact_value(self.problem, response)[0])
 
     def play(self, theta: Floats, player: Player, normals: Floats) -> Episodes:
-        """See `players.FollowerTask`.
-
-        Numbers are used in the order of `ThermalRollout`, so that the same ones give the same
-        episodes.
-        """
+        """See `players.FollowerTask`; numbers are used in the order of `ThermalRollout`."""
         problem = self.problem
         zones, units = problem.input_matrix.shape
         drift = problem.dynamics(theta[None])[0]
@@ -120,13 +113,9 @@ class ThermalFollowerTask:
 
     def observations(self, theta: Floats, episodes: Sequence[Episodes]) -> ThermalBatch:
         """See `players.FollowerTask`; the building's noise is not seen."""
-        problem = self.problem
         state, action, after = transitions(episodes)
-        reward = problem.operating_reward(state, action)
-        reward -= problem.configuration_cost(theta)[:, None]
-        own = problem.follower_reward(state, action)
-        none = np.empty((*reward.shape, 0))
-        return ThermalBatch(state, none, action, after, reward, own)
+        paid = self.problem.follower_reward(state, action)
+        return ThermalBatch.of(self.problem, theta, state, action, after, follower_reward=paid)
 
 
 def exact_value(problem: ThermalControl, response: RegulatorResponse) -> Floats:
