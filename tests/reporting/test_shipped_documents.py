@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from bilevelrl.problems import registry
+from bilevelrl.runs.yaml_files import read_mapping
 from pipeline.docs import problems
 
 ROOT = Path(__file__).parents[2]
@@ -30,6 +32,24 @@ def test_equations_live_where_the_documents_say() -> None:
     for name in named:
         for path in expanded(name):
             assert (ROOT / "src" / "bilevelrl" / path).exists(), path
+
+
+def test_every_estimator_and_every_problem_has_a_page() -> None:
+    docs = ROOT / "docs"
+    of_estimators = [docs / "estimators.md", *(docs / "estimators").glob("*.md")]
+    text = "".join(page.read_text(encoding="utf-8") for page in of_estimators)
+    blocks = read_mapping(ROOT / "params.yaml")["problems"]
+    estimators = {estimator for block in blocks.values() for estimator in block["cells"]}
+    assert [name for name in sorted(estimators) if f"`{name}`" not in text] == []
+    overview = (docs / "problems.md").read_text(encoding="utf-8")
+    for kind in registry.KINDS:
+        assert f"](results/{kind}.md)" in overview
+        page = (docs / "results" / f"{kind}.md").read_text(encoding="utf-8")
+        (name,) = re.findall(r"[`]bilevelrl/\w+-v0`\]\(../../src/bilevelrl/problems/(\w+)/", page)
+        assert name == kind
+        for problem in blocks:
+            if blocks[problem].get("kind", problem) == kind:
+                assert f"`{problem}`" in page or problem == kind
 
 
 def expanded(name: str) -> list[str]:
