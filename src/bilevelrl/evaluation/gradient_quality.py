@@ -1,9 +1,8 @@
 """How far estimates of a hypergradient are from the exact one."""
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from bilevelrl.core.arrays import Floats
 
 
 def gradient_row(estimates: Floats, exact: Floats, **identity: str | int) -> dict[str, str | float]:

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from bilevelrl.evaluation.statistics import Floats
+from bilevelrl.core.arrays import Floats
 
 CURVE = ["problem", "point", "information", "belief", "critic"]
 

@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-Floats = NDArray[np.float64]
+from bilevelrl.core.arrays import Floats
+
 Statistic = Literal["mean", "iqm", "median"]
 #: Runs end alike whose scores differ by a smaller share of their size.
 _ALIKE = 1e-9

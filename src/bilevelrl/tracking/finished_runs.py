@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.problems import registry
 from bilevelrl.runs.records import CURVE_COLUMNS, Cell, RunIdentity, is_late
 from bilevelrl.runs.table_files import CorruptRecord, write_json
@@ -101,7 +101,7 @@ def flattened(values: Mapping[str, object], prefix: str = "") -> dict[str, objec
     return flat
 
 
-def draw_pictures(who: RunIdentity, theta: NDArray[np.float64], folder: Path) -> None:
+def draw_pictures(who: RunIdentity, theta: Floats, folder: Path) -> None:
     """Let the module `pictures` of the problem draw θ; a run without a result has none."""
     if not who.failure and registry.has(who.kind, "pictures"):
         registry.part(who.kind, "pictures").draw(theta, folder)
@@ -121,9 +121,7 @@ def cell_entries(workspace: str, cell: Cell) -> Iterator[Entry]:
         yield run_entry(workspace, who, curves[key], theta)
 
 
-def run_entry(
-    workspace: str, who: RunIdentity, curve: pd.DataFrame, theta: NDArray[np.float64]
-) -> Entry:
+def run_entry(workspace: str, who: RunIdentity, curve: pd.DataFrame, theta: Floats) -> Entry:
     """How a run is shown: one flat run in the experiment named like its problem.
 
     Its curve has columns `CURVE_COLUMNS`; θ, shape (D,), is final.

@@ -21,11 +21,11 @@ from stable_baselines3 import SAC
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import DummyVecEnv
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.follower import FollowerDiverged
 from bilevelrl.models.deep.settings import SacParams
 from bilevelrl.models.deep.view import FollowerView
 
-Floats = NDArray[np.float64]
 #: Of Python, NumPy and PyTorch.
 RandomState = tuple[tuple[object, ...], dict[str, object], torch.Tensor]
 ACTIVATIONS = {"relu": torch.nn.ReLU, "tanh": torch.nn.Tanh}

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Generic
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.follower import Response
 from bilevelrl.core.observations import Observations
 from bilevelrl.core.seeding import Streams
@@ -14,8 +14,6 @@ from bilevelrl.core.training import Game, GroundTruth
 from bilevelrl.models.deep.agent import SacAgent
 from bilevelrl.models.deep.players import Evaluation, FollowerTask, Player, Seen_co, evaluate
 from bilevelrl.models.deep.settings import ComparedSacParams, SacFollower
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.blocks import LearningParams
 from bilevelrl.core.follower import FollowerDiverged
 from bilevelrl.core.learning_curve import Learned
@@ -15,7 +16,6 @@ from bilevelrl.core.problem import RunTasks
 from bilevelrl.models.deep.players import FollowerTask, evaluate
 from bilevelrl.models.deep.settings import ComparedSacParams
 
-Floats = NDArray[np.float64]
 Actor = dict[str, NDArray[np.float32]]
 #: Of `players.Evaluation`.
 _MEASURED = ("value_gap", "relative_gap", "kl")

@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.observations import Observations
 from bilevelrl.models.deep.settings import ComparedSacParams
 from bilevelrl.models.deep.view import FollowerView
 
-Floats = NDArray[np.float64]
 Seen_co = TypeVar("Seen_co", bound=Observations, covariant=True)
 
 

@@ -6,7 +6,8 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from bilevelrl.core.arrays import Floats
+
 Floats32 = NDArray[np.float32]
 
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.observations import Observations
 from bilevelrl.models.deep.players import (
     Episodes,
@@ -21,8 +21,6 @@ from bilevelrl.models.deep.settings import ComparedSacParams
 from bilevelrl.models.deep.view import Floats32, FollowerView
 from bilevelrl.problems.bilevel_lqr.follower import MaxEntropyLQR
 from bilevelrl.problems.bilevel_lqr.problem import BilevelLQR, matrix_vector
-
-Floats = NDArray[np.float64]
 
 
 class LinearFollowerView(FollowerView):

@@ -11,8 +11,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.random_features import (
     Memory,
     RandomFeatures,
@@ -26,7 +26,6 @@ from bilevelrl.core.seeding import Streams
 from bilevelrl.problems.guided_cartpole.rollout import CartPoleBatch
 from bilevelrl.problems.guided_cartpole.view import follower_observation, scaled
 
-Floats = NDArray[np.float64]
 #: Of `value_rows`.
 VALUE_SIZE = 15
 #: Gauss-Hermite nodes of expectations over the follower's action.

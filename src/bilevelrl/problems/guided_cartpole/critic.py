@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats, Index
 from bilevelrl.core.random_features import (
     Memory,
     RandomFeatures,
@@ -16,8 +16,6 @@ from bilevelrl.core.seeding import Streams
 from bilevelrl.problems.guided_cartpole.rollout import CartPoleBatch
 from bilevelrl.problems.guided_cartpole.view import scaled
 
-Floats = NDArray[np.float64]
-Index = NDArray[np.int64]
 _NAME = "leader_value"
 
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.observations import discounted_return
 from bilevelrl.core.seeding import Streams, stream
 from bilevelrl.core.training import GroundTruth
@@ -14,7 +14,6 @@ from bilevelrl.models.deep.settings import SacFollower, SacParams
 from bilevelrl.problems.guided_cartpole.rollout import CartPoleBatch, CartPoleRollout
 from bilevelrl.problems.guided_cartpole.view import CartPoleView
 
-Floats = NDArray[np.float64]
 #: Of the random numbers that J is estimated with, the same in every run and update.
 _EVALUATION_SEED = 0
 _OUTCOMES = ("episode_length", "final_position", "share_in_goal")

@@ -1,13 +1,12 @@
 """The guided cart-pole as its follower faces it."""
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.models.deep.view import Floats32, FollowerView
 from bilevelrl.problems.guided_cartpole.policy import StateNetwork
 from bilevelrl.problems.guided_cartpole.problem import GuidedCartPole
 
-Floats = NDArray[np.float64]
 #: What a state is divided by before any network sees it.
 SCALE = np.array([1.0, 1.0, 0.2, 1.0])
 
