@@ -3,10 +3,10 @@
 import numpy as np
 import pandas as pd
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.evaluation.conditions import typed
 from bilevelrl.evaluation.reference import KEY
 from bilevelrl.evaluation.statistics import (
-    Floats,
     mean,
     standard_error,
     trimmed_mean,

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import pandas as pd
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.evaluation.conditions import FOLLOWER_STUDIES, GROUP, main_at_first_temperature
 from bilevelrl.evaluation.reference import KEY
 from bilevelrl.evaluation.run_scores import arrival_name, return_name, threshold_name
 from bilevelrl.evaluation.statistics import (
-    Floats,
     Statistic,
     interval,
     proportion_interval,
