@@ -1,10 +1,15 @@
 """Hypergradients for bi-level reinforcement learning, and a reproducible comparison of estimators.
 
-Public names are imported when they are asked for, so that `import bilevelrl` takes no time and
-needs neither Numba nor PyTorch.
+Importing this registers the environments of all problems with Gymnasium, by name only. They and the
+public names are imported when they are asked for, so that `import bilevelrl` costs no more than
+Gymnasium does, and loads neither Numba nor PyTorch.
 """
 
 from typing import TYPE_CHECKING, Any
+
+import gymnasium
+
+from bilevelrl.problems import registry
 
 __version__ = "0.1.0"
 __all__ = [
@@ -35,6 +40,11 @@ if TYPE_CHECKING:
         surrogate,
         transition_coefficients,
     )
+
+for _folder, _name in registry.ENVIRONMENTS.items():
+    if _name is not None:
+        _entry_point = f"bilevelrl.problems.{_folder}.gym:{_name}Env"
+        gymnasium.register(f"bilevelrl/{_name}-v0", _entry_point)
 
 
 def __getattr__(name: str) -> Any:

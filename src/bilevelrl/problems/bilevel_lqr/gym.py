@@ -10,8 +10,6 @@ from bilevelrl.problems.bilevel_lqr.problem import BilevelLQR
 
 Floats = NDArray[np.float64]
 
-BILEVEL_LQR_ID = "bilevelrl/BilevelLQR-v0"
-
 
 class BilevelLQREnv(gymnasium.Env[Floats, Floats]):
     """BilevelLQR with both players acting from outside, for a joint or an alternating controller.
@@ -98,6 +96,3 @@ class BilevelLQREnv(gymnasium.Env[Floats, Floats]):
         truncated = self._time >= self.problem.max_episode_steps
         self._running = not truncated
         return self._state.copy(), reward, False, truncated, info
-
-
-gymnasium.register(id=BILEVEL_LQR_ID, entry_point=f"{__name__}:BilevelLQREnv")

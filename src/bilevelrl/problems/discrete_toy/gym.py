@@ -15,8 +15,6 @@ from bilevelrl.problems.discrete_toy.problem import (
 
 Action = NDArray[np.int64]
 
-DISCRETE_TOY_ID = "bilevelrl/DiscreteToy-v0"
-
 
 class DiscreteToyEnv(gymnasium.Env[np.int64, Action]):
     """The discrete toy with both players acting from outside.
@@ -127,6 +125,3 @@ class DiscreteToyEnv(gymnasium.Env[np.int64, Action]):
             return None
         marks = [f"[{name}]" if s == self._state else name for s, name in enumerate(STATE_NAMES)]
         return " ".join(marks) + self._moved + "\n"
-
-
-gymnasium.register(id=DISCRETE_TOY_ID, entry_point=f"{__name__}:DiscreteToyEnv")

@@ -11,8 +11,6 @@ from bilevelrl.problems.guided_cartpole.problem import GuidedCartPole
 
 Floats = NDArray[np.float64]
 
-GUIDED_CARTPOLE_ID = "bilevelrl/GuidedCartPole-v0"
-
 
 class GuidedCartPoleEnv(gymnasium.Env[Floats, Floats]):
     """Guided cart-pole with both players acting from outside.
@@ -88,6 +86,3 @@ class GuidedCartPoleEnv(gymnasium.Env[Floats, Floats]):
         info = {"follower_reward": 1.0, "follower_observes": "state and leader action"}
         reward = float(self.problem.leader_reward(self._state))
         return self._state.copy(), reward, terminated, truncated, info
-
-
-gymnasium.register(id=GUIDED_CARTPOLE_ID, entry_point=f"{__name__}:GuidedCartPoleEnv")
