@@ -19,6 +19,7 @@ __all__ = [
     "Episodes",
     "NotCentredWarning",
     "action_coefficients",
+    "aec_env",
     "choice_advantages",
     "generalized_advantages",
     "reward_coefficients",
@@ -27,6 +28,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from bilevelrl.aec import aec_env
     from bilevelrl.hypergradients import (
         Agents,
         Carry,
@@ -48,6 +50,10 @@ for _folder, _name in registry.ENVIRONMENTS.items():
 
 
 def __getattr__(name: str) -> Any:
+    if name == "aec_env":
+        from bilevelrl.aec import aec_env
+
+        return aec_env
     if name in __all__:
         from bilevelrl import hypergradients
 

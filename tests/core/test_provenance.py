@@ -350,3 +350,23 @@ def test_an_import_that_nobody_installed_is_said(tmp_path: Path) -> None:
     path.write_text("import no_such_package\n", encoding="utf-8")
     with pytest.raises(ImportError, match="no_such_package"):
         third_party([path])
+
+
+def test_equal_installations_need_no_pettingzoo(
+    package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, known = importlib.metadata.distribution, importlib.metadata.packages_distributions()
+    known.pop("pettingzoo", None)
+
+    def distribution(name: str) -> importlib.metadata.Distribution:
+        if name == "pettingzoo":
+            raise importlib.metadata.PackageNotFoundError(name)
+        return real(name)
+
+    monkeypatch.setattr(importlib.metadata, "distribution", distribution)
+    monkeypatch.setattr(importlib.metadata, "packages_distributions", lambda: known)
+    provenance._distribution.cache_clear()
+    before = provenance.package_digest.__wrapped__()
+    path = package / "core" / "seeding.py"
+    path.write_text(path.read_text(encoding="utf-8") + "\n# edited\n", encoding="utf-8")
+    assert provenance.package_digest.__wrapped__() != before

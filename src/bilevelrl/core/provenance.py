@@ -146,5 +146,9 @@ def code_digest(*modules: str, values: tuple[str, ...] = ()) -> str:
 
 @cache
 def package_digest() -> str:
-    """Digest of this whole package and all that it imports, to tell equal installations."""
-    return digest_of(PACKAGE.rglob("*.py"))
+    """Digest of this package and all that it imports, to tell equal installations.
+
+    The modules beside `__init__` are left out: they are for users, and PettingZoo, which they
+    import, need not be where results are computed.
+    """
+    return digest_of(PACKAGE.glob("*/**/*.py"))

@@ -31,7 +31,7 @@ class DiscreteToyEnv(gymnasium.Env[np.int64, Action]):
     ## Action Space
     `MultiDiscrete([2, 3])`: [leader's action a, follower's action b]. b is the state that the
     follower asks for, 0 S, 1 A, 2 B. a matters in A only: 0 grants the wish, 1 sends to S. From B,
-    asking for A or B stays in B.
+    asking for A or B stays in B. `leader_action_space` and `follower_action_space` are `Discrete`.
 
     ## Observation Space
     `Discrete(3)`: the state s, 0 S, 1 A, 2 B.
@@ -60,6 +60,7 @@ class DiscreteToyEnv(gymnasium.Env[np.int64, Action]):
 
     # Not a ClassVar, because Gymnasium does not declare it as one.
     metadata: dict[str, Any] = {"render_modes": ["ansi"], "render_fps": 4}  # noqa: RUF012
+    follower_sees_action = True
 
     def __init__(
         self, revisit_reward: float = 1.0, *, render_mode: str | None = None, **options: Any
@@ -75,9 +76,10 @@ class DiscreteToyEnv(gymnasium.Env[np.int64, Action]):
         self.game = discrete_toy(revisit_reward, **options)
         self.render_mode = render_mode
         self.observation_space = gymnasium.spaces.Discrete(self.game.num_states)
-        self.action_space = gymnasium.spaces.MultiDiscrete(
-            np.array(self.game.leader_reward.shape[1:])
-        )
+        actions = self.game.leader_reward.shape[1:]
+        self.action_space = gymnasium.spaces.MultiDiscrete(np.array(actions))
+        self.leader_action_space = gymnasium.spaces.Discrete(actions[0])
+        self.follower_action_space = gymnasium.spaces.Discrete(actions[1])
         self._start = int(self.game.initial.argmax())
         self._state, self._time, self._running = self._start, 0, False
         self._moved = ""
