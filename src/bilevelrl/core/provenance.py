@@ -9,13 +9,13 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-from packaging.requirements import Requirement
-
 PACKAGE = Path(__file__).parents[1]
 #: Packages that run without being declared: Numba's linear algebra is SciPy's BLAS and LAPACK.
 _UNDECLARED = {"numba": ("scipy",)}
 #: Required but never run here: torch's compiler of extensions, which no lock pins.
 _BUILD_TOOLS = frozenset({"setuptools"})
+#: A requirement's name, and its marker if that names an extra.
+_REQUIREMENT = re.compile(r"\s*([A-Za-z0-9][\w.-]*)[^;]*(;.*\bextra\b)?")
 
 
 def imported_modules(path: Path) -> frozenset[str]:
@@ -59,14 +59,12 @@ def third_party(sources: Iterable[Path]) -> dict[str, str]:
 
     These are the ones that the sources import, all that those require without extras, and what is
     known to run undeclared. A version has its build's label (2.13.0+cpu), so that no build of
-    PyTorch stands for another.
-
-    Raises:
-        ImportError: if an imported package is not installed.
+    PyTorch stands for another. What is not installed cannot run, and is left out: the public
+    functions take tensors only where there is PyTorch.
     """
     tops = {name.split(".")[0] for path in sources for name in imported_modules(path)}
     own = {PACKAGE.name, *sys.stdlib_module_names}
-    waiting = [_distribution(top) for top in tops - own]
+    waiting = [name for top in tops - own if (name := _distribution(top))]
     found: dict[str, str] = {}
     while waiting:
         name = waiting.pop()
@@ -82,21 +80,18 @@ def third_party(sources: Iterable[Path]) -> dict[str, str]:
 
 @cache
 def _required(distribution: str) -> tuple[str, ...]:
-    listed = map(Requirement, importlib.metadata.requires(distribution) or ())
-    chosen = (one for one in listed if one.marker is None or one.marker.evaluate({"extra": ""}))
-    return tuple(_normalised(one.name) for one in chosen)
+    listed = map(_REQUIREMENT.match, importlib.metadata.requires(distribution) or ())
+    return tuple(_normalised(one[1]) for one in listed if one and not one[2])
 
 
 @cache
-def _distribution(module: str) -> str:
-    """Normalised name of the distribution that a top-level module belongs to."""
+def _distribution(module: str) -> str | None:
+    """Normalised name of the installed distribution that a top-level module belongs to."""
     try:
         importlib.metadata.distribution(module)
     except importlib.metadata.PackageNotFoundError:
         names = importlib.metadata.packages_distributions().get(module)
-        if not names:
-            raise ImportError(f"{module} is imported, but no installed package has it") from None
-        return _normalised(names[0])
+        return _normalised(names[0]) if names else None
     return _normalised(module)
 
 
@@ -146,9 +141,5 @@ def code_digest(*modules: str, values: tuple[str, ...] = ()) -> str:
 
 @cache
 def package_digest() -> str:
-    """Digest of this package and all that it imports, to tell equal installations.
-
-    The modules beside `__init__` are left out: they are for users, and PettingZoo, which they
-    import, need not be where results are computed.
-    """
-    return digest_of(PACKAGE.glob("*/**/*.py"))
+    """Digest of this whole package and all that it imports, to tell equal installations."""
+    return digest_of(PACKAGE.rglob("*.py"))
