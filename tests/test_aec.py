@@ -68,7 +68,7 @@ gymnasium.register("tests/Guess-v0", lambda **options: Guess(**options), disable
 
 
 def test_every_problem_whose_leader_acts_is_a_game() -> None:
-    assert {name[10:-3] for name in GAMES} == {"DiscreteToy", "BilevelLQR", "GuidedCartPole"}
+    assert {name[10:-3] for name in GAMES} >= {"DiscreteToy", "BilevelLQR", "GuidedCartPole"}
 
 
 @pytest.mark.filterwarnings(*(f"ignore:{advice}:UserWarning" for advice in ADVICE))
@@ -152,11 +152,11 @@ def test_stable_baselines_reads_what_the_players_see() -> None:
         env = aec_env(name)
         for agent in env.possible_agents:
             sizes[name[10:-3], agent] = get_flattened_obs_dim(env.observation_space(agent))
-    assert sizes == {
+    assert sizes.items() >= {
         ("DiscreteToy", "leader"): 3, ("DiscreteToy", "follower"): 5,
         ("BilevelLQR", "leader"): 2, ("BilevelLQR", "follower"): 3,
         ("GuidedCartPole", "leader"): 4, ("GuidedCartPole", "follower"): 5,
-    }  # fmt: skip
+    }.items()  # fmt: skip
 
 
 @pytest.mark.parametrize("agent", ["leader", "follower"])

@@ -102,5 +102,5 @@ class BilevelLQREnv(gymnasium.Env[Floats, Floats]):
         return self._state.copy(), reward, False, truncated, info
 
 
-def _unbounded(size: int) -> gymnasium.spaces.Box:
+def _unbounded(size: int) -> gymnasium.Space[Floats]:
     return gymnasium.spaces.Box(-np.inf, np.inf, (size,), np.float64)
