@@ -1,4 +1,4 @@
-# make repro | test | ui | lint | docs. PROFILE=paper or smoke runs another grid in a folder of its own.
+# make repro | test | ui | lint | docs | site. PROFILE=paper or smoke runs another grid in a folder of its own.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -8,7 +8,7 @@ PORT ?= 5000
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: repro test lint ui docs tuning bench clean environment repository
+.PHONY: repro test lint ui docs site tuning bench clean environment repository
 
 repro: repository environment
 ifdef PROFILE
@@ -33,6 +33,10 @@ ui: environment
 # Numbers, tables and claims of README.md and docs/, from results/.
 docs: environment
 	python -m pipeline.docs
+
+# docs/ and the reference of the public names as HTML; a link, an anchor or a formula that is wrong is an error.
+site: environment
+	python -m sphinx -b html -E -W --keep-going -q docs site
 
 tuning: repository environment
 	cd tuning && dvc repro

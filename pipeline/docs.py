@@ -23,8 +23,7 @@ from bilevelrl.reporting.documents import (
     rewritten,
     unused,
 )
-from bilevelrl.reporting.report import Report
-from bilevelrl.reporting.sources import ReportError
+from bilevelrl.reporting.sources import ReportError, about
 
 
 def write(root: Path) -> list[Path]:
@@ -32,7 +31,9 @@ def write(root: Path) -> list[Path]:
     report, changed = read_report(root), []
     for page in pages(root):
         text = page.read_text(encoding="utf-8")
-        if (new := _rewritten(page, text, report, Used())) != text:
+        with about(page):
+            new = rewritten(text, report, Used())
+        if new != text:
             write_atomically(page, new.encode())
             changed.append(page)
     return changed
@@ -43,7 +44,9 @@ def problems(root: Path) -> Iterator[str]:
     report, used, seen = read_report(root), Used(), set()
     for page in pages(root):
         text, place = page.read_text(encoding="utf-8"), page.relative_to(root)
-        if difference := first_difference(text, _rewritten(page, text, report, used)):
+        with about(page):
+            new = rewritten(text, report, used)
+        if difference := first_difference(text, new):
             yield f"{place}:{difference}"
         for wrong in contradictions(text, report, used):
             yield f"{place}: {wrong}"
@@ -61,13 +64,6 @@ def problems(root: Path) -> Iterator[str]:
         yield f"docs: no document has the constant {constant}"
     for wrong in lint.wrong_constants(report.registry.constants, report.sources):
         yield f"docs: constant {wrong}"
-
-
-def _rewritten(page: Path, text: str, report: Report, used: Used) -> str:
-    try:
-        return rewritten(text, report, used)
-    except ReportError as error:
-        raise ReportError(f"{page}: {error}") from error
 
 
 def main(arguments: list[str] | None = None, root: Path = Path()) -> None:

@@ -8,7 +8,6 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 #: What people edit of what stages depend on, below the project's folder.
 _EDITABLE = ("src/**/*.py", "pipeline/*.py", "requirements*", "params.yaml", "tuning/params.yaml")
@@ -16,15 +15,10 @@ _EDITABLE = ("src/**/*.py", "pipeline/*.py", "requirements*", "params.yaml", "tu
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Files as they were when a script started.
-
-    Attributes:
-        root: the project's folder.
-        contents: of every file that people edit, by its path below `root`.
-    """
+    """Files of a project as they were when a script started."""
 
     root: Path
-    contents: Mapping[str, bytes]
+    contents: Mapping[str, bytes]  # of every file that people edit, by its path below `root`
 
     @classmethod
     def take(cls, root: Path) -> "Snapshot":
@@ -33,11 +27,7 @@ class Snapshot:
         return cls(root, {str(path.relative_to(root)): path.read_bytes() for path in paths})
 
     def edited(self, stage: str) -> list[str]:
-        """Names of the dependencies and parameters of a stage that are others now.
-
-        Args:
-            stage: as DVC's variable DVC_STAGE names it.
-        """
+        """Dependencies and parameters that are others now, of the stage that DVC_STAGE names."""
         then, now = self.contents, Snapshot.take(self.root).contents
         files = {path for path in {*then, *now} if then.get(path) != now.get(path)}
         if not files:
@@ -60,27 +50,22 @@ def _dependencies(stage: str) -> list[tuple[str, list[str] | None]] | None:
 
     None if DVC cannot tell, as where dvc.yaml or a file of parameters no longer is YAML.
     """
-    from dvc.dependency.param import ParamsDependency  # a second, for those who edit meanwhile
-    from dvc.exceptions import DvcException
+    from dvc.exceptions import DvcException  # a second, for those who edit meanwhile
     from dvc.repo import Repo
 
     try:
         with Repo() as repo:
             for found in repo.index.stages:
                 if getattr(found, "name", None) == stage:
-                    return [
-                        (
-                            os.path.relpath(each.fs_path, repo.root_dir),
-                            each.params if isinstance(each, ParamsDependency) else None,
-                        )
-                        for each in found.deps
-                    ]
+                    paths = [os.path.relpath(each.fs_path, repo.root_dir) for each in found.deps]
+                    keys = [getattr(each, "params", None) for each in found.deps]
+                    return list(zip(paths, keys, strict=True))
     except DvcException:
         pass
     return None
 
 
-def _values(content: bytes | None) -> Mapping[str, Any]:
+def _values(content: bytes | None) -> Mapping[str, object]:
     from bilevelrl.core.validation import ConfigError
     from bilevelrl.runs.yaml_files import parse_mapping  # which a snapshot must precede
 
@@ -90,10 +75,7 @@ def _values(content: bytes | None) -> Mapping[str, Any]:
         return {}
 
 
-def _at(key: str, values: Mapping[str, Any]) -> Any:
-    value: Any = values
+def _at(key: str, value: object) -> object:
     for part in key.split("."):
-        if not isinstance(value, Mapping) or part not in value:
-            return None
-        value = value[part]
+        value = value.get(part) if isinstance(value, Mapping) else None
     return value

@@ -7,18 +7,15 @@ Writes: figures/{png,pdf}/<problem>/<name>.{png,pdf} of every name that the prob
         results/tables/<problem>/*.md and *.tex.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from bilevelrl.core.atomic_files import write_atomically
 from bilevelrl.evaluation.as_published import AS_PUBLISHED_COLUMNS
 from bilevelrl.evaluation.conditions import read_conditions, reported, with_conditions
-from bilevelrl.evaluation.learning_curves import LEARNING_CURVE_COLUMNS
+from bilevelrl.evaluation.learning_curves import LEARNING_CURVE_COLUMNS, TRAJECTORY_COLUMNS
 from bilevelrl.evaluation.reference import read_references
-from bilevelrl.evaluation.trajectories import TRAJECTORY_COLUMNS
 from bilevelrl.figures import style, tables
 from bilevelrl.figures.gallery import Results, Source, at
 from bilevelrl.figures.game_gallery import game_figures
@@ -31,7 +28,11 @@ from pipeline.stage import run_problem_stage
 def main(problem: str, params: Params | None = None, root: Path = Path()) -> None:
     """Draw the figures and write the tables of one problem of the project in `root`."""
     own = _source(params or read_params(), problem, root)
-    for name, figure in _drawn(own):
+    if registry.has(own.block.kind, "figures"):
+        drawn = registry.part(own.block.kind, "figures").figures(own)
+    else:
+        drawn = game_figures(own.results, "leader return J(θ)", "linear")
+    for name, figure in drawn:
         style.save(figure, root / "figures", f"{problem}/{name}")
     comparison = own.evaluated("against_published")
     _write_tables(root / "results" / "tables" / problem, own.results.summary, comparison)
@@ -63,13 +64,6 @@ def _source(params: Params, problem: str, root: Path) -> Source:
         of_return(places),
         params.evaluate.return_thresholds.get(problem, ()),
     )
-
-
-def _drawn(source: Source) -> Iterator[tuple[str, Figure]]:
-    if registry.has(source.block.kind, "figures"):
-        yield from registry.part(source.block.kind, "figures").figures(source)
-    else:
-        yield from game_figures(source.results, "leader return J(θ)", "linear")
 
 
 def _write_tables(folder: Path, summary: pd.DataFrame, comparison: pd.DataFrame) -> None:

@@ -17,8 +17,8 @@ from bilevelrl.runs.execution import tasks_runner
 from bilevelrl.runs.params import read_params
 from bilevelrl.runs.records import LEARNING_COLUMNS
 from bilevelrl.runs.table_files import concatenate, read_csv, read_json, write_csv, write_json
-from bilevelrl.tracking import Tracker, sync_followers, sync_pending
-from pipeline.attachments import attach_pictures
+from bilevelrl.tracking.sync import sync_followers, sync_pending
+from bilevelrl.tracking.tracker import Tracker
 from pipeline.stage import run_problem_stage
 
 
@@ -62,7 +62,7 @@ def main(problem_name: str, data: Path = Path("data")) -> None:
     stored = read_csv(folder / "learning.csv", LEARNING_COLUMNS)
     tracker = Tracker.here(Path.cwd())
     sync_followers(tracker, problem_name, stored)
-    sync_pending(tracker, data, Path.cwd(), attach_pictures)
+    sync_pending(tracker, data, Path.cwd())
 
 
 if __name__ == "__main__":

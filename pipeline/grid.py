@@ -10,7 +10,8 @@ from pathlib import Path
 
 from bilevelrl.runs.params import read_params
 from bilevelrl.runs.table_files import write_json
-from bilevelrl.tracking import FOLLOWERS, Tracker, cell_name, retire_cells
+from bilevelrl.tracking.finished_runs import FOLLOWERS, cell_name
+from bilevelrl.tracking.tracker import Tracker
 from pipeline.stage import run_stage
 
 
@@ -34,7 +35,10 @@ def main(data: Path = Path("data")) -> None:
             if folder.name not in {*params.grid_problems, "comparison"}:
                 shutil.rmtree(folder)
     write_json(data / "grid.json", {"cells": cells})
-    retire_cells(Tracker.here(Path.cwd()), left)  # now that no sync beside us shows them again
+    tracker = Tracker.here(Path.cwd())
+    for cell in left:  # now that no sync beside us shows them again
+        with tracker.showing(cell):
+            tracker.retire(cell)
 
 
 if __name__ == "__main__":

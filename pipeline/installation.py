@@ -40,11 +40,7 @@ def complaints(root: Path) -> "list[str]":
 
 
 def check_installation(root: Path) -> None:
-    """Exit with one line if this Python cannot or must not compute results; say what to run.
-
-    Args:
-        root: the project's folder, which holds the locks.
-    """
+    """Exit with one line if this Python cannot or must not compute results; say what to run."""
     python = ".".join(map(str, sys.version_info[:3]))
     if sys.version_info < OLDEST:
         _refuse(f"Python {python} is older than {'.'.join(map(str, OLDEST))}")

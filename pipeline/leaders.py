@@ -19,17 +19,14 @@ from bilevelrl.runs.leaders import train_cell, unstable_runs
 from bilevelrl.runs.params import Params, read_params
 from bilevelrl.runs.records import Cell
 from bilevelrl.runs.table_files import CorruptRecord, read_json, write_parquet
-from bilevelrl.tracking import Tracker, cell_name, sync_cell, sync_pending
-from pipeline.attachments import attach_pictures
+from bilevelrl.tracking.finished_runs import cell_name
+from bilevelrl.tracking.sync import sync_cell, sync_pending
+from bilevelrl.tracking.tracker import Tracker
 from pipeline.stage import run_stage
 
 
 def check_follower(params: Params, path: Path) -> None:
-    """Refuse to train against a follower that the followers stage could not solve.
-
-    Raises:
-        CorruptRecord: if the file is missing or damaged, or reports too large an error.
-    """
+    """Refuse, with a `CorruptRecord`, to train against a follower that nobody could solve."""
     for entry in read_json(path):
         if not entry["accuracy"] <= params.followers.tolerance:
             raise CorruptRecord(
@@ -61,8 +58,8 @@ def main(problem: str, estimator: str, data: Path = Path("data")) -> None:
             print(line)
         for run, why in cell.failures.items():
             print(f"WARNING: {run} has no result: {why}", file=sys.stderr)
-        sync_cell(tracker, cell, attach_pictures)
-    sync_pending(tracker, data, Path.cwd(), attach_pictures)
+        sync_cell(tracker, cell)
+    sync_pending(tracker, data, Path.cwd())
 
 
 if __name__ == "__main__":

@@ -16,25 +16,17 @@ from pathlib import Path
 
 from bilevelrl.core.validation import ConfigError
 from bilevelrl.runs.table_files import CorruptRecord
-from bilevelrl.tracking import (
-    FOLLOWERS,
-    SWEEP,
-    Counts,
-    Tracker,
-    cell_name,
-    derived_names,
-    retire_left,
-    sync_files,
-)
-from pipeline.attachments import attach_pictures
+from bilevelrl.tracking.finished_runs import FOLLOWERS, SWEEP, cell_name
+from bilevelrl.tracking.sync import retire_left, sync_files
+from bilevelrl.tracking.tracker import Counts, Tracker
+from bilevelrl.tracking.workspace import derived_names
 from pipeline.stage import run_stage
 
 
 def main(leaders: Path, root: Path) -> int:
     """Show every cell below `leaders` and retire the runs of those that have left the grid.
 
-    Returns:
-        Exit status: 0 if MLflow now shows what is there.
+    The exit status is 0 if MLflow now shows what is there.
     """
     if not leaders.is_dir():
         print(f"{leaders}: no such folder; run `dvc repro` or `dvc pull` first", file=sys.stderr)
@@ -48,9 +40,9 @@ def main(leaders: Path, root: Path) -> int:
     corrupt = 0
     for cell in cells:
         try:
-            _report(cell, sync_files(tracker, cell, data, root, attach_pictures))
+            _report(cell, sync_files(tracker, cell, data, root))
         except (ConfigError, CorruptRecord) as error:
-            print(f"{' '.join(_names(cell))}: left as it was, {error}", file=sys.stderr)
+            print(f"{_name(cell)}: left as it was, {error}", file=sys.stderr)
             corrupt += 1
     for cell, retired in retire_left(tracker, data, root).items():
         _report(cell, Counts(retired=retired))
@@ -60,10 +52,10 @@ def main(leaders: Path, root: Path) -> int:
     return int(tracker.failed or corrupt > 0)
 
 
-def _names(cell: str) -> tuple[str, ...]:
+def _name(cell: str) -> str:
     """A cell as people read it: problem and estimator, problem and "followers", or a search."""
-    first, _, second = cell.partition("/")
-    return (second, first) if first == FOLLOWERS else tuple(filter(None, (first, second)))
+    first, *second = cell.split("/")
+    return " ".join((*second, first) if first == FOLLOWERS else (first, *second))
 
 
 def _report(cell: str, counts: Counts | None) -> None:
@@ -71,7 +63,7 @@ def _report(cell: str, counts: Counts | None) -> None:
     if counts is not None:
         numbers = [f"{count} {word}" for word, count in asdict(counts).items() if count]
         what = ", ".join(numbers) or "nothing to do"
-    print(f"{' '.join(_names(cell))}: {what}")
+    print(f"{_name(cell)}: {what}")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ results/<name>/.
 """
 
 import argparse
-import fcntl
 import os
 import shutil
 import subprocess
@@ -22,18 +21,14 @@ from bilevelrl.core.validation import ConfigError
 from bilevelrl.runs.execution import work_folder
 from bilevelrl.runs.params import read_params
 from bilevelrl.runs.yaml_files import mapping_text, read_mapping
-from bilevelrl.tracking import tracking_uri, workspace
+from bilevelrl.tracking.claims import wait_for_lock
+from bilevelrl.tracking.workspace import tracking_uri, workspace
 from pipeline.stage import run_stage
 
 #: What a profile's folder needs of the project, besides dvc.yaml and params.yaml.
 SOURCES = (
-    "pipeline",
-    "src",
-    "reference",
-    "requirements.lock",
-    "requirements-torch.txt",
-    ".dvcignore",
-)
+    "pipeline", "src", "reference", "requirements.lock", "requirements-torch.txt", ".dvcignore",
+)  # fmt: skip
 
 
 def merge(base: dict[str, Any], difference: dict[str, Any]) -> dict[str, Any]:
@@ -50,19 +45,13 @@ def merge(base: dict[str, Any], difference: dict[str, Any]) -> dict[str, Any]:
 
 
 def prepare(name: str, root: Path, folder: Path) -> None:
-    """Write the profile's params.yaml, checked, and copy or refresh the sources beside it.
-
-    Raises:
-        ConfigError: if there is no such profile, or what it says is impossible.
-    """
+    """Write the profile's params.yaml, checked, and copy or refresh the sources beside it."""
     path = root / "profiles" / f"{name}.yaml"
     if not path.exists():
         known = sorted(profile.stem for profile in (root / "profiles").glob("*.yaml"))
         raise ConfigError(f"profile {name!r}: no file {path}; there are {known}")
-    base = read_mapping(root / "params.yaml")
-    difference = read_mapping(path, may_be_empty=True)
-    text = mapping_text(merge(base, difference))
-    write_atomically(folder / "params.yaml", text.encode())
+    merged = merge(read_mapping(root / "params.yaml"), read_mapping(path, may_be_empty=True))
+    write_atomically(folder / "params.yaml", mapping_text(merged).encode())
     read_params(folder / "params.yaml")
     shutil.copy2(root / "dvc.yaml", folder)
     for source in SOURCES:
@@ -77,19 +66,13 @@ def prepare(name: str, root: Path, folder: Path) -> None:
 
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """Keep others from preparing a profile's folder.
-
-    Raises:
-        ConfigError: if another process already works there.
-    """
+    """Keep others from preparing a profile's folder; a ConfigError if one works there."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_name(f"{folder.name}.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not wait_for_lock(lock.fileno(), 0.0):
             raise ConfigError(
                 f"profile {folder.name!r}: another process runs it in {folder}; wait for its end"
-            ) from None
+            )
         yield
 
 
@@ -113,30 +96,24 @@ def wait(process: "subprocess.Popen[bytes]") -> int:
 def main(name: str, root: Path) -> None:
     """Run `dvc repro` for the profile and copy its small results to results/<name>/."""
     folder = root / ".work" / "profiles" / name
-    with alone(folder):
-        run(name, root, folder)
-
-
-def run(name: str, root: Path, folder: Path) -> None:
-    """The same while nobody else does it."""
-    prepare(name, root, folder)
-    if not (folder / ".dvc").exists():
-        subprocess.run(["dvc", "init", "--quiet", "--no-scm"], cwd=folder, check=True)
-        subprocess.run(["dvc", "config", "core.analytics", "false"], cwd=folder, check=True)
     environment = os.environ | {
         "BILEVELRL_WORK": str(work_folder().absolute()),
         "BILEVELRL_WORKSPACE": f"{workspace(root)}/{name}",
+        "MLFLOW_TRACKING_URI": tracking_uri(root),
     }
-    environment.setdefault("MLFLOW_TRACKING_URI", tracking_uri(root))
-    if status := wait(subprocess.Popen(["dvc", "repro"], cwd=folder, env=environment)):
-        sys.exit(status)
-    results = root / "results" / name
-    results.mkdir(parents=True, exist_ok=True)
-    for path in sorted((folder / "results").glob("*.*")):
-        shutil.copyfile(path, results / path.name)
-    print(
-        f"profile {name}: summary in {results.relative_to(root)}, figures in {folder / 'figures'}"
-    )
+    with alone(folder):
+        prepare(name, root, folder)
+        if not (folder / ".dvc").exists():
+            subprocess.run(["dvc", "init", "--quiet", "--no-scm"], cwd=folder, check=True)
+            subprocess.run(["dvc", "config", "core.analytics", "false"], cwd=folder, check=True)
+        if status := wait(subprocess.Popen(["dvc", "repro"], cwd=folder, env=environment)):
+            sys.exit(status)
+        results = root / "results" / name
+        results.mkdir(parents=True, exist_ok=True)
+        for path in sorted((folder / "results").glob("*.*")):
+            shutil.copyfile(path, results / path.name)
+    shown = results.relative_to(root)
+    print(f"profile {name}: summary in {shown}, figures in {folder / 'figures'}")
 
 
 if __name__ == "__main__":

@@ -16,8 +16,7 @@ _REMEDIES = {
     errno.ENOSPC: "free some space",
     errno.EDQUOT: "free some of your quota",
     errno.EROFS: "use a folder that can be written to",
-    errno.EACCES: "allow writing there",
-    errno.EPERM: "allow writing there",
+    **dict.fromkeys((errno.EACCES, errno.EPERM), "allow writing there"),
 }
 _KEPT = "finished runs are kept, `dvc repro` goes on from there"
 #: What a shell reports of a command that Ctrl-C ended.
@@ -25,11 +24,9 @@ INTERRUPTED = 130
 
 
 def run_stage(stage: Callable[[], None]) -> None:
-    """Run a stage; exit with one line if a user can mend what ended it.
+    """Run a stage; exit with one line if a user can mend what ended it, as `_ending` knows.
 
-    That is a wrong parameter or input file, a solver that misses its tolerance, Ctrl-C, a file that
-    the system refuses, as on a full disk, a lack of memory, and an edit of what the stage depends
-    on while it ran.
+    So does an edit of what the stage depends on while it ran.
     """
     try:
         stage()

@@ -16,8 +16,8 @@ from bilevelrl.runs.table_files import write_csv
 from bilevelrl.runs.tuning import choose, effort_table, score_candidates
 from bilevelrl.runs.tuning_params import read_tuning_params
 from bilevelrl.runs.yaml_files import mapping_text
-from bilevelrl.tracking import Tracker, retire_left, sync_pending, sync_sweep
-from pipeline.attachments import attach_pictures
+from bilevelrl.tracking.sync import retire_left, sync_pending, sync_sweep
+from bilevelrl.tracking.tracker import Tracker
 from pipeline.stage import run_stage
 
 RESULTS = Path("tuning/results")
@@ -31,7 +31,7 @@ def search(name: str) -> None:
     write_csv(RESULTS / f"{name}.csv", table)
     tracker = Tracker.here(Path.cwd())
     sync_sweep(tracker, name, Path.cwd())
-    sync_pending(tracker, Path("data"), Path.cwd(), attach_pictures)
+    sync_pending(tracker, Path("data"), Path.cwd())
 
 
 def choose_all() -> None:

@@ -15,7 +15,9 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from bilevelrl.tracking import Tracker, tracking_uri
+from bilevelrl.tracking.finished_runs import experiment_of
+from bilevelrl.tracking.tracker import Tracker
+from bilevelrl.tracking.workspace import tracking_uri
 from pipeline import mlflow_sync
 from pipeline.stage import run_stage
 
@@ -26,11 +28,7 @@ SETTINGS = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUT
 
 
 def main(port: int, root: Path) -> int:
-    """Sync, serve and wait.
-
-    Returns:
-        Exit status: 0 after Ctrl-C, and if a server now shows what is there.
-    """
+    """Sync, serve and wait; exit status 0 after Ctrl-C, and if a server now shows what is there."""
     uri = tracking_uri(root)
     remote = uri.startswith(("http://", "https://"))
     if not remote and (why := unusable(port)):
@@ -106,7 +104,7 @@ def stop(server: "subprocess.Popen[bytes]") -> None:
 
 def print_links(tracker: Tracker, address: str) -> None:
     """Where the current runs of this clone are, experiment by experiment."""
-    for experiment in tracker.experiments():
+    for experiment in sorted(set(map(experiment_of, tracker.current_cells()))):
         page, setting = tracker.page(experiment)
         print(f"{' '.join(filter(None, (experiment, setting)))}\n    {address}/{page}")
 

@@ -12,13 +12,13 @@ from tests.games import generic_lqr
 
 Floats = NDArray[np.float64]
 HORIZON, EPISODES = 6, 4
-PROBLEM = generic_lqr(max_episode_steps=HORIZON)
-NOISE, BETA = np.array([0.3, 0.1]), np.array([0.1, 0.4])
+PROBLEM = generic_lqr(max_episode_steps=HORIZON, leader_noise=0.3)
+BETA = np.array([0.1, 0.4])
 THETA = 0.2 * np.random.default_rng(1).standard_normal((2, 3))
-RESPONSE = MaxEntropyLQR(PROBLEM, BETA, leader_noise=NOISE).respond(THETA)
-CRITIC = LinearModelCritic(PROBLEM, NOISE)
+RESPONSE = MaxEntropyLQR(PROBLEM, BETA).respond(THETA)
+CRITIC = LinearModelCritic(PROBLEM)
 
 
 def batch_of(seeds: list[int]) -> Observations:
-    rollout = LinearRollout(PROBLEM, EPISODES, NOISE)
-    return rollout.sample(THETA, RESPONSE, Streams(seeds), at_random=False)
+    rollout = LinearRollout(PROBLEM, EPISODES)
+    return rollout.observe(THETA, RESPONSE, Streams(seeds), at_random=False)

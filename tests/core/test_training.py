@@ -1,70 +1,32 @@
 """The training loop: it climbs, repeats bit for bit, and recording it changes nothing."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
-import numba
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from bilevelrl.core.ascent import GradientAscent, clipped
-from bilevelrl.core.cell import Context, per_run
+from bilevelrl.core.cell import per_run
 from bilevelrl.core.entries import names_of
-from bilevelrl.core.estimator import Estimator
 from bilevelrl.core.seeding import Streams, stream
-from bilevelrl.core.training import Step, Trained, ascend, recorded_updates, train
+from bilevelrl.core.training import Step, ascend, recorded_updates
 from bilevelrl.problems.four_rooms.cell import make_group
 from bilevelrl.problems.four_rooms.settings import (
     ESTIMATORS,
-    FourRoomsLeaders,
-    FourRoomsParams,
-    FourRoomsSetting,
 )
-from bilevelrl.runs.chunks import Chunk, Run, maker, train_chunk
 from bilevelrl.runs.records import CURVE_COLUMNS
+from tests.core.tiny_runs import (
+    CONSTANTS,
+    make_estimator,
+    make_setting,
+    threads,
+    trained,
+    truncated,
+)
 from tests.follower_params import FOLLOWERS
-
-Floats = NDArray[np.float64]
-CONSTANTS = FourRoomsParams(
-    discount=0.99,
-    fail_probability=0.33,
-    incentive_scale=0.2,
-    incentive_cost=5.0,
-    max_episode_steps=200,
-)
-LEADERS = FourRoomsLeaders(
-    num_updates=1,
-    max_rows=500,
-    max_gradient_norm=1.0,
-    initial_spread=0.01,
-)
-CONTEXT = Context(CONSTANTS, FOLLOWERS, LEADERS)
-#: What each estimator needs, as small as possible.
-TINY: dict[str, Any] = {
-    "env_steps_per_update": 100,
-    "num_envs": 2,
-    "critic": {"kind": "sarsa", "step_size": 0.5},
-    "oracle_steps_per_update": 300,
-    "radius": 0.5,
-}
-
-
-def truncated(start: str, policy_iterations: int) -> dict[str, Any]:
-    return {"kind": "truncated", "policy_iterations": policy_iterations, "start": start}
-
-
-@contextmanager
-def threads(number: int) -> Iterator[None]:
-    before = numba.get_num_threads()
-    numba.set_num_threads(min(number, numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
-    try:
-        yield
-    finally:
-        numba.set_num_threads(before)
 
 
 @pytest.fixture(autouse=True)
@@ -72,28 +34,6 @@ def one_thread() -> Iterator[None]:
     """Two would wait for each other a hundred times an update, for two runs."""
     with threads(1):
         yield
-
-
-def make_setting(estimator: str, variant: str = "published", **changes: Any) -> FourRoomsSetting:
-    known = ESTIMATORS[estimator, variant]
-    content: dict[str, Any] = {
-        "variant": variant,
-        "temperature": 0.003,
-        "step_size": 0.5,
-        "first_seed": 0,
-        "num_seeds": 1,
-        "num_updates": 6,
-        "initial_spread": 1.0,
-    }
-    own = {key: value for key, value in TINY.items() if known.has(key)}
-    setting = known.setting(**(content | own | changes))
-    assert isinstance(setting, FourRoomsSetting)
-    return setting
-
-
-def make_estimator(estimator: str, group: Any) -> Estimator[Any]:
-    built: Estimator[Any] = maker("four_rooms", estimator, group.settings[0])(group)
-    return built
 
 
 def steps(estimator: str, seeds: list[int], num_updates: int, **changes: Any) -> list[Step]:
@@ -107,21 +47,6 @@ def steps(estimator: str, seeds: list[int], num_updates: int, **changes: Any) ->
             rule=GradientAscent(per_run(settings, "step_size"), 1.0),
             num_updates=num_updates,
         )
-    )
-
-
-def trained(
-    estimator: str, num_updates: int, max_rows: int, seeds: tuple[int, ...] = (3, 4), **changes: Any
-) -> Trained:
-    settings = [make_setting(estimator, num_updates=num_updates, **changes) for _ in seeds]
-    group = make_group(settings, CONSTANTS, FOLLOWERS)
-    return train(
-        group.game,
-        make_estimator(estimator, group),
-        Streams(seeds),
-        rule=GradientAscent(per_run(settings, "step_size"), 1.0),
-        num_updates=num_updates,
-        max_rows=max_rows,
     )
 
 
@@ -252,69 +177,3 @@ def test_a_truncated_follower_is_measured_against_the_exact_one() -> None:
     # θ hardly moves in three updates, so that J under the best response hardly does.
     exact = trained("naive", 3, 3).curves["leader_return"]
     np.testing.assert_allclose(curves["leader_return_optimal"], exact, atol=1e-3)
-
-
-def test_same_seed_same_bits_other_seed_other_bits() -> None:
-    first, again = (trained("bc_hg", 4, 2, seeds=(0, 1)) for _ in range(2))
-    np.testing.assert_array_equal(first.theta, again.theta)
-    for name, values in first.curves.items():
-        np.testing.assert_array_equal(values, again.curves[name], err_msg=name)
-    assert (first.theta[0] != first.theta[1]).all()
-    twins = trained("bc_hg", 4, 2, seeds=(1, 1)).theta
-    np.testing.assert_array_equal(twins, np.stack([first.theta[1]] * 2))
-
-
-def mixed_runs(estimator: str, changes: dict[str, str]) -> list[Run]:
-    """40 runs that share arrays and nothing else; some seeds occur twice."""
-    variant, start = changes.get("variant", "published"), changes.get("start")
-    known, runs = ESTIMATORS[estimator, variant], []
-    for i in range(40):
-        mixed: dict[str, Any] = {
-            "temperature": (0.001, 0.003, 0.005)[i % 3],
-            "step_size": (0.5, 0.1, 0.05, 0.01)[i % 4],
-            "initial_spread": (0.01, 1.0, 3.0)[i // 3 % 3],
-            "num_updates": 3,
-        }
-        if known.has("critic"):
-            mixed["critic"] = {"kind": "sarsa", "step_size": (0.1, 0.5, 1.0)[i // 2 % 3]}
-        if known.has("radius"):
-            mixed["radius"] = (0.01, 1.0)[i // 5 % 2]
-        if start is not None:
-            mixed["follower"] = truncated(start, (1, 2, 20)[i // 4 % 3])
-        setting = make_setting(estimator, variant, **mixed)
-        runs.append(Run(setting, seed=i // 2 if i < 10 else i, key=str(i)))
-    return runs
-
-
-def train_together(estimator: str, runs: list[Run]) -> list[dict[str, Floats]]:
-    return train_chunk(
-        Chunk("four_rooms", "four_rooms", estimator, tuple(runs), CONTEXT, LEADERS.max_rows)
-    )
-
-
-CORRECTED = {"variant": "corrected"}
-CARRY, RESET = {"start": "carry"}, {"start": "reset"}
-
-
-@pytest.mark.parametrize(
-    ("estimator", "changes"),
-    [(name, {}) for name in names_of(ESTIMATORS)]
-    + [("bc_hg", CORRECTED), ("exact", CORRECTED)]
-    + [(name, start) for name in ("bc_hg", "hpgd_mc", "zero_order") for start in (CARRY, RESET)],
-    ids=lambda value: value if isinstance(value, str) else "-".join(value.values()),
-)
-def test_bits_depend_on_neither_the_batch_nor_the_threads(
-    estimator: str, changes: dict[str, str]
-) -> None:
-    runs = mixed_runs(estimator, changes)
-    with threads(1):
-        together = train_together(estimator, runs)
-        alone = [(i, train_together(estimator, [runs[i]])[0]) for i in (0, 18, 39)]
-    with threads(2):
-        on_two = train_together(estimator, runs)
-    expected = dict(enumerate(together))
-    for i, found in [*enumerate(on_two), *alone]:
-        assert found.keys() == expected[i].keys()
-        for name, values in found.items():
-            np.testing.assert_array_equal(values, expected[i][name], err_msg=f"run {i}, {name}")
-    assert len({result["theta"].tobytes() for result in together}) > 30

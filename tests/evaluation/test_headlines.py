@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bilevelrl.evaluation.headlines import FAILED_RUN_COLUMNS, failed_runs, headline_metrics
+from bilevelrl.evaluation.summary import FAILED_RUN_COLUMNS, failed_runs, headline_metrics
 from bilevelrl.runs.records import RunIdentity
 from tests.settings import conditioned
 

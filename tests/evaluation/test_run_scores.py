@@ -57,7 +57,10 @@ def baselines() -> pd.DataFrame:
     return pd.DataFrame([row], columns=list(BASELINE_COLUMNS))
 
 
-def scores(coordinates: pd.DataFrame | None = None) -> pd.DataFrame:
+NOWHERE = pd.DataFrame(columns=list(COORDINATE_COLUMNS))
+
+
+def scores(coordinates: pd.DataFrame = NOWHERE) -> pd.DataFrame:
     found = run_scores(conditioned(make_curves()), baselines(), PARAMS, coordinates)
     return found.set_index("seed")
 
@@ -135,10 +138,10 @@ ALWAYS_KNOWN = {"best_known", "charge_nothing_return", "follower_steps"}
 @pytest.mark.parametrize("name", MADE_OF)
 def test_a_run_that_lost_a_value_in_the_end_has_no_score_of_it(name: str) -> None:
     curves = conditioned(make_curves())
-    known = run_scores(curves, baselines(), PARAMS).set_index("seed")
+    known = run_scores(curves, baselines(), PARAMS, NOWHERE).set_index("seed")
     lost = (curves["seed"] == 1) & (curves["update"] == 3)
     curves.loc[lost, name] = np.nan
-    found = run_scores(curves, baselines(), PARAMS).set_index("seed")
+    found = run_scores(curves, baselines(), PARAMS, NOWHERE).set_index("seed")
     for score in MADE_OF[name]:
         assert np.isfinite(found.loc[0, score])
         assert np.isnan(found.loc[1, score])

@@ -2,7 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bilevelrl.evaluation.sample_efficiency import env_steps_to_threshold, median_env_steps
+from bilevelrl.evaluation.run_scores import env_steps_to_threshold
+from bilevelrl.evaluation.summary import median_env_steps
 
 NAN = float("nan")
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from bilevelrl.evaluation.starts import start_table
+from bilevelrl.evaluation.run_scores import start_table
 from bilevelrl.runs.evaluate_block import EvaluateParams
 from bilevelrl.runs.params import read_params
 

@@ -1,6 +1,7 @@
 """Hand-derived values, SciPy's versions of the same statistics, all redraws of small samples."""
 
 import warnings
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -14,14 +15,15 @@ from bilevelrl.evaluation.statistics import (
     iqm,
     mean,
     mean_difference_interval,
-    median,
     probability_of_improvement,
     proportion_interval,
     standard_error,
+    statistic_of,
     trimmed_mean,
     trimmed_standard_error,
 )
 
+median = partial(statistic_of, statistic="median")
 STATISTICS = {"mean": mean, "iqm": iqm, "median": median}
 NAMES: tuple[Statistic, ...] = ("mean", "iqm", "median")
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from bilevelrl.evaluation.conditions import GROUP
-from bilevelrl.evaluation.trajectories import TRAJECTORY_COLUMNS, main_trajectories
+from bilevelrl.evaluation.conditions import GROUP, conditions_of
+from bilevelrl.evaluation.learning_curves import TRAJECTORY_COLUMNS, main_trajectories
 from bilevelrl.runs.records import COORDINATE_COLUMNS, Cell
 from tests.settings import identity
 
@@ -30,7 +30,7 @@ def test_only_the_main_comparison_s_places_get_their_own_optimal_return() -> Non
         for seed in (0, 1)
     ]
     cell = Cell(tuple(names), np.empty((0, 0)), curves, every[list(COORDINATE_COLUMNS)])
-    found = main_trajectories(cell)
+    found = main_trajectories(cell, conditions_of(names))
     assert list(found) == list(TRAJECTORY_COLUMNS)
     assert set(found["setting"]) == {MAIN}
     assert len(found) == 6

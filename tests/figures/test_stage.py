@@ -7,8 +7,7 @@ import pytest
 
 from bilevelrl.evaluation.agreement import AGAINST_PUBLISHED_COLUMNS
 from bilevelrl.evaluation.as_published import AS_PUBLISHED_COLUMNS
-from bilevelrl.evaluation.learning_curves import LEARNING_CURVE_COLUMNS
-from bilevelrl.evaluation.trajectories import TRAJECTORY_COLUMNS
+from bilevelrl.evaluation.learning_curves import LEARNING_CURVE_COLUMNS, TRAJECTORY_COLUMNS
 from bilevelrl.figures.game_gallery import CURVES
 from bilevelrl.problems import registry
 from bilevelrl.runs.params import Params, read_params

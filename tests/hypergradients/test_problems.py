@@ -133,25 +133,22 @@ def test_the_discrete_toy() -> None:
 
 
 def test_the_lqr() -> None:
-    problem = generic_lqr(max_episode_steps=60)
-    theta, noise, beta = np.array([[0.2, -0.1, 0.15]]), np.array([0.3]), np.array([0.4])
-    response = MaxEntropyLQR(problem, beta, leader_noise=noise).respond(theta)
-    batch = LinearRollout(problem, 1000, noise).sample(
-        theta, response, Streams([0]), at_random=False
-    )
-    leader = ModelLeader(problem, noise, LinearModelCritic(problem, noise), "score")
+    problem = generic_lqr(max_episode_steps=60, leader_noise=0.3)
+    theta, beta = np.array([[0.2, -0.1, 0.15]]), np.array([0.4])
+    follower = MaxEntropyLQR(problem, beta)
+    response = follower.respond(theta)
+    batch = LinearRollout(problem, 1000).observe(theta, response, Streams([0]), at_random=False)
+    leader = ModelLeader(problem, LinearModelCritic(problem), "score")
     learner = ScoreFunction(leader, 60, problem.leader_discount, problem.follower_discount, beta)
     state, action = torch.tensor(batch.state), torch.tensor(batch.leader_action)
 
     def log_prob(parameters: Tensor) -> Tensor:
         mean = torch.einsum("rnx,rx->rn", state, parameters)
-        return torch.distributions.Normal(mean, float(noise[0])).log_prob(action[:, :, 0])
+        return torch.distributions.Normal(mean, problem.leader_noise).log_prob(action[:, :, 0])
 
     found, estimate = by_library(learner, theta, response, batch, log_prob)
     np.testing.assert_allclose(found, estimate.gradient, rtol=1e-9)
-    exact = lqr_hypergradient(
-        problem, theta, beta, discount=problem.leader_discount, horizon=60, leader_noise=noise
-    ).total
+    exact = lqr_hypergradient(follower, theta, response, problem.leader_discount).total
     assert cosine(found[0], exact[0]) > 0.95
 
 
@@ -196,9 +193,9 @@ def test_thermal_control() -> None:
     response, streams = follower.respond(theta), Streams([0])
     batch = ThermalRollout(problem, 2500).sample(theta, response, streams)
     critic = ExactThermalCritic(problem)
-    learner = TransitionScore(problem.design, critic, beta, "score", problem.noise)
+    learner = TransitionScore(problem.design, critic, "score", problem.noise, temperature=beta)
     estimate = learner.learn(theta, response, batch, learner.start(streams), streams)
-    values = critic.evaluate(theta, response, batch, batch.leader_reward, streams)
+    values = critic.evaluate(theta, response, batch, streams)
     last = np.arange(batch.leader_reward.shape[1]) % 40 == 39
 
     def beyond(value: Floats) -> Tensor:  # published: no score in an episode's last step

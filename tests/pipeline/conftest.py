@@ -4,11 +4,20 @@ import fcntl
 import json
 import os
 import shutil
+from pathlib import Path
 from typing import NamedTuple
 
+import pandas as pd
 import pytest
 
+from bilevelrl.runs.evaluate_block import EvaluateParams
+from bilevelrl.runs.params import Params, read_params
+from pipeline import evaluate
 from tests.pipeline.clones import Clone, Output, copy_of, make_clone
+from tests.pipeline.made_up import (
+    ROOT,
+    write_project,
+)
 
 
 class Computed(NamedTuple):
@@ -46,3 +55,35 @@ def computed(tmp_path_factory: pytest.TempPathFactory) -> Computed:
             printed.write_text(json.dumps(output.text), encoding="utf-8")
     output = Output(json.loads(printed.read_text(encoding="utf-8")), status=0)
     return Computed(first, *copies, output)
+
+
+@pytest.fixture(scope="module")
+def params() -> Params:
+    options = EvaluateParams(
+        confidence=0.95,
+        thresholds=(0.5, 0.9),
+        return_thresholds={},
+        published_updates=(),
+        stuck_radius=0.05,
+        final_fraction=0.1,
+    )
+    return read_params(ROOT / "params.yaml").model_copy(update={"evaluate": options})
+
+
+@pytest.fixture(scope="module")
+def evaluated(params: Params, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("project")
+    write_project(root)
+    evaluate.main(params, root)
+    return root
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    write_project(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def summary(evaluated: Path) -> pd.DataFrame:
+    return pd.read_csv(evaluated / "results" / "summary.csv")

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from bilevelrl.evaluation.gradient_quality import gradient_row
+from bilevelrl.problems import registry
 from bilevelrl.runs.params import read_params
 from bilevelrl.runs.records import (
     CURVE_COLUMNS,
@@ -163,3 +164,9 @@ def write_cartpole(root: Path) -> None:
         pd.DataFrame(columns=list(columns)) for columns in (GRADIENT_COLUMNS, INFORMATION_COLUMNS)
     )
     write_gradients(root, "guided_cartpole", quality, watched)
+
+
+def figures_of(problem: str) -> tuple[str, ...]:
+    """Figures of a problem whose folder has its name."""
+    names: tuple[str, ...] = registry.part(problem, "figures").names()
+    return names

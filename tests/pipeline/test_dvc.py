@@ -3,195 +3,32 @@
 import ast
 import itertools
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
-from dvc.dependency.param import ParamsDependency
-from dvc.repo import Repo
 
-from bilevelrl.core.problem import ProblemBlock
 from bilevelrl.core.provenance import imported_modules, source_closure
 from bilevelrl.problems import registry
-from bilevelrl.runs.params import Params
-from bilevelrl.runs.yaml_files import read_mapping
 from pipeline.installation import LOCKS
 from pipeline.profile import SOURCES
-
-ROOT = Path(__file__).parents[2]
-#: They show or report and determine no result, so that no stage reruns when they change.
-VIEWS = (
-    "bilevelrl.tracking",
-    "pipeline.attachments",
-    "pipeline.edits",
-    "pipeline.installation",
-    "pipeline.stage",
+from tests.pipeline.stages import (
+    CODES,
+    DEFINITIONS,
+    KIND_OF,
+    MAIN,
+    ROOT,
+    STAGES,
+    Stage,
+    code_of,
+    content,
+    covers,
+    files_of_parts,
+    holds_no_code,
+    is_output,
+    named,
+    parts_asked_for,
+    tree_of,
 )
-#: Where stages write.
-OUTPUT_FOLDERS = ("data/", "results", "figures/", "tuning/results", "tuning/chosen.yaml")
-
-
-@cache
-def content(file: str) -> dict[str, Any]:
-    return read_mapping(ROOT / file)
-
-
-#: Names of problems, and the folder below src/bilevelrl/problems that each is made of.
-KIND_OF = {name: block["kind"] for name, block in content("params.yaml")["problems"].items()}
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One stage, its template filled in; all paths relative to the root of the project."""
-
-    name: str
-    command: str
-    dependencies: tuple[str, ...]
-    params: tuple[tuple[str, str], ...]  # (file, dotted key)
-    outputs: tuple[str, ...]
-
-    @property
-    def definition(self) -> str:
-        return self.name.partition("@")[0]
-
-    @property
-    def script(self) -> Path:
-        found = re.match(r"python -m pipeline\.(\w+)", self.command)
-        assert found, self.command
-        return ROOT / "pipeline" / f"{found[1]}.py"
-
-    @property
-    def problem(self) -> str:
-        """The one that it is about; empty if it is about all of them."""
-        return self.name.partition("@")[2].partition("-")[0]
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """Of the problems whose modules it runs.
-
-        Whoever reads params.yaml has the blocks of all problems checked by their `settings`, which
-        counts for nobody: `grid` runs whenever params.yaml changes, and what it writes, like what
-        `evaluate` and `comparison` do, depends on no problem's code.
-        """
-        if self.problem:
-            return (KIND_OF[self.problem],)
-        return () if self.name in ("grid", "evaluate", "comparison") else registry.KINDS
-
-
-def stages() -> Iterator[Stage]:
-    """All stages, as DVC itself reads them."""
-    for stage in Repo(ROOT).index.stages:
-        folder, _, file = stage.path_in_repo.rpartition("dvc.yaml")
-        if folder not in ("", "tuning/") or file:
-            continue
-        assert Path(stage.wdir) == ROOT, "paths below are relative to the root"
-        params = [dep for dep in stage.deps if isinstance(dep, ParamsDependency)]
-        yield Stage(
-            f"{folder}{stage.name}",
-            stage.cmd,
-            tuple(dep.def_path for dep in stage.deps if dep not in params),
-            tuple((dep.def_path, key) for dep in params for key in dep.params),
-            tuple(output.def_path for output in stage.outs),
-        )
-
-
-STAGES = list(stages())
-MAIN = [stage for stage in STAGES if not stage.name.startswith("tuning/")]
-#: One per definition: the other instances differ in data, and in the kind of their problem.
-DEFINITIONS = list({stage.definition: stage for stage in STAGES}.values())
-#: One per definition and kind of problem: the other instances differ in data, not in code.
-CODES = list({(stage.definition, stage.kinds): stage for stage in STAGES}.values())
-
-
-def named(stage: Stage) -> str:
-    return stage.name
-
-
-def is_view(name: str) -> bool:
-    return any(name == view or name.startswith(f"{view}.") for view in VIEWS)
-
-
-def file_of(name: str) -> Path | None:
-    """The file of a module of this project."""
-    top, *parts = name.split(".")
-    root = {"bilevelrl": ROOT / "src" / "bilevelrl", "pipeline": ROOT / "pipeline"}.get(top)
-    if root is None:
-        return None
-    module = root.joinpath(*parts)
-    candidates = (module.with_suffix(".py"), module / "__init__.py")
-    return next((path for path in candidates if parts and path.is_file()), None)
-
-
-@cache
-def parts_named_in(path: Path) -> frozenset[str]:
-    """Modules of a kind that a file asks the registry for."""
-    names = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
-            continue
-        if ast.unparse(node.func) in ("registry.part", "registry.has"):
-            name = node.args[1]
-            assert isinstance(name, ast.Constant), f"{path}: which part is {ast.unparse(name)}?"
-            names.add(name.value)
-    return frozenset(names)
-
-
-def files_of_parts(names: frozenset[str], kinds: tuple[str, ...]) -> Iterator[Path]:
-    for kind, name in itertools.product(kinds, names):
-        path = file_of(f"bilevelrl.{registry.module_name(kind, name)}")
-        assert (path is not None) == registry.has(kind, name)
-        if path is not None:
-            yield path
-
-
-@cache
-def closure(script: Path, kinds: tuple[str, ...]) -> frozenset[str]:
-    """The script and all modules of the project that it imports, directly or not, but for views.
-
-    Of what it asks the registry for, the modules of these kinds of problems.
-    """
-    seen: set[Path] = set()
-    waiting = [script]
-    while waiting:
-        current = waiting.pop()
-        if current not in seen:
-            seen.add(current)
-            names = (name for name in imported_modules(current) if not is_view(name))
-            waiting += [path for name in names if (path := file_of(name))]
-            waiting += files_of_parts(parts_named_in(current), kinds)
-    return frozenset(str(path.relative_to(ROOT)) for path in seen)
-
-
-def code_of(stage: Stage) -> frozenset[str]:
-    return closure(stage.script, stage.kinds)
-
-
-def parts_asked_for(stage: Stage) -> set[str]:
-    return {name for path in code_of(stage) for name in parts_named_in(ROOT / path)}
-
-
-@cache
-def tree_of(path: str) -> ast.Module:
-    return ast.parse((ROOT / path).read_text(encoding="utf-8"))
-
-
-def holds_no_code(path: str) -> bool:
-    """Of a package that has no more than a docstring."""
-    return path.endswith("/__init__.py") and all(
-        isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-        for node in tree_of(path).body
-    )
-
-
-def covers(dependency: str, path: str) -> bool:
-    return path == dependency or path.startswith(f"{dependency}/")
-
-
-def is_output(path: str) -> bool:
-    return path.startswith(OUTPUT_FOLDERS)
 
 
 @pytest.mark.parametrize("folder", ["", "tuning/"])
@@ -337,89 +174,6 @@ def test_no_two_stages_write_the_same_place() -> None:
         assert not covers(second, first), (one, other)
 
 
-@pytest.mark.parametrize("stage", STAGES, ids=named)
-def test_every_parameter_of_a_stage_exists(stage: Stage) -> None:
-    for file, key in stage.params:
-        block = content(file)
-        for part in key.split("."):
-            assert part in block, f"{file} has no {key}"
-            block = block[part]
-
-
-#: `grid` checks all of params.yaml whenever it runs, and writes the grid only; `choose` shares a
-#: script with `search` and reads no params.yaml.
-READERS = [stage for stage in CODES if stage.name not in ("grid", "tuning/choose")]
-#: They define what the others read.
-DEFINING = (
-    "src/bilevelrl/core/problem.py",
-    "src/bilevelrl/runs/params.py",
-    "src/bilevelrl/runs/tuning_params.py",
-)
-
-
-#: Function of a problem's module `search` that the registry's users call.
-ENTRY = "search"
-
-
-def texts(stage: Stage) -> Iterator[str]:
-    """What a stage imports, but for the search of a problem where it does not ask for it."""
-    searches = ENTRY in parts_asked_for(stage)
-    return (text_of(path, searches) for path in code_of(stage) if path not in DEFINING)
-
-
-@cache
-def text_of(path: str, searches: bool) -> str:
-    tree = tree_of(path)
-    if path.startswith("src/bilevelrl/problems/") and path.endswith(f"/{ENTRY}.py"):
-        kept = [node for node in tree.body if getattr(node, "name", "") != ENTRY]
-        assert len(kept) == len(tree.body) - 1
-        tree = tree if searches else ast.Module(kept, [])
-    return ast.unparse(tree)
-
-
-#: What else of a problem is read from which part of its block; `shared` also adds the runs' seeds,
-#: which studies and searches set themselves.
-ALSO = {
-    r"\bproblem\.temperatures\b": "search",
-    r"\bblock\.(shared|expanded)\(": "training",
-    r"\bfollowers\.learner\b": "learner",
-}
-
-
-@pytest.mark.parametrize("stage", READERS, ids=named)
-def test_every_block_that_the_code_of_a_stage_reads_is_a_parameter(stage: Stage) -> None:
-    # `params.<block>` in the text of what the stage imports.
-    listed = {key.split(".")[0] for file, key in stage.params if file == "params.yaml"}
-    read = {name for text in texts(stage) for name in re.findall(r"\bparams\.(\w+)", text)}
-    read |= {"problems"} if read & {"problem", "block", "settings"} else set()
-    read |= {"followers"} if "problem" in read else set()
-    assert read & set(Params.model_fields)
-    # Which problems there are decides which stages there are.
-    assert (read & set(Params.model_fields)) - {"runtime", "grid_problems"} <= listed
-
-
-@pytest.mark.parametrize("stage", [one for one in READERS if one.problem], ids=named)
-def test_every_part_of_a_problem_that_the_code_of_a_stage_reads_is_a_parameter(
-    stage: Stage,
-) -> None:
-    # `block.<part>` in the text of what the stage imports.
-    keys = [key.split(".") for file, key in stage.params if file == "params.yaml"]
-    own = [key for key in keys if key[0] == "problems"]
-    whole = any(len(key) == 2 for key in own)  # the block and all its parts
-    listed = {*ProblemBlock.model_fields} if whole else {key[2] for key in own}
-    read = {name for text in texts(stage) for name in re.findall(r"\bblock\.(\w+)", text)}
-    read |= {part for text in texts(stage) for way, part in ALSO.items() if re.search(way, text)}
-    parts = read & set(ProblemBlock.model_fields)
-    if not {"cell", "best_response"} & parts_asked_for(stage):
-        parts -= {"learner"}  # of the follower that learns, whom nobody builds
-    assert "kind" in parts
-    assert parts <= listed
-
-
-def test_no_stage_depends_on_how_it_is_computed() -> None:
-    assert not [stage.name for stage in STAGES for _, key in stage.params if "runtime" in key]
-
-
 @pytest.mark.parametrize("stage", MAIN, ids=named)
 def test_stages_that_compute_depend_on_the_installed_versions(stage: Stage) -> None:
     assert LOCKS == ("requirements.lock", "requirements-torch.txt")
@@ -469,31 +223,6 @@ def test_every_stage_but_the_first_reads_data() -> None:
     read = {stage.definition: data_read(stage) for stage in DEFINITIONS}
     for name in ("followers", "leaders", "gradients", "evaluate", "figures", "comparison"):
         assert read[name], name
-
-
-@pytest.mark.parametrize("stage", MAIN, ids=named)
-def test_a_stage_depends_on_the_parameters_of_its_own_problem_only(stage: Stage) -> None:
-    if not stage.problem:
-        return
-    for _, key in stage.params:
-        named_problems = set(key.split(".")) & set(KIND_OF)
-        whole = content("params.yaml")
-        for part in key.split("."):
-            whole = whole[part]
-        nested = set(whole) & set(KIND_OF) if isinstance(whole, dict) else set()
-        assert named_problems | nested <= {stage.problem}, key
-
-
-def test_how_many_seeds_there_are_concerns_the_leaders_only() -> None:
-    concerned = {
-        stage.definition
-        for stage in MAIN
-        for _, key in stage.params
-        for problem in KIND_OF
-        if f"problems.{problem}.seeds.".startswith(f"{key}.")
-    }
-    # Those that draw what the leaders did are handed the blocks as a whole.
-    assert concerned == {"leaders", "figures", "comparison"}
 
 
 @pytest.mark.parametrize("stage", DEFINITIONS, ids=named)

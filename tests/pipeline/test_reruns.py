@@ -1,4 +1,4 @@
-"""README's table "what then reruns", tried with `dvc repro --dry` in the computed clone."""
+"""What reruns after a change, as docs/usage.md has it, tried with `dvc repro --dry`."""
 
 import contextlib
 import fnmatch
@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 
 def rows() -> Iterator[tuple[str, list[str]]]:
     """(`key: value`, patterns of stages) of the table; no pattern where nothing reruns."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "usage.md").read_text(encoding="utf-8")
     table = text.partition("<!-- reruns -->")[2].partition("<!-- end -->")[0]
     for line in table.strip().splitlines()[2:]:
         change, stages = (part.strip() for part in line.strip("|").split("|"))
@@ -61,7 +61,7 @@ def reruns(clone: Clone, *, downstream: bool = True) -> list[str]:
 
 
 @pytest.mark.parametrize(("change", "patterns"), ROWS, ids=[change for change, _ in ROWS])
-def test_a_change_reruns_what_the_readme_says(
+def test_a_change_reruns_what_the_page_says(
     computed: Computed, change: str, patterns: list[str]
 ) -> None:
     clone = computed.dry

@@ -13,16 +13,10 @@ from bilevelrl.core.validation import ConfigError
 from bilevelrl.runs.records import LEARNING_COLUMNS
 from bilevelrl.runs.table_files import CorruptRecord, write_csv
 from bilevelrl.runs.yaml_files import mapping_text, read_mapping
-from bilevelrl.tracking import (
-    Counts,
-    Tracker,
-    cell_name,
-    sync_cell,
-    sync_followers,
-    sync_pending,
-    sync_sweep,
-    tracking_uri,
-)
+from bilevelrl.tracking.finished_runs import cell_name
+from bilevelrl.tracking.sync import sync_cell, sync_followers, sync_pending, sync_sweep
+from bilevelrl.tracking.tracker import Counts, Tracker
+from bilevelrl.tracking.workspace import tracking_uri
 from pipeline import grid, mlflow_sync, tuning
 from tests.tracking.stores import make_cell, search
 

@@ -17,7 +17,9 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from bilevelrl.tracking import Tracker, sync_cell, workspace
+from bilevelrl.tracking.sync import sync_cell
+from bilevelrl.tracking.tracker import Tracker
+from bilevelrl.tracking.workspace import workspace
 from pipeline import ui
 from tests.tracking.stores import make_cell
 
@@ -77,7 +79,7 @@ def test_make_ui_is_this_script() -> None:
 def test_the_view_shows_the_current_runs_of_one_setting_by_estimator(project: Path) -> None:
     tracker = Tracker.here(project)
     uri = f"sqlite+pysqlite:///{str(project).replace('%', '%25')}/mlflow.db"
-    assert tracker.experiments() == ["four_rooms"]
+    assert tracker.current_cells() == {"four_rooms/bc_hg"}
     page, setting = tracker.page("four_rooms")
     assert setting == "temperature=0.003"
     number, _, key = re.fullmatch(

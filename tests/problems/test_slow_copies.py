@@ -14,8 +14,7 @@ from bilevelrl.models.finite_game.rollout import GameRollout
 from bilevelrl.models.finite_game.soft_q_iteration import SoftQIteration
 from bilevelrl.problems.bilevel_lqr.follower import MaxEntropyLQR
 from bilevelrl.problems.bilevel_lqr.problem import BilevelLQR
-from bilevelrl.problems.bilevel_lqr.released_critic import LinearNetworkCritic
-from bilevelrl.problems.bilevel_lqr.released_leader import NetworkLinearLeader
+from bilevelrl.problems.bilevel_lqr.released_leader import LinearNetworkCritic, NetworkLinearLeader
 from bilevelrl.problems.bilevel_lqr.rollout import LinearRollout
 from tests.games import random_game
 
@@ -36,13 +35,13 @@ def finite(rate: float) -> tuple[Any, Any, Any, list[Floats]]:
 
 
 def linear(rate: float) -> tuple[Any, Any, Any, list[Floats]]:
-    problem, noise = BilevelLQR.published(max_episode_steps=10), np.full(2, 0.1)
+    problem = BilevelLQR.published(max_episode_steps=10, leader_noise=0.1)
     thetas = [-5.0 + each[:, :2] for each in THETAS]
-    response = MaxEntropyLQR(problem, BETA, leader_noise=noise).respond(thetas[0])
-    rollout = LinearRollout(problem, 2, noise)
-    batch = rollout.sample(thetas[0], response, Streams(SEEDS), at_random=False)
+    response = MaxEntropyLQR(problem, BETA).respond(thetas[0])
+    rollout = LinearRollout(problem, 2)
+    batch = rollout.observe(thetas[0], response, Streams(SEEDS), at_random=False)
     critic = LinearNetworkCritic(problem, 1, np.full(2, 1e-3), 0.01, 8)
-    return NetworkLinearLeader(problem, noise, critic, 4, 4, rate), response, batch, thetas
+    return NetworkLinearLeader(problem, critic, 4, 4, rate), response, batch, thetas
 
 
 @pytest.mark.parametrize("make", [finite, linear])

@@ -29,8 +29,8 @@ from bilevelrl.models.finite_game.policies import TabularPolicy
 from bilevelrl.models.finite_game.rollout import GameRollout
 from bilevelrl.models.finite_game.soft_q_iteration import SoftQIteration
 from bilevelrl.models.tabular.belief import TabularBelief
+from bilevelrl.models.tabular.critic import ExactCritic
 from bilevelrl.models.tabular.exact import exact_hypergradient
-from bilevelrl.models.tabular.exact_critic import ExactCritic
 from bilevelrl.models.tabular.game import TabularSampler
 from bilevelrl.models.tabular.rollout import Rollout
 from bilevelrl.models.tabular.soft_policy_iteration import SoftPolicyIteration

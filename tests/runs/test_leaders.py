@@ -1,6 +1,5 @@
 """A cell computes what is missing and nothing else, and looks as if computed at once."""
 
-import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,51 +12,20 @@ import pytest
 
 from bilevelrl.core.follower import FollowerDiverged
 from bilevelrl.core.seeding import Streams
-from bilevelrl.core.settings import ExactFollower, Setting, group_key
 from bilevelrl.problems.four_rooms import cell as four_rooms
 from bilevelrl.runs import leaders
 from bilevelrl.runs.chunks import FAILURE, Chunk, train_chunk
 from bilevelrl.runs.execution import ResultCache
 from bilevelrl.runs.leaders import list_runs, make_chunks, train_cell
-from bilevelrl.runs.params import Params, parse_params, read_params
+from bilevelrl.runs.params import Params
 from bilevelrl.runs.records import CURVE_COLUMNS, Cell
-from bilevelrl.runs.yaml_files import read_mapping
-
-ROOT = Path(__file__).parents[2]
-ENTRIES = {
-    "published_100": {
-        "variant": "published", "temperature": 0.003, "env_steps_per_update": 100, "num_envs": 1,
-        "step_size": 0.05, "critic": {"kind": "sarsa", "step_size": 0.5},
-    },
-    "published_200": {
-        "variant": "published", "temperature": [0.001, 0.003], "env_steps_per_update": 200,
-        "num_envs": 2, "step_size": 0.1, "critic": {"kind": "sarsa", "step_size": 0.5},
-    },
-    "truncated": {
-        "variant": "published", "temperature": 0.003, "env_steps_per_update": 100, "num_envs": 1,
-        "step_size": 0.05, "critic": {"kind": "sarsa", "step_size": 0.5},
-        "follower": {"kind": "truncated", "policy_iterations": 2, "start": ["carry", "reset"]},
-    },
-}  # fmt: skip
-NUM_SETTINGS, NUM_SEEDS, NUM_UPDATES, NUM_ROWS = 5, 2, 6, 3
-
-
-def make_params(**changes: Any) -> Params:
-    """A small BC-HG cell; dotted keys (dots as double underscores) change params.yaml."""
-    content = read_mapping(ROOT / "params.yaml")
-    own = content["problems"]["four_rooms"]
-    own["cells"]["bc_hg"] = copy.deepcopy(ENTRIES)
-    own["search"]["temperatures"] = [0.001, 0.003]
-    own["training"] |= {"num_updates": NUM_UPDATES, "max_rows": NUM_ROWS}
-    own["seeds"]["num_seeds"] = NUM_SEEDS
-    content["runtime"] |= {"jobs": 1, "threads": 1}
-    for key, value in changes.items():
-        *path, last = key.split("__")
-        block = content
-        for part in path:
-            block = block[part]
-        block[last] = value
-    return parse_params(content, "params.yaml")
+from tests.runs.small_cells import (
+    NUM_ROWS,
+    NUM_SEEDS,
+    NUM_SETTINGS,
+    NUM_UPDATES,
+    make_params,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -302,97 +270,6 @@ def test_a_run_that_fails_alone_has_no_more_than_its_message(
     assert FAILURE not in found
     for name, values in expected.items():
         np.testing.assert_array_equal(found[name], values, err_msg=name)
-
-
-def keys(params: Params) -> list[str]:
-    settings = params.settings("four_rooms", "bc_hg")
-    return [run.key for run in list_runs(params, "four_rooms", "bc_hg", settings)]
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"problems__four_rooms__constants__incentive_cost": 4.0},
-        {"followers__tolerance": 1e-9},
-        {"followers__sweeps": 4},
-        {"problems__four_rooms__training__num_updates": 7},
-        {"problems__four_rooms__training__max_rows": 2},
-        {"problems__four_rooms__training__max_gradient_norm": 2.0},
-        {"problems__four_rooms__training__initial_spread": 0.02},
-    ],
-    ids=lambda changes: next(iter(changes)),
-)
-def test_keys_cover_what_determines_a_result(changes: dict[str, Any]) -> None:
-    assert set(keys(make_params())).isdisjoint(keys(make_params(**changes)))
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"runtime__jobs": 7},
-        {"runtime__threads": 2},
-        {"evaluate__confidence": 0.5},
-        {"problems__four_rooms__search__random_starts": 1},
-        {"problems__four_rooms__cells__naive": {}},
-    ],
-    ids=lambda changes: next(iter(changes)),
-)
-def test_keys_cover_nothing_else(changes: dict[str, Any]) -> None:
-    if "problems__four_rooms__cells__naive" in changes:
-        grid = make_params().model_dump()["grid"]
-        changes = {**changes, "grid": {k: v for k, v in grid.items() if "naive" not in k}}
-    assert keys(make_params(**changes)) == keys(make_params())
-
-
-def test_keys_cover_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = keys(make_params())
-    monkeypatch.setattr(leaders, "cell_digest", lambda *which: f"{which} edited")
-    assert set(before).isdisjoint(keys(make_params()))
-
-
-def test_chunks_hold_runs_that_can_share_arrays(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(leaders, "CHUNK", 3)
-    params = make_params(problems__four_rooms__seeds__num_seeds=5)
-    runs = list_runs(params, "four_rooms", "bc_hg", params.settings("four_rooms", "bc_hg"))
-    chunks = make_chunks(params, "four_rooms", "bc_hg", runs)
-    assert sorted(run.key for chunk in chunks for run in chunk.runs) == sorted(
-        run.key for run in runs
-    )
-    for chunk in chunks:
-        assert 1 <= len(chunk.runs) <= 3
-        assert len({group_key(run.setting) for run in chunk.runs}) == 1
-    # Two temperatures share a batch, so that ten runs of the larger budget fill four chunks.
-    assert sum(chunk.runs[0].setting.env_steps_per_update == 200 for chunk in chunks) == 4
-
-
-def follower_of(setting: Setting) -> str:
-    """The kind of follower; estimators that know the exact one alone do not name it."""
-    return str(getattr(setting, "follower", ExactFollower()).kind)
-
-
-def test_agents_of_stable_baselines_train_alone() -> None:
-    params = read_params(Path(__file__).parents[2] / "params.yaml")
-    settings = [
-        setting
-        for setting in params.settings("bilevel_lqr", "bc_hg")
-        if follower_of(setting) == "sac"
-    ]
-    runs = list_runs(params, "bilevel_lqr", "bc_hg", settings)
-    chunks = make_chunks(params, "bilevel_lqr", "bc_hg", runs)
-    assert [chunk.runs for chunk in chunks] == [(run,) for run in runs]
-    assert len(runs) > params.runtime.jobs
-
-
-@pytest.mark.parametrize("problem", ["bilevel_lqr", "thermal_control"])
-def test_agents_of_stable_baselines_start_first(problem: str) -> None:
-    params = read_params(Path(__file__).parents[2] / "params.yaml")
-    runs = list_runs(params, problem, "bc_hg", params.settings(problem, "bc_hg"))
-    followers = [
-        follower_of(chunk.runs[0].setting) for chunk in make_chunks(params, problem, "bc_hg", runs)
-    ]
-    agents = followers.count("sac")
-    assert 0 < agents < len(followers)
-    assert followers[:agents] == ["sac"] * agents
 
 
 def test_the_number_of_runs_per_chunk_changes_nothing(

@@ -9,7 +9,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from bilevelrl.runs.records import CURVE_COLUMNS, Cell, RunIdentity
-from bilevelrl.tracking import Tracker
+from bilevelrl.tracking.tracker import Tracker
 
 
 def make_cell(
@@ -55,7 +55,11 @@ def _curve(run: RunIdentity, num_rows: int) -> pd.DataFrame:
     return table.astype(CURVE_COLUMNS)
 
 
-def make_tracker(uri: str, workspace: str = "workspace", folder: Path | None = None) -> Tracker:
+#: Where no process can keep anything.
+NOWHERE = Path("/dev/null")
+
+
+def make_tracker(uri: str, workspace: str = "workspace", folder: Path = NOWHERE) -> Tracker:
     return Tracker(uri, workspace, commit="c0ffee", digest="d1", folder=folder)
 
 

@@ -11,22 +11,29 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
+from numpy.typing import NDArray
 
-from bilevelrl.runs.records import CURVE_COLUMNS
+from bilevelrl.runs.records import CURVE_COLUMNS, RunIdentity
 from bilevelrl.runs.table_files import CorruptRecord
-from bilevelrl.tracking import Counts, FinishedRun, finished_runs, sync_cell
+from bilevelrl.tracking import finished_runs
+from bilevelrl.tracking.finished_runs import cell_entries
+from bilevelrl.tracking.sync import sync_cell
+from bilevelrl.tracking.tracker import Counts
 from tests.tracking.stores import current_seeds, make_cell, make_tracker, search
 
 #: MLflow's own use of SQLAlchemy 2.1
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy")
 
 
-def test_a_run_shows_its_parameters_tags_curves_and_files(uri: str, tmp_path: Path) -> None:
-    def attach(run: FinishedRun, folder: Path) -> None:
-        (folder / "map.txt").write_text(f"seed {run.identity.seed}")
+def test_a_run_shows_its_parameters_tags_curves_and_files(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def draw(who: RunIdentity, theta: NDArray[np.float64], folder: Path) -> None:
+        (folder / "map.txt").write_text(f"seed {who.seed}")
 
+    monkeypatch.setattr(finished_runs, "draw_pictures", draw)
     cell = make_cell([7])
-    assert sync_cell(make_tracker(uri), cell, attach) == Counts(logged=1)
+    assert sync_cell(make_tracker(uri), cell) == Counts(logged=1)
     (run,) = search(uri)
     assert run.info.status == "FINISHED"
     assert run.data.params == {
@@ -105,13 +112,17 @@ def test_a_seed_that_left_the_grid_is_retired_and_may_come_back(uri: str) -> Non
     assert current_seeds(uri) == [0, 0, 1, 1, 2]
 
 
-def test_a_run_left_open_by_a_crash_is_closed_and_logged_anew(uri: str) -> None:
-    def crash(run: FinishedRun, folder: Path) -> None:
+def test_a_run_left_open_by_a_crash_is_closed_and_logged_anew(
+    uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(who: RunIdentity, theta: NDArray[np.float64], folder: Path) -> None:
         raise KeyboardInterrupt
 
     sync_cell(make_tracker(uri), make_cell([0], "old"))
-    with pytest.raises(KeyboardInterrupt):
-        sync_cell(make_tracker(uri), make_cell([0], "new"), crash)
+    with monkeypatch.context() as patched:
+        patched.setattr(finished_runs, "draw_pictures", crash)
+        with pytest.raises(KeyboardInterrupt):
+            sync_cell(make_tracker(uri), make_cell([0], "new"))
     assert [run.info.status for run in search(uri, "tags.current = 'true'")] == ["FINISHED"]
     assert len(search(uri, "attributes.status = 'RUNNING'")) == 1
 
@@ -220,12 +231,12 @@ def test_a_store_that_fails_is_one_line_and_no_exception(
 def test_a_run_without_a_curve_is_a_corrupt_record() -> None:
     cell = make_cell([0, 1])
     with pytest.raises(CorruptRecord, match="no curve of four_rooms, bc_hg"):
-        list(finished_runs(replace(cell, curves=cell.curves.query("seed == 0"))))
+        list(cell_entries("w", replace(cell, curves=cell.curves.query("seed == 0"))))
 
 
 def test_importing_and_constructing_does_not_import_mlflow() -> None:
     code = (
-        "import sys; from pathlib import Path; from bilevelrl.tracking import Tracker;"
+        "import sys; from pathlib import Path; from bilevelrl.tracking.tracker import Tracker;"
         "Tracker.here(Path.cwd()); print('mlflow' in sys.modules)"
     )
     result = subprocess.run(

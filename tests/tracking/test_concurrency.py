@@ -6,29 +6,24 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from bilevelrl.runs.records import Cell
-from bilevelrl.tracking import (
-    Counts,
-    FinishedRun,
-    Tracker,
-    retire_left,
-    sync_cell,
-    sync_files,
-    sync_pending,
-)
+from bilevelrl.runs.records import Cell, RunIdentity
 from bilevelrl.tracking import claims as claims_module
+from bilevelrl.tracking import finished_runs
+from bilevelrl.tracking.sync import retire_left, sync_cell, sync_files, sync_pending
+from bilevelrl.tracking.tracker import Counts, Tracker
 from pipeline import mlflow_sync
 from tests.tracking.stores import current_seeds, make_cell, make_tracker, search
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy")
 CELL = "four_rooms/bc_hg"
+Theta = NDArray[np.float64]
 
 
 @pytest.fixture
@@ -53,12 +48,12 @@ def sync(root: Path) -> int:
     return mlflow_sync.main(root / "data" / "leaders", root)
 
 
-def stage(root: Path, cell: Cell, attach: Callable[[FinishedRun, Path], None]) -> Counts:
+def stage(root: Path, cell: Cell) -> Counts:
     """What the leaders stage does when it has trained."""
     tracker = Tracker.here(root)
     with tracker.showing(CELL):
         cell.write(root / "data" / "leaders" / CELL)
-        return sync_cell(tracker, cell, attach)
+        return sync_cell(tracker, cell)
 
 
 def current_keys(uri: str) -> list[str]:
@@ -67,7 +62,7 @@ def current_keys(uri: str) -> list[str]:
 
 @pytest.mark.parametrize("grid", ["lists it", "is away", "is half-written"])
 def test_what_is_being_computed_stays_shown(root: Path, uri: str, grid: str) -> None:
-    stage(root, make_cell([0, 1]), lambda run, folder: None)
+    stage(root, make_cell([0, 1]))
     shutil.rmtree(root / "data" / "leaders" / CELL)  # DVC, before it runs the stage again
     if grid == "is away":
         (root / "data" / "grid.json").unlink()
@@ -78,7 +73,7 @@ def test_what_is_being_computed_stays_shown(root: Path, uri: str, grid: str) -> 
 
 
 def test_what_has_left_the_grid_is_retired_though_its_folder_stands(root: Path, uri: str) -> None:
-    stage(root, make_cell([0, 1]), lambda run, folder: None)
+    stage(root, make_cell([0, 1]))
     write_grid(root, "four_rooms/naive")
     assert sync(root) == 0
     assert current_seeds(uri) == []
@@ -90,7 +85,7 @@ def test_what_has_left_the_grid_is_retired_though_its_folder_stands(root: Path, 
 def test_a_cell_that_comes_back_while_a_sync_retires_is_left(
     root: Path, uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stage(root, make_cell([0, 1]), lambda run, folder: None)
+    stage(root, make_cell([0, 1]))
     write_grid(root, "four_rooms/naive")
     tracker = Tracker.here(root)
     claim = claims_module.Claims.claim
@@ -104,33 +99,40 @@ def test_a_cell_that_comes_back_while_a_sync_retires_is_left(
     assert current_seeds(uri) == [0, 1]
 
 
-def test_a_sync_in_the_middle_of_a_stage_leaves_its_runs_alone(root: Path, uri: str) -> None:
-    def sync_meanwhile(run: FinishedRun, folder: Path) -> None:
-        if run.identity.seed:  # one run is finished, the other open
+def test_a_sync_in_the_middle_of_a_stage_leaves_its_runs_alone(
+    root: Path, uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sync_meanwhile(who: RunIdentity, theta: Theta, folder: Path) -> None:
+        if who.seed:  # one run is finished, the other open
             assert sync(root) == 0
 
-    stage(root, make_cell([0, 1], "old"), lambda run, folder: None)
-    assert stage(root, make_cell([0, 1, 2], "new"), sync_meanwhile) == Counts(logged=3)
+    stage(root, make_cell([0, 1], "old"))
+    monkeypatch.setattr(finished_runs, "draw_pictures", sync_meanwhile)
+    assert stage(root, make_cell([0, 1, 2], "new")) == Counts(logged=3)
     assert current_keys(uri) == ["new0", "new1", "new2"]
     assert {run.info.status for run in search(uri)} == {"FINISHED"}
     assert len(search(uri)) == 5
 
 
-def test_a_stage_that_ends_while_a_sync_shows_the_old_cell_comes_last(root: Path, uri: str) -> None:
+def test_a_stage_that_ends_while_a_sync_shows_the_old_cell_comes_last(
+    root: Path, uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     old, begun, may_go_on = make_cell([0, 1], "old"), threading.Event(), threading.Event()
 
-    def hold(run: FinishedRun, folder: Path) -> None:
+    def hold(who: RunIdentity, theta: Theta, folder: Path) -> None:
         begun.set()
         assert may_go_on.wait(60)
 
     old.write(root / "data" / "leaders" / CELL)
+    monkeypatch.setattr(finished_runs, "draw_pictures", hold)
     reader = threading.Thread(
-        target=sync_files, args=(Tracker.here(root), CELL, root / "data", root, hold)
+        target=sync_files, args=(Tracker.here(root), CELL, root / "data", root)
     )
     reader.start()
     assert begun.wait(60)
+    monkeypatch.setattr(finished_runs, "draw_pictures", lambda *_: None)
     threading.Timer(0.5, may_go_on.set).start()
-    assert stage(root, make_cell([0, 1], "new"), lambda run, folder: None) == Counts(logged=2)
+    assert stage(root, make_cell([0, 1], "new")) == Counts(logged=2)
     reader.join(60)
     assert current_keys(uri) == ["new0", "new1"]
 
@@ -140,7 +142,7 @@ def test_a_stopped_sync_does_not_keep_a_stage_from_its_end(
 ) -> None:
     monkeypatch.setattr(claims_module, "PATIENCE", 0.3)
     with Tracker.here(root).showing(CELL):  # and never goes on
-        assert stage(root, make_cell([0]), lambda run, folder: None) == Counts(logged=1)
+        assert stage(root, make_cell([0])) == Counts(logged=1)
     assert current_seeds(uri) == [0]
 
 
@@ -160,13 +162,17 @@ def test_two_syncs_at_once_log_nothing_twice(root: Path, uri: str) -> None:
     assert len(search(uri)) == 6
 
 
-def test_what_a_kill_left_half_shown_is_shown_by_the_next_stage(root: Path, uri: str) -> None:
-    def kill(run: FinishedRun, folder: Path) -> None:
-        if run.identity.seed == 1:
+def test_what_a_kill_left_half_shown_is_shown_by_the_next_stage(
+    root: Path, uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def kill(who: RunIdentity, theta: Theta, folder: Path) -> None:
+        if who.seed == 1:
             raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        stage(root, make_cell([0, 1, 2]), kill)
+    with monkeypatch.context() as patched:
+        patched.setattr(finished_runs, "draw_pictures", kill)
+        with pytest.raises(KeyboardInterrupt):
+            stage(root, make_cell([0, 1, 2]))
     tracker = Tracker.here(root)
     assert tracker.pending() == [CELL]
     sync_pending(tracker, root / "data", root)

@@ -8,7 +8,8 @@ import pytest
 from mlflow import MlflowClient
 
 from bilevelrl.runs.records import LEARNING_COLUMNS
-from bilevelrl.tracking import Counts, sync_cell, sync_followers
+from bilevelrl.tracking.sync import sync_cell, sync_followers
+from bilevelrl.tracking.tracker import Counts
 from tests.tracking.stores import make_cell, make_tracker, search
 
 #: MLflow's own use of SQLAlchemy 2.1

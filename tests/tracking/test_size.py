@@ -8,7 +8,7 @@ import pytest
 
 from bilevelrl.runs.params import read_params
 from bilevelrl.runs.records import CURVE_COLUMNS, Cell
-from bilevelrl.tracking import sync_cell
+from bilevelrl.tracking.sync import sync_cell
 from tests.tracking.stores import make_cell, make_tracker, search
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy")

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from bilevelrl.tracking import Counts, client, sync_cell
+from bilevelrl.tracking import client
+from bilevelrl.tracking.sync import sync_cell
+from bilevelrl.tracking.tracker import Counts
 from tests.tracking.stores import current_seeds, make_cell, make_tracker
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy")

@@ -12,7 +12,9 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
 
-from bilevelrl.tracking import Counts, Tracker, sync_cell, tracking_uri, workspace
+from bilevelrl.tracking.sync import sync_cell
+from bilevelrl.tracking.tracker import Counts, Tracker
+from bilevelrl.tracking.workspace import tracking_uri, workspace
 from pipeline import profile
 from tests.tracking.stores import current_seeds, make_cell, search
 

@@ -16,17 +16,14 @@ class Episodic(Protocol):
     @property
     def max_episode_steps(self) -> int:
         """Steps per episode."""
-        ...
 
     @property
     def leader_discount(self) -> float:
         """γ_L."""
-        ...
 
     @property
     def follower_discount(self) -> float:
         """γ_F."""
-        ...
 
 
 def ascent(settings: Sequence[GameSetting]) -> Adam:
@@ -45,7 +42,7 @@ def ascent(settings: Sequence[GameSetting]) -> Adam:
 
 def actor_steps(setting: GameSetting) -> int:
     """Steps of θ per update."""
-    return setting.actor_steps if isinstance(setting, SampledGameSetting) else 1
+    return getattr(setting, "actor_steps", 1)
 
 
 def num_episodes(setting: SampledGameSetting, problem: Episodic) -> int:
@@ -62,15 +59,10 @@ def score_function(
     indirect: bool = True,
     keep_batches: bool = False,
 ) -> ScoreFunction:
-    """BC-HG, or Naive-PGD and Bi-AC, which have no indirect term, with the quirks of the variant.
+    """BC-HG with the quirks of the variant; not `indirect`, Naive-PGD and Bi-AC.
 
-    Args:
-        leader: policy and critic.
-        settings: of the runs.
-        problem: episode length and discounts.
-        return_discount: of the sampled leader return.
-        indirect: whether the follower's reaction counts.
-        keep_batches: learn from every batch so far ("off-policy").
+    `return_discount` is that of the sampled leader return; `keep_batches` learns from every batch
+    so far ("off-policy").
     """
     shared, horizon = settings[0], problem.max_episode_steps
     everything = Replay(horizon, num_episodes(shared, problem) * shared.num_updates)

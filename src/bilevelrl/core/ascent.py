@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from bilevelrl.core.arrays import Floats
+
 #: What a rule remembers between steps; every array has the runs as its first axis.
 OptimiserState = dict[str, Floats]
 
@@ -16,11 +16,9 @@ class AscentRule(Protocol):
 
     def start(self, shape: tuple[int, ...]) -> OptimiserState:
         """Memory before the first step, for θ of `shape` = (R, D)."""
-        ...
 
     def step(self, theta: Floats, gradient: Floats, optimiser: OptimiserState) -> Floats:
         """θ after a step along `gradient`, both (R, D); updates `optimiser` in place."""
-        ...
 
 
 def clipped(gradient: Floats, max_norm: float | Floats) -> Floats:
@@ -32,12 +30,7 @@ def clipped(gradient: Floats, max_norm: float | Floats) -> Floats:
 
 @dataclass(frozen=True, eq=False)
 class GradientAscent:
-    """θ ← θ + η g min(1, max_norm / |g|).
-
-    Attributes:
-        step_size: η of each run, shape (R,).
-        max_norm: clip of the gradient's Euclidean norm.
-    """
+    """θ ← θ + η g min(1, max_norm / |g|), η of each run, shape (R,), being `step_size`."""
 
     step_size: Floats
     max_norm: float
@@ -50,8 +43,7 @@ class GradientAscent:
     def step(self, theta: Floats, gradient: Floats, optimiser: OptimiserState) -> Floats:
         """One step."""
         del optimiser
-        step = self.step_size[:, None] * clipped(gradient, self.max_norm)
-        return theta + step
+        return theta + self.step_size[:, None] * clipped(gradient, self.max_norm)
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,10 +53,8 @@ class Adam:
     Attributes:
         step_size: η of each run, shape (R,).
         max_norm: clip of the gradient's Euclidean norm, before the moments; None clips nothing.
-        normalise: use the gradient's direction alone, for J whose size changes by orders of
-            magnitude.
+        normalise: use the gradient's direction alone, where J grows by orders of magnitude.
         decay: factor of η from one step to the next.
-        epsilon: in the denominator.
     """
 
     step_size: Floats

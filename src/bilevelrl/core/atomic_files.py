@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from bilevelrl.core.arrays import AnyArray
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Replace `path` in one step, so that a kill leaves the old file or the new one.
-
-    Nothing is left beside it, neither by a failure, a full disk say, nor, at the next writing, by
-    processes that were killed.
+    """Replace `path` in one step; a failure leaves nothing else, a kill until the next writing.
 
     Raises:
         OSError: if it cannot be written; names a file.
@@ -51,7 +49,7 @@ def _is_running(pid: int) -> bool:
     return True
 
 
-def write_array(path: Path, array: NDArray[Any]) -> None:
+def write_array(path: Path, array: AnyArray) -> None:
     """Write one array as an npy file."""
     buffer = io.BytesIO()
     np.save(buffer, array)

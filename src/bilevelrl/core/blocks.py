@@ -2,38 +2,30 @@
 
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Generic, Self, TypeVar
 
 from pydantic import Field, model_validator
 
-from bilevelrl.core.validation import (
-    LARGEST,
-    Block,
-    Choices,
-    Count,
-    Positive,
-    Seed,
-)
+from bilevelrl.core.validation import LARGEST, Block, Choices, Count, Positive, Seed
 
 Rule = TypeVar("Rule")
+Point = TypeVar("Point")
+Replicates = Annotated[int, Field(ge=2, le=LARGEST)]
 
 
 class SearchBlock(Block):
-    """Where the best known J of a problem is searched for; more fields where somebody searches.
-
-    Attributes:
-        temperatures: β of the followers, the first one the main one.
-    """
+    """Where the best known J is searched for: β of the followers, the first one the main one."""
 
     temperatures: Choices[Positive]
 
 
-class SeedParams(Block):
-    """The runs of every setting: which seeds, and how many; an entry may set its own.
+def _check_increasing(key: str, values: tuple[int, ...]) -> None:
+    if any(later <= earlier for earlier, later in pairwise(values)):
+        raise ValueError(f"{key} = {list(values)} must increase")
 
-    Attributes:
-        first_seed, num_seeds: one run each.
-    """
+
+class SeedParams(Block):
+    """Which seeds, and how many, one run each; an entry may set its own."""
 
     first_seed: Seed
     num_seeds: Count
@@ -54,40 +46,25 @@ class SolverParams(Block):
 
 
 class FollowerParams(SolverParams, Generic[Rule]):
-    """The followers of one problem: accuracy of the solvers, and how the one that learns does.
-
-    Attributes:
-        learner: rule of a follower that learns; None where none does, or its settings say it.
-    """
+    """The same, and the rule of a follower that learns, None where none does or settings say it."""
 
     learner: Rule
 
 
-class LearningParams(Block):
-    """Followers that learn at the initial θ, one per seed; `steps` are checkpoints.
+class LearningParams(SeedParams):
+    """Followers that learn at the initial θ, one per seed; `steps` are transitions, increasing."""
 
-    Attributes:
-        first_seed, num_seeds: which followers.
-        steps: transitions, increasing.
-    """
-
-    first_seed: Seed
-    num_seeds: Count
     steps: tuple[Count, ...] = Field(min_length=1, strict=False)
 
     @model_validator(mode="after")
-    def _increasing(self) -> "LearningParams":
-        if any(later <= earlier for earlier, later in pairwise(self.steps)):
-            raise ValueError(f"steps = {list(self.steps)} must increase")
+    def _increasing(self) -> Self:
+        _check_increasing("steps", self.steps)
         return self
 
     @property
     def seeds(self) -> range:
         """One follower each."""
         return range(self.first_seed, self.first_seed + self.num_seeds)
-
-
-Point = TypeVar("Point")
 
 
 class InformationParams(Block, Generic[Point]):
@@ -103,12 +80,11 @@ class InformationParams(Block, Generic[Point]):
     point: Point
     sizes: tuple[Count, ...] = Field(min_length=3, strict=False)
     batches: Count
-    replicates: Annotated[int, Field(ge=2, le=LARGEST)]
+    replicates: Replicates
 
     @model_validator(mode="after")
-    def _increasing(self) -> "InformationParams[Point]":
-        if any(later <= earlier for earlier, later in pairwise(self.sizes)):
-            raise ValueError(f"sizes = {list(self.sizes)} must increase")
+    def _increasing(self) -> Self:
+        _check_increasing("sizes", self.sizes)
         return self
 
     def seeds(self, first: int) -> Iterator[tuple[int, range]]:
@@ -124,18 +100,11 @@ class InformationParams(Block, Generic[Point]):
 
 
 class StudyParams(Block, Generic[Point]):
-    """What every study of estimators at fixed θ has.
-
-    Attributes:
-        temperature: β of the follower.
-        first_seed: of the replicates, and of the estimates of `information`.
-        replicates: of every estimate.
-        information: see `InformationParams`.
-    """
+    """What every study of estimators at fixed θ has; `replicates` are those of every estimate."""
 
     temperature: Positive
     first_seed: Seed
-    replicates: Annotated[int, Field(ge=2, le=LARGEST)]
+    replicates: Replicates
     information: InformationParams[Point]
 
     def whole_episodes(self) -> list[tuple[str, int]]:

@@ -6,13 +6,13 @@ from operator import attrgetter
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.ascent import AscentRule
 from bilevelrl.core.blocks import FollowerParams, Rule
 from bilevelrl.core.estimator import Estimator
 from bilevelrl.core.follower import Response
-from bilevelrl.core.settings import BoltzmannBelief, Setting
+from bilevelrl.core.settings import Setting
 from bilevelrl.core.training import Game
 from bilevelrl.core.validation import Block
 
@@ -24,13 +24,7 @@ Game_co = TypeVar("Game_co", covariant=True)
 
 @dataclass(frozen=True)
 class Context(Generic[Constants, Rule, Shared]):
-    """Blocks of params.yaml that a cell's results depend on, besides its settings.
-
-    Attributes:
-        constants: of the problem.
-        followers: accuracy of the solvers, and the rule of a follower that learns.
-        training: what the cells of the problem share.
-    """
+    """Blocks of params.yaml that a cell's results depend on, besides its settings."""
 
     constants: Constants
     followers: FollowerParams[Rule]
@@ -49,11 +43,9 @@ class Training(Generic[Response]):
 
 @dataclass(frozen=True, eq=False)
 class Group(Generic[Own_co, Game_co]):
-    """Runs that train together: their settings agree in everything that fixes array shapes.
+    """Runs that train together, a setting each, and the problem with their followers.
 
-    Attributes:
-        settings: one per run.
-        game: the problem with the followers of the runs.
+    Settings agree in everything that fixes array shapes.
     """
 
     settings: Sequence[Own_co]
@@ -65,44 +57,36 @@ class Group(Generic[Own_co, Game_co]):
         return self.settings[0]
 
     @property
-    def temperature(self) -> NDArray[np.float64]:
+    def temperature(self) -> Floats:
         """β of each run, shape (R,)."""
         return per_run(self.settings, "temperature")
+
+
+#: Of a problem that nobody knows beforehand.
+AnyContext = Context[Any, Any, Any]
+AnyTraining = Training[Any]
+#: Builds an estimator from what the module `cell` of its problem hands it.
+Maker = Callable[[Any], Any]
 
 
 class CellModule(Protocol):
     """The module `cell` of a problem."""
 
-    def build(
-        self,
-        make: Callable[[Any], Any],
-        settings: Sequence[Any],
-        context: Context[Any, Any, Any],
-    ) -> Training[Any]:
-        """All that the training loop needs for runs that can share a batch.
+    def build(self, make: Maker, settings: Sequence[Any], context: AnyContext) -> AnyTraining:
+        """All that the training loop needs for runs that can share a batch, a setting each.
 
-        Args:
-            make: the estimator's `core.entries.Registered.maker`.
-            settings: one per run.
-            context: what else their results depend on.
+        The estimator's `core.entries.Registered.maker` is `make`.
         """
-        ...
 
 
-def believed_temperature(settings: Sequence[Setting]) -> NDArray[np.float64]:
+def believed_temperature(settings: Sequence[Setting]) -> Floats:
     """The β that every run's leader reckons with, shape (R,)."""
-    beliefs: list[BoltzmannBelief | None] = [
-        getattr(setting, "belief", None) for setting in settings
-    ]
-    return np.array(
-        [
-            setting.temperature if belief is None else belief.temperature or setting.temperature
-            for setting, belief in zip(settings, beliefs, strict=True)
-        ]
-    )
+    beliefs = [getattr(setting, "belief", None) for setting in settings]
+    reckoned = [None if belief is None else belief.temperature for belief in beliefs]
+    return np.array([own or each.temperature for own, each in zip(reckoned, settings, strict=True)])
 
 
-def per_run(settings: Sequence[Setting], key: str) -> NDArray[np.float64]:
+def per_run(settings: Sequence[Setting], key: str) -> Floats:
     """One hyper-parameter of every run, shape (R,); `critic.step_size` is one of a component."""
     read = attrgetter(key)
     return np.array([read(setting) for setting in settings], dtype=np.float64)

@@ -7,11 +7,10 @@ and clones with equal sources share one. Where that folder cannot be written, no
 left alone, Numba would fall back to `__pycache__`, and then run old kernels.
 """
 
-import contextlib
 import os
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -26,7 +25,7 @@ Function = Callable[..., Any]
 
 def kernel(function: Function) -> Function:
     """Compile a scalar kernel that works on one run."""
-    return _compiled(function, error_model="numpy")
+    return _compiled(function, parallel=False)
 
 
 def parallel_kernel(function: Function) -> Function:
@@ -34,7 +33,7 @@ def parallel_kernel(function: Function) -> Function:
 
     No fast-math: a run must give the same bits alone, in a batch, and on any number of threads.
     """
-    return _compiled(function, error_model="numpy", parallel=True)
+    return _compiled(function, parallel=True)
 
 
 def cache_root() -> Path | None:
@@ -94,24 +93,19 @@ def kernel_cache(source: Path) -> Path | None:
         return None
 
 
-def _compiled(function: Function, **options: Any) -> Function:
+def _compiled(function: Function, *, parallel: bool) -> Function:
     cached = kernel_cache(Path(function.__code__.co_filename)) is not None
-    with _own_locator():
-        return cast(Function, numba.njit(cache=cached, **options)(function))
+    config: Any = numba.config
+    before = config.CACHE_LOCATOR_CLASSES
+    config.CACHE_LOCATOR_CLASSES = f"{DigestLocator.__module__}.{DigestLocator.__qualname__}"
+    try:
+        compiled = numba.njit(cache=cached, error_model="numpy", parallel=parallel)(function)
+        return cast(Function, compiled)
+    finally:
+        config.CACHE_LOCATOR_CLASSES = before
 
 
 @cache
 def _warn_once(reason: str) -> None:
     message = f"kernels are compiled anew in every process, their cache cannot be written: {reason}"
     warnings.warn(message, RuntimeWarning, stacklevel=5)
-
-
-@contextlib.contextmanager
-def _own_locator() -> Iterator[None]:
-    config: Any = numba.config
-    before = config.CACHE_LOCATOR_CLASSES
-    config.CACHE_LOCATOR_CLASSES = f"{DigestLocator.__module__}.{DigestLocator.__qualname__}"
-    try:
-        yield
-    finally:
-        config.CACHE_LOCATOR_CLASSES = before

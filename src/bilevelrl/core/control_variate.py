@@ -12,12 +12,10 @@ on *earlier* batches: fitted on its own, it would take part of the covariance wi
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.estimator import Memory
 from bilevelrl.core.seeding import Streams
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -53,13 +51,7 @@ class ControlVariate:
         memory["control"][:] = np.linalg.solve(damped, memory["control_moment"])
 
     def see(self, features: Floats, to_come: Floats, memory: Memory) -> None:
-        """Remember a batch for the next `refresh`.
-
-        Args:
-            features: φ, shape (R, N, F).
-            to_come: samples of ∇_θ Q_F, shape (R, N, P).
-            memory: updated in place.
-        """
+        """Remember features (R, N, F) and samples of ∇_θ Q_F (R, N, P) for the next `refresh`."""
         for name, right in (("control_gram", features), ("control_moment", to_come)):
             memory[name] *= self.forgetting_factor
             for run, (phi, other) in enumerate(zip(features, right, strict=True)):

@@ -14,12 +14,10 @@ from collections.abc import Callable
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.compilation import parallel_kernel
 from bilevelrl.core.trace import forward_trace
-
-Floats = NDArray[np.float64]
 
 
 def covariance_term(
@@ -53,10 +51,7 @@ def covariance_term(
 def expected_covariance_term(injection: Floats, expected: Floats, temperature: Floats) -> Floats:
     """(1/β) Σ_t i_t E[Σ_{k≥t} γ_F^{k-t} ψ_k | t] of a leader that has a model of what follows.
 
-    Args:
-        injection: i of every step, shape (R, N).
-        expected: the expectation at every step, up to what i_t averages out, shape (R, N, D).
-        temperature: β of each run, shape (R,).
+    The expectation, shape (R, N, D), may leave out what the injection i, (R, N), averages out.
     """
     return weighted_sum(injection, expected) / temperature[:, None]
 

@@ -1,14 +1,14 @@
 """Estimators of a problem, and how an entry of `cells` becomes settings of one of them."""
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from bilevelrl.core.settings import Setting
-from bilevelrl.core.validation import ConfigError, unknown_key, validate
+from bilevelrl.core.validation import ConfigError, Content, repeated, unknown_key, validate
 
-Content = Mapping[str, Any]
+Entry = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,8 @@ class Registered:
         return key in self.setting.model_fields
 
 
+#: Keys from the top of an entry down to a value.
+Path = tuple[str, ...]
 #: (estimator, variant) to what it is.
 Estimators = Mapping[tuple[str, str], Registered]
 
@@ -51,7 +53,7 @@ def registered(estimators: Estimators, estimator: str, variant: object, where: s
     return estimators[estimator, str(variant)]
 
 
-def overlay(base: Content, own: Content) -> dict[str, Any]:
+def overlay(base: Entry, own: Entry) -> Content:
     """`base` with the keys of `own` replaced; components of one kind key by key."""
     merged = dict(base)
     for key, value in own.items():
@@ -64,16 +66,12 @@ def overlay(base: Content, own: Content) -> dict[str, Any]:
     return merged
 
 
-def resolved(entries: Mapping[str, Content], name: str, where: str) -> dict[str, Any]:
-    """An entry together with what it extends.
-
-    Args:
-        entries: of one estimator, by name; `extends` names another of them.
-        name: of the entry.
-        where: start of messages, the dotted key of `entries`.
+def resolved(entries: Mapping[str, Entry], name: str, where: str) -> Content:
+    """The entry `name` of one estimator's together with what it extends.
 
     Raises:
-        ConfigError: if there is no such entry, or an entry extends itself.
+        ConfigError: if there is no such entry, or an entry extends itself; the message starts with
+            `where`, the dotted key of `entries`.
     """
     chain = [name]
     while (parent := entries[chain[-1]].get("extends")) is not None:
@@ -83,13 +81,13 @@ def resolved(entries: Mapping[str, Content], name: str, where: str) -> dict[str,
         if parent in chain:
             raise ConfigError(f"{place}: {' extends '.join([*chain, parent])}, which never ends")
         chain.append(parent)
-    merged: dict[str, Any] = {}
+    merged: Content = {}
     for each in reversed(chain):
         merged = overlay(merged, {k: v for k, v in entries[each].items() if k != "extends"})
     return merged
 
 
-def _leaves(content: Content, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+def _leaves(content: Entry, path: Path = ()) -> Iterator[tuple[Path, object]]:
     for key, value in content.items():
         if isinstance(value, Mapping) and value:
             yield from _leaves(value, (*path, key))
@@ -97,29 +95,16 @@ def _leaves(content: Content, path: tuple[str, ...] = ()) -> Iterator[tuple[tupl
             yield (*path, key), value
 
 
-def _check_swept(where: str, path: tuple[str, ...], value: Any) -> None:
-    if isinstance(value, list):
-        key = ".".join(path)
-        if not value:
-            raise ConfigError(f"{where}: {key} = []: a swept list needs at least one value")
-        if any(each in value[:place] for place, each in enumerate(value)):
-            raise ConfigError(f"{where}: {key} = {value}: swept values must differ")
-
-
 def expand(
-    estimators: Estimators, estimator: str, entry: Content, shared: Content, where: str
+    estimators: Estimators, estimator: str, entry: Entry, shared: Entry, where: str
 ) -> list[Setting]:
-    """All settings of an entry of `cells`: lists are swept, what is not set comes from `shared`.
+    """All settings of an entry of `cells`, `extends` resolved: lists are swept.
 
-    Args:
-        estimators: of the problem.
-        estimator: name of one.
-        entry: its hyper-parameters, `extends` resolved.
-        shared: values of the problem's entries, of which an estimator takes those that it has.
-        where: start of messages.
+    What the entry does not set comes from `shared`, of which an estimator takes what it has.
 
     Raises:
-        ConfigError: if a key is unknown or missing, or a value is impossible.
+        ConfigError: if a key is unknown or missing, or a value is impossible; the message starts
+            with `where`.
     """
     model = registered(estimators, estimator, entry.get("variant"), where).setting
     for key, value in entry.items():
@@ -131,7 +116,11 @@ def expand(
     # What the entry lists is swept in its own order, whatever the cells share.
     leaves = {path: merged[path] for path in [*filter(lambda path: path not in own, merged), *own]}
     for path, value in leaves.items():
-        _check_swept(where, path, value)
+        place = f"{where}: {'.'.join(path)} = {value}"
+        if value == []:
+            raise ConfigError(f"{place}: a swept list needs at least one value")
+        if isinstance(value, list) and repeated(value):
+            raise ConfigError(f"{place}: swept values must differ")
     axes = [value if isinstance(value, list) else [value] for value in leaves.values()]
     return [
         validate(model, _nested(zip(leaves, values, strict=True)), where)
@@ -139,8 +128,8 @@ def expand(
     ]
 
 
-def _nested(leaves: Iterator[tuple[tuple[str, ...], Any]]) -> dict[str, Any]:
-    content: dict[str, Any] = {}
+def _nested(leaves: Iterable[tuple[Path, object]]) -> Content:
+    content: Content = {}
     for (*folders, key), value in leaves:
         place = content
         for folder in folders:

@@ -2,16 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
+from bilevelrl.core.arrays import AnyArray, Floats
 from bilevelrl.core.seeding import Streams
 
-Floats = NDArray[np.float64]
 #: Arrays that outlive a call, the runs as their first axis.
-Memory = dict[str, NDArray[Any]]
+Memory = dict[str, AnyArray]
 Response_contra = TypeVar("Response_contra", contravariant=True)
 
 
@@ -22,12 +19,10 @@ class Estimate:
     Attributes:
         direct: part through the leader's own reward, shape (R, D).
         indirect: part through the follower's response, shape (R, D).
-        leader_return_sampled: what the leader could have measured itself, NaN without samples,
-            shape (R,).
+        leader_return_sampled: what the leader could have measured, (R,); NaN without samples.
         env_steps: transitions that the estimator consumed per run; 0 for model-based ones.
         oracle_steps: transitions that an oracle consumed on top.
-        again: dJ/dθ at another θ, shape (R, D), estimated from the same samples; None where the
-            estimator has no use for old samples.
+        again: dJ/dθ at another θ, both (R, D), from the same samples; None where it needs new ones.
     """
 
     direct: Floats
@@ -52,10 +47,8 @@ class Estimator(Protocol[Response_contra]):
 
     def start(self, streams: Streams) -> Memory:
         """Memory before the first estimate; every array has the runs as its first axis."""
-        ...
 
     def estimate(
         self, theta: Floats, response: Response_contra, memory: Memory, streams: Streams
     ) -> Estimate:
         """Estimate dJ/dθ at θ, shape (R, D); updates `memory` in place."""
-        ...

@@ -4,12 +4,10 @@ from dataclasses import dataclass
 from typing import Generic, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.estimator import Estimate, Memory, Response_contra
 from bilevelrl.core.seeding import Streams
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,16 +35,11 @@ class Differentiable(Protocol[Response_contra]):
 
     def hypergradient(self, theta: Floats, response: Response_contra) -> Hypergradient:
         """dJ/dθ at θ, shape (R, D), if the follower's best response is `response`."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
 class Exact(Generic[Response_contra]):
-    """Ascent along the exact hypergradient, what every sampled estimator tries to imitate.
-
-    Attributes:
-        game: of any family of problems.
-    """
+    """Ascent along the exact hypergradient, what every sampled estimator tries to imitate."""
 
     game: Differentiable[Response_contra]
 

@@ -1,6 +1,6 @@
 """What params.yaml says of followers and beliefs where states and actions are finitely many."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -13,7 +13,7 @@ from bilevelrl.core.settings import (
     Setting,
     Share,
 )
-from bilevelrl.core.validation import Block, Count, Positive
+from bilevelrl.core.validation import Block, Content, Count, Positive
 
 
 class SoftQParams(Block):
@@ -30,11 +30,9 @@ class SoftQParams(Block):
 
 
 class TruncatedFollower(Component):
-    """A follower that improves its policy a few times only.
+    """A follower that improves its policy a few times only, `policy_iterations` per answer.
 
-    Attributes:
-        policy_iterations: improvements per answer.
-        start: as of `core.settings.LearningFollower`.
+    It starts as `core.settings.LearningFollower` does.
     """
 
     kind: Literal["truncated"]
@@ -42,7 +40,7 @@ class TruncatedFollower(Component):
     start: Literal["carry", "reset"]
 
     @property
-    def conditions(self) -> dict[str, Any]:
+    def conditions(self) -> Content:
         """Which follower, and how far it gets."""
         iterations = self.policy_iterations
         return {"follower": self.kind, "policy_iterations": iterations, "start": self.start}
@@ -64,11 +62,7 @@ TabularFollower = Annotated[
 
 
 class TabularFollowerSetting(Setting):
-    """Of estimators that get along with any tabular follower.
-
-    Attributes:
-        follower: whose policies the leader meets.
-    """
+    """Of estimators that get along with any tabular follower."""
 
     follower: TabularFollower = ExactFollower()
 

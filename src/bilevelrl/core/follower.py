@@ -4,11 +4,9 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats, Index
 from bilevelrl.core.seeding import Streams
-
-Floats = NDArray[np.float64]
 
 
 class NotConverged(RuntimeError):
@@ -38,7 +36,7 @@ class BestResponse:
     policy: Floats
     value: Floats
     accuracy: Floats
-    iterations: NDArray[np.int64]
+    iterations: Index
     steps: int = 0
 
 
@@ -50,12 +48,7 @@ def policy_kl(policy: Floats, reference: Floats) -> Floats:
 
 
 def soft_bonus(policy: Floats, temperature: Floats) -> Floats:
-    """-β log π, 0 for actions that are never played, in the shape of π.
-
-    Args:
-        policy: π, any shape.
-        temperature: β, of a shape that fits.
-    """
+    """-β log π, 0 for actions that are never played, in the shape of π, which β fits."""
     played = np.where(policy > 0.0, policy, 1.0)
     bonus: Floats = -temperature * np.log(played)
     return bonus
@@ -67,16 +60,15 @@ class Certified(Protocol):
     @property
     def accuracy(self) -> Floats:
         """Certified bound on the error of V_F, shape (R,)."""
-        ...
 
     @property
     def steps(self) -> int:
         """Transitions that each run's follower learned this answer from; 0 of solvers."""
-        ...
 
 
 #: What a follower answers with; each family of problems has its own.
 Response = TypeVar("Response", bound=Certified)
+Response_co = TypeVar("Response_co", bound=Certified, covariant=True)
 
 
 class Follower(Protocol):
@@ -84,8 +76,6 @@ class Follower(Protocol):
 
     def start(self, num_runs: int, streams: Streams) -> Floats:
         """Memory before the first answer, one row per run."""
-        ...
 
     def respond(self, reward: Floats, memory: Floats, streams: Streams) -> BestResponse:
         """Answer rewards r_F(s, a; θ), shape (R, S, A); updates `memory` in place."""
-        ...

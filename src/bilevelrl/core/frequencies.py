@@ -1,9 +1,8 @@
 """The maximum-likelihood estimate of a policy over finitely many actions."""
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from bilevelrl.core.arrays import Floats
 
 
 def frequencies(counts: Floats, smoothing: float) -> Floats:

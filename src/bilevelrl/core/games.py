@@ -1,6 +1,6 @@
 """What params.yaml says of the games in which the leader acts."""
 
-from typing import Annotated, Any, Generic, Literal
+from typing import Annotated, Generic, Literal
 
 from pydantic import Field
 
@@ -10,6 +10,7 @@ from bilevelrl.core.settings import PER_RUN, BatchSetting, Component, Setting
 from bilevelrl.core.validation import (
     Block,
     Choices,
+    Content,
     Count,
     Positive,
     Seed,
@@ -77,12 +78,7 @@ class AscentParams(SearchBlock):
 
 
 class ReleasedCritic(Component):
-    """The released code's critic.
-
-    Attributes:
-        steps: C, of Adam, per update of the leader.
-        step_size: of these.
-    """
+    """The released code's critic: C `steps` of Adam per update of the leader."""
 
     kind: Literal["network"]
     steps: Count
@@ -90,16 +86,14 @@ class ReleasedCritic(Component):
 
 
 class GameSetting(Setting):
-    """Settings of the games in which the leader acts.
+    """Settings of the games in which the leader acts; `returns` tells how J is reported.
 
-    Attributes:
-        returns: how J is reported, "discounted" or "undiscounted"; the leader always climbs the
-            discounted one.
+    The leader always climbs the discounted one.
     """
 
     returns: Literal["discounted", "undiscounted"]
 
-    def conditions(self, shared: dict[str, Any]) -> dict[str, Any]:
+    def conditions(self, shared: Content) -> Content:
         """The kind of return beside what every setting says."""
         return super().conditions(shared) | {"return": self.returns}
 
@@ -120,7 +114,6 @@ class ReleasedGameSetting(SampledGameSetting):
     """Of the released code's leaders.
 
     Attributes:
-        critic: a network.
         target_rate: share of the new networks in their slow copies, once per update.
         minibatch: transitions per actor or critic step.
     """
@@ -131,12 +124,9 @@ class ReleasedGameSetting(SampledGameSetting):
 
 
 class CorrectedGameSetting(SampledGameSetting):
-    """Of the corrected BC-HG.
+    """Of the corrected BC-HG; `control_variate` centres the follower's side too.
 
-    Attributes:
-        step_size_ratio: what the step size falls to in the end, geometrically, as a share of the
-            first one.
-        control_variate: centre the follower's side too, see `core.control_variate`.
+    The step size falls geometrically, to a share `step_size_ratio` of the first one in the end.
     """
 
     step_size_ratio: UnitInterval = 1.0
@@ -144,10 +134,6 @@ class CorrectedGameSetting(SampledGameSetting):
 
 
 class ZeroOrderGameSetting(GameSetting):
-    """Of the zero-order estimator.
-
-    Attributes:
-        radius: half the distance of two evaluations of J.
-    """
+    """Of the zero-order estimator, which evaluates J 2 `radius` apart."""
 
     radius: Annotated[Positive, PER_RUN]

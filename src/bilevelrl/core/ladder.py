@@ -5,8 +5,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+#: Turns the estimator of a variant, given it and the game, into another.
+Change = Callable[[Any, Any], Any]
 
-def _as_it_is(estimator: Any, game: Any) -> Any:
+
+def _as_it_is(estimator: object, game: object) -> object:
     del game
     return estimator
 
@@ -16,8 +19,6 @@ class Rung:
     """One estimator of a ladder, each of which changes one thing about another.
 
     Attributes:
-        estimator: name in params.yaml.
-        variant: as there.
         critic: kind of the leader's critic, or "none".
         note: what sets it apart from other rungs of its estimator and variant, in words.
         entry: hyper-parameters that neither the cells nor the studies of the problem share.
@@ -32,7 +33,7 @@ class Rung:
     critic: str
     note: str = ""
     entry: Mapping[str, Any] = field(default_factory=dict)
-    change: Callable[[Any, Any], Any] = _as_it_is
+    change: Change = _as_it_is
     warm_up: int | None = 0
     samples: bool = True
 
@@ -56,7 +57,7 @@ class Level:
     belief: Mapping[str, str] | None = None
     name: str = ""
     critic: str = "learned"
-    change: Callable[[Any, Any], Any] = _as_it_is
+    change: Change = _as_it_is
 
     @property
     def information(self) -> str:

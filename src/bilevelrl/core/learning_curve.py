@@ -1,16 +1,15 @@
 """How fast followers learn the best response to a leader that does not move."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.follower import BestResponse
 from bilevelrl.core.seeding import Streams
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,18 +44,16 @@ class Learned:
     """
 
     curves: pd.DataFrame
-    policy: dict[str, Floats]
+    policy: Mapping[str, Floats | NDArray[np.float32]]
 
 
 @dataclass(frozen=True, eq=False)
 class TabularLearner:
-    """A tabular follower that learns, and how far it is from the best response.
+    """A tabular follower that learns, and how far its policy is from the `best` response.
 
     Attributes:
         learn: so many transitions, from a memory that it changes.
-        soft_return: of a policy.
         kl: of a policy from the best response, where episodes go.
-        best: the best response.
     """
 
     learn: Callable[[int, Floats, Streams], BestResponse]
@@ -68,13 +65,9 @@ class TabularLearner:
 def follow(
     case: TabularLearner, memory: Floats, seeds: Sequence[int], checkpoints: Sequence[int]
 ) -> Learned:
-    """Learning curves of one follower per seed.
+    """Learning curves of one follower per seed, with a memory (R, ...) that they all change.
 
-    Args:
-        case: the follower.
-        memory: of all of them, shape (R, ...), before they learn.
-        seeds: one follower each.
-        checkpoints: transitions, increasing.
+    `checkpoints` are transitions, increasing.
     """
     streams, before, tables = Streams(list(seeds)), 0, []
     optimum = case.soft_return(case.best)

@@ -4,15 +4,15 @@ Kernels rather than a tensor library: a run must give the same bits alone, in a 
 number of threads, which batched matrix products do not promise.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.compilation import kernel, parallel_kernel
-
-Floats = NDArray[np.float64]
 
 
 @kernel
@@ -103,13 +103,7 @@ def _pull_back(parameters, width, inputs, weights, gradient):  # type: ignore[no
 
 @dataclass(frozen=True)
 class Mlp:
-    """num_inputs -> width -> width -> num_outputs, ReLU between, nothing after.
-
-    Attributes:
-        num_inputs: length of an input row.
-        num_outputs: length of an output row.
-        width: of both hidden layers.
-    """
+    """num_inputs -> width -> width -> num_outputs, ReLU between, nothing after."""
 
     num_inputs: int
     num_outputs: int
@@ -118,15 +112,10 @@ class Mlp:
     @property
     def num_parameters(self) -> int:
         """P, weights and biases of all layers."""
-        shapes = self._layers()
-        return sum(rows * columns + columns for rows, columns in shapes)
+        return sum(rows * columns + columns for rows, columns in self._layers())
 
-    def _layers(self) -> tuple[tuple[int, int], ...]:
-        return (
-            (self.num_inputs, self.width),
-            (self.width, self.width),
-            (self.width, self.num_outputs),
-        )
+    def _layers(self) -> Iterator[tuple[int, int]]:
+        return pairwise((self.num_inputs, self.width, self.width, self.num_outputs))
 
     def xavier(self, unit: Floats) -> Floats:
         """Initial parameters (R, P) from centred unit-variance numbers (R, P), biases 0.

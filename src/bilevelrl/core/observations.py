@@ -10,13 +10,12 @@ At the last two everything about the follower has to be learned from `Observatio
 """
 
 from dataclasses import dataclass, fields
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Index = NDArray[np.int64]
+from bilevelrl.core.arrays import AnyArray, Floats, Index
+
 Information = Literal["full", "rewards", "actions"]
 
 
@@ -37,10 +36,10 @@ class Observations:
             does not see it.
     """
 
-    state: NDArray[Any]
-    leader_action: NDArray[Any]
-    follower_action: NDArray[Any]
-    next_state: NDArray[Any]
+    state: AnyArray
+    leader_action: AnyArray
+    follower_action: AnyArray
+    next_state: AnyArray
     leader_reward: Floats
     follower_reward: Floats | None = None
 
@@ -57,30 +56,9 @@ class Observations:
     def take(self, index: Index) -> Self:
         """Those at `index`, shape (R, n)."""
         run = np.arange(len(index))[:, None]
-        return type(self)(**{name: array[run, index] for name, array in self._arrays().items()})
-
-    def first(self, number: int) -> Self:
-        """The first `number`, without copying."""
-        return type(self)(**{name: array[:, :number] for name, array in self._arrays().items()})
-
-    def _arrays(self) -> dict[str, NDArray[Any]]:
         known = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: array for name, array in known.items() if array is not None}
-
-    def storage(self, capacity: int) -> Self:
-        """Room for `capacity` transitions per run, like these."""
-        return type(self)(
-            **{
-                name: np.zeros((len(array), capacity, *array.shape[2:]), array.dtype)
-                for name, array in self._arrays().items()
-            }
-        )
-
-    def write(self, batch: "Observations", start: int) -> None:
-        """Overwrite the transitions from `start` on with `batch`."""
-        new = batch._arrays()
-        for name, array in self._arrays().items():
-            array[:, start : start + new[name].shape[1]] = new[name]
+        taken = {name: each[run, index] for name, each in known.items() if each is not None}
+        return type(self)(**taken)
 
 
 def discounted_return(reward: Floats, horizon: int, discount: float) -> Floats:

@@ -1,6 +1,6 @@
 """What params.yaml says of one problem, and what its own modules are handed of it."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Generic, Protocol, TypeVar
 
@@ -13,33 +13,24 @@ from bilevelrl.core.blocks import (
     SeedParams,
     StudyParams,
 )
-from bilevelrl.core.entries import Estimators, expand, names_of, resolved
+from bilevelrl.core.entries import Entry, Estimators, expand, resolved
 from bilevelrl.core.settings import Setting
-from bilevelrl.core.validation import Block, ConfigError, Count
+from bilevelrl.core.validation import Block, ConfigError, Content, Count
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 #: Estimator, then name of an entry, then its hyper-parameters.
-Entries = dict[str, dict[str, dict[str, Any]]]
+Entries = dict[str, dict[str, Content]]
 
 
 class Constants(Block):
-    """Constants of a problem; more fields in every problem.
-
-    Attributes:
-        max_episode_steps: T, transitions of an episode.
-    """
+    """Constants of a problem; `max_episode_steps` is T, transitions of an episode."""
 
     max_episode_steps: Count
 
 
 class TrainingBlock(Block):
-    """What the cells of a problem share; more fields in every problem, which an entry may override.
-
-    Attributes:
-        num_updates: of the leader.
-        max_rows: of a run's curve.
-    """
+    """What the cells of a problem share, which an entry may override; `max_rows` of a curve."""
 
     num_updates: Count
     max_rows: Annotated[int, Field(ge=1, le=500)]
@@ -50,12 +41,8 @@ class ProblemBlock(Block):
 
     Attributes:
         kind: folder below `problems` whose modules the problem is made of.
-        constants: of the problem itself.
-        search: for the best known J.
         learner: rule of a follower that learns; None where none does, or its settings say it.
         learning: how long followers learn at the initial θ; None asks for nothing.
-        training: what the cells share unless an entry says otherwise.
-        seeds: of the runs.
         gradients: the study of estimators at fixed θ; None where nobody knows the hypergradient.
         cells: hyper-parameters of every estimator.
     """
@@ -74,25 +61,15 @@ class ProblemBlock(Block):
     cells: Entries
 
     @property
-    def max_episode_steps(self) -> int:
-        """T, transitions of an episode."""
-        return self.constants.max_episode_steps
-
-    @property
     def reported_return(self) -> str | None:
         """Which J is reported, "discounted" or "undiscounted"; None where there is one J."""
         return None
 
-    @property
-    def names(self) -> list[str]:
-        """Estimators, sorted."""
-        return names_of(self.estimators)
-
-    def shared(self) -> dict[str, Any]:
+    def shared(self) -> Content:
         """What the cells take over unless they say otherwise."""
         return self.training.model_dump() | self.seeds.model_dump()
 
-    def expanded(self, estimator: str, entry: Mapping[str, Any], where: str) -> list[Setting]:
+    def expanded(self, estimator: str, entry: Entry, where: str) -> list[Setting]:
         """Settings of an entry, what it leaves out taken from what the cells share.
 
         Raises:
@@ -104,11 +81,7 @@ class ProblemBlock(Block):
         return settings
 
     def settings(self, problem: str, estimator: str) -> Iterator[tuple[str, Setting]]:
-        """All settings of an estimator's cell, each with the dotted key of its entry.
-
-        Args:
-            problem: name of this block.
-            estimator: one of `cells`.
+        """All settings of a cell of `problem`, each with the dotted key of its entry.
 
         Raises:
             ConfigError: as `expanded`, or if an entry extends none.
@@ -125,11 +98,12 @@ class ProblemBlock(Block):
         Raises:
             ConfigError: if so; the message starts with `where`.
         """
-        steps = getattr(setting, "env_steps_per_update", None)
-        if steps is not None and steps % self.max_episode_steps:
+        steps: int = getattr(setting, "env_steps_per_update", 0)
+        horizon = self.constants.max_episode_steps
+        if steps % horizon:
             raise ConfigError(
                 f"{where}: env_steps_per_update = {steps} must be a multiple of "
-                f"constants.max_episode_steps = {self.max_episode_steps}"
+                f"constants.max_episode_steps = {horizon}"
             )
 
 
@@ -148,18 +122,11 @@ class RunTasks(Protocol):
         description: str = "",
     ) -> Iterator[tuple[int, Result]]:
         """Any order; `function` is importable by the workers."""
-        ...
 
 
 @dataclass(frozen=True)
 class Problem(Generic[Own]):
-    """One problem, as its own modules are told of it.
-
-    Attributes:
-        name: in params.yaml.
-        block: of params.yaml.
-        followers: accuracy of the solvers, and the rule of a follower that learns.
-    """
+    """One problem, as its own modules are told of it: name and blocks of params.yaml."""
 
     name: str
     block: Own
@@ -169,3 +136,7 @@ class Problem(Generic[Own]):
     def temperatures(self) -> Sequence[float]:
         """β at which the problem is looked at, the main one first."""
         return self.block.search.temperatures
+
+
+#: One that nobody knows beforehand.
+AnyProblem = Problem[Any]

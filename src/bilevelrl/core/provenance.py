@@ -57,10 +57,9 @@ def source_closure(path: Path) -> tuple[Path, ...]:
 def third_party(sources: Iterable[Path]) -> dict[str, str]:
     """Versions of the installed distributions that run when the sources do, by normalised name.
 
-    These are the ones that the sources import, all that those require without extras, and what is
-    known to run undeclared. A version has its build's label (2.13.0+cpu), so that no build of
-    PyTorch stands for another. What is not installed cannot run, and is left out: the public
-    functions take tensors only where there is PyTorch.
+    What the sources import, what that requires without extras, and what is known to run undeclared.
+    A version has its build's label (2.13.0+cpu): no build of PyTorch stands for another. What is
+    not installed cannot run, and is left out: public functions take tensors only with PyTorch.
     """
     tops = {name.split(".")[0] for path in sources for name in imported_modules(path)}
     own = {PACKAGE.name, *sys.stdlib_module_names}
@@ -100,11 +99,7 @@ def _normalised(name: str) -> str:
 
 
 def digest_of(sources: Iterable[Path]) -> str:
-    """SHA-256 over names and contents of files, the packages that they run, and Python's version.
-
-    Args:
-        sources: files; those of this package are named relative to it.
-    """
+    """SHA-256 over names (within this package) and contents of files, their packages and Python."""
     digest = hashlib.sha256()
     files = sorted(sources)
     for path in files:
@@ -121,10 +116,7 @@ def digest_of(sources: Iterable[Path]) -> str:
 def code_digest(*modules: str, values: tuple[str, ...] = ()) -> str:
     """Digest of all that `bilevelrl.<module>` run: their source closures and what these import.
 
-    Args:
-        modules: dotted names below the package.
-        values: modules or packages to leave out because they only hold values that callers have in
-            their key.
+    Modules or packages of `values` are left out: they only hold what callers have in their key.
     """
     left_out = [PACKAGE.joinpath(*name.split(".")) for name in values]
     sources = {

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.seeding import Streams
 
-Floats = NDArray[np.float64]
-Memory = dict[str, NDArray[np.float64]]
+Memory = dict[str, Floats]
 
 
 @dataclass(frozen=True)
@@ -57,10 +57,11 @@ def remember(memory: Memory, name: str, run: int, new: tuple[Floats, Floats], ke
 
 
 def sums(size: int, outputs: int, num_runs: int, name: str) -> Memory:
-    """Nothing remembered yet, for `remember`."""
+    """Nothing remembered yet, for `remember` and `fit`."""
     return {
         f"{name}_matrix": np.zeros((num_runs, size, size)),
         f"{name}_vector": np.zeros((num_runs, size, outputs)),
+        f"{name}_coefficients": np.zeros((num_runs, size, outputs)),
     }
 
 
@@ -72,19 +73,21 @@ def solved(memory: Memory, name: str, run: int, ridge: float) -> Floats:
     return coefficients
 
 
+def fit(
+    memory: Memory, name: str, run: int, new: tuple[Floats, Floats], *, keep: float, ridge: float
+) -> None:
+    """`remember` a batch, and the coefficients that are `solved` then."""
+    remember(memory, name, run, new, keep)
+    memory[f"{name}_coefficients"][run] = solved(memory, name, run, ridge)
+
+
 def temporal_difference(
     here: Floats, following: Floats, reward: Floats, discount: float, ended: NDArray[np.bool_]
 ) -> tuple[Floats, Floats]:
     """Normal equations of v(s) = r + γ v(s') (least-squares temporal differences).
 
-    Where an episode `ended`, v(s') = 0 is an equation too.
-
-    Args:
-        here: features (N, F).
-        following: features (N, F) of what follows.
-        reward: shape (N, m).
-        discount: γ.
-        ended: shape (N,).
+    Where an episode `ended`, shape (N,), v(s') = 0 is an equation too. Features are (N, F) `here`
+    and of what follows, rewards (N, m).
     """
     last = following[ended]
     change = here - discount * following * ~ended[:, None]

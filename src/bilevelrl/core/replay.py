@@ -28,15 +28,17 @@ class Replay:
         Raises:
             ValueError: if the batch is larger than the capacity or does not divide it.
         """
-        size, room = batch.leader_reward.shape[1], self.capacity * self.horizon
+        (runs, size), room = batch.leader_reward.shape, self.capacity * self.horizon
         if room % size:
             raise ValueError(f"{room} stored transitions are no multiple of a batch of {size}")
-        if "replay_state" not in memory:
-            empty = batch.storage(room)
-            memory |= {f"replay_{name}": getattr(empty, name) for name in _FIELDS}
-            memory["replay_batches"] = np.zeros(len(batch.leader_reward), dtype=np.int64)
-        stored = Observations(*(memory[f"replay_{name}"] for name in _FIELDS))
-        number = int(memory["replay_batches"][0])
-        stored.write(batch, number * size % room)
+        number = int(memory.setdefault("replay_batches", np.zeros(runs, dtype=np.int64))[0])
+        start, kept = number * size % room, min((number + 1) * size, room)
+        stored = []
+        for name in _FIELDS:
+            key, new = f"replay_{name}", getattr(batch, name)
+            if key not in memory:
+                memory[key] = np.zeros((runs, room, *new.shape[2:]), new.dtype)
+            memory[key][:, start : start + size] = new
+            stored.append(memory[key][:, :kept])
         memory["replay_batches"] += 1
-        return stored.first(min((number + 1) * size, room))
+        return Observations(*stored)

@@ -8,15 +8,12 @@ belief nothing behind the world needs a model of the problem.
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.batches import TabularObservations
 from bilevelrl.core.estimator import Estimate, Memory, Response_contra
 from bilevelrl.core.observations import Observations
 from bilevelrl.core.seeding import Streams
 
-Floats = NDArray[np.float64]
 Seen = TypeVar("Seen", bound=Observations | TabularObservations)
 Seen_co = TypeVar("Seen_co", bound=Observations | TabularObservations, covariant=True)
 Seen_contra = TypeVar("Seen_contra", bound=Observations | TabularObservations, contravariant=True)
@@ -29,7 +26,6 @@ class Sampler(Protocol[Response_contra, Seen_co]):
         self, theta: Floats, response: Response_contra, streams: Streams, *, at_random: bool
     ) -> Seen_co:
         """What the leader sees of a batch under θ; `at_random` lets it ignore θ."""
-        ...
 
 
 class Belief(Protocol[Seen_contra]):
@@ -37,11 +33,9 @@ class Belief(Protocol[Seen_contra]):
 
     def start(self, streams: Streams) -> Memory:
         """Nothing seen; every array has the runs as its first axis."""
-        ...
 
     def learn(self, theta: Floats, seen: Seen_contra, memory: Memory) -> Any:
         """Takes the place of the follower's response to θ; updates `memory` in place."""
-        ...
 
 
 class Learner(Protocol[Seen_contra]):
@@ -49,28 +43,19 @@ class Learner(Protocol[Seen_contra]):
 
     def start(self, streams: Streams) -> Memory:
         """Memory before the first estimate."""
-        ...
 
     def acts_at_random(self, memory: Memory) -> bool:
         """Whether the leader's next actions ignore θ."""
-        ...
 
     def learn(
         self, theta: Floats, response: Any, batch: Seen_contra, memory: Memory, streams: Streams
     ) -> Estimate:
         """Estimate dJ/dθ from a batch under θ; updates `memory` in place."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
 class Sampled(Generic[Seen]):
-    """Implements `Estimator`.
-
-    Attributes:
-        sampler: produces observations.
-        learner: estimates from them.
-        belief: what the learner takes for the follower's answer; None hands it the true one.
-    """
+    """An `Estimator`; without a belief the learner is handed the follower's true answer."""
 
     sampler: Sampler[Any, Seen]
     learner: Learner[Seen]

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import AnyArray, Floats, Index
 from bilevelrl.core.control_variate import ControlVariate
 from bilevelrl.core.covariance import covariance_term, expected_covariance_term
 from bilevelrl.core.estimator import Estimate, Memory, Response_contra
@@ -24,16 +24,12 @@ from bilevelrl.core.replay import Replay
 from bilevelrl.core.seeding import Streams
 from bilevelrl.core.trace import powers, sensitivity_to_come
 
-Floats = NDArray[np.float64]
-Index = NDArray[np.int64]
-
 
 class ActingLeader(Protocol[Response_contra]):
     """A leader with its policy and critic, for one family of games."""
 
     def start(self, streams: Streams) -> Memory:
         """The critic before the first batch."""
-        ...
 
     def learn(
         self,
@@ -45,7 +41,6 @@ class ActingLeader(Protocol[Response_contra]):
         streams: Streams,
     ) -> None:
         """Let the critic learn; updates `memory` in place."""
-        ...
 
     def leader_advantage(
         self,
@@ -57,7 +52,6 @@ class ActingLeader(Protocol[Response_contra]):
         streams: Streams,
     ) -> Floats:
         """A at transitions drawn from an episode's step `time`, both (R, n)."""
-        ...
 
     def follower_side_advantage(
         self,
@@ -69,63 +63,48 @@ class ActingLeader(Protocol[Response_contra]):
         streams: Streams,
     ) -> Floats:
         """A_L at the same transitions, shape (R, n)."""
-        ...
 
     def follower_factor(
         self, theta: Floats, response: Response_contra, batch: Observations, memory: Memory
     ) -> Floats:
         """V of the sensitivity ψ = V ∇_θ log f_θ(a | s) at every transition, shape (R, N)."""
-        ...
 
     def pull_back(
-        self, theta: Floats, state: NDArray[Any], action: NDArray[Any], weights: Floats
+        self, theta: Floats, state: AnyArray, action: AnyArray, weights: Floats
     ) -> Floats:
         """Σ_k w_k ∇_θ log f_θ(a_k | s_k), shape (R, D), for weights (R, n)."""
-        ...
 
 
-class StepwiseLeader(Protocol[Response_contra]):
-    """A leader that also tells the sensitivity of every single transition.
-
-    For control variates alone, which are regressed on them: they hold (R, N, P).
-    """
+class StepwiseLeader(Protocol):
+    """A leader that tells the sensitivity of every transition, for control variates alone."""
 
     def sensitivity(
-        self, theta: Floats, response: Response_contra, batch: Observations, memory: Memory
+        self, theta: Floats, response: Any, batch: Observations, memory: Memory
     ) -> Floats:
         """ψ, in P coordinates that depend on the family, at every transition, shape (R, N, P)."""
-        ...
 
     def from_coordinates(self, theta: Floats, coordinates: Floats) -> Floats:
         """A sum of sensitivities (R, P) as a gradient, shape (R, D)."""
-        ...
 
     def features(self, batch: Observations) -> Floats:
         """What E[∇_θ Q_F | s, a] is regressed on, shape (R, N, F)."""
-        ...
 
 
-class SensitivityModel(Protocol[Response_contra]):
+class SensitivityModel(Protocol):
     """A leader that can tell what its samples of the sensitivity would average to."""
 
     def expected_sensitivity(
-        self, theta: Floats, response: Response_contra, batch: Observations, memory: Memory
+        self, theta: Floats, response: Any, batch: Observations, memory: Memory
     ) -> Floats:
         """E[∇_θ Q_F | s, a, b] - E[∇_θ Q_F | s, a], shape (R, N, D)."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
 class Centring:
-    """The doubly centred covariance of a leader that acts, see `control_variate`.
-
-    Attributes:
-        variate: regression of the follower's side.
-        leader: whose sensitivities it is regressed on.
-    """
+    """The doubly centred covariance of a leader that acts, see `control_variate`."""
 
     variate: ControlVariate
-    leader: StepwiseLeader[Any]
+    leader: StepwiseLeader
 
     def baseline(
         self, theta: Floats, batch: Observations, injection: Floats, memory: Memory
@@ -180,7 +159,7 @@ class ScoreFunction:
     minibatch: int | None = None
     influence_now: bool = False
     control: Centring | None = None
-    expectation: SensitivityModel[Any] | None = None
+    expectation: SensitivityModel | None = None
     random_updates: int = 0
     return_discount: float = 1.0
 
@@ -201,24 +180,15 @@ class ScoreFunction:
         return bool(memory["updates"][0] < self.random_updates)
 
     def learn(
-        self,
-        theta: Floats,
-        response: Any,
-        batch: Observations,
-        memory: Memory,
-        streams: Streams,
+        self, theta: Floats, response: Any, batch: Observations, memory: Memory, streams: Streams
     ) -> Estimate:
         """Let the critic learn from a batch under θ, and estimate both terms."""
         memory["updates"] += 1.0
         stored = batch if self.replay is None else self.replay.add(batch, memory)
         self.leader.learn(theta, response, stored, batch, memory, streams)
-
-        def terms(at: Floats) -> tuple[Floats, Floats]:
-            return self._terms(at, response, stored, memory, streams)
-
         if self.control is not None:
             self.control.variate.refresh(memory)
-        direct, indirect = terms(theta)
+        direct, indirect = self._terms(theta, response, stored, memory, streams)
         if self.control is not None:
             self.control.see(theta, response, batch, memory, self.horizon, self.follower_discount)
         return Estimate(
@@ -226,7 +196,7 @@ class ScoreFunction:
             indirect,
             discounted_return(batch.leader_reward, self.horizon, self.return_discount),
             env_steps=batch.leader_reward.shape[1],
-            again=lambda at: np.add(*terms(at)),
+            again=lambda at: np.add(*self._terms(at, response, stored, memory, streams)),
         )
 
     def _terms(
@@ -271,17 +241,9 @@ class ScoreFunction:
 def discounted_draws(
     size: int, horizon: int, number: int, discount: float, streams: Streams
 ) -> Index:
-    """Indices of transitions, likely in proportion to γ^t at an episode's step t.
+    """Indices (R, number) of transitions, likely in proportion to γ^t at an episode's step t.
 
-    Args:
-        size: stored transitions, whole episodes one after the other.
-        horizon: steps per episode.
-        number: draws per run, with replacement.
-        discount: γ.
-        streams: random numbers.
-
-    Returns:
-        Shape (R, number).
+    With replacement, from `size` stored ones: whole episodes of `horizon` steps.
     """
     uniforms = streams.uniforms("actor", (number, 2))
     mass = np.cumsum(powers(discount, horizon))
@@ -294,7 +256,5 @@ def discounted_draws(
 def _scatter(index: Index, values: Floats, shape: tuple[int, ...]) -> Floats:
     """Sum of `values` at each place of `index`, both (R, n), in an array of `shape` = (R, N)."""
     flat = index + shape[1] * np.arange(shape[0])[:, None]
-    summed: Floats = np.bincount(flat.ravel(), values.ravel(), shape[0] * shape[1]).astype(
-        np.float64
-    )
-    return summed.reshape(shape)
+    size = shape[0] * shape[1]
+    return np.bincount(flat.ravel(), values.ravel(), size).astype(np.float64).reshape(shape)

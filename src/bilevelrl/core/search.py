@@ -2,17 +2,15 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.ascent import Adam, geometric_decay
 from bilevelrl.core.exact import Hypergradient
 from bilevelrl.core.games import AscentParams
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(eq=False)
@@ -27,53 +25,32 @@ class Searched:
         tables: what only this problem has, by the stem of its file.
     """
 
-    model: dict[str, Any]
-    entries: list[dict[str, Any]] = field(default_factory=list)
+    model: dict[str, object]
+    entries: list[dict[str, object]] = field(default_factory=list)
     best_theta: dict[str, Floats] = field(default_factory=dict)
     starts: list[tuple[str, float, str, str, float]] = field(default_factory=list)
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)
 
-    def add(
-        self,
-        variant: str,
-        temperature: float,
-        *,
-        initial_return: float | None = None,
-        charge_nothing_return: float | None = None,
-        best_known: float | None = None,
-        **further: Any,
-    ) -> None:
+    def add(self, variant: str, temperature: float, **found: object) -> None:
         """One entry of metadata.json.
 
         Args:
             variant: name in params.yaml.
             temperature: β.
-            initial_return: J at the initial θ.
-            charge_nothing_return: J of a leader that charges nothing, if that means anything.
-            best_known: the highest J that the search found; None if nobody has searched.
-            further: about the search.
+            found: `initial_return`, J at the initial θ; `charge_nothing_return`, J of a leader that
+                charges nothing, if that means anything; `best_known`, the highest J that the search
+                found, if somebody has searched; and more about the search.
         """
-        self.entries.append(
-            {
-                "variant": variant,
-                "temperature": temperature,
-                "initial_return": initial_return,
-                "charge_nothing_return": charge_nothing_return,
-                "best_known": best_known,
-                **further,
-            }
-        )
+        absent = dict.fromkeys(("initial_return", "charge_nothing_return", "best_known"))
+        self.entries.append({"variant": variant, "temperature": temperature} | absent | found)
 
 
 def climb(
     hypergradient: Callable[[Floats], Hypergradient], num_parameters: int, search: AscentParams
 ) -> tuple[Floats, Floats, Floats]:
-    """Adam along the direction of the exact hypergradient, from θ ~ N(0, spread²).
+    """Adam along the direction of the exact hypergradient at (N, D), from θ ~ N(0, spread²).
 
-    Args:
-        hypergradient: dJ/dθ and J at θ, shape (N, D).
-        num_parameters: D.
-        search: number of starts and updates, spread, first step size; this falls to a thousandth.
+    The step size falls to a thousandth.
 
     Returns:
         Starts (N, D), the θ with the highest J on the way from each (N, D), that J (N,).
@@ -97,15 +74,13 @@ class Landscape(Protocol):
 
     def climb(self, search: AscentParams) -> tuple[Floats, Floats, Floats]:
         """See `climb`."""
-        ...
 
     def initial_return(self, starts: Floats) -> float:
         """J at the runs' initial θ, of which `starts`, shape (N, D), may be a sample."""
-        ...
 
 
 def climbed(
-    model: dict[str, Any],
+    model: dict[str, object],
     search: AscentParams,
     landscape: Callable[[float], Landscape],
     variants: Sequence[str] = ("published", "corrected", "improved"),

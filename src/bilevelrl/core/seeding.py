@@ -6,29 +6,22 @@ draws only, so neither the other runs of a batch nor more frequent evaluation ca
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
+
+#: Their places in this list are in every seed: new ones come last.
 Consumer = Literal[
     "initial_parameters", "rollout", "oracle", "critic", "follower", "zero_order", "actor"
 ]
 
-_CONSUMERS: dict[Consumer, int] = {
-    "initial_parameters": 0,
-    "rollout": 1,
-    "oracle": 2,
-    "critic": 3,
-    "follower": 4,
-    "zero_order": 5,
-    "actor": 6,
-}
-
 
 def stream(seed: int, consumer: Consumer) -> np.random.Generator:
-    """The generator of one consumer of one run, from `SeedSequence([seed, consumer])`."""
-    return np.random.default_rng(np.random.SeedSequence([seed, _CONSUMERS[consumer]]))
+    """The generator of one consumer of one run, from `SeedSequence([seed, place of consumer])`."""
+    place = get_args(Consumer).index(consumer)
+    return np.random.default_rng(np.random.SeedSequence([seed, place]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,11 +34,9 @@ class Streams:
 
     seeds: Sequence[int]
     _generators: dict[Consumer, list[np.random.Generator]] = field(default_factory=dict)
-    _buffers: dict[tuple[Consumer, tuple[int, ...]], NDArray[np.float64]] = field(
-        default_factory=dict
-    )
+    _buffers: dict[tuple[Consumer, tuple[int, ...]], Floats] = field(default_factory=dict)
 
-    def uniforms(self, consumer: Consumer, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    def uniforms(self, consumer: Consumer, shape: tuple[int, ...]) -> Floats:
         """Uniform numbers in [0, 1), shape (R, *shape).
 
         The array is reused: it holds until the next call with the same consumer and shape.
@@ -58,7 +49,7 @@ class Streams:
             generator.random(out=row)
         return block
 
-    def normals(self, consumer: Consumer, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    def normals(self, consumer: Consumer, shape: tuple[int, ...]) -> Floats:
         """Standard normal numbers, shape (R, *shape)."""
         return np.stack([generator.standard_normal(shape) for generator in self._of(consumer)])
 

@@ -1,11 +1,11 @@
 """Settings: one full assignment of hyper-parameters, of which some are components of a `kind`."""
 
 from collections.abc import Iterator
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from bilevelrl.core.validation import Block, Count, Positive, Seed, Variant
+from bilevelrl.core.validation import Block, Content, Count, Positive, Seed, Variant
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
@@ -19,11 +19,7 @@ PER_RUN = PerRun()
 
 
 class Component(Block):
-    """A part of a setting, chosen by `kind`; its own fields are unknown to other kinds.
-
-    Attributes:
-        kind: name of the component.
-    """
+    """A part of a setting, chosen by `kind`; its own fields are unknown to other kinds."""
 
     #: Whether runs with it share no arrays, so that each may have a process of its own.
     trains_alone: ClassVar[bool] = False
@@ -31,7 +27,7 @@ class Component(Block):
     kind: str
 
     @property
-    def conditions(self) -> dict[str, Any]:
+    def conditions(self) -> Content:
         """What it adds to the `setting` column: what is compared, as opposed to tuned."""
         return {}
 
@@ -61,7 +57,7 @@ class LearningFollower(Component):
     steps: Count
 
     @model_validator(mode="after")
-    def _first_steps_are_carried(self) -> "LearningFollower":
+    def _first_steps_are_carried(self) -> Self:
         if self.first_steps is not None and self.start == "reset":
             raise ValueError(
                 f"first_steps = {self.first_steps} does not go with start = reset: what is learned "
@@ -70,11 +66,10 @@ class LearningFollower(Component):
         return self
 
     @property
-    def conditions(self) -> dict[str, Any]:
+    def conditions(self) -> Content:
         """Which follower, and how much it learns."""
         own = {"follower": self.kind, "start": self.start, "follower_steps": self.steps}
-        first = {"first_follower_steps": self.first_steps}
-        return own | (first if self.first_steps is not None else {})
+        return own | ({"first_follower_steps": self.first_steps} if self.first_steps else {})
 
     def transitions(self, num_updates: int) -> int:
         """All that it learns from in a run."""
@@ -84,30 +79,24 @@ class LearningFollower(Component):
 class WatchingBelief(Component):
     """How a leader learns about a follower that it only watches.
 
-    Attributes:
-        information: what it sees of the follower, see `core.observations`; a setting without a
-            belief reads the follower: "full".
+    It sees what `core.observations` says; a setting without a belief reads the follower: "full".
     """
 
     information: Literal["rewards", "actions"]
 
     @property
-    def conditions(self) -> dict[str, Any]:
+    def conditions(self) -> Content:
         """What the leader sees."""
         return {"information": self.information}
 
 
 class BoltzmannBelief(WatchingBelief):
-    """Of a leader that reckons with the follower's temperature.
-
-    Attributes:
-        temperature: the β that it reckons with; None is the true one.
-    """
+    """Of a leader that reckons with a temperature of the follower; None is the true one."""
 
     temperature: Annotated[Positive | None, PER_RUN] = None
 
     @property
-    def conditions(self) -> dict[str, Any]:
+    def conditions(self) -> Content:
         """What the leader sees, and a β that it reckons with and is not the follower's."""
         mistaken = {} if self.temperature is None else {"believed_temperature": self.temperature}
         return super().conditions | mistaken
@@ -120,9 +109,6 @@ class Setting(Block):
         variant: "published" has every quirk of the released code, "corrected" none, "improved" adds
             ideas of ours.
         temperature: β of the follower.
-        step_size: of the leader's ascent.
-        first_seed, num_seeds: which runs.
-        num_updates: of the leader.
         study: name of an ablation that the setting belongs to; None is the main comparison.
     """
 
@@ -144,12 +130,10 @@ class Setting(Block):
         """All that have a kind."""
         return (value for _, value in self if isinstance(value, Component))
 
-    def conditions(self, shared: dict[str, Any]) -> dict[str, Any]:
+    def conditions(self, shared: Content) -> Content:
         """What is compared, as opposed to tuned: the keys of the `setting` column.
 
-        Args:
-            shared: what the cells of the problem share; some conditions appear only where they
-                differ from it.
+        Some appear only where they differ from what the cells of the problem share.
         """
         del shared
         chosen = {"follower": "exact", "information": "full", "temperature": self.temperature}
@@ -163,11 +147,7 @@ class Setting(Block):
 
 
 class BatchSetting(Setting):
-    """Settings of estimators that sample.
-
-    Attributes:
-        env_steps_per_update: B, transitions per update.
-    """
+    """Settings of estimators that sample B transitions per update."""
 
     env_steps_per_update: Count
 
@@ -184,16 +164,13 @@ def group_key(setting: Block) -> tuple[object, ...]:
     )
 
 
-def flat(content: dict[str, Any]) -> dict[str, Any]:
+def flat(content: Content) -> Content:
     """Hyper-parameters by one name each, which is how tables and MLflow know them.
 
     A component's fields follow its own name: `critic: {kind: sarsa, step_size: .5}` is critic =
-    sarsa, critic_step_size = .5.
-
-    Args:
-        content: of a setting or of an entry of params.yaml; components may be mappings.
+    sarsa, critic_step_size = .5. Content is that of a setting or of an entry of params.yaml.
     """
-    found: dict[str, Any] = {}
+    found: Content = {}
     for name, value in content.items():
         if isinstance(value, dict):
             own = {f"{name}_{key}": each for key, each in value.items() if key != "kind"}

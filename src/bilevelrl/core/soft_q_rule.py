@@ -12,11 +12,9 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.compilation import kernel
-
-Floats = NDArray[np.float64]
 
 
 @kernel
@@ -77,13 +75,9 @@ def replay_backwards(  # type: ignore[no-untyped-def]
 
 @dataclass(frozen=True)
 class SoftQOptions:
-    """The learning rule.
+    """The learning rule, `settle` being n_0 and `exponent` ω.
 
-    Attributes:
-        exploration: share of uniform actions.
-        settle: n_0, visits of (s, a) during which its step size stays near 1.
-        exponent: ω of the step size.
-        smallest_step: the step size falls no further, which keeps up with a leader that moves.
+    The step size falls no further than to `smallest_step`, which keeps up with a leader that moves.
     """
 
     exploration: float = 0.5

@@ -13,12 +13,11 @@ from typing import Literal, NamedTuple
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.batches import Batch
 from bilevelrl.core.compilation import parallel_kernel
 
-Floats = NDArray[np.float64]
 Normalisation = Literal["started_episodes", "finished_episodes"]
 
 
@@ -64,24 +63,15 @@ def traced_weights(
         Weights of ∇_θ r(s, a; θ), shape (R, S, A).
     """
     num_runs, _, num_steps = batch.state.shape
-    if by_time is None:
-        by_time = np.ones(num_steps)
-    if visit_weight is None:
-        visit_weight = np.ones((num_runs, num_steps))
+    before = np.ones(num_steps) if by_time is None else by_time
+    after = np.ones((num_runs, num_steps)) if visit_weight is None else visit_weight
     weights = np.empty_like(injection)
-    _trace(
-        batch.state, batch.action, batch.time, injection, by_time, visit_weight, discount, weights
-    )
+    _trace(batch.state, batch.action, batch.time, injection, before, after, discount, weights)
     return weights
 
 
 class Visits(NamedTuple):
-    """How often a batch visited each pair.
-
-    Attributes:
-        number: n(s, a), shape (R, S, A).
-        weighted: Σ_k γ^τ_k w(τ_k) over the visits of (s, a), shape (R, S, A).
-    """
+    """Visits of each (s, a): their number, and Σ_k γ^τ_k w(τ_k) over them, both (R, S, A)."""
 
     number: Floats
     weighted: Floats
@@ -103,14 +93,7 @@ def _count(state, action, time, visit_weight, powers, count, weighted):  # type:
 def count_visits(
     batch: Batch, shape: tuple[int, ...], discount: float, visit_weight: Floats
 ) -> Visits:
-    """Count the visits of every (s, a), plainly and weighted by γ^τ w(τ).
-
-    Args:
-        batch: transitions.
-        shape: (R, S, A).
-        discount: γ.
-        visit_weight: w(τ), shape (R, T).
-    """
+    """Count the visits of every (s, a) in `shape` = (R, S, A), with weights w(τ), shape (R, T)."""
     visits = Visits(np.empty(shape), np.empty(shape))
     discounts = powers(discount, batch.state.shape[2])
     _count(batch.state, batch.action, batch.time, visit_weight, discounts, *visits)
@@ -189,14 +172,10 @@ def _forward(injection, horizon, discount, include_current, trace):  # type: ign
 def forward_trace(
     injection: Floats, horizon: int, discount: float, *, include_current: bool
 ) -> Floats:
-    """The trace of whole episodes, one after the other, shape (R, N).
+    """The trace of whole episodes of `horizon` steps, one after the other, shape (R, N).
 
-    Args:
-        injection: i of every step, shape (R, N); N is a multiple of `horizon`.
-        horizon: steps per episode.
-        discount: γ_F.
-        include_current: e_k = γ_F e_{k-1} + i_k; without it the sensitivity starts one step later,
-            e_k = Σ_{t<k} γ_F^{k-t} i_t.
+    It is e_k = γ_F e_{k-1} + i_k of the injection i, shape (R, N); not `include_current`, the
+    sensitivity starts one step later, e_k = Σ_{t<k} γ_F^{k-t} i_t.
     """
     trace = np.empty_like(injection)
     _forward(injection, horizon, discount, include_current, trace)
@@ -217,10 +196,7 @@ def _to_come(sensitivity, horizon, discount, total):  # type: ignore[no-untyped-
 def sensitivity_to_come(sensitivity: Floats, horizon: int, discount: float) -> Floats:
     """Σ_{k>t} γ^{k-t} ψ_k to the end of the episode, one sample of ∇_θ Q_F per step, (R, N, P).
 
-    Args:
-        sensitivity: ψ of every step of whole episodes, one after the other, shape (R, N, P).
-        horizon: steps per episode.
-        discount: γ_F.
+    From ψ of every step of whole episodes of `horizon` steps, one after the other, (R, N, P).
     """
     total = np.empty_like(sensitivity)
     _to_come(sensitivity, horizon, discount, total)

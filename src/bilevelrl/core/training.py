@@ -5,14 +5,12 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from bilevelrl.core.ascent import AscentRule
-from bilevelrl.core.estimator import Estimate, Estimator
-from bilevelrl.core.follower import Response
+from bilevelrl.core.arrays import Floats
+from bilevelrl.core.ascent import AscentRule, OptimiserState
+from bilevelrl.core.estimator import Estimate, Estimator, Memory
+from bilevelrl.core.follower import Response, Response_co
 from bilevelrl.core.seeding import Streams
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,48 +31,38 @@ class GroundTruth:
     follower_value_gap: Floats
 
 
-class Game(Protocol[Response]):
-    """A problem with its follower, as the loop sees it."""
+class Interaction(Protocol[Response_co]):
+    """A leader's first θ and the follower that answers it: all that the ascent needs of a game."""
 
     def start(self, streams: Streams) -> tuple[Floats, Any]:
         """First θ, shape (R, D), and the follower's memory."""
-        ...
 
-    def respond(self, theta: Floats, memory: Any, streams: Streams) -> Response:
+    def respond(self, theta: Floats, memory: Any, streams: Streams) -> Response_co:
         """What the follower plays against θ; updates `memory` in place."""
-        ...
+
+
+class Game(Interaction[Response], Protocol[Response]):
+    """A problem with its follower, as the loop sees it that measures how the ascent goes."""
 
     def leader_return(self, theta: Floats, response: Response) -> Floats:
         """Exact J(θ) under what the follower plays, shape (R,)."""
-        ...
 
     def ground_truth(self, theta: Floats, response: Response) -> GroundTruth:
         """Exact hypergradient and follower errors at θ."""
-        ...
 
     def coordinates(self, theta: Floats) -> dict[str, Floats]:
         """The few numbers that J depends on, by name, each (R,); none where there are many."""
-        ...
 
     def extremes(self, theta: Floats) -> dict[str, Floats]:
         """What is looked at in every update, by name, each (R,).
 
         A row has the largest value of its window, so that "at some update" means any of them.
         """
-        ...
 
 
 @dataclass(frozen=True, eq=False)
 class Step(Generic[Response]):
-    """One update of all runs.
-
-    Attributes:
-        update: 0-based.
-        theta: before the step, shape (R, D).
-        response: the follower's answer to it.
-        estimate: the hypergradient estimated from it.
-        next_theta: after the step, shape (R, D).
-    """
+    """One update of all runs, 0-based: θ (R, D), the answer to it, the estimate, and the next θ."""
 
     update: int
     theta: Floats
@@ -83,8 +71,63 @@ class Step(Generic[Response]):
     next_theta: Floats
 
 
+@dataclass(eq=False)
+class Progress:
+    """What one update hands to the next, beside the random numbers.
+
+    Attributes:
+        theta: shape (R, D).
+        follower: its memory.
+        memory: the estimator's.
+        optimiser: the ascent rule's.
+        update: number of the next one, from 0.
+    """
+
+    theta: Floats
+    follower: Any
+    memory: Memory
+    optimiser: OptimiserState
+    update: int = 0
+
+    @classmethod
+    def start(
+        cls,
+        game: Interaction[Response],
+        estimator: Estimator[Response],
+        streams: Streams,
+        rule: AscentRule,
+    ) -> "Progress":
+        """Before the first update."""
+        theta, follower = game.start(streams)
+        return cls(theta, follower, estimator.start(streams), rule.start(theta.shape))
+
+
+def advance(
+    progress: Progress,
+    game: Interaction[Response],
+    estimator: Estimator[Response],
+    streams: Streams,
+    *,
+    rule: AscentRule,
+    actor_steps: int = 1,
+) -> Step[Response]:
+    """One update of all runs; changes `progress`. For the arguments and errors see `ascend`."""
+    theta = progress.theta
+    response = game.respond(theta, progress.follower, streams)
+    estimate = estimator.estimate(theta, response, progress.memory, streams)
+    next_theta = rule.step(theta, estimate.gradient, progress.optimiser)
+    for _ in range(1, actor_steps):
+        if estimate.again is None:
+            raise ValueError(f"actor_steps = {actor_steps}: {estimator} takes one step a batch")
+        next_theta = rule.step(next_theta, estimate.again(next_theta), progress.optimiser)
+    step = Step(progress.update, theta, response, estimate, next_theta)
+    progress.theta = next_theta
+    progress.update += 1
+    return step
+
+
 def ascend(
-    game: Game[Response],
+    game: Interaction[Response],
     estimator: Estimator[Response],
     streams: Streams,
     *,
@@ -109,19 +152,9 @@ def ascend(
     Raises:
         ValueError: if `actor_steps` > 1 and the estimator cannot repeat an estimate.
     """
-    theta, follower = game.start(streams)
-    memory = estimator.start(streams)
-    optimiser = rule.start(theta.shape)
-    for update in range(num_updates):
-        response = game.respond(theta, follower, streams)
-        estimate = estimator.estimate(theta, response, memory, streams)
-        next_theta = rule.step(theta, estimate.gradient, optimiser)
-        for _ in range(1, actor_steps):
-            if estimate.again is None:
-                raise ValueError(f"actor_steps = {actor_steps}: {estimator} takes one step a batch")
-            next_theta = rule.step(next_theta, estimate.again(next_theta), optimiser)
-        yield Step(update, theta, response, estimate, next_theta)
-        theta = next_theta
+    progress = Progress.start(game, estimator, streams, rule)
+    for _ in range(num_updates):
+        yield advance(progress, game, estimator, streams, rule=rule, actor_steps=actor_steps)
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,17 +209,11 @@ def train(
             largest[name] = np.maximum(largest[name], values) if name in largest else values
         follower_steps += step.response.steps
         if step.update in closing:
-            rows.append(
-                {
-                    "update": np.full(len(window), float(step.update)),
-                    "env_steps": np.full(len(window), float(env_steps)),
-                    "oracle_steps": np.full(len(window), float(oracle_steps)),
-                    "follower_steps": np.full(len(window), float(follower_steps)),
-                    "leader_return": leader_return,
-                    "leader_return_mean": window / closing.step,
-                    **_measure(game, step),
-                }
-            )
+            counts = {"update": step.update, "env_steps": env_steps,
+                      "oracle_steps": oracle_steps, "follower_steps": follower_steps}  # fmt: skip
+            row = {name: np.full(len(window), float(count)) for name, count in counts.items()}
+            row |= {"leader_return": leader_return, "leader_return_mean": window / closing.step}
+            rows.append(row | _measure(game, step))
             places.append(game.coordinates(step.theta) | largest)
             window, largest = np.zeros(len(window)), {}
         env_steps += step.estimate.env_steps

@@ -1,27 +1,27 @@
 """Strict, frozen models and one-line messages for what they refuse."""
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    model_validator,
-)
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 #: Of seeds and counts: what 32 bits with a sign hold, as all that is handed a seed accepts.
 LARGEST = 2**31 - 1
 
 
-def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    for place, value in enumerate(values):
-        if value in values[:place]:
-            raise ValueError(f"{value} stands there twice; values must differ")
+Item = TypeVar("Item")
+
+
+def repeated(values: Sequence[Item]) -> list[Item]:
+    """Those that equal an earlier one; they need no hash."""
+    return [value for place, value in enumerate(values) if value in values[:place]]
+
+
+def _distinct(values: tuple[object, ...]) -> tuple[object, ...]:
+    if twice := repeated(values):
+        raise ValueError(f"{twice[0]} stands there twice; values must differ")
     return values
 
 
@@ -31,14 +31,11 @@ def shown(value: float) -> str:
 
 
 def _shown_apart(values: tuple[float, ...]) -> tuple[float, ...]:
-    names = [shown(value) for value in values]
-    for place, name in enumerate(names):
-        if name in names[:place]:
-            raise ValueError(f"{values[place]!r} differs from another only after 12 digits")
+    if twice := repeated([shown(value) for value in values]):
+        raise ValueError(f"values differ only after 12 digits: two are {twice[0]}")
     return values
 
 
-Item = TypeVar("Item")
 Positive = Annotated[float, Field(gt=0.0)]
 UnitInterval = Annotated[float, Field(gt=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=1, le=LARGEST)]
@@ -52,6 +49,8 @@ Choices = Annotated[tuple[Item, ...], Field(min_length=1, strict=False), AfterVa
 #: Added to a list of numbers after which metrics are named.
 Apart = AfterValidator(_shown_apart)
 Model = TypeVar("Model", bound=BaseModel)
+#: Of a YAML file, as read.
+Content = dict[str, Any]
 Variant = Literal["published", "corrected", "improved"]
 
 
@@ -81,14 +80,11 @@ class Block(BaseModel):
         return self
 
 
-def validate(model: type[Model], content: dict[str, Any], where: str, within: str = "") -> Model:
-    """An instance of `model`; ConfigError, starting with `where`, if the content is impossible.
+def validate(model: type[Model], content: Content, where: str, within: str = "") -> Model:
+    """An instance of `model` from content of the file `where`, `within` being its dotted key there.
 
-    Args:
-        model: what the content must be.
-        content: as read.
-        where: name of the file.
-        within: dotted key of the content in that file, if it is not all of it.
+    Raises:
+        ConfigError: if the content is impossible; the message starts with `where`.
     """
     try:
         return model.model_validate(content)
@@ -117,40 +113,29 @@ def shortened(text: str) -> str:
 
 def _one_line(error: ValidationError, model: type[BaseModel], where: str, within: str) -> str:
     first = error.errors()[0]
-    path, fields = _place(model, first["loc"])
+    path, beside, options = _walk(model, first["loc"])
     tag = first["type"] in ("union_tag_invalid", "union_tag_not_found")
     key = ".".join(([within] if within else []) + path + (["kind"] if tag else []))
     place = f"{where}: {key}" if key else where
     if first["type"] == "extra_forbidden":
-        return unknown_key(f"{where}:", key, first["input"], fields)
+        return unknown_key(f"{where}:", key, first["input"], _fields(beside))
     if first["type"] in ("missing", "union_tag_not_found"):
         return f"{place} is missing"
     if first["type"] == "union_tag_invalid":
         return f"{place} = {first['input']['kind']!r}: allowed are {first['ctx']['expected_tags']}"
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] in ("model_type", "model_attributes_type"):
-        message = f"a mapping of keys is needed; allowed are {_fields_below(model, first['loc'])}"
+        message = f"a mapping of keys is needed; allowed are {_fields(options)}"
     whole = isinstance(first["input"], dict) and first["type"] == "value_error"  # names its keys
     value = "" if not key or whole else f" = {shortened(repr(first['input']))}"
     return f"{place}{value}: {message}"
 
 
-def unknown_key(where: str, key: str, value: Any, allowed: list[str]) -> str:
+def unknown_key(where: str, key: str, value: object, allowed: list[str]) -> str:
     """What to say about a key that is not allowed, with the closest one that is."""
     close = difflib.get_close_matches(key.split(".")[-1], allowed, n=1)
     hint = f" (did you mean {close[0]}?)" if close else ""
     return f"{where} {key} = {value!r}: unknown key{hint}; allowed are {allowed}"
-
-
-def _place(model: type[BaseModel], loc: tuple[int | str, ...]) -> tuple[list[str], list[str]]:
-    """Dotted key of a place, without pydantic's own names of alternatives, and fields beside it."""
-    path, beside, _ = _walk(model, loc)
-    return path, _fields(beside)
-
-
-def _fields_below(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
-    """Fields of what may stand at a place."""
-    return _fields(_walk(model, loc)[2])
 
 
 def _fields(models: list[type[BaseModel]]) -> list[str]:
@@ -160,7 +145,8 @@ def _fields(models: list[type[BaseModel]]) -> list[str]:
 def _walk(
     model: type[BaseModel], loc: tuple[int | str, ...]
 ) -> tuple[list[str], list[type[BaseModel]], list[type[BaseModel]]]:
-    """Names on the way to a place, models that it is part of, models that may stand there."""
+    # Names on the way to a place, without pydantic's own of alternatives, models that it is part
+    # of, and models that may stand there.
     path, beside, options = list[str](), [model], [model]
     for part in loc:
         tagged = [each for each in options if len(options) > 1 and part in _kinds(each)]
@@ -175,11 +161,11 @@ def _walk(
     return path, beside, options
 
 
-def _kinds(model: type[BaseModel]) -> tuple[Any, ...]:
+def _kinds(model: type[BaseModel]) -> tuple[object, ...]:
     return get_args(model.model_fields["kind"].annotation) if "kind" in model.model_fields else ()
 
 
-def _models(annotation: Any) -> list[type[BaseModel]]:
+def _models(annotation: object) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [each for inner in get_args(annotation) for each in _models(inner)]

@@ -1,32 +1,27 @@
 """Zero-order: one random finite difference of J per update; needs two solved games, no samples."""
 
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol
+from typing import Generic, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import AnyArray, Floats
 from bilevelrl.core.estimator import Estimate, Memory
 from bilevelrl.core.follower import Response
 from bilevelrl.core.seeding import Streams
-
-Floats = NDArray[np.float64]
 
 
 class Solvable(Protocol[Response]):
     """A game that can be solved at any θ."""
 
-    def follower_memory(self, num_runs: int, streams: Streams) -> NDArray[Any]:
+    def follower_memory(self, num_runs: int, streams: Streams) -> AnyArray:
         """What the follower remembers before its first answer."""
-        ...
 
-    def respond(self, theta: Floats, memory: NDArray[Any], streams: Streams) -> Response:
+    def respond(self, theta: Floats, memory: AnyArray, streams: Streams) -> Response:
         """What the follower plays against θ; updates `memory` in place."""
-        ...
 
     def objective(self, theta: Floats, response: Response) -> Floats:
         """The J that the leader climbs, shape (R,)."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +31,6 @@ class ZeroOrder(Generic[Response]):
     The difference quotient is all in `indirect`: it cannot be split.
 
     Attributes:
-        game: of any family of problems.
         radius: c of each run, shape (R,).
         smallest_radius: floor of u, so that rounding never dominates the quotient.
     """
@@ -47,11 +41,8 @@ class ZeroOrder(Generic[Response]):
 
     def start(self, streams: Streams) -> Memory:
         """Counts updates and keeps the follower's warm start."""
-        num_runs = len(self.radius)
-        return {
-            "update": np.zeros(num_runs),
-            "follower": self.game.follower_memory(num_runs, streams),
-        }
+        follower = self.game.follower_memory(len(self.radius), streams)
+        return {"update": np.zeros(len(self.radius)), "follower": follower}
 
     def estimate(
         self, theta: Floats, response: Response, memory: Memory, streams: Streams

@@ -37,12 +37,7 @@ def verdict(
     where all seeds of a side end at one point (stuck at "charge nothing", say), the spread of 0
     tells nothing about the chance that a seed ends elsewhere, and z is empty. If neither side
     varies, they agree when J differs by at most `TOLERANCE`; if one does, there is no verdict.
-
-    Args:
-        ours: our means over seeds.
-        our_error: their standard errors, NaN for a single seed.
-        theirs: published means.
-        their_error: their standard errors.
+    The errors are standard errors of the means over seeds, NaN for a single seed.
 
     Returns:
         Columns difference, z, z_basis and within_3_se, indexed as `ours`. `z_basis` is "both",
@@ -100,8 +95,8 @@ def curve_agreement(ours: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame
     """How far our learning curves are from the published ones at every listed update.
 
     Args:
-        ours: from `curves_as_published`, averaged over as many updates, of all cells.
-        reference: what `read_references` returns.
+        ours: from `curves_as_published`, of all cells.
+        reference: from `read_references`.
 
     Returns:
         Columns `CURVE_AGREEMENT_COLUMNS`, a row per curve: number of updates compared, largest
@@ -113,28 +108,22 @@ def curve_agreement(ours: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame
     )
     rows = []
     for key, group in both.groupby(KEY):
-        row = dict(zip(KEY, key, strict=True)) | _agreement(group, "")
-        masked = int(group["masked"].iloc[0])
-        own = _agreement(group, "masked_") if masked else {}
-        rows.append(row | {"masked": masked} | {f"masked_{name}": own[name] for name in own})
+        row = dict(zip(KEY, key, strict=True)) | {"masked": int(group["masked"].iloc[0])}
+        row |= _agreement(group, "")
+        rows.append(row | (_agreement(group, "masked_") if row["masked"] else {}))
     return pd.DataFrame(rows, columns=list(CURVE_AGREEMENT_COLUMNS))
 
 
 def _agreement(group: pd.DataFrame, prefix: str) -> dict[str, float]:
-    found = verdict(
-        group[f"{prefix}mean"], group[f"{prefix}standard_error"],
-        group["leader_return"], group["standard_error_published"],
+    ours = group[f"{prefix}mean"], group[f"{prefix}standard_error"]
+    found = verdict(*ours, group["leader_return"], group["standard_error_published"])
+    size, within = found["difference"].abs(), found["within_3_se"].dropna()
+    known = size.notna().any()
+    measured = (
+        len(group), size.max(), group["update"].iloc[int(np.nanargmax(size))] if known else np.nan,
+        found["z"].abs().max(), within.astype(float).mean(), len(within),
     )  # fmt: skip
-    size, within = found["difference"].abs().to_numpy(), found["within_3_se"].dropna()
-    known = not np.isnan(size).all()
-    return {
-        "updates": len(group),
-        "largest_difference": float(np.nanmax(size)) if known else np.nan,
-        "at_update": float(group["update"].iloc[np.nanargmax(size)]) if known else np.nan,
-        "largest_z": float(found["z"].abs().max()),
-        "share_within_3_se": float(within.astype(float).mean()),
-        "judged": len(within),
-    }
+    return {f"{prefix}{name}": value for name, value in zip(_AGREEMENT, measured, strict=True)}
 
 
 def point_agreement(
@@ -147,32 +136,23 @@ def point_agreement(
 
     Args:
         curves: columns `CURVE_COLUMNS` and `CONDITION_COLUMNS`.
-        reference: what `read_references` returns.
+        reference: from `read_references`.
         updates: where to compare, if listed.
 
     Returns:
         Columns `POINT_COLUMNS`.
     """
     published = reference[(reference["averaged_over"] == 1) & reference["update"].isin(updates)]
+    columns = [*KEY, "update", "leader_return", "standard_error"]
     ours = main_curves(curves)
     rows = []
-    for _, point in published.iterrows():
-        same = (ours[KEY] == point[KEY].to_numpy()).all(axis=1)
-        if not same.any():
-            continue
-        mine = ours[same]
-        nearest = min(int(point["update"]), int(mine["update"].max()))
-        values = mine.loc[mine["update"] == nearest, "leader_return"].to_numpy(dtype=np.float64)
-        rows.append(
-            {
-                **{key: point[key] for key in (*KEY, "update")},
-                "seeds": len(values),
-                "ours_mean": float(mean(values)),
-                "ours_standard_error": float(standard_error(values)),
-                "published_mean": point["leader_return"],
-                "published_standard_error": point["standard_error"],
-            }
-        )
+    for *key, update, value, error in published[columns].itertuples(index=False):
+        mine = ours[(ours[KEY] == key).all(axis=1)]
+        if len(mine):
+            nearest = mine["update"] == min(update, mine["update"].max())
+            values = mine.loc[nearest, "leader_return"].to_numpy(dtype=np.float64)
+            measured = (len(values), float(mean(values)), float(standard_error(values)))
+            rows.append((*key, update, *measured, value, error))
     table = pd.DataFrame(rows, columns=[*KEY, "update", "seeds", *_SIDES])
     numbers = table[list(_SIDES)].astype("float64")
     return table.join(verdict(*(numbers[name] for name in _SIDES)))[list(POINT_COLUMNS)]

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
+from bilevelrl.evaluation.conditions import typed
 from bilevelrl.evaluation.reference import KEY
 from bilevelrl.evaluation.statistics import (
     mean,
@@ -12,7 +13,6 @@ from bilevelrl.evaluation.statistics import (
     trimmed_standard_error,
 )
 
-Floats = NDArray[np.float64]
 _MEASURED = ["mean", "standard_error", "masked_mean", "masked_standard_error"]
 AS_PUBLISHED_COLUMNS: dict[str, str] = {
     "problem": "string", "estimator": "string", "temperature": "float64", "budget": "int64",
@@ -23,11 +23,7 @@ AS_PUBLISHED_COLUMNS: dict[str, str] = {
 
 
 def main_curves(curves: pd.DataFrame) -> pd.DataFrame:
-    """Rows of the `published` variants of the main comparison.
-
-    Args:
-        curves: columns `CURVE_COLUMNS` and `CONDITION_COLUMNS`.
-    """
+    """Rows of the `published` variants of the main comparison."""
     return curves[(curves["study"] == "main") & (curves["variant"] == "published")]
 
 
@@ -41,7 +37,7 @@ def curves_as_published(curves: pd.DataFrame, reference: pd.DataFrame) -> pd.Dat
 
     Args:
         curves: columns `CURVE_COLUMNS` and `CONDITION_COLUMNS` of one cell.
-        reference: what `read_references` returns.
+        reference: from `read_references`.
 
     Returns:
         Columns `AS_PUBLISHED_COLUMNS`, one row per recorded window.
@@ -49,27 +45,18 @@ def curves_as_published(curves: pd.DataFrame, reference: pd.DataFrame) -> pd.Dat
     smoothed = reference[reference["averaged_over"] > 1]
     shapes = smoothed[[*KEY, "averaged_over", "masked"]].drop_duplicates()
     ours = main_curves(curves).merge(shapes, on=KEY)
-    tables = [_one_curve(rows) for _, rows in ours.groupby(KEY)]
-    if not tables:
-        return pd.DataFrame(columns=list(AS_PUBLISHED_COLUMNS)).astype(AS_PUBLISHED_COLUMNS)
-    stacked = pd.concat(tables, ignore_index=True)
-    return stacked[list(AS_PUBLISHED_COLUMNS)].astype(AS_PUBLISHED_COLUMNS)
+    return typed((_one_curve(rows) for _, rows in ours.groupby(KEY)), AS_PUBLISHED_COLUMNS)
 
 
 def _one_curve(rows: pd.DataFrame) -> pd.DataFrame:
     averaged_over, masked = (int(rows[name].iloc[0]) for name in ("averaged_over", "masked"))
     returns = rows.pivot(index="update", columns="seed", values="leader_return_mean")
     scores: Floats = returns.to_numpy(dtype=np.float64)
-    unknown = np.full(len(scores), np.nan)
-    measured: dict[str, Floats] = {
-        "mean": mean(scores),
-        "standard_error": standard_error(scores),
-        "masked_mean": unknown,
-        "masked_standard_error": unknown,
-    }
+    masked_columns: tuple[Floats | float, Floats | float] = (np.nan, np.nan)
     if 0 < 2 * masked < scores.shape[1]:
-        measured["masked_mean"] = trimmed_mean(scores, masked)
-        measured["masked_standard_error"] = trimmed_standard_error(scores, masked)
+        masked_columns = trimmed_mean(scores, masked), trimmed_standard_error(scores, masked)
+    columns = (mean(scores), standard_error(scores), *masked_columns)
+    measured = dict(zip(_MEASURED, columns, strict=True))
     window = int(returns.index[0]) + 1  # updates
     table = pd.DataFrame(measured).rolling(max(1, averaged_over // window), min_periods=1).mean()
     same = {name: rows[name].iloc[0] for name in (*KEY, "averaged_over")}
@@ -78,9 +65,6 @@ def _one_curve(rows: pd.DataFrame) -> pd.DataFrame:
 
 def masked_means(ours: pd.DataFrame) -> pd.DataFrame:
     """Mean of our masked curves over what `published_means` averages of the published ones.
-
-    Args:
-        ours: from `curves_as_published`, of all cells.
 
     Returns:
         Columns `KEY`, ours_masked_mean, ours_masked_standard_error; a row per masked curve.

@@ -1,8 +1,7 @@
 """What tells settings apart, as columns: the study they belong to and their conditions."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -35,14 +34,11 @@ _NAMED = {"temperature", "env_steps_per_update", "study", "return"}
 _USUAL = {"follower": "exact", "information": "full"}
 
 
-def study_of(conditions: Mapping[str, Any]) -> str:
-    """Name of the study that a setting belongs to.
+def study_of(conditions: Mapping[str, object]) -> str:
+    """Name of the study that a setting with these `RunIdentity.conditions` belongs to.
 
     It is what the setting says, or "main", "truncated_follower", "learning_follower",
     "information", "believed_temperature", "initial_spread", "other".
-
-    Args:
-        conditions: of the setting, as `RunIdentity.conditions`.
     """
     if "study" in conditions:
         return str(conditions["study"])
@@ -54,9 +50,7 @@ def study_of(conditions: Mapping[str, Any]) -> str:
         return "believed_temperature"
     if conditions.get("information", "full") != "full" and extra <= {"belief"}:
         return "information"
-    if not extra:
-        return "main"
-    return "initial_spread" if extra == {"initial_spread"} else "other"
+    return {(): "main", ("initial_spread",): "initial_spread"}.get((*extra,), "other")
 
 
 def conditions_of(runs: Iterable[RunIdentity]) -> pd.DataFrame:
@@ -97,42 +91,30 @@ def read_conditions(path: Path) -> pd.DataFrame:
 
 
 def with_conditions(table: pd.DataFrame, conditions: pd.DataFrame) -> pd.DataFrame:
-    """Add `CONDITION_COLUMNS` to a table.
+    """A copy of a table with columns `GROUP`, and `CONDITION_COLUMNS` added.
 
     Args:
-        table: any table with the columns `GROUP`.
-        conditions: from `conditions_of`, of all settings of the table.
-
-    Returns:
-        A copy.
+        table: any.
+        conditions: from `conditions_of`, of all its settings.
 
     Raises:
         CorruptRecord: if `conditions` lacks a setting of the table.
     """
     typed = pd.DataFrame(
-        [_typed(row) for row in conditions.to_dict("records")],
-        columns=[*GROUP, *CONDITION_COLUMNS],
+        [_typed(row) for row in conditions.to_dict("records")], columns=[*GROUP, *CONDITION_COLUMNS]
     ).astype({name: kind for name, kind in CONDITION_COLUMNS.items() if kind != "string"})
     joined = table.merge(typed, on=GROUP, how="left", validate="many_to_one")
-    unknown = joined.loc[joined["study"].isna(), GROUP]
-    if len(unknown):
-        name = "/".join(map(str, unknown.iloc[0]))
-        raise CorruptRecord(f"nothing is known of the conditions of {name}")
+    for unknown in joined.loc[joined["study"].isna(), GROUP].to_numpy():
+        raise CorruptRecord(f"nothing is known of the conditions of {'/'.join(map(str, unknown))}")
     return joined.astype({"budget": "int64", "policy_iterations": "int64"}).set_axis(table.index)
 
 
-def _typed(row: dict[Any, str]) -> dict[str, Any]:
-    given = {key: value for key, value in row.items() if value and key not in GROUP}
+def _typed(row: Mapping[Hashable, str]) -> dict[str, object]:
+    given = {str(key): value for key, value in row.items() if value and key not in GROUP}
     usual = _USUAL | {"return": "", "belief": "", "start": ""}
-    special = [
-        f"{key} = {value}"
-        for key, value in given.items()
-        if key not in _NAMED and _USUAL.get(key) != value
-    ]
     return {
-        **{name: row[name] for name in GROUP},
+        **{name: row[name] for name in (*GROUP, "study")},
         **{name: given.get(name, other) for name, other in usual.items()},
-        "study": row["study"],
         "temperature": float(given.get("temperature", "nan")),
         "budget": int(given.get("env_steps_per_update", 0)),
         "initial_spread": float(given.get("initial_spread", "nan")),
@@ -140,27 +122,39 @@ def _typed(row: dict[Any, str]) -> dict[str, Any]:
         "setting_without_budget": ";".join(
             f"{key}={value}" for key, value in given.items() if key != "env_steps_per_update"
         ),
-        "special": ", ".join(special),
+        "special": ", ".join(
+            f"{key} = {value}"
+            for key, value in given.items()
+            if key not in _NAMED and _USUAL.get(key) != value
+        ),
     }
 
 
-def reported(table: pd.DataFrame, kinds: Mapping[str, str | None]) -> pd.DataFrame:
-    """Rows whose J is the kind of return that their problem reports.
+def typed(tables: Iterable[pd.DataFrame], columns: Mapping[str, str]) -> pd.DataFrame:
+    """Tables one below the other, with these columns and types even where there are no rows."""
+    empty = pd.DataFrame(columns=list(columns)).astype(columns)
+    filled = [table[list(columns)].astype(columns) for table in tables if len(table)]
+    return pd.concat(filled, ignore_index=True) if filled else empty
 
-    Args:
-        table: columns problem and return.
-        kinds: by problem; None where there is one J.
+
+def main_at_first_temperature(table: pd.DataFrame, baselines: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the main comparison at the temperature that is the first of its problem's baselines.
+
+    These have columns `BASELINE_COLUMNS`, and the order of params.yaml.
     """
+    first = baselines.drop_duplicates("problem").set_index("problem")["temperature"]
+    at_first = table["temperature"] == table["problem"].map(first).astype(float)
+    return table[at_first & (table["study"] == "main")]
+
+
+def reported(table: pd.DataFrame, kinds: Mapping[str, str | None]) -> pd.DataFrame:
+    """Rows whose J is the kind of return that their problem reports, None if there is one J."""
     own = table["return"]
     return table[(own == table["problem"].map(kinds)) | (own == "")]
 
 
 def spread_study(table: pd.DataFrame) -> pd.DataFrame:
-    """The initial-spread study with the main comparison's rows, which are its default spread.
-
-    Args:
-        table: columns `GROUP` and `CONDITION_COLUMNS`.
-    """
+    """The initial-spread study with the main comparison's rows, which are its default spread."""
     key = ["problem", "estimator", "variant", "temperature", "budget"]
     study = table[table["study"] == "initial_spread"]
     main = table[table["study"] == "main"]

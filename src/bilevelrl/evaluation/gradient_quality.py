@@ -1,18 +1,11 @@
 """How far estimates of a hypergradient are from the exact one."""
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from bilevelrl.core.arrays import Floats
 
 
-def gradient_row(
-    estimates: Floats,
-    exact: Floats,
-    **identity: str | int,
-) -> dict[str, Any]:
+def gradient_row(estimates: Floats, exact: Floats, **identity: str | int) -> dict[str, str | float]:
     """Bias, spread and direction of independent estimates at one θ: a row of `GRADIENT_COLUMNS`.
 
     |mean - g|² overestimates |bias|² by trace(cov) / n on average, so that much is taken off; the
@@ -28,10 +21,8 @@ def gradient_row(
     """
     replicates = len(estimates)
     if estimates.shape != (replicates, *exact.shape) or exact.ndim != 1 or replicates < 2:
-        raise ValueError(
-            f"estimates must have shape (n, D) with n >= 2 and D of {exact.shape}, "
-            f"got {estimates.shape}"
-        )
+        expected = f"shape (n, D) with n >= 2 and D of {exact.shape}"
+        raise ValueError(f"estimates must have {expected}, got {estimates.shape}")
     if not np.isfinite(estimates).all():
         raise ValueError(f"an estimate of {identity} is not finite")
     centre = estimates.mean(axis=0)

@@ -1,5 +1,7 @@
 """How likely a run of one estimator beats a run of another."""
 
+from itertools import product
+
 import numpy as np
 import pandas as pd
 
@@ -26,25 +28,19 @@ def improvement_table(
     Variants are compared with their own kind only, because J of `published` and `corrected` are
     not the same function. Estimators that sample nothing match every budget.
 
-    Args:
-        scores: from `run_scores`.
-        params: `confidence` is used.
-        ours: estimator on the left.
-
     Returns:
         Columns `IMPROVEMENT_COLUMNS`; above ½ in `low` means better, below ½ in `high` worse. The
         intervals are empty where a side has a single run.
     """
     groups = {tuple(map(str, group)): runs for group, runs in scores.groupby(GROUP)}
     rows = []
-    for (problem, estimator, variant, setting), runs in groups.items():
-        if estimator != ours:
-            continue
-        for (their_problem, theirs, their_variant, _), their_runs in groups.items():
-            comparable = (their_problem, their_variant) == (problem, variant) and theirs != ours
-            if comparable and _under_the_same_conditions(runs, their_runs):
-                row = {"problem": problem, "variant": variant, "setting": setting, "theirs": theirs}
-                rows.append({**row, "ours": ours, **_compare(runs, their_runs, params.confidence)})
+    for (own, runs), (other, their_runs) in product(groups.items(), groups.items()):
+        problem, estimator, variant, setting = own
+        their_problem, theirs, their_variant, _ = other
+        alike = (their_problem, their_variant) == (problem, variant)
+        if alike and estimator == ours != theirs and _under_the_same_conditions(runs, their_runs):
+            compared = _compare(runs, their_runs, params.confidence)
+            rows.append((problem, variant, setting, ours, theirs, *compared))
     return pd.DataFrame(rows, columns=list(IMPROVEMENT_COLUMNS))
 
 
@@ -55,17 +51,10 @@ def _under_the_same_conditions(ours: pd.DataFrame, theirs: pd.DataFrame) -> bool
     return bool(own == other and their_budget in (budget, 0))
 
 
-def _compare(our_runs: pd.DataFrame, their_runs: pd.DataFrame, level: float) -> dict[str, float]:
+def _compare(our_runs: pd.DataFrame, their_runs: pd.DataFrame, level: float) -> tuple[float, ...]:
     ours, theirs = (runs["final"].to_numpy(dtype=np.float64) for runs in (our_runs, their_runs))
-    low, high = improvement_interval(ours, theirs, level)
-    lowest, highest = mean_difference_interval(ours, theirs, level)
-    return {
-        "probability": probability_of_improvement(ours, theirs),
-        "low": low,
-        "high": high,
-        "mean_difference": float(mean(ours) - mean(theirs)),
-        "mean_difference_low": lowest,
-        "mean_difference_high": highest,
-        "ours_seeds": len(ours),
-        "theirs_seeds": len(theirs),
-    }
+    return (
+        probability_of_improvement(ours, theirs), *improvement_interval(ours, theirs, level),
+        float(mean(ours) - mean(theirs)), *mean_difference_interval(ours, theirs, level),
+        len(ours), len(theirs),
+    )  # fmt: skip

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from bilevelrl.core.arrays import Floats
+
 CURVE = ["problem", "point", "information", "belief", "critic"]
 
 
@@ -43,9 +43,6 @@ def error_curves(rows: pd.DataFrame) -> pd.DataFrame:
     table = groups.agg(error="mean", standard_error="sem", seeds="count").reset_index()
     table = table.assign(slope=np.nan, slope_error=np.nan)
     for _, curve in table.groupby(CURVE):
-        columns = (curve[name].to_numpy(dtype=np.float64) for name in _FITTED)
-        table.loc[curve.index, ["slope", "slope_error"]] = log_log_slope(*columns)
+        fitted = curve[["env_steps", "error", "standard_error"]].to_numpy(dtype=np.float64)
+        table.loc[curve.index, ["slope", "slope_error"]] = log_log_slope(*fitted.T)
     return table
-
-
-_FITTED = ("env_steps", "error", "standard_error")

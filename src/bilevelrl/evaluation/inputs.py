@@ -1,8 +1,11 @@
-"""Reading what other stages wrote, and nothing that the grid does not list."""
+"""Reading what other stages wrote, and nothing that the grid does not list.
 
-from collections.abc import Iterator
+A file that is missing, unreadable or not what its writer promised is a `CorruptRecord`.
+"""
+
+from collections.abc import Iterable, Iterator
+from itertools import product
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,9 +29,7 @@ BASELINE_COLUMNS = (
 
 
 def read_grid(path: Path) -> Grid:
-    """(problem, estimator) of every cell of the grid, sorted.
-
-    Folders that a larger grid left behind are not in it, so nobody reads them.
+    """The cells of the grid; nobody reads folders that a larger grid left behind.
 
     Raises:
         CorruptRecord: if the file is missing or lists no cells.
@@ -37,9 +38,8 @@ def read_grid(path: Path) -> Grid:
     try:
         cells = sorted({(cell["problem"], cell["estimator"]) for cell in content["cells"]})
     except (KeyError, TypeError) as error:
-        raise CorruptRecord(
-            f"{path}: expected cells with problem and estimator, {error!r}"
-        ) from error
+        why = f"expected cells with problem and estimator, {error!r}"
+        raise CorruptRecord(f"{path}: {why}") from error
     if not cells:
         raise CorruptRecord(f"{path}: lists no cells")
     return cells
@@ -61,11 +61,7 @@ def read_cells(grid: Grid, leaders: Path) -> Iterator[Cell]:
 
 
 def read_outcomes(grid: Grid, leaders: Path) -> dict[str, pd.DataFrame]:
-    """What some problems say of their trained leaders, tables of one name stacked.
-
-    Raises:
-        CorruptRecord: if a table is unreadable.
-    """
+    """What some problems say of their trained leaders, tables of one name stacked."""
     found: dict[str, list[pd.DataFrame]] = {}
     for problem, estimator in grid:
         for path in sorted((leaders / problem / estimator / "outcomes").glob("*.parquet")):
@@ -79,20 +75,14 @@ def problems_of(grid: Grid) -> list[str]:
 
 
 def read_baselines(environments: Path, grid: Grid) -> pd.DataFrame:
-    """Metadata of the grid's problems as a table with `BASELINE_COLUMNS`, in the files' order.
-
-    Raises:
-        CorruptRecord: if a file is missing or an entry lacks a key.
-    """
-    rows: list[dict[str, Any]] = []
+    """Metadata of the grid's problems as a table with `BASELINE_COLUMNS`, in the files' order."""
+    rows = []
     for problem in problems_of(grid):
         path = environments / problem / "metadata.json"
         content = read_json(path)
         try:
-            rows += [
-                {key: {**entry, "problem": problem}[key] for key in BASELINE_COLUMNS}
-                for entry in content["entries"]
-            ]
+            entries = [entry | {"problem": problem} for entry in content["entries"]]
+            rows += [[entry[key] for key in BASELINE_COLUMNS] for entry in entries]
         except (KeyError, TypeError) as error:
             raise CorruptRecord(f"{path}: {error!r}") from error
     table = pd.DataFrame(rows, columns=list(BASELINE_COLUMNS))
@@ -103,36 +93,22 @@ def read_baselines(environments: Path, grid: Grid) -> pd.DataFrame:
 def read_gradients(gradients: Path, grid: Grid) -> pd.DataFrame:
     """The estimator-error tables of the grid's problems; columns `GRADIENT_COLUMNS`.
 
-    Floats are rounded to six significant digits: the table is tracked, its noise need not be.
-
-    Raises:
-        CorruptRecord: if a table is missing or unreadable.
+    Like all that follow, rounded to six significant digits: the table is tracked, its noise need
+    not be.
     """
-    tables = [
-        read_parquet(gradients / problem / "quality.parquet", GRADIENT_COLUMNS)
-        for problem in problems_of(grid)
-    ]
-    table = _filled(tables, list(GRADIENT_COLUMNS))
-    floats = [name for name, kind in GRADIENT_COLUMNS.items() if kind == "float64"]
-    return table.assign(**{name: table[name].map(_six_digits) for name in floats})
+    paths = (gradients / problem / "quality.parquet" for problem in problems_of(grid))
+    tables = (read_parquet(path, GRADIENT_COLUMNS) for path in paths)
+    return _rounded(_filled(tables, GRADIENT_COLUMNS))
 
 
 def read_information_errors(gradients: Path, grid: Grid) -> pd.DataFrame:
-    """Errors of watching leaders against samples, see `error_curves`; rounded likewise.
-
-    Raises:
-        CorruptRecord: if a table is missing or unreadable.
-    """
-    tables = [
-        read_csv(gradients / problem / "information.csv", INFORMATION_COLUMNS)
-        for problem in problems_of(grid)
-    ]
-    rows = _filled(tables, list(INFORMATION_COLUMNS))
+    """Errors of watching leaders against samples, see `error_curves`."""
+    paths = (gradients / problem / "information.csv" for problem in problems_of(grid))
+    tables = (read_csv(path, INFORMATION_COLUMNS) for path in paths)
+    rows = _filled(tables, INFORMATION_COLUMNS)
     # Empty where there is no choice, which reads as missing.
     belief = rows["belief"].astype(object).where(rows["belief"].notna(), "")
-    table = error_curves(rows.assign(belief=belief))
-    floats = table.select_dtypes("float64").columns
-    return table.assign(**{name: table[name].map(_six_digits) for name in floats})
+    return _rounded(error_curves(rows.assign(belief=belief)))
 
 
 def read_learning(followers: Path, grid: Grid) -> pd.DataFrame:
@@ -142,53 +118,38 @@ def read_learning(followers: Path, grid: Grid) -> pd.DataFrame:
         Columns problem, follower, variant, temperature, steps, the median, the lowest, the highest
         and the mean value_gap, relative_gap and kl, seeds, and failed: seeds in which one of them
         is not finite, which leaves its statistics empty.
-
-    Raises:
-        CorruptRecord: if a table is missing or unreadable.
     """
-    table = concatenate(
-        read_csv(followers / problem / "learning.csv", LEARNING_COLUMNS)
-        for problem in problems_of(grid)
-    )
+    paths = (followers / problem / "learning.csv" for problem in problems_of(grid))
+    table = concatenate(read_csv(path, LEARNING_COLUMNS) for path in paths)
     keys = ["problem", "follower", "variant", "temperature", "steps"]
     measured = ["value_gap", "relative_gap", "kl"]
-    values = table[measured].to_numpy(dtype=np.float64)
-    finite = np.isfinite(values)
-    known = pd.DataFrame(np.where(finite, values, np.nan), columns=measured, index=table.index)
-    failed = pd.Series(~finite.all(axis=1), index=table.index)
-    groups = table.assign(**known, failed=failed).groupby(keys)
-    spread = pd.DataFrame(
-        {
-            f"{name}_{statistic}": groups[name].agg(statistic, skipna=False).map(_six_digits)
-            for name in measured
-            for statistic in ("median", "min", "max", "mean")
-        }
-    )
+    known = table[measured].astype("float64").replace([np.inf, -np.inf], np.nan)
+    table[measured], table["failed"] = known, known.isna().any(axis=1)
+    groups = table.groupby(keys)
+    spread = {
+        f"{name}_{statistic}": groups[name].agg(statistic, skipna=False)
+        for name, statistic in product(measured, ("median", "min", "max", "mean"))
+    }
     counts = {"seeds": groups["seed"].nunique(), "failed": groups["failed"].sum()}
-    return spread.assign(**counts).reset_index()
+    return _rounded(pd.DataFrame(spread).assign(**counts)).reset_index()
 
 
 def read_directions(gradients: Path, grid: Grid) -> pd.DataFrame:
-    """What the step rule makes of estimates, of problems that have been asked; rounded likewise.
-
-    Raises:
-        CorruptRecord: if a table is missing or unreadable.
-    """
-    tables = [
+    """What the step rule makes of estimates, of problems that have been asked."""
+    tables = (
         read_csv(gradients / problem / "directions.csv", DIRECTION_COLUMNS).assign(problem=problem)
         for problem in problems_of(grid)
-    ]
-    columns = ["problem", *DIRECTION_COLUMNS]
-    table = _filled(tables, columns)
-    floats = table.select_dtypes("float64").columns
-    return table.assign(**{name: table[name].map(_six_digits) for name in floats})
+    )
+    return _rounded(_filled(tables, ("problem", *DIRECTION_COLUMNS)))
 
 
-def _filled(tables: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
+def _filled(tables: Iterable[pd.DataFrame], columns: Iterable[str]) -> pd.DataFrame:
     """Those that have rows, stacked; a table without says nothing of the types of its columns."""
-    filled = [table[columns] for table in tables if len(table)]
-    return concatenate(filled) if filled else pd.DataFrame(columns=columns)
+    names = list(columns)
+    filled = [table[names] for table in tables if len(table)]
+    return concatenate(filled) if filled else pd.DataFrame(columns=names)
 
 
-def _six_digits(number: float) -> float:
-    return float(f"{number:.6g}")
+def _rounded(table: pd.DataFrame) -> pd.DataFrame:
+    floats = table.select_dtypes("float64").columns
+    return table.assign(**{name: table[name].map(lambda x: float(f"{x:.6g}")) for name in floats})

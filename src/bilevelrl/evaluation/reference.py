@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bilevelrl.runs.table_files import CorruptRecord, concatenate, read_json
+from bilevelrl.evaluation.conditions import typed
+from bilevelrl.runs.table_files import CorruptRecord, read_csv, read_json
 
 #: Names in the published figures.
 ESTIMATORS = {
@@ -37,15 +38,14 @@ REFERENCE_COLUMNS = {
 
 
 def read_references(folder: Path, problems: Iterable[str]) -> pd.DataFrame:
-    """Published curves of the problems, with our estimator names.
+    """Published curves of those problems that have some, with our estimator names.
 
     Where a figure shows a population standard deviation (divisor n) over √n, as that of FourRooms
     does, its standard error is enlarged to the sample standard deviation's (divisor n - 1), which
     ours is.
 
     Args:
-        folder: holds <problem>_curves.csv, and <problem>_curves.json on how they were made, for
-            problems with published curves.
+        folder: holds <problem>_curves.csv, and <problem>_curves.json on how they were made.
         problems: to look for.
 
     Returns:
@@ -54,36 +54,26 @@ def read_references(folder: Path, problems: Iterable[str]) -> pd.DataFrame:
     Raises:
         CorruptRecord: if a file is there but is not such a table.
     """
-    tables = [_read(folder / f"{problem}_curves.csv", problem) for problem in problems]
-    listed = [table for table in tables if len(table)]
-    return concatenate(listed) if listed else _nothing()
-
-
-def _nothing() -> pd.DataFrame:
-    return pd.DataFrame(columns=list(REFERENCE_COLUMNS)).astype(REFERENCE_COLUMNS)
+    paths = {problem: folder / f"{problem}_curves.csv" for problem in problems}
+    tables = (_read(path, problem) for problem, path in paths.items() if path.exists())
+    return typed(tables, REFERENCE_COLUMNS)
 
 
 def _read(path: Path, problem: str) -> pd.DataFrame:
-    if not path.exists():
-        return _nothing()
     method = _read_method(path.with_suffix(".json"))
-    try:
-        table = pd.read_csv(path)[_COLUMNS]
-    except (OSError, ValueError, KeyError) as error:
-        raise CorruptRecord(f"{path}: {error}") from error
-    unknown = set(table["estimator"]) - set(ESTIMATORS)
-    if unknown:
+    table = read_csv(path)
+    if missing := set(_COLUMNS) - set(table):
+        raise CorruptRecord(f"{path}: no columns {sorted(missing)}")
+    if unknown := set(table["estimator"]) - set(ESTIMATORS):
         raise CorruptRecord(f"{path}: unknown estimators {sorted(unknown)}")
     enlarged = np.sqrt((method["seeds"] - method["ddof"]) / (method["seeds"] - 1))
-    table = table.assign(
+    return table.rename(columns={"env_steps_per_update": "budget"}).assign(
         problem=problem,
         estimator=table["estimator"].map(ESTIMATORS),
         standard_error=table["standard_error"] * enlarged,
         averaged_over=method["averaged_over"],
         masked=method["masked"],
     )
-    renamed = table.rename(columns={"env_steps_per_update": "budget"})
-    return renamed[list(REFERENCE_COLUMNS)].astype(REFERENCE_COLUMNS)
 
 
 def _read_method(path: Path) -> dict[str, int]:

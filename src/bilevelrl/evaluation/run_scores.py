@@ -1,13 +1,17 @@
-"""One row of scores per run; everything that is compared later is computed from these rows."""
+"""One row of scores per run, from which everything is computed later; and where ascents end."""
 
+import numpy as np
 import pandas as pd
 
 from bilevelrl.core.validation import shown
 from bilevelrl.evaluation.conditions import CONDITION_COLUMNS, GROUP
-from bilevelrl.evaluation.sample_efficiency import env_steps_to_threshold, share_of
 from bilevelrl.runs.evaluate_block import EvaluateParams
-from bilevelrl.runs.records import COORDINATE_COLUMNS, is_late
+from bilevelrl.runs.records import is_late
 from bilevelrl.runs.table_files import CorruptRecord
+
+_RUN = [*GROUP, "seed"]
+_BASELINE = ["problem", "variant", "temperature"]
+_RETURNS = {"median": "median", "best": "max", "mean": "mean", "worst": "min"}
 
 
 def threshold_name(fraction: float) -> str:
@@ -25,11 +29,30 @@ def arrival_name(name: str) -> str:
     return name.replace("env_steps_to", "fraction_at")
 
 
+def share_of(best: pd.Series, fraction: float) -> pd.Series:
+    """The J that counts as a share in (0, 1] of the best known one.
+
+    Where J is a loss, 95 % allow a loss that is larger by 1 / 0.95.
+    """
+    return (best * fraction).where(best > 0.0, best / fraction)
+
+
+def env_steps_to_threshold(curves: pd.DataFrame, threshold: pd.Series | float) -> pd.Series:
+    """Transitions that each run consumed before its return first reached a threshold.
+
+    Args:
+        curves: columns `CURVE_COLUMNS`, in any order of rows.
+        threshold: one, or of each row of `curves`, aligned with it.
+
+    Returns:
+        env_steps, NaN for a run that never got there; indexed by `GROUP` and seed.
+    """
+    reached = curves["env_steps"].where(curves["leader_return_mean"] >= threshold)
+    return reached.groupby([curves[key] for key in _RUN]).min()
+
+
 def run_scores(
-    curves: pd.DataFrame,
-    baselines: pd.DataFrame,
-    params: EvaluateParams,
-    coordinates: pd.DataFrame | None = None,
+    curves: pd.DataFrame, baselines: pd.DataFrame, params: EvaluateParams, coordinates: pd.DataFrame
 ) -> pd.DataFrame:
     """Reduce learning curves to final values and sample costs.
 
@@ -52,10 +75,12 @@ def run_scores(
         CorruptRecord: if a setting has no baseline.
     """
     facts = _baseline_of_each_row(curves, baselines)
-    key = [*GROUP, "seed"]
-    updates = curves.groupby(key)["update"].transform("max") + 1
-    last = curves[is_late(curves["update"], updates, params.final_fraction)].groupby(key)
-    closing = curves.loc[curves.groupby(key)["update"].idxmax()].set_index(key)
+    runs = curves.groupby(_RUN)
+    updates = runs["update"].transform("max") + 1
+    last = curves[is_late(curves["update"], updates, params.final_fraction)].groupby(_RUN)
+    closing = curves.loc[runs["update"].idxmax()].set_index(_RUN)
+    radius = coordinates[coordinates["coordinate"] == "spectral_radius"]
+    largest = radius.groupby(_RUN)["value"].max(skipna=False)
     columns = {
         # A diverged run must show, hence no skipping of NaN.
         "final": last["leader_return_mean"].mean(skipna=False),
@@ -63,38 +88,55 @@ def run_scores(
         "last_optimal": closing["leader_return_optimal"],
         "final_kl": last["follower_kl"].mean(skipna=False),
         "final_gap": last["follower_value_gap"].mean(skipna=False),
-        "follower_steps": curves.groupby(key)["follower_steps"].max(),
-        "cosine": curves.groupby(key)["cosine"].mean(skipna=False),
-        "accuracy_max": curves.groupby(key)["follower_accuracy"].max(skipna=False),
+        "follower_steps": runs["follower_steps"].max(),
+        "cosine": runs["cosine"].mean(skipna=False),
+        "accuracy_max": runs["follower_accuracy"].max(skipna=False),
+        "unstable": (largest > 1.0).where(largest.notna()),
     }
-    if coordinates is None:
-        coordinates = pd.DataFrame(columns=list(COORDINATE_COLUMNS))
-    radius = coordinates[coordinates["coordinate"] == "spectral_radius"]
-    largest = radius.groupby(key)["value"].max(skipna=False)
-    columns["unstable"] = (largest > 1.0).where(largest.notna())
     for name in ("best_known", "charge_nothing_return"):
-        columns[name] = facts[name].groupby([curves[k] for k in key]).first()
+        columns[name] = facts[name].groupby([curves[k] for k in _RUN]).first()
     for fraction in params.thresholds:
         threshold = share_of(facts["best_known"], fraction)
         columns[threshold_name(fraction)] = env_steps_to_threshold(curves, threshold)
     for value in params.return_thresholds.get(str(curves["problem"].iloc[0]), ()):
-        level = pd.Series(value, index=curves.index)
-        columns[return_name(value)] = env_steps_to_threshold(curves, level)
+        columns[return_name(value)] = env_steps_to_threshold(curves, value)
     scores = pd.DataFrame(columns).reset_index()
     return scores.merge(curves[[*GROUP, *CONDITION_COLUMNS]].drop_duplicates(GROUP), on=GROUP)
 
 
 def _baseline_of_each_row(curves: pd.DataFrame, baselines: pd.DataFrame) -> pd.DataFrame:
     groups = curves[[*GROUP, "temperature"]].drop_duplicates(GROUP)
-    joined = groups.merge(
-        baselines, on=["problem", "variant", "temperature"], how="left", indicator=True
-    )
-    missing = joined[joined["_merge"] == "left_only"]
-    if len(missing):
-        first = missing.iloc[0]
+    joined = groups.merge(baselines, on=_BASELINE, how="left", indicator=True)
+    for missing in joined[joined["_merge"] == "left_only"].to_dict("records"):
         raise CorruptRecord(
-            f"no best known return of {first['problem']} for variant {first['variant']} at "
-            f"temperature {first['temperature']:g}; the environments stage knows "
-            f"{baselines[['problem', 'variant', 'temperature']].to_dict('records')}"
+            f"no best known return of {missing['problem']} for variant {missing['variant']} at "
+            f"temperature {missing['temperature']:g}; the environments stage knows "
+            f"{baselines[_BASELINE].to_dict('records')}"
         )
     return curves[GROUP].merge(joined, on=GROUP, how="left").set_axis(curves.index)
+
+
+def start_table(
+    starts: pd.DataFrame, baselines: pd.DataFrame, params: EvaluateParams
+) -> pd.DataFrame:
+    """Summarise the search for the best known J, columns `START_COLUMNS`, by kind of start.
+
+    Returns:
+        One row per problem, variant, temperature and kind: number of starts, fraction that ended
+        stuck, fraction that reached each threshold, starts without a finite J (`failed`), and
+        median, best, mean and worst of the others' J.
+    """
+    known = starts.merge(baselines, on=_BASELINE, validate="many_to_one")
+    distance = (known["leader_return"] - known["charge_nothing_return"]).abs()
+    columns = {"stuck_fraction": distance <= params.stuck_radius}
+    for fraction in params.thresholds:
+        level = share_of(known["best_known"], fraction)
+        columns[arrival_name(threshold_name(fraction))] = known["leader_return"] >= level
+    returns = known["leader_return"].replace([np.inf, -np.inf], np.nan)
+    groups = known.assign(**columns, finite_return=returns).groupby([*_BASELINE, "kind"])
+    table = groups[list(columns)].mean()
+    table.insert(0, "starts", groups.size())
+    for name, statistic in _RETURNS.items():
+        table[f"{name}_return"] = groups["finite_return"].agg(statistic)
+    table["failed"] = groups.size() - groups["finite_return"].count()
+    return table.reset_index()

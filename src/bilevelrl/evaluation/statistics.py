@@ -20,25 +20,26 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-Floats = NDArray[np.float64]
+from bilevelrl.core.arrays import Floats
+
 Statistic = Literal["mean", "iqm", "median"]
 #: Runs end alike whose scores differ by a smaller share of their size.
 _ALIKE = 1e-9
 
 
-def iqm(scores: Floats) -> Floats:
-    """Interquartile mean, the mean of the middle half of the runs, shape (...)."""
-    return _middle(scores, _cut("iqm", scores.shape[-1]))
+def statistic_of(scores: Floats, statistic: Statistic) -> Floats:
+    """A statistic over runs, shape (...)."""
+    return _middle(scores, _cut(statistic, scores.shape[-1]))
 
 
 def mean(scores: Floats) -> Floats:
     """Mean over runs, shape (...)."""
-    return _middle(scores, 0)
+    return statistic_of(scores, "mean")
 
 
-def median(scores: Floats) -> Floats:
-    """Median over runs, shape (...)."""
-    return _middle(scores, _cut("median", scores.shape[-1]))
+def iqm(scores: Floats) -> Floats:
+    """Interquartile mean, the mean of the middle half of the runs, shape (...)."""
+    return statistic_of(scores, "iqm")
 
 
 def standard_error(scores: Floats, statistic: Statistic = "mean") -> Floats:
@@ -78,17 +79,12 @@ def trimmed_standard_error(scores: Floats, cut: int) -> Floats:
 
 
 def interval(scores: Floats, statistic: Statistic, confidence: float) -> tuple[Floats, Floats]:
-    """Lower and upper end of a statistic's interval, each of shape (...).
+    """Lower and upper end of a statistic's interval at a level such as 0.95, shape (...) each.
 
     NaN for fewer than two runs, and for runs that all end alike.
-
-    Args:
-        scores: shape (..., R).
-        statistic: which one.
-        confidence: level, for instance 0.95.
     """
     num_runs = scores.shape[-1]
-    centre = _middle(scores, _cut(statistic, num_runs))
+    centre = statistic_of(scores, statistic)
     if num_runs < 2:
         return np.full_like(centre, np.nan), np.full_like(centre, np.nan)
     error = np.where(_vary(scores), standard_error(scores, statistic), np.nan)
@@ -99,14 +95,9 @@ def interval(scores: Floats, statistic: Statistic, confidence: float) -> tuple[F
 def mean_difference_interval(
     ours: Floats, theirs: Floats, confidence: float
 ) -> tuple[float, float]:
-    """Welch's interval of mean of ours minus mean of theirs.
+    """Welch's interval of mean of ours, shape (R,), minus mean of theirs, shape (R',).
 
     NaN if a side has fewer than two runs, or runs that all end alike.
-
-    Args:
-        ours: shape (R,).
-        theirs: shape (R',), other runs than ours.
-        confidence: level.
     """
     if min(len(ours), len(theirs)) < 2 or not (_vary(ours) and _vary(theirs)):
         return float("nan"), float("nan")
@@ -119,11 +110,9 @@ def mean_difference_interval(
 
 
 def probability_of_improvement(ours: Floats, theirs: Floats) -> float:
-    """P(a run of ours beats a run of theirs), ties counting half; NaN if a run failed.
+    """P(a run of ours, shape (R,), beats one of theirs, shape (R',)), ties counting half.
 
-    Args:
-        ours: shape (R,).
-        theirs: shape (R',); R' may differ from R.
+    NaN if a run failed.
     """
     return float((np.sign(ours[:, None] - theirs).mean() + 1.0) / 2.0)
 
@@ -146,12 +135,8 @@ def improvement_interval(ours: Floats, theirs: Floats, confidence: float) -> tup
 def proportion_interval(successes: float, trials: int, confidence: float) -> tuple[float, float]:
     """Clopper and Pearson's interval of a proportion, which covers at least as often as it says.
 
-    It has width at 0 and at 1, and for one trial.
-
-    Args:
-        successes: 0 to `trials`; need not be whole, as the beta quantiles are defined for all.
-        trials: how many.
-        confidence: level.
+    It has width at 0 and at 1, and for one trial. Successes, 0 to `trials`, need not be whole, as
+    the beta quantiles are defined for all.
 
     Raises:
         ValueError: if there are no trials.

@@ -1,28 +1,38 @@
-"""results/summary.csv: the contract with whoever reads the results."""
+"""results/summary.csv, the contract with whoever reads the results, and its headlines."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pandas as pd
 
-from bilevelrl.evaluation.conditions import FOLLOWER_STUDIES, GROUP
+from bilevelrl.core.arrays import Floats
+from bilevelrl.evaluation.conditions import FOLLOWER_STUDIES, GROUP, main_at_first_temperature
+from bilevelrl.evaluation.reference import KEY
 from bilevelrl.evaluation.run_scores import arrival_name, return_name, threshold_name
-from bilevelrl.evaluation.sample_efficiency import median_env_steps
 from bilevelrl.evaluation.statistics import (
     Statistic,
     interval,
-    iqm,
-    mean,
-    median,
     proportion_interval,
     standard_error,
+    statistic_of,
 )
 from bilevelrl.runs.evaluate_block import EvaluateParams
-from bilevelrl.runs.records import SUMMARY_COLUMNS
+from bilevelrl.runs.records import SUMMARY_COLUMNS, RunIdentity
 
 #: metric, value, low, high; NaN where an end has no meaning.
 Row = tuple[str, float, float, float]
 _NOTHING = float("nan")
+FAILED_RUN_COLUMNS = (*GROUP, "seed", "reason")
+#: Metrics of results/summary.csv and what they are called here.
+_SHOWN = {
+    "leader_return_mean": "mean",
+    "leader_return_se": "standard_error",
+    "leader_return_final_worst": "worst",
+    "failed_runs": "failed",
+    "stuck_fraction": "stuck",
+    "unstable_fraction": "unstable",
+    "best_known": "best_known",
+}
 
 
 def summary_table(
@@ -35,34 +45,13 @@ def summary_table(
     which one run has too. A failed run makes every statistic of its setting's returns empty;
     `failed_runs` counts it, and shares count it as a run that is not stuck and never arrives.
 
-    Args:
-        scores: from `run_scores`.
-        published: from `reference.published_means`.
-        params: of the statistics.
-
-    Returns:
-        Columns `SUMMARY_COLUMNS`, sorted by all but the values.
+    Of scores from `run_scores` and published means from `reference.published_means`; columns
+    `SUMMARY_COLUMNS`, sorted by all but the values.
     """
     rows = []
     for group, runs in scores.groupby(GROUP):
-        identity = dict(zip(GROUP, map(str, group), strict=True))
-        metrics = [
-            *_return_metrics(runs, params),
-            *_optimal_metrics(runs, params),
-            *_sample_metrics(runs, params),
-            *_follower_metrics(runs, params),
-        ]
-        rows += [
-            {
-                **identity,
-                "metric": metric,
-                "value": value,
-                "low": low,
-                "high": high,
-                "seeds": len(runs),
-            }
-            for metric, value, low, high in metrics
-        ]
+        for measure in (_return_metrics, _optimal_metrics, _sample_metrics, _follower_metrics):
+            rows += [(*map(str, group), *row, len(runs)) for row in measure(runs, params)]
     table = pd.DataFrame(rows, columns=list(SUMMARY_COLUMNS))
     table = pd.concat([table, _published_rows(scores, published)], ignore_index=True)
     numbers = dict.fromkeys(("value", "low", "high"), "float64")  # without published rows, too
@@ -109,14 +98,22 @@ def _sample_metrics(runs: pd.DataFrame, params: EvaluateParams) -> Iterator[Row]
         yield _share(arrival_name(name), runs[name].notna(), params)
 
 
+def median_env_steps(env_steps: Floats) -> float:
+    """Transitions after which at least half of the runs had arrived; NaN if fewer ever did.
+
+    For an even number of runs this is the lower of the two middle values: averaging it with the
+    upper one would be undefined when exactly half arrive.
+    """
+    ordered = np.sort(np.where(np.isnan(env_steps), np.inf, env_steps))
+    middle = float(ordered[(len(ordered) - 1) // 2])
+    return middle if np.isfinite(middle) else float("nan")
+
+
 def _follower_metrics(runs: pd.DataFrame, params: EvaluateParams) -> Iterator[Row]:
-    yield _plain("follower_steps", float(runs["follower_steps"].mean()))
-    for metric, column in (
-        ("follower_kl", "final_kl"),
-        ("follower_value_gap", "final_gap"),
-        ("cosine_mean", "cosine"),
-    ):
-        yield _over_runs(metric, runs[column], "mean", params)
+    yield _plain("follower_steps", runs["follower_steps"].mean())
+    yield _over_runs("follower_kl", runs["final_kl"], "mean", params)
+    yield _over_runs("follower_value_gap", runs["final_gap"], "mean", params)
+    yield _over_runs("cosine_mean", runs["cosine"], "mean", params)
     if _studies_followers(runs):
         yield _plain("follower_accuracy_max", float(runs["accuracy_max"].max(skipna=False)))
 
@@ -125,13 +122,10 @@ def _studies_followers(runs: pd.DataFrame) -> bool:
     return runs["study"].iloc[0] in FOLLOWER_STUDIES
 
 
-_STATISTICS = {"mean": mean, "iqm": iqm, "median": median}
-
-
 def _over_runs(metric: str, column: pd.Series, statistic: Statistic, params: EvaluateParams) -> Row:
     values = column.to_numpy(dtype=np.float64)
     low, high = interval(values, statistic, params.confidence)
-    return metric, float(_STATISTICS[statistic](values)), float(low), float(high)
+    return metric, float(statistic_of(values, statistic)), float(low), float(high)
 
 
 def _share(metric: str, happened: pd.Series, params: EvaluateParams) -> Row:
@@ -148,8 +142,40 @@ def _published_rows(scores: pd.DataFrame, published: pd.DataFrame) -> pd.DataFra
     """One row per `published` setting of the main comparison that the paper's figures show."""
     own = scores[(scores["variant"] == "published") & (scores["study"] == "main")]
     settings = own.groupby([*GROUP, "temperature", "budget"]).size().reset_index(name="seeds")
-    joined = settings.merge(published, on=["problem", "estimator", "temperature", "budget"])
-    joined = joined.assign(
-        metric="published_mean", value=joined["published_mean"], low=_NOTHING, high=_NOTHING
-    )
+    joined = settings.merge(published, on=KEY).rename(columns={"published_mean": "value"})
+    joined = joined.assign(metric="published_mean", low=_NOTHING, high=_NOTHING)
     return joined[list(SUMMARY_COLUMNS)]
+
+
+def headline_metrics(
+    summary: pd.DataFrame, baselines: pd.DataFrame
+) -> dict[str, dict[str, float | int]]:
+    """Main comparison at the first temperature of each problem, one small table per setting.
+
+    `dvc metrics show` prints a row per file and a column per key, hence few keys and one file each.
+
+    Returns:
+        "<problem>/<estimator>-<variant>[-<transitions per update>]" -> mean, standard_error, worst
+        (seed), failed (runs without a result), seeds, stuck and unstable (shares), best_known; what
+        is unknown is left out.
+    """
+    metrics: dict[str, dict[str, float | int]] = {}
+    rows = main_at_first_temperature(summary, baselines)
+    for _, row in rows[rows["metric"].isin(list(_SHOWN))].iterrows():
+        budget = f"-{row['budget']}" if row["budget"] else ""
+        name = f"{row['problem']}/{row['estimator']}-{row['variant']}{budget}"
+        known = metrics.setdefault(name, {"seeds": int(row["seeds"])})
+        if np.isfinite(row["value"]):
+            key = _SHOWN[row["metric"]]
+            known[key] = int(row["value"]) if key == "failed" else round(float(row["value"]), 6)
+    return metrics
+
+
+def failed_runs(runs: Iterable[RunIdentity]) -> pd.DataFrame:
+    """Runs without a result and why; columns `FAILED_RUN_COLUMNS`."""
+    rows = [
+        (run.problem, run.estimator, run.variant, run.setting, run.seed, run.failure)
+        for run in runs
+        if run.failure
+    ]
+    return pd.DataFrame(rows, columns=list(FAILED_RUN_COLUMNS))

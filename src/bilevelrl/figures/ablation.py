@@ -1,10 +1,6 @@
 """Which difference between the released configurations makes the difference between the results."""
 
-from typing import Any
-
-import numpy as np
 import pandas as pd
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -19,21 +15,14 @@ _STUDIES = {
     "clipped_no_random_phase": "clipped, no\nrandom phase",
 }
 _METRICS = {"leader_return_mean": "mean over seeds", "leader_return_final_iqm": "IQM over seeds"}
-_CROSS: dict[str, Any] = {
-    "linestyle": "none", "marker": "x", "color": "black", "markersize": 7.0, "zorder": 5,
-}  # fmt: skip
+_CROSS = style.CROSS | {"markersize": 7.0}
 
 
 def ablation(summary: pd.DataFrame, objective: str) -> Figure:
-    """Final J of every estimator that has an ablation, in every study.
+    """Final J, called `objective`, of every estimator that has an ablation, in every study.
 
-    Args:
-        summary: columns estimator, variant, study, budget, metric, value, low, high of one
-            temperature. `published_mean` gives the crosses.
-        objective: what J is called on the vertical axis.
-
-    Returns:
-        A panel per statistic; a placeholder if there is nothing to draw.
+    Of columns estimator, variant, study, budget, metric, value, low, high of one temperature;
+    `published_mean` gives the crosses. A placeholder if there is nothing to draw.
     """
     rows = summary[(summary["variant"] == "published") & summary["study"].isin(list(_STUDIES))]
     ablated = rows[rows["study"] != "main"]
@@ -60,21 +49,16 @@ def ablation(summary: pd.DataFrame, objective: str) -> Figure:
         axes[0].set_yscale("log")
         plain_log_ticks(axes[0])
         axes[0].set_ylabel(f"final {objective}")
-        _legend(figure, estimators)
+        looks = {name: style.line_style(name) | {"linestyle": "none"} for name in estimators}
+        handles = [Line2D([], [], label=style.label(name), **look) for name, look in looks.items()]
+        handles.append(Line2D([], [], color="0.4", linewidth=1.4, label="interval over seeds"))
+        handles.append(Line2D([], [], label="published mean", **_CROSS))
+        style.legend_below(figure, handles, columns=5)
     return figure
 
 
 def _points(ax: Axes, rows: pd.DataFrame, studies: list[str], shift: float) -> None:
     for estimator, variant, line in style.groups(rows):
         at = [studies.index(study) + shift for study in line["study"]]
-        errors = np.array([line["value"] - line["low"], line["high"] - line["value"]])
-        look = style.line_style(estimator, variant) | {"linestyle": "none", "markersize": 6.5}
-        ax.errorbar(at, line["value"], np.maximum(errors, 0.0), elinewidth=1.4, capsize=3.0, **look)
-
-
-def _legend(figure: Figure, estimators: list[str]) -> None:
-    looks = {name: style.line_style(name) | {"linestyle": "none"} for name in estimators}
-    handles = [Line2D([], [], label=style.label(name), **look) for name, look in looks.items()]
-    handles.append(Line2D([], [], color="0.4", linewidth=1.4, label="interval over seeds"))
-    handles.append(Line2D([], [], label="published mean", **_CROSS))
-    style.legend_below(figure, list[Artist](handles), columns=5)
+        own = {"linestyle": "none", "markersize": 6.5, "elinewidth": 1.4, "capsize": 3.0}
+        style.draw_intervals(ax, at, line, style.line_style(estimator, variant) | own)

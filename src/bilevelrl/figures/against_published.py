@@ -1,7 +1,5 @@
 """Our learning curves beside the published ones, in the paper's own statistic."""
 
-from typing import Any
-
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,17 +11,14 @@ from bilevelrl.figures.learning_curves import Scale
 from bilevelrl.figures.ticks import plain_log_ticks
 
 _COLUMNS = 3
-_MASKED: dict[str, Any] = {"linestyle": (0, (1.0, 1.0)), "linewidth": 1.4}
-_PUBLISHED: dict[str, Any] = {"color": "black", "linestyle": (0, (2.0, 1.0)), "linewidth": 0.8}
+_MASKED: style.Look = {"linestyle": (0, (1.0, 1.0)), "linewidth": 1.4}
+_PUBLISHED: style.Look = {"color": "black", "linestyle": (0, (2.0, 1.0)), "linewidth": 0.8}
 
 
 def against_published(
-    curves: pd.DataFrame,
-    published: pd.DataFrame,
-    masked: pd.DataFrame,
-    objective: str,
-    scale: Scale,
-) -> Figure:
+    curves: pd.DataFrame, published: pd.DataFrame, masked: pd.DataFrame,
+    objective: str, scale: Scale,
+) -> Figure:  # fmt: skip
     """Mean ± standard error over seeds, ours and theirs; a mean is not robust, and neither is this.
 
     Args:
@@ -86,14 +81,11 @@ def against_published(
     return figure
 
 
-def _curve(ax: Axes, rows: pd.DataFrame, column: str, look: dict[str, Any]) -> None:
+def _curve(ax: Axes, rows: pd.DataFrame, column: str, look: style.Look) -> None:
     ordered = rows.sort_values("update")
     update, middle = ordered["update"], ordered[column]
     low = middle - ordered["standard_error"]
     if ax.get_yscale() == "log":  # a band that reaches zero ends at a small share of the mean
         low = low.clip(lower=0.05 * middle)
-    ax.fill_between(
-        update, low, middle + ordered["standard_error"],
-        color=look["color"], alpha=style.BAND_ALPHA, linewidth=0,
-    )  # fmt: skip
+    style.draw_band(ax, update, low, middle + ordered["standard_error"], look["color"])
     ax.plot(update, middle, **look)

@@ -33,11 +33,9 @@ def coordinate_panels(
             for estimator, variant, runs in style.groups(own):
                 look = style.line_style(estimator, variant) | {"marker": "none"}
                 over_seeds = runs.groupby("update")["value"]
-                low, high = over_seeds.min(), over_seeds.max()
-                ax.fill_between(
-                    low.index, low, high, color=look["color"], alpha=style.BAND_ALPHA, linewidth=0
-                )
-                ax.plot(low.index, over_seeds.mean(), **look)
+                mean = over_seeds.mean()
+                style.draw_band(ax, mean.index, over_seeds.min(), over_seeds.max(), look["color"])
+                ax.plot(mean.index, mean, **look)
             ax.set_title(text)
             if limits is not None:
                 ax.set_ylim(*limits)

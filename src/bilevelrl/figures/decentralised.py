@@ -4,20 +4,14 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import (
-    LogFormatterMathtext,
-    LogLocator,
-    NullFormatter,
-    StrMethodFormatter,
-)
 
 from bilevelrl.figures import style
+from bilevelrl.figures.ticks import log_ticks
 
+_THIN = 0.8
 #: Level of information: label, colour and marker.
 LEVELS = {
     "full": ("reads V_F and policy", "#000000", "o"),
@@ -42,11 +36,7 @@ def studied_in(table: pd.DataFrame, studies: tuple[str, ...]) -> list[str]:
 def information_levels(summary: pd.DataFrame) -> Figure:
     """Final J against what the leader sees of an exact follower, a panel per problem.
 
-    Args:
-        summary: results/summary.csv with condition columns.
-
-    Returns:
-        A placeholder if there is no such study.
+    Of results/summary.csv with condition columns; a placeholder if there is no such study.
     """
     problems = studied_in(summary, ("information",))
     if not problems:
@@ -69,22 +59,19 @@ def _levels(ax: Axes, rows: pd.DataFrame) -> None:
     final = rows[same & alike & (rows["metric"] == "leader_return_final_iqm")]
     labels = list(dict.fromkeys(_level_label(row) for _, row in final.iterrows()))
     labels.sort(key=lambda label: [*LEVELS].index(label.split("\n")[0]))
-    budgets = sorted(set(final["budget"]))
+    budgets, handles = sorted(set(final["budget"])), list[Line2D]()
     for number, budget in enumerate(budgets):
         shift = 0.12 * (number - 0.5 * (len(budgets) - 1))
         shade = str(0.65 * (1.0 - (number + 1) / len(budgets)))
-        for _, row in final[final["budget"] == budget].iterrows():
+        look: style.Look = {"marker": "o", "color": shade}
+        text = f"{budget:,} transitions"
+        handles.append(Line2D([], [], linestyle="none", label=text, **look))
+        for index, row in final[final["budget"] == budget].iterrows():
             place = labels.index(_level_label(row)) + shift
-            error = [[row["value"] - row["low"]], [row["high"] - row["value"]]]
-            ax.errorbar(place, row["value"], np.maximum(error, 0.0), marker="o", color=shade,
-                        capsize=2.0, elinewidth=1.1)  # fmt: skip
+            own = look | {"capsize": 2.0, "elinewidth": 1.1}
+            style.draw_intervals(ax, [place], final.loc[[index]], own)
     title = rows["problem"].iloc[0]
     ax.set_title(title if len(budgets) > 1 else f"{title}\n{budgets[0]:,} transitions")
-    handles = [
-        Line2D([], [], linestyle="none", marker="o", label=f"{budget:,} transitions",
-               color=str(0.65 * (1.0 - (number + 1) / len(budgets))))
-        for number, budget in enumerate(budgets)
-    ]  # fmt: skip
     if len(budgets) > 1:
         ax.legend(handles=handles, loc="best", fontsize=8.0)
     ax.set_xticks(range(len(labels)), labels)
@@ -99,11 +86,7 @@ def _level_label(row: pd.Series) -> str:
 def information_errors(table: pd.DataFrame) -> Figure:
     """Error of one estimate against its samples by what the leader sees, a panel per problem.
 
-    Args:
-        table: results/information_errors.csv, empty beliefs as "".
-
-    Returns:
-        A placeholder if there are no rows.
+    Of results/information_errors.csv, empty beliefs as ""; a placeholder if there are no rows.
     """
     if table.empty:
         return style.placeholder("Errors of watching leaders")
@@ -113,16 +96,13 @@ def information_errors(table: pd.DataFrame) -> Figure:
         for ax, problem in zip(axes, problems, strict=True):
             _errors(ax, table[table["problem"] == problem])
         axes[0].set_ylabel("error of an estimate / |dJ/dθ|")
-        handles: list[Artist] = [
+        handles = [
             *level_handles(),
             Line2D([], [], color="0.4", linestyle=":", label="critic with a constant step size"),
             Line2D([], [], color="0.5", linewidth=_THIN, label="slope −1/2"),
         ]
         style.legend_below(figure, handles, columns=5)
     return figure
-
-
-_THIN = 0.8
 
 
 def _errors(ax: Axes, rows: pd.DataFrame) -> None:
@@ -158,15 +138,6 @@ def _errors(ax: Axes, rows: pd.DataFrame) -> None:
     )  # fmt: skip
 
 
-def log_ticks(axis: Axis) -> None:
-    """Powers of ten, or where hardly two are in sight, 1, 2 and 5 times these in plain numbers."""
-    low, high = axis.get_view_interval()
-    few = high < 50.0 * low
-    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if few else (1.0,), numticks=6))
-    axis.set_major_formatter(StrMethodFormatter("{x:,g}") if few else LogFormatterMathtext())
-    axis.set_minor_formatter(NullFormatter())
-
-
 def level_handles() -> list[Line2D]:
     """Legend entries of the levels of information."""
     return [
@@ -178,11 +149,7 @@ def level_handles() -> list[Line2D]:
 def total_samples(curves: pd.DataFrame) -> Figure:
     """J of BC-HG against the transitions of leader and follower in sum, a panel per problem.
 
-    Args:
-        curves: data/evaluate/learning_curves.parquet with condition columns.
-
-    Returns:
-        A placeholder if no follower learned.
+    Of columns `LEARNING_CURVE_COLUMNS`; a placeholder if no follower learned.
     """
     problems = studied_in(curves, ("learning_follower",))
     if not problems:
@@ -203,13 +170,9 @@ def total_samples(curves: pd.DataFrame) -> Figure:
             ax.set_title(problem)
             ax.set_xlabel("transitions of leader and follower")
         axes[0].set_ylabel("leader return J(θ), IQM")
-        levels = [
-            Line2D([], [], color=colour, label=f"leader {label}")
-            for label, colour, _ in LEVELS.values()
-        ]
-        kinds = [
-            Line2D([], [], color="0.4", linestyle="-", label="follower solved, free of charge"),
-            Line2D([], [], color="0.4", linestyle="--", label="follower learns"),
-        ]
-        style.legend_below(figure, [*levels, *kinds], columns=3)
+        solved, learns = "follower solved, free of charge", "follower learns"
+        levels = [(f"leader {label}", colour) for label, colour, _ in LEVELS.values()]
+        handles = [Line2D([], [], color=c, label=text) for text, c in [*levels, (solved, "0.4")]]
+        handles.append(Line2D([], [], color="0.4", linestyle="--", label=learns))
+        style.legend_below(figure, handles, columns=3)
     return figure

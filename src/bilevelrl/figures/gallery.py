@@ -7,70 +7,40 @@ from pathlib import Path
 import pandas as pd
 
 from bilevelrl.core.problem import ProblemBlock
-from bilevelrl.runs.table_files import CorruptRecord, read_csv
+from bilevelrl.runs.table_files import read_csv
 
 
 @dataclass(frozen=True, eq=False)
 class Results:
-    """The tables of one problem that its figures are drawn from.
-
-    Attributes:
-        problem: its name.
-        summary: results/summary.csv with condition columns.
-        curves: data/evaluate/learning_curves.parquet.
-        gradients: results/gradients.csv.
-        published: published curves.
-        masked: data/evaluate/as_published.parquet where the published curves leave out seeds.
-        temperatures: the first one gets the plain names of figures.
-    """
+    """The tables of one problem that its figures are drawn from."""
 
     problem: str
-    summary: pd.DataFrame
-    curves: pd.DataFrame
-    gradients: pd.DataFrame
-    published: pd.DataFrame
-    masked: pd.DataFrame
-    temperatures: Sequence[float]
+    summary: pd.DataFrame  # results/summary.csv with condition columns
+    curves: pd.DataFrame  # data/evaluate/learning_curves.parquet
+    gradients: pd.DataFrame  # results/gradients.csv
+    published: pd.DataFrame  # published curves
+    masked: pd.DataFrame  # as_published.parquet where the published curves leave out seeds
+    temperatures: Sequence[float]  # the first one gets the plain names of figures
 
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """What the figures of a problem are drawn from; a problem's module `figures` is handed it.
-
-    Attributes:
-        results: tables that every problem has.
-        root: of the project, for tables that only this problem has.
-        block: of the problem in params.yaml.
-        trajectories: data/evaluate/trajectories.parquet with condition columns.
-        thresholds: values of J that are marked.
-    """
+    """What the figures of a problem are drawn from; a problem's module `figures` is handed it."""
 
     results: Results
-    root: Path
-    block: ProblemBlock
-    trajectories: pd.DataFrame
-    thresholds: Sequence[float]
+    root: Path  # of the project, for tables that only this problem has
+    block: ProblemBlock  # of the problem in params.yaml
+    trajectories: pd.DataFrame  # data/evaluate/trajectories.parquet with condition columns
+    thresholds: Sequence[float]  # values of J that are marked
 
     def environment(self, name: str, columns: tuple[str, ...]) -> pd.DataFrame:
-        """A table of data/environments/<problem>.
-
-        Raises:
-            CorruptRecord: if it is missing, unreadable, or has other columns.
-        """
+        """A table of data/environments/<problem>, see `read_csv`."""
         folder = self.root / "data" / "environments" / self.results.problem
         return read_csv(folder / f"{name}.csv", columns)
 
     def evaluated(self, name: str) -> pd.DataFrame:
-        """A table of data/evaluate/<problem>.
-
-        Raises:
-            CorruptRecord: if it is missing or unreadable.
-        """
-        path = self.root / "data" / "evaluate" / self.results.problem / f"{name}.csv"
-        try:
-            return pd.read_csv(path)
-        except (OSError, ValueError) as error:
-            raise CorruptRecord(f"{path}: {error}") from error
+        """A table of data/evaluate/<problem>, see `read_csv`."""
+        return read_csv(self.root / "data" / "evaluate" / self.results.problem / f"{name}.csv")
 
 
 def at(table: pd.DataFrame, **conditions: object) -> pd.DataFrame:

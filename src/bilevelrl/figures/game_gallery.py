@@ -1,6 +1,7 @@
 """What every problem but FourRooms shows of its results."""
 
 from collections.abc import Iterator
+from functools import partial
 
 from matplotlib.figure import Figure
 
@@ -14,24 +15,18 @@ CURVES = ("learning_curves", "learning_curves_env_steps", "against_published", "
 
 
 def game_figures(results: Results, objective: str, scale: Scale) -> Iterator[tuple[str, Figure]]:
-    """What every problem but FourRooms shows: curves, the published ones, gradient quality."""
+    """Curves, the published ones, gradient quality."""
     for temperature in results.temperatures:
         first = temperature == results.temperatures[0]
         suffix = "" if first else f"_temperature_{temperature:g}"
         best = best_known_of(at(results.summary, temperature=temperature, study="main"))
-        curves = at(results.curves, temperature=temperature)
-        published = at(results.published, temperature=temperature)
-        masked = at(results.masked, temperature=temperature)
-        yield (
-            f"learning_curves{suffix}",
-            learning_curves(curves, published, best, "update", objective=objective, scale=scale),
+        curves, published, masked = (
+            at(table, temperature=temperature)
+            for table in (results.curves, results.published, results.masked)
         )
-        yield (
-            f"learning_curves_env_steps{suffix}",
-            learning_curves(curves, published, best, "env_steps", objective=objective, scale=scale),
-        )
-        yield (
-            f"against_published{suffix}",
-            against_published(curves, published, masked, objective, scale),
-        )
+        drawn = partial(learning_curves, curves, published, best, objective=objective, scale=scale)
+        yield f"learning_curves{suffix}", drawn("update")
+        yield f"learning_curves_env_steps{suffix}", drawn("env_steps")
+        compared = against_published(curves, published, masked, objective, scale)
+        yield f"against_published{suffix}", compared
     yield "gradient_quality", gradient_quality(results.gradients)

@@ -1,11 +1,9 @@
 """Estimators against the exact hypergradient: bias, spread and direction as samples grow."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -18,24 +16,22 @@ _TITLES = ("bias / |dJ/dθ|", "standard deviation / |dJ/dθ|", "cosine with dJ/d
 #: Characters from which on four labels do not fit side by side.
 _LONG_LABEL = 34
 #: Lines of what an exact critic does.
-_EXACT: dict[str, Any] = {"linestyle": (0, (4.0, 1.5)), "marker": "d"}
+_EXACT: style.Look = {"linestyle": (0, (4.0, 1.5)), "marker": "d"}
+_BOUND = style.CROSS | {"marker": 7, "markersize": 5.0}
 #: Markers of rungs beside the one with the shortest note, of the same estimator and critic.
 _OTHERS = ("x", "^", "v", "<", ">", "P")
 
 
 def gradient_quality(gradients: pd.DataFrame) -> Figure:
-    """Three panels per θ, against transitions per estimate.
+    """Three panels per θ against transitions per estimate; a placeholder without any.
 
-    Args:
-        gradients: columns `GRADIENT_COLUMNS`. Estimators with 0 transitions are horizontal lines.
-
-    Returns:
-        One row of panels per point; a placeholder if there is nothing to draw.
+    Of columns `GRADIENT_COLUMNS`; estimators with 0 transitions are horizontal lines.
     """
     sampled = gradients[gradients["env_steps_per_update"] > 0]
     if sampled.empty:
         return style.placeholder("Estimator error")
     points = list(dict.fromkeys(gradients["point"]))
+    budgets = sorted(set(sampled["env_steps_per_update"]))
     with style.theme():
         figure, axes = style.new_figure(8.4, 2.0 * len(points) + 1.2, len(points), 3, sharex=True)
         for row, point in zip(axes, points, strict=True):
@@ -47,20 +43,17 @@ def gradient_quality(gradients: pd.DataFrame) -> Figure:
             ax.set_title(title)
         for ax in axes[-1]:
             ax.set_xlabel("transitions per estimate")
-            _name_budgets(ax, sorted(set(sampled["env_steps_per_update"])))
-        handles = _handles(gradients)
+            if budgets[-1] <= 10 * budgets[0]:  # then powers of ten alone do not say where they are
+                ax.set_xticks(budgets)
+                ax.minorticks_off()
+        handles = [Line2D([], [], label=label, **look) for label, _, look in _rungs(gradients)]
+        handles.append(Line2D([], [], label="no bias found, at most this", **_BOUND))
         longest = max(len(str(handle.get_label())) for handle in handles)
         style.legend_below(figure, handles, columns=4 if longest < _LONG_LABEL else 3)
     return figure
 
 
-def _name_budgets(ax: Axes, budgets: list[int]) -> None:
-    if budgets[-1] <= 10 * budgets[0]:  # then powers of ten alone do not say where the points are
-        ax.set_xticks(budgets)
-        ax.minorticks_off()
-
-
-def _rungs(gradients: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, dict[str, Any]]]:
+def _rungs(gradients: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, style.Look]]:
     """Label, rows and look of every rung, in the order of the legends."""
     for estimator, variant, lines in style.groups(gradients):
         plain = style.line_style(estimator, variant) | {"markersize": 4.5}
@@ -76,7 +69,7 @@ def _rungs(gradients: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, dict[st
                 yield label, alike[alike["note"].fillna("") == note], look
 
 
-def _draw(row: list[Axes], line: pd.DataFrame, look: dict[str, Any]) -> None:
+def _draw(row: list[Axes], line: pd.DataFrame, look: style.Look) -> None:
     samples = line["env_steps_per_update"]
     detected = line["bias"] > 0.0
     values = (
@@ -96,11 +89,6 @@ def _draw(row: list[Axes], line: pd.DataFrame, look: dict[str, Any]) -> None:
     row[0].plot(samples[bounds], values[0][bounds], **_BOUND)
 
 
-_BOUND: dict[str, Any] = {
-    "linestyle": "none", "marker": 7, "color": "black", "markersize": 5.0, "zorder": 5,
-}  # fmt: skip
-
-
 def _decorate(row: list[Axes], point: str, exact_norm: float) -> None:
     for ax in row:
         ax.set_xscale("log")
@@ -112,11 +100,3 @@ def _decorate(row: list[Axes], point: str, exact_norm: float) -> None:
     row[2].set_ylim(-1.05, 1.05)
     name = point.replace("_", " ")
     row[0].set_ylabel(f"θ: {name}\n|dJ/dθ| = {exact_norm:.2g}")
-
-
-def _handles(gradients: pd.DataFrame) -> list[Artist]:
-    handles: list[Artist] = [
-        Line2D([], [], label=label, **look) for label, _, look in _rungs(gradients)
-    ]
-    handles.append(Line2D([], [], label="no bias found, at most this", **_BOUND))
-    return handles

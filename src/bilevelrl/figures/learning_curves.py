@@ -1,6 +1,6 @@
 """Learning curves, one panel per sample budget, with the published ones behind."""
 
-from typing import Any, Literal
+from typing import Literal
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -18,6 +18,7 @@ _AXIS_LABELS = {
     "env_steps": "transitions sampled by the leader, oracle not counted",
 }
 _COLUMNS = 2
+_PUBLISHED: style.Look = {"linestyle": (0, (1.0, 1.0)), "linewidth": 0.9, "alpha": 0.85}
 
 
 def learning_curves(
@@ -31,19 +32,17 @@ def learning_curves(
 ) -> Figure:
     """Interquartile mean of J with its interval.
 
+    Estimators with budget 0 sample nothing: they appear in every panel against updates and in none
+    against transitions. A placeholder if there is nothing to draw.
+
     Args:
         curves: columns estimator, variant, budget, update, env_steps, iqm, low, high; rows of one
-            temperature. Estimators with budget 0 sample nothing: they appear in every panel
-            against updates and in none against transitions.
-        published: columns estimator, budget, update, leader_return, masked; drawn thin where
-            listed.
+            temperature.
+        published: columns estimator, budget, update, leader_return, masked; drawn thin.
         best_known: columns variant, best_known; one line per value.
         x: horizontal axis.
         objective: what J is called on the vertical axis.
         scale: of the vertical axis.
-
-    Returns:
-        At most two panels per row; a placeholder if there is nothing to draw.
     """
     budgets = sorted(set(curves["budget"]) - {0})
     if not budgets:
@@ -70,7 +69,14 @@ def learning_curves(
         for ax in axes[-1]:
             ax.set_xlabel(_AXIS_LABELS[x])
         drawn = curves if x == "update" else curves[curves["budget"] > 0]
-        _legend(figure, drawn, best_known, published)
+        handles = [*style.estimator_handles(drawn), style.band_handle("interval over seeds")]
+        if not published.empty:
+            how = " (masked)" if published["masked"].any() else ""
+            text = f"published mean{how}, same colour"
+            handles.append(Line2D([], [], color="0.3", label=text, **_PUBLISHED))
+        known = best_known[best_known["variant"].isin(drawn["variant"])]
+        handles += [best_known_handle(variant) for variant, _ in _distinct(known)]
+        style.legend_below(figure, handles, columns=4)
     return figure
 
 
@@ -85,17 +91,12 @@ def _panel(ax: Axes, curves: pd.DataFrame, published: pd.DataFrame, budget: int,
         look = style.line_style(estimator, variant)
         if variant == "published":
             look["marker"] = "none"
-        ax.fill_between(
-            rows[x], rows["low"], rows["high"], color=colour, alpha=style.BAND_ALPHA, linewidth=0
-        )
+        style.draw_band(ax, rows[x], rows["low"], rows["high"], colour)
         ax.plot(rows[x], rows["iqm"], markevery=(3, 12), **look)
     ax.set_title(f"{budget} transitions per update")
     if x == "env_steps":
         ax.set_xscale("log")
     ax.xaxis.set_major_formatter(EngFormatter(sep=""))
-
-
-_PUBLISHED: dict[str, Any] = {"linestyle": (0, (1.0, 1.0)), "linewidth": 0.9, "alpha": 0.85}
 
 
 def _best_known(ax: Axes, best_known: pd.DataFrame, shown: pd.DataFrame) -> None:
@@ -113,22 +114,13 @@ def _distinct(best_known: pd.DataFrame) -> list[tuple[str, float]]:
     return [(str(variant), float(value)) for variant, value in ordered.items()]
 
 
-def best_known_style(variant: str) -> dict[str, Any]:
+def best_known_style(variant: str) -> style.Look:
     """Line of the best known J of a variant."""
     dashes = (0, (8.0, 2.0)) if style.VARIANTS[variant][1] == "full" else (0, (2.0, 2.0))
     return {"color": style.BEST_KNOWN_COLOUR, "linewidth": 0.9, "linestyle": dashes, "zorder": 1}
 
 
-def _legend(
-    figure: Figure, curves: pd.DataFrame, best_known: pd.DataFrame, published: pd.DataFrame
-) -> None:
-    handles = style.estimator_handles(curves)
-    handles.append(style.band_handle("interval over seeds"))
-    if not published.empty:
-        how = " (masked)" if published["masked"].any() else ""
-        text = f"published mean{how}, same colour"
-        handles.append(Line2D([], [], color="0.3", label=text, **_PUBLISHED))
-    for variant, _ in _distinct(best_known[best_known["variant"].isin(curves["variant"])]):
-        text = "best known J" + style.VARIANTS[variant][0]
-        handles.append(Line2D([], [], label=text, **best_known_style(variant)))
-    style.legend_below(figure, handles, columns=4)
+def best_known_handle(variant: str) -> Line2D:
+    """Its entry in a legend."""
+    text = "best known J" + style.VARIANTS[variant][0]
+    return Line2D([], [], label=text, **best_known_style(variant))

@@ -6,17 +6,15 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from bilevelrl.figures import style
-from bilevelrl.figures.decentralised import FOLLOWERS, LEVELS, level_handles, log_ticks
+from bilevelrl.figures.decentralised import FOLLOWERS, LEVELS, level_handles
+from bilevelrl.figures.ticks import log_ticks
 
 
 def follower_accuracy(summary: pd.DataFrame) -> Figure:
     """J and cosine of BC-HG against how much the follower loses, a row per problem.
 
-    Args:
-        summary: results/summary.csv with condition columns.
-
-    Returns:
-        A placeholder if no problem has two followers that are less than exact.
+    Of results/summary.csv with condition columns; a placeholder if no problem has two followers
+    that are less than exact.
     """
     studies = ["learning_follower", "truncated_follower"]
     inexact = summary[(summary["estimator"] == "bc_hg") & summary["study"].isin(studies)]
@@ -49,27 +47,20 @@ def follower_accuracy(summary: pd.DataFrame) -> Figure:
             row[0].set_title(problem, loc="left")
         for ax in axes[-1]:
             ax.set_xlabel("what the follower's soft return lacks at the end")
-        style.legend_below(figure, [*level_handles(), *_follower_handles(summary)], columns=3)
+        present = set(summary["follower"]) - {"exact"}
+        kinds = [
+            Line2D([], [], color="0.4", marker="o", linestyle="none", fillstyle=fill,
+                   markerfacecoloralt="white", label=f"follower: {label}")
+            for name, (label, fill) in FOLLOWERS.items() if name in present
+        ]  # fmt: skip
+        style.legend_below(figure, [*level_handles(), *kinds], columns=3)
     return figure
-
-
-def _follower_handles(summary: pd.DataFrame) -> list[Line2D]:
-    present = [name for name in FOLLOWERS if name in set(summary["follower"]) - {"exact"}]
-    return [
-        Line2D([], [], color="0.4", marker="o", linestyle="none", fillstyle=FOLLOWERS[name][1],
-               markerfacecoloralt="white", label=f"follower: {FOLLOWERS[name][0]}")
-        for name in present
-    ]  # fmt: skip
 
 
 def follower_learning(followers: pd.DataFrame) -> Figure:
     """How fast followers learn against a leader that does not move, a column per problem.
 
-    Args:
-        followers: results/followers.csv.
-
-    Returns:
-        A placeholder if none learned.
+    Of results/followers.csv; a placeholder if none learned.
     """
     if followers.empty:
         return style.placeholder("Followers that learn")
@@ -89,11 +80,8 @@ def follower_learning(followers: pd.DataFrame) -> Figure:
                 edge = 0.7 * positive.min() if positive.size else 1e-12
                 for _, curve in own.groupby("temperature"):
                     line = ax.plot(curve["steps"], curve[f"{name}_median"], marker="o")[0]
-                    low = np.maximum(curve[f"{name}_min"], edge)
-                    ax.fill_between(
-                        curve["steps"], low, curve[f"{name}_max"], color=line.get_color(),
-                        alpha=style.BAND_ALPHA, linewidth=0.0,
-                    )  # fmt: skip
+                    low, high = np.maximum(curve[f"{name}_min"], edge), curve[f"{name}_max"]
+                    style.draw_band(ax, curve["steps"], low, high, line.get_color())
                 ax.set_xscale("log")
                 ax.set_yscale("log")
                 ax.set_ylim(bottom=edge)

@@ -1,7 +1,7 @@
 """How every figure looks: one table of labels, colours and line styles, and byte-stable saving."""
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Any, Literal
 from zlib import crc32
 
 import matplotlib
+import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.artist import Artist
@@ -16,29 +17,25 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.typing import ColorType
+from numpy.typing import ArrayLike
 
 from bilevelrl.core.atomic_files import write_atomically
 
 LineStyle = str | tuple[int, tuple[float, ...]]
+#: Keyword arguments of an artist.
+Look = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class EstimatorStyle:
-    """How one estimator looks in every figure.
-
-    Attributes:
-        label: name for people.
-        colour: of Okabe and Ito's set without its yellow; not shared with others of its problem.
-        line: dash pattern, a second cue beside the colour.
-        marker: of single points.
-        has_variants: False where all variants are the same.
-    """
+    """How one estimator looks in every figure, and its name for people."""
 
     label: str
-    colour: str
-    line: LineStyle
+    colour: str  # of Okabe and Ito's set without its yellow; no other of its problem has it
+    line: LineStyle  # a second cue beside the colour
     marker: str
-    has_variants: bool = True
+    has_variants: bool = True  # False where all variants are the same
 
 
 #: Order is that of legends and tables. Lines that coincide (SoBiRL is Naive in FourRooms) have
@@ -70,6 +67,9 @@ VARIANTS: dict[str, tuple[str, Literal["full", "none", "left"], LineStyle]] = {
     "improved": (", improved", "left", (0, (5.0, 1.0, 1.0, 1.0, 1.0, 1.0))),
 }
 MARKED = ("corrected", "improved")
+CROSS: Look = {
+    "linestyle": "none", "marker": "x", "color": "black", "markersize": 6.0, "zorder": 5,
+}  # fmt: skip
 BAND_ALPHA = 0.18
 BEST_KNOWN_COLOUR = "#4D4D4D"
 DPI = 150
@@ -117,11 +117,12 @@ def label(estimator: str, variant: str = "published") -> str:
 
 
 def number(value: float, decimals: int) -> str:
-    """A number in a label, with the minus sign of the axes."""
-    return f"{value:.{decimals}f}".replace("-", "−")
+    """A number in a label or a table, with the minus sign of the axes, which zero has not."""
+    text = f"{value:.{decimals}f}"
+    return text.lstrip("-") if float(text) == 0.0 else text.replace("-", "−")
 
 
-def line_style(estimator: str, variant: str = "published") -> dict[str, Any]:
+def line_style(estimator: str, variant: str = "published") -> Look:
     """Keyword arguments of a line with markers."""
     style = look(estimator)
     _, fill, dashes = VARIANTS[variant if style.has_variants else "published"]
@@ -161,6 +162,17 @@ def theme() -> Iterator[None]:
         yield
 
 
+def draw_intervals(ax: Axes, at: ArrayLike, rows: pd.DataFrame, look: Look) -> None:
+    """Points at these places on the horizontal axis, from columns value, low and high."""
+    errors = [rows["value"] - rows["low"], rows["high"] - rows["value"]]
+    ax.errorbar(at, rows["value"], np.maximum(errors, 0.0), **look)
+
+
+def draw_band(ax: Axes, x: ArrayLike, low: ArrayLike, high: ArrayLike, colour: ColorType) -> None:
+    """A shaded interval; `band_handle` is its entry in a legend."""
+    ax.fill_between(x, low, high, color=colour, alpha=BAND_ALPHA, linewidth=0)
+
+
 def new_figure(
     width: float, height: float, rows: int = 1, columns: int = 1, **grid: Any
 ) -> tuple[Figure, list[list[Axes]]]:
@@ -178,21 +190,17 @@ def placeholder(what: str) -> Figure:
     return figure
 
 
-def legend_below(figure: Figure, handles: list[Artist], columns: int) -> None:
+def legend_below(figure: Figure, handles: Sequence[Artist], columns: int) -> None:
     """One legend for all panels, under them."""
     figure.legend(
-        handles=handles,
-        loc="outside lower center",
-        ncols=min(columns, len(handles)),
-        frameon=False,
-        handlelength=2.6,
-        columnspacing=1.4,
-    )
+        handles=handles, loc="outside lower center", ncols=min(columns, len(handles)),
+        frameon=False, handlelength=2.6, columnspacing=1.4,
+    )  # fmt: skip
 
 
-def estimator_handles(table: pd.DataFrame, marked: Iterable[str] = MARKED) -> list[Artist]:
+def estimator_handles(table: pd.DataFrame, marked: Container[str] = MARKED) -> list[Artist]:
     """Legend entries of the estimators and variants of a table; markers on variants in `marked`."""
-    marked, handles = set(marked), list[Artist]()
+    handles = list[Artist]()
     for estimator, variant, _ in groups(table):
         look = line_style(estimator, variant) | ({} if variant in marked else {"marker": "none"})
         handles.append(Line2D([], [], label=label(estimator, variant), **look))
@@ -210,8 +218,8 @@ def save(figure: Figure, folder: Path, name: str) -> None:
     Both formats would otherwise record the software version and the PDF also the time. What takes
     longest, the arrangement of the axes, is done once.
     """
-    png: dict[str, Any] = {"Software": None}
-    pdf: dict[str, Any] = {"CreationDate": None, "Producer": None, "Creator": None}
+    png: Look = {"Software": None}
+    pdf: Look = {"CreationDate": None, "Producer": None, "Creator": None}
     for suffix, options in (("png", {"dpi": DPI, "metadata": png}), ("pdf", {"metadata": pdf})):
         buffer = io.BytesIO()
         figure.savefig(buffer, format=suffix, **options)

@@ -1,5 +1,7 @@
 """The result tables as Markdown and LaTeX."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
 
@@ -13,63 +15,49 @@ _SHARES = {"stuck_fraction": "stuck", "unstable_fraction": "unstable"}
 
 
 def means_table(summary: pd.DataFrame) -> pd.DataFrame:
-    """The paper's statistic, mean ± standard error of the final J, in words.
+    """The paper's statistic, mean ± standard error of the final J of the main comparison, as text.
 
-    Args:
-        summary: columns estimator, variant, temperature, budget, metric, value of the main
-            comparison.
-
-    Returns:
-        Text; one row per temperature and estimator, one column per budget.
+    One row per temperature and estimator, one column per budget.
     """
     budgets = sorted(set(summary["budget"]) - {0})
     rows = []
-    for temperature in sorted(set(summary["temperature"])):
-        for estimator, variant, lines in style.groups(
-            summary[summary["temperature"] == temperature]
-        ):
-            row = {"temperature": f"{temperature:g}", "estimator": style.label(estimator, variant)}
-            for budget in budgets:
-                # What samples nothing costs the same at every budget: shown once in each column.
-                cell = lines[lines["budget"].isin([budget, 0])].set_index("metric")
-                row[f"{budget}"] = _mean(cell["value"], "leader_return")
-            rows.append(row)
+    for names, lines in _estimators(summary):
+        # What samples nothing costs the same at every budget: shown once in each column.
+        own = {budget: lines[lines["budget"].isin([budget, 0])] for budget in budgets}
+        values = {f"{budget}": cell.set_index("metric")["value"] for budget, cell in own.items()}
+        rows.append(names | {key: _mean(value, "leader_return") for key, value in values.items()})
     return pd.DataFrame(rows)
 
 
 def results_table(summary: pd.DataFrame) -> pd.DataFrame:
     """Final J of every setting in words: what a robust statistic says, and what it hides.
 
-    Args:
-        summary: columns estimator, variant, temperature, budget, study, setting, special, metric,
-            value, low, high, seeds.
-
-    Returns:
-        Text; a row per setting with interquartile mean and interval, mean ± standard error, worst
-        seed, runs without a result and, where they are known, stuck or unstable runs, and mean and
-        worst seed under the exact best response. Settings of studies also say which and how.
+    A row per setting with interquartile mean and interval, mean ± standard error, worst seed, runs
+    without a result and, where they are known, stuck or unstable runs, and mean and worst seed
+    under the exact best response. Settings of studies also say which and how.
     """
     studied = (summary["study"] != "main").any()
     rows = []
-    for temperature in sorted(set(summary["temperature"])):
-        for estimator, variant, lines in style.groups(
-            summary[summary["temperature"] == temperature]
-        ):
-            for (budget, study, _), cell in lines.groupby(["budget", "study", "setting"]):
-                seeds = int(cell["seeds"].iloc[0])
-                row = {
-                    "temperature": f"{temperature:g}",
-                    "estimator": style.label(estimator, variant),
-                }
-                if studied:
-                    row |= {"study": str(study), "conditions": cell["special"].iloc[0] or _EMPTY}
-                row["transitions"] = f"{budget}" if budget else _EMPTY
-                rows.append(row | _statistics(cell.set_index("metric"), seeds))
+    for names, lines in _estimators(summary):
+        for (budget, study, _), cell in lines.groupby(["budget", "study", "setting"]):
+            row = names.copy()
+            if studied:
+                row |= {"study": str(study), "conditions": cell["special"].iloc[0] or _EMPTY}
+            row["transitions"] = f"{budget}" if budget else _EMPTY
+            rows.append(row | _statistics(cell.set_index("metric")))
     return pd.DataFrame(rows).fillna(_EMPTY)
 
 
-def _statistics(cell: pd.DataFrame, seeds: int) -> dict[str, str]:
-    value = cell["value"].astype(float)
+def _estimators(summary: pd.DataFrame) -> Iterator[tuple[dict[str, str], pd.DataFrame]]:
+    """First cells and rows of every temperature, estimator and variant."""
+    for temperature, rows in summary.groupby("temperature"):
+        for estimator, variant, own in style.groups(rows):
+            name = style.label(estimator, variant)
+            yield {"temperature": f"{temperature:g}", "estimator": name}, own
+
+
+def _statistics(cell: pd.DataFrame) -> dict[str, str]:
+    value, seeds = cell["value"].astype(float), int(cell["seeds"].iloc[0])
     row = {
         "IQM [interval]": _interval(cell, "leader_return_final_iqm"),
         "mean ± SE": _mean(value, "leader_return"),
@@ -86,15 +74,7 @@ def _statistics(cell: pd.DataFrame, seeds: int) -> dict[str, str]:
 
 
 def against_published_table(comparison: pd.DataFrame) -> pd.DataFrame:
-    """Ours against published, in words.
-
-    Args:
-        comparison: columns of `results/against_published.csv`.
-
-    Returns:
-        Text, with columns of our masked mean where a published curve is masked.
-    """
-    masked = bool(len(comparison)) and bool((comparison["masked"] > 0).any())
+    """Text of results/against_published.csv; our masked means if a published curve is masked."""
     rows = []
     for _, row in comparison.iterrows():
         cells = {
@@ -105,7 +85,7 @@ def against_published_table(comparison: pd.DataFrame) -> pd.DataFrame:
             "published": _plus_minus(row["published_mean"], row["published_standard_error"]),
             **_agreement(row, ""),
         }
-        if masked:
+        if (comparison["masked"] > 0).any():
             error = row["ours_masked_standard_error"]
             cells["ours, masked likewise"] = _plus_minus(row["ours_masked_mean"], error)
             cells |= {f"{name}, masked": text for name, text in _agreement(row, "masked_").items()}
@@ -117,7 +97,7 @@ def _agreement(row: pd.Series, prefix: str) -> dict[str, str]:
     within, z = row[f"{prefix}within_3_se"], row[f"{prefix}z"]
     return {
         "difference": _number(row[f"{prefix}difference"]),
-        "z": _EMPTY if pd.isna(z) else f"{z:.1f}".replace("-", "−"),
+        "z": _number(z, 1),
         "within 3 SE": _EMPTY if pd.isna(within) else "yes" if within else "no",
     }
 
@@ -134,11 +114,10 @@ def to_latex(table: pd.DataFrame) -> str:
     """A booktabs tabular, or a note if there are no rows."""
     if table.empty:
         return "Not in this grid.\n"
-    lines = [_latex_row(list(table.columns)), *map(_latex_row, table.to_numpy().tolist())]
-    body = "".join(lines[1:])
+    head, *body = map(_latex_row, [list(table.columns), *table.to_numpy().tolist()])
     columns = "l" * len(table.columns)
     return (
-        f"\\begin{{tabular}}{{{columns}}}\n\\toprule\n{lines[0]}\\midrule\n{body}"
+        f"\\begin{{tabular}}{{{columns}}}\n\\toprule\n{head}\\midrule\n{''.join(body)}"
         "\\bottomrule\n\\end{tabular}\n"
     )
 
@@ -150,12 +129,8 @@ def _latex_row(cells: list[str]) -> str:
     return f"{text} \\\\\n"
 
 
-def _number(value: float) -> str:
-    if not np.isfinite(value):
-        return _EMPTY
-    text = f"{value:.3f}"
-    # -0.0004 must not print as "−0.000".
-    return text.lstrip("-") if float(text) == 0.0 else text.replace("-", "−")
+def _number(value: float, decimals: int = 3) -> str:
+    return style.number(value, decimals) if np.isfinite(value) else _EMPTY
 
 
 def _count(value: float, seeds: int) -> str:

@@ -1,12 +1,8 @@
 """Ticks of logarithmic axes in plain numbers."""
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import (
-    LogFormatterMathtext,
-    LogLocator,
-    NullFormatter,
-    StrMethodFormatter,
-)
+from matplotlib.axis import Axis
+from matplotlib.ticker import LogFormatterMathtext, LogLocator, NullFormatter, StrMethodFormatter
 
 
 def plain_log_ticks(ax: Axes) -> None:
@@ -15,8 +11,17 @@ def plain_log_ticks(ax: Axes) -> None:
     Plain numbers up to a million, powers beyond.
     """
     low, high = ax.get_ylim()
-    subs = (1.0, 2.0, 5.0) if high < 1e3 * low else (1.0,)
-    ax.yaxis.set_major_locator(LogLocator(subs=subs, numticks=8))
-    plain = high < 1e6
-    ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}") if plain else LogFormatterMathtext())
-    ax.yaxis.set_minor_formatter(NullFormatter())
+    _set_ticks(ax.yaxis, 8, between=high < 1e3 * low, plain="{x:g}" if high < 1e6 else "")
+
+
+def log_ticks(axis: Axis) -> None:
+    """Powers of ten, or where hardly two are in sight, 1, 2 and 5 times these in plain numbers."""
+    low, high = axis.get_view_interval()
+    few = high < 50.0 * low
+    _set_ticks(axis, 6, between=few, plain="{x:,g}" if few else "")
+
+
+def _set_ticks(axis: Axis, number: int, *, between: bool, plain: str) -> None:
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if between else (1.0,), numticks=number))
+    axis.set_major_formatter(StrMethodFormatter(plain) if plain else LogFormatterMathtext())
+    axis.set_minor_formatter(NullFormatter())

@@ -10,22 +10,15 @@ _METRICS = {
     "leader_return_optimal_mean": "final J(θ) if the\nfollower played its optimum",
     "follower_kl": "KL(played ‖ optimal),\nmean over states",
 }
-_STARTS = {
-    "carry": "starts from its last answer",
-    "reset": "starts from random values",
-}
+_STARTS = {"carry": "starts from its last answer", "reset": "starts from random values"}
 
 
 def truncated_follower(summary: pd.DataFrame, work: str = "policy iterations") -> Figure:
-    """Final J under the optimal response, and the follower's distance from it.
+    """Final J under the optimal response, and the follower's distance from it, in rows.
 
-    Args:
-        summary: columns estimator, variant, policy_iterations, start, metric, value, low, high of
-            the truncated-follower study at one temperature and budget.
-        work: what the follower does `policy_iterations` times per update.
-
-    Returns:
-        A row per metric, a column per start; a placeholder if there is nothing to draw.
+    Of columns estimator, variant, policy_iterations, start, metric, value, low, high of the study
+    at one temperature and budget; a column per start, a placeholder if there is nothing to draw.
+    `work` is what the follower does `policy_iterations` times per update.
     """
     starts = [start for start in _STARTS if start in set(summary["start"])]
     shown = summary[summary["metric"].isin(list(_METRICS)) & summary["start"].isin(starts)]

@@ -44,18 +44,14 @@ def read_report(root: Path) -> Report:
     return Report(read_registries(root / "docs"), Sources(root))
 
 
-def rewritten(text: str, report: Report, used: Used | None = None) -> str:
+def rewritten(text: str, report: Report, used: Used) -> str:
     """A document with everything between its markers as the results have it.
 
-    Args:
-        text: the document.
-        report: what the names mean.
-        used: collects the names.
+    `used` collects the names.
 
     Raises:
         ReportError: if a marker names nothing or is not closed.
     """
-    used = used or Used()
 
     def table(match: re.Match[str]) -> str:
         used.tables.add(match["name"])
@@ -110,9 +106,5 @@ def unused(report: Report, used: Used) -> list[str]:
     computed = [entry.compute or "" for entry in registry.numbers.values()]
     referred = " ".join(computed + [claim.compare or "" for claim in registry.claims.values()])
     numbers = {name for name in registry.numbers if f"{{{name}}}" not in referred}
-    left = (
-        (numbers - used.numbers)
-        | (set(registry.tables) - used.tables)
-        | (set(registry.claims) - used.claims)
-    )
-    return sorted(left)
+    tables, claims = registry.tables.keys() - used.tables, registry.claims.keys() - used.claims
+    return sorted((numbers - used.numbers) | tables | claims)

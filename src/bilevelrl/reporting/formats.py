@@ -15,7 +15,7 @@ _FIELD = re.compile(r"\{([^{}]+?)(?::([^{}:]*))?\}")
 _SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
 
-def number(value: Any, spec: str = "") -> str:
+def number(value: float | str | bool, spec: str = "") -> str:
     """A value as text.
 
     Args:
@@ -94,12 +94,8 @@ def value(expression: str, rows: pd.DataFrame, of: str | None = None) -> Any:
     return column.iloc[0]
 
 
-def evaluate(expression: str, rows: pd.DataFrame) -> "pd.Series[Any]":
-    """A column, or what pandas makes of an expression in columns.
-
-    Raises:
-        ReportError: if pandas refuses it.
-    """
+def evaluate(expression: str, rows: pd.DataFrame) -> pd.Series:
+    """A column, or what pandas makes of an expression in columns; a ReportError if it refuses."""
     if expression in rows:
         return rows[expression]
     # pandas cleans the name of every column at every evaluation: leave it those that may be meant.

@@ -16,7 +16,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from bilevelrl.core.validation import Block, ConfigError, validate
+from bilevelrl.core.validation import Block, validate
 from bilevelrl.reporting.sources import ReportError
 from bilevelrl.runs.yaml_files import read_mapping
 
@@ -24,20 +24,13 @@ Reduction = Literal["min", "max", "mean", "median", "sum", "count", "all", "nuni
 
 
 class Number(Block):
-    """One value in a sentence.
-
-    Attributes:
-        table, where: the row that it comes from; several rows need `of`.
-        show: template with {expression:format} fields.
-        of: how several rows become one.
-        compute: instead of a table, an expression with {name} for other numbers.
-    """
+    """One value in a sentence, from the row of a table that `where` chooses."""
 
     table: str | None = None
     where: str | None = None
-    show: str
-    of: Reduction | None = None
-    compute: str | None = None
+    show: str  # template with {expression:format} fields
+    of: Reduction | None = None  # how several rows become one
+    compute: str | None = None  # instead of a table, an expression with {name} for other numbers
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -62,23 +55,15 @@ class Column(Block):
 
 
 class Table(Block):
-    """A table of a document.
-
-    Attributes:
-        table, where: the rows that it is made from.
-        sort: columns that order them; those of the file without it.
-        by: header -> template; rows with equal texts are one row of the table.
-        head, rows: instead of `by`, rows chosen one by one, and the header over their labels.
-        columns: header -> template, or which of a row's rows and template.
-    """
+    """A table of a document, made from the rows of another that `where` chooses."""
 
     table: str
     where: str | None = None
-    sort: list[str] = Field(default_factory=list)
-    by: dict[str, str] | None = None
-    head: str = ""
-    rows: list[Row] = Field(default_factory=list)
-    columns: dict[str, str | Column]
+    sort: list[str] = Field(default_factory=list)  # columns that order them, if not the file
+    by: dict[str, str] | None = None  # header -> template; rows with equal texts are one
+    head: str = ""  # over the labels of `rows`
+    rows: list[Row] = Field(default_factory=list)  # instead of `by`, chosen one by one
+    columns: dict[str, str | Column]  # header -> template, or which of a row's rows and template
 
     @model_validator(mode="after")
     def _rows_said_once(self) -> Self:
@@ -88,19 +73,13 @@ class Table(Block):
 
 
 class Claim(Block):
-    """A relation that must hold while a sentence asserts it.
+    """A relation that must hold while a sentence asserts it."""
 
-    Attributes:
-        says: the relation in words, for whoever meets the failure.
-        table, where, holds: an expression that is true in every such row, at least one.
-        compare: instead, an expression with {name} for numbers.
-    """
-
-    says: str
+    says: str  # the relation in words, for whoever meets the failure
     table: str | None = None
     where: str | None = None
-    holds: str | None = None
-    compare: str | None = None
+    holds: str | None = None  # an expression that is true in every such row, at least one
+    compare: str | None = None  # instead, an expression with {name} for numbers
 
     @model_validator(mode="after")
     def _one_relation(self) -> Self:
@@ -123,11 +102,7 @@ class Constant(Block):
 
 
 class Registry(Block):
-    """Everything that the markers of all documents may name.
-
-    Attributes:
-        constants: by "page/number" once all registries are one.
-    """
+    """Everything that the markers of all documents may name; constants then by "page/number"."""
 
     numbers: dict[str, Number] = Field(default_factory=dict)
     tables: dict[str, Table] = Field(default_factory=dict)
@@ -139,29 +114,17 @@ def read_registries(folder: Path) -> Registry:
     """All registries below a folder as one.
 
     Raises:
-        ReportError: if one cannot be read, or two give the same name a meaning.
+        ConfigError: if one cannot be read.
+        ReportError: if two give the same name a meaning.
     """
-    merged = Registry()
+    merged = Registry().model_dump()
     for path in sorted(folder.rglob("*.yaml")):
         if path.is_relative_to(folder / "templates"):  # of what users add to the project
             continue
-        try:
-            own = validate(Registry, read_mapping(path), str(path))
-        except ConfigError as error:
-            raise ReportError(str(error)) from error
-        twice = [
-            name
-            for kind in ("numbers", "tables", "claims")
-            for name in getattr(own, kind)
-            if name in getattr(merged, kind)
-        ]
-        if twice:
-            raise ReportError(f"{path}: {twice[0]} has a meaning already")
-        constants = {f"{path.stem}/{text}": one for text, one in own.constants.items()}
-        merged = Registry(
-            numbers=merged.numbers | own.numbers,
-            tables=merged.tables | own.tables,
-            claims=merged.claims | own.claims,
-            constants=merged.constants | constants,
-        )
-    return merged
+        own = validate(Registry, read_mapping(path), str(path)).model_dump()
+        own["constants"] = {f"{path.stem}/{text}": one for text, one in own["constants"].items()}
+        for kind, entries in own.items():
+            for name in entries.keys() & merged[kind].keys():
+                raise ReportError(f"{path}: {name} has a meaning already")
+            merged[kind] |= entries
+    return Registry.model_validate(merged)

@@ -1,14 +1,16 @@
 """What a registered name says of the results: a text, a table, or whether a claim holds."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import pandas as pd
 
+from bilevelrl.figures.tables import to_markdown
 from bilevelrl.reporting.formats import NOTHING, evaluate, fields, fill, number, value
-from bilevelrl.reporting.registry import Claim, Column, Registry, Row, Table
-from bilevelrl.reporting.sources import ReportError, Sources
+from bilevelrl.reporting.registry import Claim, Column, Registry, Table
+from bilevelrl.reporting.sources import ReportError, Sources, about
 
 #: In an inline marker, what comes from params.yaml and needs no registration.
 PARAMETER = "params:"
@@ -18,51 +20,38 @@ _REFERENCE = re.compile(r"\{([^{}]+)\}")
 
 @dataclass(frozen=True)
 class Report:
-    """Registered names, and the results that they speak of."""
+    """Registered names, and the results that they speak of.
+
+    A `ReportError` is raised of a name that nothing has, or of which the results hold nothing.
+    """
 
     registry: Registry
     sources: Sources
 
     def number(self, name: str) -> str:
-        """The text of an inline marker.
-
-        Raises:
-            ReportError: if nothing has this name, or the results do not hold it.
-        """
+        """The text of an inline marker."""
         if name.startswith(PARAMETER):
-            return _parameter_text(name, self.sources.parameter(name.removeprefix(PARAMETER)))
+            found = self.sources.parameter(name.removeprefix(PARAMETER))
+            if isinstance(found, dict) or found is None:
+                raise ReportError(f"{name} is no number")
+            return ", ".join(map(number, found if isinstance(found, list) else [found]))
         entry = _named(self.registry.numbers, name, "number")
-        try:
+        with about(name):
             if entry.compute is not None:
-                frame = pd.DataFrame({"value": [self._computed(entry.compute)]})
-                return fill(entry.show, frame)
+                return fill(entry.show, pd.DataFrame({"value": [self._computed(entry.compute)]}))
             return fill(entry.show, self._rows(entry.table, entry.where), entry.of)
-        except ReportError as error:
-            raise ReportError(f"{name}: {error}") from error
 
     def table(self, name: str) -> str:
-        """The lines of a table as Markdown.
-
-        Raises:
-            ReportError: if nothing has this name, or a row or a column is empty.
-        """
+        """The lines of a table, of which no row or column may be empty, as Markdown."""
         entry = _named(self.registry.tables, name, "table")
-        try:
-            return _markdown(*self._cells(entry))
-        except ReportError as error:
-            raise ReportError(f"{name}: {error}") from error
+        with about(name):
+            return to_markdown(self._cells(entry))
 
     def contradicted(self, name: str) -> str | None:
-        """What is wrong with a claim, None if it holds.
-
-        Raises:
-            ReportError: if nothing has this name, or there is nothing to check it on.
-        """
+        """What is wrong with a claim, None if it holds."""
         entry = _named(self.registry.claims, name, "claim")
-        try:
+        with about(name):
             holds, seen = self._holds(entry)
-        except ReportError as error:
-            raise ReportError(f"{name}: {error}") from error
         return None if holds else f"the results contradict {name} ({entry.says}): {seen}"
 
     def _holds(self, entry: Claim) -> tuple[bool, str]:
@@ -86,8 +75,7 @@ class Report:
         entry = _named(self.registry.numbers, name, "number")
         if entry.compute is not None:
             return float(self._computed(entry.compute))
-        found = value(fields(entry.show)[0], self._rows(entry.table, entry.where), entry.of)
-        return float(found)
+        return float(value(fields(entry.show)[0], self._rows(entry.table, entry.where), entry.of))
 
     def _with_values(self, expression: str) -> str:
         return _REFERENCE.sub(lambda match: repr(self._value(match[1])), expression)
@@ -95,7 +83,7 @@ class Report:
     def _computed(self, expression: str) -> Any:
         return evaluate(self._with_values(expression), pd.DataFrame(index=[0])).iloc[0]
 
-    def _cells(self, entry: Table) -> tuple[list[str], list[list[str]]]:
+    def _cells(self, entry: Table) -> pd.DataFrame:
         rows = self._rows(entry.table, entry.where)
         if entry.sort:
             rows = rows.sort_values(entry.sort, kind="stable")
@@ -113,24 +101,21 @@ class Report:
         for header, column in columns.items():
             if _chosen(rows, column.where).empty:
                 raise ReportError(f"no row in the column {header!r}")
-        return [*heads, *columns], lines
+        return pd.DataFrame(lines, columns=[*heads, *columns])
 
 
-def _groups(entry: Table, rows: pd.DataFrame) -> list[tuple[list[str], pd.DataFrame]]:
-    if entry.by is None:
-        return [([row.label], _row(rows, row)) for row in entry.rows]
-    templates = list(entry.by.values())
-    labels = [tuple(fill(t, rows.iloc[[row]]) for t in templates) for row in range(len(rows))]
-    return [
-        (list(label), rows[[own == label for own in labels]]) for label in dict.fromkeys(labels)
-    ]
-
-
-def _row(rows: pd.DataFrame, row: Row) -> pd.DataFrame:
-    own = _chosen(rows, row.where)
-    if own.empty:
-        raise ReportError(f"no row where {row.where}")
-    return own
+def _groups(entry: Table, rows: pd.DataFrame) -> Iterator[tuple[tuple[str, ...], pd.DataFrame]]:
+    """Labels and rows of every row of a table."""
+    for row in entry.rows:
+        own = _chosen(rows, row.where)
+        if own.empty:
+            raise ReportError(f"no row where {row.where}")
+        yield (row.label,), own
+    if entry.by is not None:
+        ones = (rows.iloc[[place]] for place in range(len(rows)))
+        labels = [tuple(fill(template, one) for template in entry.by.values()) for one in ones]
+        for label in dict.fromkeys(labels):
+            yield label, rows[[own == label for own in labels]]
 
 
 def _cell(rows: pd.DataFrame, column: Column) -> str:
@@ -140,19 +125,6 @@ def _cell(rows: pd.DataFrame, column: Column) -> str:
 
 def _chosen(rows: pd.DataFrame, where: str | None) -> pd.DataFrame:
     return rows if where is None else rows[evaluate(where, rows).astype(bool)]
-
-
-def _markdown(head: list[str], lines: list[list[str]]) -> str:
-    every = [head, ["---"] * len(head), *lines]
-    return "".join(f"| {' | '.join(line)} |\n" for line in every)
-
-
-def _parameter_text(name: str, found: Any) -> str:
-    if isinstance(found, list):
-        return ", ".join(number(one) for one in found)
-    if isinstance(found, dict) or found is None:
-        raise ReportError(f"{name} is no number")
-    return number(found)
 
 
 def _named(entries: dict[str, Entry], name: str, kind: str) -> Entry:

@@ -1,7 +1,9 @@
 """Tracked tables as the documents quote them: one row per thing that a sentence can name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -25,25 +27,32 @@ FOLDERS = {
 EFFORT = "effort"
 _CONDITIONS = ["temperature", "env_steps_per_update"]
 _NOT_SWEPT = [*_CONDITIONS, "variant", "num_envs", "score", "standard_error", "seeds"]
-_COMPARED = ["problem", "estimator", "temperature", "budget"]
+_EFFORT_COLUMNS = [
+    "problem", "search", "variant", "swept", "conditions", "candidates", "fewest", "seeds",
+]  # fmt: skip
 
 
 class ReportError(ValueError):
     """A document or a registry asks for something that the results do not hold."""
 
 
-class Sources:
-    """Reads every table once.
+@contextmanager
+def about(place: object) -> Iterator[None]:
+    """Name the place in a document or a registry of whatever the results do not hold."""
+    try:
+        yield
+    except ReportError as error:
+        raise ReportError(f"{place}: {error}") from error
 
-    Attributes:
-        root: of the project.
-    """
+
+class Sources:
+    """Reads every table of the project in `root` once."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._view = cache(self._read_view)
+        self.view = cache(self._view)
 
-    def view(self, name: str) -> pd.DataFrame:
+    def _view(self, name: str) -> pd.DataFrame:
         """The table of a name such as `summary`, `paper/summary` or `tuning/four_rooms-exact`.
 
         `summary` has one row per setting: its metrics and their intervals (`<metric>_low`,
@@ -61,7 +70,16 @@ class Sources:
         Raises:
             ReportError: if there is no such file, or it is no table.
         """
-        return self._view(name)
+        if name == EFFORT:
+            return _labelled(_effort(self.root / FOLDERS["tuning"]))
+        folder, _, table = name.rpartition("/")
+        if folder not in FOLDERS:
+            raise ReportError(f"no folder of tables is called {folder!r}; there are {[*FOLDERS]}")
+        path = self.root / FOLDERS[folder] / f"{table}.csv"
+        rows = _read(path)
+        if table in _BESIDE:
+            rows = _BESIDE[table](rows, self, folder)
+        return _labelled(rows)
 
     def parameter(self, path: str) -> Any:
         """What params.yaml says under a dotted path.
@@ -75,18 +93,6 @@ class Sources:
                 raise ReportError(f"params.yaml has no {path}: nothing is called {key!r}")
             place = place[key]
         return place
-
-    def _read_view(self, name: str) -> pd.DataFrame:
-        if name == EFFORT:
-            return _labelled(_effort(self.root / FOLDERS["tuning"]))
-        folder, _, table = name.rpartition("/")
-        if folder not in FOLDERS:
-            raise ReportError(f"no folder of tables is called {folder!r}; there are {[*FOLDERS]}")
-        path = self.root / FOLDERS[folder] / f"{table}.csv"
-        rows = _read(path)
-        if table in _BESIDE:
-            rows = _BESIDE[table](rows, self, folder)
-        return _labelled(rows)
 
 
 def _read(path: Path) -> pd.DataFrame:
@@ -110,30 +116,22 @@ def _effort(folder: Path) -> pd.DataFrame:
         for variant, own in results.groupby("variant"):
             sizes = own.groupby(conditions).size()
             swept = [name for name in own.columns.difference(_NOT_SWEPT) if own[name].nunique() > 1]
-            rows.append(
-                {
-                    "problem": problem,
-                    "search": search,
-                    "variant": variant,
-                    "swept": ", ".join(f"`{name}`" for name in swept),
-                    "conditions": len(sizes),
-                    "candidates": sizes.max(),
-                    "fewest": sizes.min(),
-                    "seeds": own["seeds"].min(),
-                }
-            )
-    return pd.DataFrame(rows)
+            told = ", ".join(f"`{name}`" for name in swept)
+            counts = (len(sizes), sizes.max(), sizes.min(), own["seeds"].min())
+            rows.append((problem, search, variant, told, *counts))
+    return pd.DataFrame(rows, columns=_EFFORT_COLUMNS)
 
 
-def _wide_summary(
-    rows: pd.DataFrame, conditions: pd.DataFrame, compared: pd.DataFrame
-) -> pd.DataFrame:
+def _summary(rows: pd.DataFrame, sources: Sources, folder: str) -> pd.DataFrame:
     """One row per setting, the comparison with the paper beside it."""
+    conditions = read_conditions(sources.root / FOLDERS[folder] / "conditions.csv")
+    conditions["estimator"] = conditions["estimator"].replace(reference.ESTIMATORS)
+    compared = sources.view(f"{folder}/against_published".strip("/"))
     rows = rows[rows["metric"] != "published_mean"]
     wide = rows.pivot(index=GROUP, columns="metric", values=["value", "low", "high"])
     ends = {"value": "", "low": "_low", "high": "_high"}
-    pairs: Any = wide.columns.to_flat_index()
-    wide.columns = pd.Index([f"{metric}{ends[end]}" for end, metric in pairs])
+    kinds, metrics = (wide.columns.get_level_values(level) for level in (0, 1))
+    wide.columns = metrics + kinds.map(ends)
     wide = wide.join(rows.groupby(GROUP)["seeds"].max())
     wide = with_conditions(wide.reset_index(), conditions)
     given = wide[GROUP].merge(conditions, how="left", on=GROUP).set_axis(wide.index)
@@ -150,26 +148,19 @@ def _wide_summary(
         if masked in compared:
             whole = compared[masked].where(compared["masked"] > 0, whole)
         compared[f"{name}_as_published"] = whole
-    both = wide.merge(compared, how="left", on=[*_COMPARED, "study", "variant"])
+    both = wide.merge(compared, how="left", on=[*reference.KEY, "study", "variant"])
     return both.copy()  # in one piece
 
 
-def _numbers_if_all_are(column: "pd.Series[Any]") -> "pd.Series[Any]":
+def _numbers_if_all_are(column: pd.Series) -> pd.Series:
     try:
         return pd.to_numeric(column)
     except ValueError:
         return column.fillna("")
 
 
-def _summary(rows: pd.DataFrame, sources: Sources, folder: str) -> pd.DataFrame:
-    conditions = read_conditions(sources.root / FOLDERS[folder] / "conditions.csv")
-    conditions["estimator"] = conditions["estimator"].replace(reference.ESTIMATORS)
-    return _wide_summary(rows, conditions, sources.view(f"{folder}/against_published".strip("/")))
-
-
-def _directions(rows: pd.DataFrame, sources: Sources, folder: str) -> pd.DataFrame:
+def _directions(rows: pd.DataFrame, sources: Sources, _: str) -> pd.DataFrame:
     """Directions of estimates, the drift of the published runs beside them where there is one."""
-    del folder
     known = [
         _read(path).assign(problem=path.stem.removesuffix("_drift"))
         for path in sorted((sources.root / FOLDERS["reference"]).glob("*_drift.csv"))
@@ -193,11 +184,7 @@ def _labelled(rows: pd.DataFrame) -> pd.DataFrame:
         return rows
     variant = rows["variant"] if "variant" in rows else pd.Series("published", index=rows.index)
     pairs = list(zip(rows["estimator"], variant, strict=True))
-    known = {
-        pair: place
-        for place, pair in enumerate(
-            (e, v) for e in style.estimator_order(rows["estimator"]) for v in style.VARIANTS
-        )
-    }
+    ordered = product(style.estimator_order(rows["estimator"]), style.VARIANTS)
+    known = {pair: place for place, pair in enumerate(ordered)}
     label = [style.label(*pair) if pair in known else pair[0] for pair in pairs]
     return rows.assign(label=label, order=[known.get(pair, len(known)) for pair in pairs])

@@ -4,14 +4,13 @@ Everything here and below can change a result, and is therefore part of every ru
 one kind of problem uses is part of the keys of that kind alone: `problems.registry` finds it.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
-from numpy.typing import NDArray
 
-from bilevelrl.core.cell import CellModule, Context, Training
+from bilevelrl.core.arrays import Arrays
+from bilevelrl.core.cell import AnyContext, AnyTraining, CellModule, Maker
 from bilevelrl.core.follower import FollowerDiverged
 from bilevelrl.core.problem import ProblemBlock
 from bilevelrl.core.provenance import code_digest
@@ -19,8 +18,6 @@ from bilevelrl.core.seeding import Streams
 from bilevelrl.core.settings import Setting
 from bilevelrl.core.training import recorded_updates, train
 from bilevelrl.problems import registry
-
-Arrays = dict[str, NDArray[Any]]
 
 #: Modules that only hold values, which a run's key has anyway.
 VALUES = (
@@ -51,7 +48,7 @@ class Chunk:
     kind: str
     estimator: str
     runs: tuple[Run, ...]
-    context: Context[Any, Any, Any]
+    context: AnyContext
     max_rows: int
 
 
@@ -66,10 +63,9 @@ def maker_of(kind: str, estimator: str, setting: Setting) -> str:
     return block.estimators[estimator, setting.variant].maker
 
 
-def maker(kind: str, estimator: str, setting: Setting) -> Callable[[Any], Any]:
+def maker(kind: str, estimator: str, setting: Setting) -> Maker:
     """The function that builds the estimator of a setting."""
-    made: Callable[[Any], Any] = registry.function(kind, maker_of(kind, estimator, setting))
-    return made
+    return cast(Maker, registry.function(kind, maker_of(kind, estimator, setting)))
 
 
 def cell_digest(kind: str, estimator: str, setting: Setting) -> str:
@@ -94,7 +90,7 @@ def train_chunk(chunk: Chunk) -> list[Arrays]:
         return [train_chunk(one)[0] for one in alone]
 
 
-def _build(chunk: Chunk) -> Training[Any]:
+def _build(chunk: Chunk) -> AnyTraining:
     settings = [run.setting for run in chunk.runs]
     make = maker(chunk.kind, chunk.estimator, settings[0])
     return cell_of(chunk.kind).build(make, settings, chunk.context)
@@ -102,8 +98,7 @@ def _build(chunk: Chunk) -> Training[Any]:
 
 def _failed(chunk: Chunk, message: str) -> Arrays:
     (run,) = chunk.runs
-    built = _build(chunk)
-    theta, _ = built.game.start(Streams([run.seed]))
+    theta, _ = _build(chunk).game.start(Streams([run.seed]))
     closing = np.array(recorded_updates(run.setting.num_updates, chunk.max_rows), dtype=np.float64)
     steps = ("env_steps", "oracle_steps", "follower_steps")
     return {

@@ -17,38 +17,30 @@ import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from multiprocessing import resource_tracker
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import joblib
 import numba
 import numpy as np
 from joblib.externals.loky.process_executor import TerminatedWorkerError
-from numpy.typing import NDArray
 from tqdm import tqdm
 
+from bilevelrl.core.arrays import Arrays
 from bilevelrl.core.atomic_files import write_atomically
-from bilevelrl.core.problem import RunTasks
+from bilevelrl.core.problem import Result, RunTasks, Task
 from bilevelrl.core.provenance import PACKAGE, package_digest
 from bilevelrl.core.validation import ConfigError
 from bilevelrl.runs.runtime import Runtime
 
-Arrays = dict[str, NDArray[Any]]
-Task = TypeVar("Task")
-Result = TypeVar("Result")
 
-
-def content_key(content: Mapping[str, Any]) -> str:
+def content_key(content: Mapping[str, object]) -> str:
     """SHA-256 of the content as canonical JSON."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 class ResultCache:
-    """Arrays by content key in a git-ignored folder; survives kills, never part of a result.
-
-    Args:
-        folder: where; created when first written to.
-    """
+    """Arrays by content key in a git-ignored folder; survives kills, never part of a result."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -81,14 +73,10 @@ def work_folder() -> Path:
     return Path(os.environ.get("BILEVELRL_WORK") or root / ".work")
 
 
-def _thread_limit() -> int:
-    limit: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
-    return limit
-
-
 def _limited(threads: int, function: Callable[[Task], Result], task: Task) -> Result:
     os.environ["OMP_NUM_THREADS"] = "1"
-    numba.set_num_threads(min(threads, _thread_limit()))
+    most: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+    numba.set_num_threads(min(threads, most))
     return function(task)
 
 
@@ -100,14 +88,10 @@ def run_tasks(
     weights: Sequence[int] | None = None,
     description: str = "",
 ) -> Iterator[tuple[int, Result]]:
-    """Yield (position, function(task)) as tasks finish, in any order.
+    """Yield (position, function(task)) as tasks finish, in any order; workers import `function`.
 
-    Args:
-        function: importable by the workers.
-        tasks: each is sent to one worker; there are no more workers than tasks.
-        runtime: backend, processes, threads per process.
-        weights: progress units of each task (1 each by default), e.g. the runs in a chunk.
-        description: left of the progress bar, which appears on terminals only.
+    `weights` are the progress units of each task, e.g. the runs in a chunk; `description` stands
+    left of the progress bar, which appears on terminals only.
 
     Raises:
         ConfigError: if the scheduler of the backend "dask" cannot be reached, or a worker runs

@@ -2,12 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from bilevelrl.core.arrays import AnyArray, Arrays
 from bilevelrl.core.cell import Context
+from bilevelrl.core.problem import ProblemBlock
 from bilevelrl.core.settings import Setting, flat, group_key
 from bilevelrl.runs.chunks import (
     COORDINATE,
@@ -18,7 +19,7 @@ from bilevelrl.runs.chunks import (
     maker_of,
     train_chunk,
 )
-from bilevelrl.runs.execution import Arrays, ResultCache, content_key, run_tasks
+from bilevelrl.runs.execution import ResultCache, content_key, run_tasks
 from bilevelrl.runs.params import Params
 from bilevelrl.runs.records import (
     COORDINATE_COLUMNS,
@@ -29,8 +30,7 @@ from bilevelrl.runs.records import (
 )
 from bilevelrl.runs.table_files import concatenate
 
-#: Runs per task: enough to spread the cost of a Python call per update, few enough to balance
-#: cores.
+#: Runs per task: enough to spread the cost of Python's calls, few enough to balance cores.
 CHUNK = 20
 
 
@@ -46,20 +46,19 @@ def list_runs(
     block = own.block
     runs = []
     for setting in settings:
-        chosen = setting.model_dump(exclude={"first_seed", "num_seeds"}, exclude_none=True)
-        for seed in setting.seeds:
-            content = {
-                "problem": problem,
-                "constants": block.constants.model_dump(),
-                "estimator": estimator,
-                "setting": chosen,
-                "seed": seed,
-                "followers": own.followers.model_dump(),
-                "unsettable": block.training.model_dump(exclude=set(type(setting).model_fields)),
-                "maker": maker_of(block.kind, estimator, setting),
-                "code": cell_digest(block.kind, estimator, setting),
-            }
-            runs.append(Run(setting, seed, content_key(content)))
+        content = {
+            "problem": problem,
+            "constants": block.constants.model_dump(),
+            "estimator": estimator,
+            "setting": setting.model_dump(exclude={"first_seed", "num_seeds"}, exclude_none=True),
+            "followers": own.followers.model_dump(),
+            "unsettable": block.training.model_dump(exclude=set(type(setting).model_fields)),
+            "maker": maker_of(block.kind, estimator, setting),
+            "code": cell_digest(block.kind, estimator, setting),
+        }
+        runs += [
+            Run(setting, seed, content_key(content | {"seed": seed})) for seed in setting.seeds
+        ]
     return tuple(runs)
 
 
@@ -81,29 +80,19 @@ def make_chunks(params: Params, problem: str, estimator: str, runs: Sequence[Run
         alone = any(component.trains_alone for component in members[0].setting.components)
         together = 1 if alone else size
         starts = range(0, len(members), together)
-        chunks += [
-            Chunk(
-                problem,
-                block.kind,
-                estimator,
-                tuple(members[first : first + together]),
-                context,
-                block.training.max_rows,
-            )
-            for first in starts
-        ]
+        for first in starts:
+            batch, max_rows = tuple(members[first : first + together]), block.training.max_rows
+            chunks.append(Chunk(problem, block.kind, estimator, batch, context, max_rows))
     return sorted(chunks, key=_cost, reverse=True)
 
 
 def _cost(chunk: Chunk) -> int:
-    return sum(_run_cost(run.setting) for run in chunk.runs)
-
-
-def _run_cost(setting: Setting) -> int:
     # In transitions that the leader samples.
-    sampled = 1000 + getattr(setting, "env_steps_per_update", 0)
-    own = sum(component.cost(setting.num_updates) for component in setting.components)
-    return setting.num_updates * sampled + own
+    total = 0
+    for setting in (run.setting for run in chunk.runs):
+        total += setting.num_updates * (1000 + getattr(setting, "env_steps_per_update", 0))
+        total += sum(component.cost(setting.num_updates) for component in setting.components)
+    return total
 
 
 def train_runs(
@@ -131,10 +120,8 @@ def train_cell(params: Params, problem: str, estimator: str, cache: ResultCache)
     runs = list_runs(params, problem, estimator, params.settings(problem, estimator))
     results = train_runs(params, problem, estimator, runs, cache)
     block = params.block(problem)
-    shared = block.shared()
     identities = [
-        _identity(problem, block.kind, estimator, run, shared, results[run.key].get(FAILURE))
-        for run in runs
+        _identity(problem, block, estimator, run, results[run.key].get(FAILURE)) for run in runs
     ]
     curves = concatenate(_curve(identity, results[identity.run_key]) for identity in identities)
     theta = np.stack([results[run.key]["theta"] for run in runs])
@@ -143,36 +130,32 @@ def train_cell(params: Params, problem: str, estimator: str, cache: ResultCache)
 
 
 def _identity(
-    problem: str, kind: str, estimator: str, run: Run, shared: dict[str, Any], failure: Any
+    problem: str, block: ProblemBlock, estimator: str, run: Run, failure: AnyArray | None
 ) -> RunIdentity:
-    conditions = run.setting.conditions(shared)
-    hyperparameters = flat(
-        run.setting.model_dump(exclude={"first_seed", "num_seeds", "variant"}, exclude_none=True)
-    )
+    setting, left_out = run.setting, {"first_seed", "num_seeds", "variant"}
+    conditions = setting.conditions(block.shared())
     return RunIdentity(
         problem,
         estimator,
-        run.setting.variant,
+        setting.variant,
         setting_string(conditions),
         run.seed,
         run.key,
-        hyperparameters,
-        "" if failure is None else str(failure),
-        kind,
-        conditions,
+        hyperparameters=flat(setting.model_dump(exclude=left_out, exclude_none=True)),
+        failure="" if failure is None else str(failure),
+        kind=block.kind,
+        conditions=conditions,
     )
 
 
 def _places(identity: RunIdentity, arrays: Arrays) -> pd.DataFrame:
-    table = pd.DataFrame(
-        [
-            (update, name.removeprefix(COORDINATE), value)
-            for name, values in arrays.items()
-            if name.startswith(COORDINATE)
-            for update, value in zip(arrays["update"], values, strict=True)
-        ],
-        columns=["update", "coordinate", "value"],
-    )
+    rows = [
+        (update, name.removeprefix(COORDINATE), value)
+        for name, values in arrays.items()
+        if name.startswith(COORDINATE)
+        for update, value in zip(arrays["update"], values, strict=True)
+    ]
+    table = pd.DataFrame(rows, columns=["update", "coordinate", "value"])
     fixed = {key: getattr(identity, key) for key in COORDINATE_COLUMNS if key not in table}
     return table.assign(**fixed)[list(COORDINATE_COLUMNS)].astype(COORDINATE_COLUMNS)
 
@@ -201,15 +184,13 @@ def unstable_runs(cell: Cell) -> list[str]:
     worst = radius.loc[radius.groupby(key)["value"].idxmax().sort_values()]
     lines = []
     for _, row in worst.iterrows():
-        same = (places[[*key, "update"]] == row[[*key, "update"]]).all(axis=1)
-        own = places[same].set_index("coordinate")["value"]
+        own = places[(places[key] == row[key]).all(axis=1) & (places["update"] == row["update"])]
         design = ", ".join(
             f"{name} = {value:.3f}"
-            for name, value in own.items()
-            if str(name).startswith(("alpha", "beta"))
+            for name, value in zip(own["coordinate"], own["value"], strict=True)
+            if name.startswith(("alpha", "beta"))
         )
-        times = int((radius[key] == row[key]).all(axis=1).sum())
-        rows = int((looked_at[key] == row[key]).all(axis=1).sum())
+        times, rows = ((each[key] == row[key]).all(axis=1).sum() for each in (radius, looked_at))
         lines.append(
             f"{row['problem']} {row['estimator']} {row['variant']} {row['setting']} seed "
             f"{row['seed']}: closed loop unstable in {times} of {rows} windows of updates, "

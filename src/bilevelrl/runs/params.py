@@ -1,14 +1,15 @@
 """All of params.yaml."""
 
 from pathlib import Path
-from typing import Any
+from typing import Self
 
 from pydantic import Field, InstanceOf, model_validator
 
 from bilevelrl.core.blocks import FollowerParams, SolverParams
-from bilevelrl.core.problem import Problem, ProblemBlock
+from bilevelrl.core.entries import names_of
+from bilevelrl.core.problem import AnyProblem, Problem, ProblemBlock
 from bilevelrl.core.settings import Setting
-from bilevelrl.core.validation import Block, ConfigError, Variant, unknown_key, validate
+from bilevelrl.core.validation import Block, ConfigError, Content, unknown_key, validate
 from bilevelrl.problems import registry
 from bilevelrl.runs.evaluate_block import EvaluateParams
 from bilevelrl.runs.runtime import Runtime
@@ -16,11 +17,7 @@ from bilevelrl.runs.yaml_files import read_mapping
 
 
 class ProblemItem(Block):
-    """A problem of the pipeline.
-
-    Attributes:
-        kind: as in the problem's block; DVC cannot look it up there.
-    """
+    """A problem of the pipeline; `kind` is as in its block, where DVC cannot look it up."""
 
     kind: str
 
@@ -33,16 +30,7 @@ class GridItem(ProblemItem):
 
 
 class Params(Block):
-    """All of params.yaml.
-
-    Attributes:
-        runtime: how to compute.
-        followers: what all problems ask of their solvers.
-        problems: a block each, by name.
-        grid_problems: those that are computed.
-        grid: the cells that are computed.
-        evaluate: statistics.
-    """
+    """All of params.yaml; `grid_problems` and `grid` are what is computed of it."""
 
     runtime: Runtime
     followers: SolverParams
@@ -52,37 +40,29 @@ class Params(Block):
     evaluate: EvaluateParams
 
     @model_validator(mode="after")
-    def _studies_are_searched(self) -> "Params":
+    def _studies_are_possible(self) -> Self:
         for name, block in self.problems.items():
-            if block.gradients is not None:
-                where = f"problems.{name}.gradients"
-                self._check_temperature(where, name, block.gradients.temperature)
-        return self
-
-    @model_validator(mode="after")
-    def _sizes_are_whole_episodes(self) -> "Params":
-        for name, block in self.problems.items():
-            if block.gradients is None:
+            study = block.gradients
+            if study is None:
                 continue
-            study, horizon = block.gradients, block.max_episode_steps
+            where = f"problems.{name}.gradients"
+            self._check_temperature(where, name, study.temperature)
+            horizon, own = block.constants.max_episode_steps, study.information
+            constant = f"problems.{name}.constants.max_episode_steps"
             for key, size in study.whole_episodes():
                 if size % horizon:
-                    raise ValueError(
-                        f"problems.{name}.gradients.{key}: {size} must be a multiple of "
-                        f"problems.{name}.constants.max_episode_steps = {horizon}"
-                    )
-            own = study.information
-            whole = own.batches * horizon
+                    wanted = f"{constant} = {horizon}"
+                    raise ValueError(f"{where}.{key}: {size} must be a multiple of {wanted}")
             for size in own.sizes:
-                if size % whole:
+                if size % (own.batches * horizon):
                     raise ValueError(
-                        f"problems.{name}.gradients.information: size {size} must be a multiple "
-                        f"of batches * problems.{name}.constants.max_episode_steps = {whole}"
+                        f"{where}.information: size {size} must be a multiple of "
+                        f"batches * {constant} = {own.batches * horizon}"
                     )
         return self
 
     @model_validator(mode="after")
-    def _thresholds_have_problems(self) -> "Params":
+    def _thresholds_have_problems(self) -> Self:
         for problem, values in self.evaluate.return_thresholds.items():
             if problem not in self.problems:
                 where = "evaluate.return_thresholds:"
@@ -90,40 +70,39 @@ class Params(Block):
         return self
 
     @model_validator(mode="after")
-    def _cells_exist(self) -> "Params":
+    def _cells_exist(self) -> Self:
         for name, item in self.grid.items():
             self._check_kind(f"grid.{name}", item.problem, item.kind)
             self.check_supported(f"grid.{name}", item.problem, item.estimator)
             if name != f"{item.problem}-{item.estimator}":
                 raise ValueError(f"grid.{name} must be named {item.problem}-{item.estimator}")
             if not self.problems[item.problem].cells.get(item.estimator):
-                raise ValueError(
-                    f"problems.{item.problem}.cells.{item.estimator} is missing or empty"
-                )
+                where = f"problems.{item.problem}.cells.{item.estimator}"
+                raise ValueError(f"{where} is missing or empty")
         for problem, block in self.problems.items():
             for estimator in block.cells:
                 where = f"problems.{problem}.cells.{estimator}"
-                if estimator not in block.names:
-                    raise ValueError(f"{where}: {problem} supports {block.names}")
+                names = names_of(block.estimators)
+                if estimator not in names:
+                    raise ValueError(f"{where}: {problem} supports {names}")
                 for setting in self.settings(problem, estimator):
                     self._check_temperature(where, problem, setting.temperature)
         return self
 
     @model_validator(mode="after")
-    def _problems_are_those_of_the_grid(self) -> "Params":
+    def _problems_are_those_of_the_grid(self) -> Self:
         # DVC needs the problems by name: it cannot collect them from the grid.
-        listed, used = sorted(self.grid_problems), {item.problem for item in self.grid.values()}
+        listed = sorted(self.grid_problems)
+        used = sorted({item.problem for item in self.grid.values()})
         for problem in listed:
             if problem not in used:
                 raise ValueError(
-                    f"grid_problems = {listed}: {problem} has no cell in grid; allowed are "
-                    f"{sorted(used)}"
+                    f"grid_problems = {listed}: {problem} has no cell in grid; allowed are {used}"
                 )
             self._check_kind(f"grid_problems.{problem}", problem, self.grid_problems[problem].kind)
-        if used - set(listed):
+        if set(used) - set(listed):
             raise ValueError(
-                f"grid_problems = {listed}: it must name each problem of grid, which are "
-                f"{sorted(used)}"
+                f"grid_problems = {listed}: it must name each problem of grid, which are {used}"
             )
         return self
 
@@ -133,12 +112,8 @@ class Params(Block):
             raise ConfigError(f"{where}.kind = {kind!r}: problems.{problem}.kind is {own!r}")
 
     def check_supported(self, where: str, problem: str, estimator: str) -> None:
-        """Refuse problems and estimators that do not exist, and pairs that do not go together.
-
-        Raises:
-            ConfigError: naming what there is; the message starts with `where`.
-        """
-        names = self.block(problem, f"{where}.problem").names
+        """Refuse, by a ConfigError after `where`, pairs that do not exist; it names what does."""
+        names = names_of(self.block(problem, f"{where}.problem").estimators)
         if estimator not in names:
             raise ConfigError(f"{where}.estimator = {estimator!r}: {problem} supports {names}")
 
@@ -161,45 +136,38 @@ class Params(Block):
             raise ConfigError(f"{where} = {problem!r}: allowed are {sorted(self.problems)}")
         return self.problems[problem]
 
-    def problem(self, name: str) -> Problem[Any]:
+    def problem(self, name: str) -> AnyProblem:
         """What a problem's own modules are told of it.
 
         Raises:
             ConfigError: as `block`.
         """
-        block = self.block(name)
-        followers: FollowerParams[Any] = FollowerParams(
-            **self.followers.model_dump(), learner=block.learner
-        )
-        return Problem(name, block, followers)
+        block, shared = self.block(name), self.followers.model_dump()
+        return Problem(name, block, FollowerParams(**shared, learner=block.learner))
 
     def settings(self, problem: str, estimator: str) -> tuple[Setting, ...]:
         """All settings of a cell, lists in an entry expanded to their product.
 
         Raises:
-            ConfigError: if an entry has unknown, missing, superfluous or impossible values, or two
-                settings would answer to the same conditions.
+            ConfigError: if an entry is impossible, or repeats the conditions of another.
         """
-        settings: dict[tuple[Variant, tuple[tuple[str, Any], ...]], str] = {}
-        expanded = []
         self.check_supported("cell", problem, estimator)
         block = self.problems[problem]
         if estimator not in block.cells:
             raise ConfigError(
                 f"problems.{problem}.cells: no {estimator!r}, there are {sorted(block.cells)}"
             )
-        shared = block.shared()
+        shared, found, places = block.shared(), [], dict[object, str]()
         for where, setting in block.settings(problem, estimator):
-            conditions = setting.conditions(shared)
-            key = (setting.variant, tuple(sorted(conditions.items())))
-            if key in settings:
-                raise ConfigError(f"{where} repeats the conditions of {settings[key]}: {key}")
-            settings[key] = where
-            expanded.append(setting)
-        return tuple(expanded)
+            key = (setting.variant, tuple(sorted(setting.conditions(shared).items())))
+            if key in places:
+                raise ConfigError(f"{where} repeats the conditions of {places[key]}: {key}")
+            places[key] = where
+            found.append(setting)
+        return tuple(found)
 
 
-def parse_params(content: dict[str, Any], where: str) -> Params:
+def parse_params(content: Content, where: str) -> Params:
     """Check the content of a parameter file.
 
     Raises:
@@ -212,7 +180,7 @@ def parse_params(content: dict[str, Any], where: str) -> Params:
     return validate(Params, content | {"problems": blocks}, where)
 
 
-def _block(name: Any, content: Any, where: str) -> ProblemBlock:
+def _block(name: str, content: object, where: str) -> ProblemBlock:
     place = f"{where}: problems.{name}"
     if not isinstance(content, dict):
         raise ConfigError(f"{place} = {content!r}: a block of keys is needed")

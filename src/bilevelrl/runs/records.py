@@ -1,13 +1,14 @@
 """Every table that one stage writes and another reads: columns, types, reading and writing."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import AnyArray, Floats
 from bilevelrl.core.atomic_files import write_array
 from bilevelrl.runs.table_files import (
     CorruptRecord,
@@ -113,7 +114,7 @@ SUMMARY_COLUMNS = (
 )  # fmt: skip
 
 
-Updates = TypeVar("Updates", pd.Series, NDArray[Any])
+Updates = TypeVar("Updates", pd.Series, AnyArray)
 
 
 @dataclass(frozen=True)
@@ -121,9 +122,7 @@ class RunIdentity:
     """Which run this is.
 
     Attributes:
-        problem, estimator, variant: names as in params.yaml.
         setting: name of the conditions, see `setting_string`.
-        seed: of the run.
         run_key: digest of everything that determines the result.
         hyperparameters: all resolved parameters of the run, conditions included.
         failure: why the run has no result, its curve being NaN; empty if it has one.
@@ -147,15 +146,12 @@ class RunIdentity:
 class Cell:
     """Everything that the leaders stage writes for one problem and estimator.
 
-    Attributes:
-        runs: identities, in the order of `theta`.
-        theta: final leader parameters, shape (R, D).
-        curves: columns `CURVE_COLUMNS`.
-        coordinates: columns `COORDINATE_COLUMNS`.
+    Runs in the order of `theta`, the final leader parameters, shape (R, D); tables with the columns
+    `CURVE_COLUMNS` and `COORDINATE_COLUMNS`.
     """
 
     runs: tuple[RunIdentity, ...]
-    theta: NDArray[np.float64]
+    theta: Floats
     curves: pd.DataFrame
     coordinates: pd.DataFrame = field(
         default_factory=lambda: pd.DataFrame(columns=list(COORDINATE_COLUMNS))
@@ -195,30 +191,21 @@ class Cell:
         except (OSError, ValueError, EOFError) as error:
             raise CorruptRecord(f"{folder / 'theta.npy'}: {error}") from error
         if len(theta) != len(runs):
-            raise CorruptRecord(
-                f"{folder}: {len(theta)} rows in theta.npy, {len(runs)} in runs.json"
-            )
+            sizes = f"{len(theta)} rows in theta.npy, {len(runs)} in runs.json"
+            raise CorruptRecord(f"{folder}: {sizes}")
         curves = read_parquet(folder / "curves.parquet", CURVE_COLUMNS)
         coordinates = read_parquet(folder / "coordinates.parquet", COORDINATE_COLUMNS)
         return cls(runs, theta, curves, coordinates)
 
 
-def is_late(update: Updates, num_updates: Updates | int, fraction: float) -> Any:
+def is_late(update: Updates, num_updates: Updates | int, fraction: float) -> Updates:
     """Whether rows belong to the last `fraction` of a run's updates; the last update always does.
 
-    A row closes the window of updates that ends with its own.
-
-    Args:
-        update: 0-based, of every row.
-        num_updates: of the run, or of the run of every row.
-        fraction: in (0, 1].
-
-    Returns:
-        Booleans, in the form of `update`.
+    A row closes the window of updates that ends with its own, `update`, 0-based.
     """
     return (update + 1 > (1.0 - fraction) * num_updates) | (update + 1 >= num_updates)
 
 
-def setting_string(conditions: dict[str, Any]) -> str:
+def setting_string(conditions: Mapping[str, object]) -> str:
     """Sorted key=value pairs joined by ";", floats in their shortest form; nobody parses it."""
     return ";".join(f"{key}={value}" for key, value in sorted(conditions.items()))

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.atomic_files import write_atomically
 
 
@@ -18,7 +18,7 @@ class CorruptRecord(RuntimeError):
     """A file between two stages is missing, unreadable, or not what its writer promised."""
 
 
-def write_json(path: Path, content: Any) -> None:
+def write_json(path: Path, content: object) -> None:
     """Write indented, key-sorted JSON."""
     text = json.dumps(content, indent=2, sort_keys=True, allow_nan=False)
     write_atomically(path, f"{text}\n".encode())
@@ -36,7 +36,7 @@ def read_json(path: Path) -> Any:
         raise CorruptRecord(f"{path}: {error}") from error
 
 
-def read_array(path: Path, name: str) -> NDArray[np.float64]:
+def read_array(path: Path, name: str) -> Floats:
     """One array of an npz file.
 
     Raises:
@@ -66,13 +66,17 @@ def read_parquet(path: Path, columns: dict[str, str] | None = None) -> pd.DataFr
         table = pd.read_parquet(path)
     except Exception as error:  # pyarrow raises many kinds, none with a common base but this
         raise CorruptRecord(f"{path}: {error}") from error
-    if columns is not None and list(table.columns) != list(columns):
+    return table if columns is None else _checked(table, path, columns)
+
+
+def _checked(table: pd.DataFrame, path: Path, columns: Iterable[str]) -> pd.DataFrame:
+    if list(table.columns) != list(columns):
         raise CorruptRecord(f"{path}: expected columns {list(columns)}, got {list(table.columns)}")
     return table
 
 
-def read_csv(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
-    """Read a table that `write_csv` wrote and check its columns.
+def read_csv(path: Path, columns: tuple[str, ...] | None = None) -> pd.DataFrame:
+    """Read a table that `write_csv` wrote and check its columns, if they are known.
 
     Raises:
         CorruptRecord: if the file is missing, unreadable, or has other columns.
@@ -81,9 +85,7 @@ def read_csv(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
         table = pd.read_csv(path)
     except (OSError, ValueError) as error:
         raise CorruptRecord(f"{path}: {error}") from error
-    if list(table.columns) != list(columns):
-        raise CorruptRecord(f"{path}: expected columns {list(columns)}, got {list(table.columns)}")
-    return table
+    return table if columns is None else _checked(table, path, columns)
 
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:

@@ -1,13 +1,12 @@
 """Score candidates on tuning seeds, and write the best in the form of params.yaml."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from bilevelrl.core.settings import Setting, flat
-from bilevelrl.core.validation import ConfigError
+from bilevelrl.core.validation import ConfigError, Content
 from bilevelrl.runs.execution import ResultCache
 from bilevelrl.runs.leaders import list_runs, train_runs
 from bilevelrl.runs.params import Params
@@ -29,7 +28,7 @@ def score_candidates(
     cell = tuning.grid[name]
     runs = list_runs(params, cell.problem, cell.estimator, tuning.settings(name))
     results = train_runs(params, cell.problem, cell.estimator, runs, cache)
-    rows: dict[str, dict[str, Any]] = {}
+    rows: dict[str, Content] = {}
     finals: dict[str, list[float]] = {}
     for run in runs:
         content = searched(tuning, name, run.setting)
@@ -45,7 +44,7 @@ def score_candidates(
     return table
 
 
-def searched(tuning: TuningParams, name: str, setting: Setting) -> dict[str, Any]:
+def searched(tuning: TuningParams, name: str, setting: Setting) -> Content:
     """Conditions and hyper-parameters of a candidate that its search sets, see `flat`."""
     own = flat(setting.model_dump())
     keys = dict.fromkeys((*CONDITIONS, *flat(tuning.grid[name].candidates)))
@@ -62,43 +61,34 @@ def entry_name(setting: Setting) -> str:
 def winners(tuning: TuningParams, name: str, table: pd.DataFrame) -> list[Setting]:
     """The candidate with the highest score under every condition, ties to the first one listed.
 
-    Args:
-        tuning: the searches.
-        name: which of them.
-        table: of `score_candidates`, perhaps read from its file.
-
     Raises:
         ConfigError: if the table is not that of the search's candidates, in their order.
     """
-    candidates = tuning.settings(name)
-    rows = table.to_dict("records")
-    described = len(rows) == len(candidates) and all(
-        _describes(row, searched(tuning, name, setting), tuning.seeds_of(name))
-        for row, setting in zip(rows, candidates, strict=True)
-    )
-    if not described:
+    candidates, rows = tuning.settings(name), table.to_dict("records")
+    scores, seeds = ("score", "standard_error", "seeds"), tuning.seeds_of(name)
+    described = [
+        {key: value for key, value in row.items() if key not in scores and not pd.isna(value)}
+        for row in rows
+    ]
+    expected = [searched(tuning, name, setting) for setting in candidates]
+    if described != expected or any(row["seeds"] != seeds for row in rows):
         raise ConfigError(
             f"tuning/results/{name}.csv has other candidates than grid.{name} of "
             f"tuning/params.yaml: search again"
         )
-    best: dict[tuple[Any, ...], int] = {}
+    best: dict[tuple[object, ...], int] = {}
     for position, setting in enumerate(candidates):
-        condition = tuple(getattr(setting, key, None) for key in CONDITIONS)
-        other = best.setdefault(condition, position)
+        other = best.setdefault(_condition(setting), position)
         if rows[position]["score"] > rows[other]["score"]:
-            best[condition] = position
+            best[_condition(setting)] = position
     return [candidates[position] for position in best.values()]
 
 
-def _describes(row: dict[Any, Any], candidate: dict[str, Any], seeds: int) -> bool:
-    described = {key: value for key, value in row.items() if not pd.isna(value)}
-    scores = ("score", "standard_error", "seeds")
-    return row["seeds"] == seeds and candidate == {
-        key: value for key, value in described.items() if key not in scores
-    }
+def _condition(setting: Setting) -> tuple[object, ...]:
+    return tuple(getattr(setting, key, None) for key in CONDITIONS)
 
 
-def choose(tuning: TuningParams, name: str, table: pd.DataFrame) -> dict[str, dict[str, Any]]:
+def choose(tuning: TuningParams, name: str, table: pd.DataFrame) -> dict[str, Content]:
     """The winners of a search by name, in the form of params.yaml."""
     own = tuning.grid[name].candidates
     return {
@@ -107,7 +97,7 @@ def choose(tuning: TuningParams, name: str, table: pd.DataFrame) -> dict[str, di
     }
 
 
-def _chosen(setting: dict[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
+def _chosen(setting: Content, asked: Content) -> Content:
     """What a search sets, nested as in params.yaml."""
     conditions = {key: setting[key] for key in CONDITIONS if key in setting}
     return conditions | {
@@ -119,12 +109,10 @@ def _chosen(setting: dict[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]
 
 
 def effort_table(tuning: TuningParams) -> pd.DataFrame:
-    """How much every search tried.
+    """How much every search tried: one row per search and variant.
 
-    Returns:
-        One row per search and variant: problem, estimator, variant, search, `swept` (names of the
-        hyper-parameters with several candidates), `conditions`, `candidates` under each, `seeds` of
-        each candidate.
+    `swept` has the names of the hyper-parameters with several candidates; `candidates` are counted
+    under each of the `conditions`, `seeds` for each candidate.
     """
     rows = []
     for name, cell in tuning.grid.items():
@@ -134,7 +122,7 @@ def effort_table(tuning: TuningParams) -> pd.DataFrame:
         swept = [key for key in several if key not in CONDITIONS]
         for variant in cell.variants:
             own = [setting for setting in settings if setting.variant == variant]
-            under = {tuple(getattr(setting, key, None) for key in CONDITIONS) for setting in own}
+            under = {_condition(setting) for setting in own}
             rows.append(
                 {
                     "problem": cell.problem,

@@ -1,13 +1,23 @@
 """All of tuning/params.yaml."""
 
+import itertools
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, Self
 
 from pydantic import field_validator, model_validator
 
 from bilevelrl.core.entries import Estimators, expand, names_of, registered
 from bilevelrl.core.settings import Setting
-from bilevelrl.core.validation import Block, Choices, Count, Positive, Seed, Variant, validate
+from bilevelrl.core.validation import (
+    Block,
+    Choices,
+    Content,
+    Count,
+    Positive,
+    Seed,
+    Variant,
+    validate,
+)
 from bilevelrl.problems import registry
 from bilevelrl.runs.yaml_files import read_mapping
 
@@ -16,15 +26,13 @@ class TuningProblem(Block):
     """Under which conditions the cells of a problem are tuned.
 
     Attributes:
-        kind: of the problem, as in its block of params.yaml.
         shared: what all candidates have, as far as their estimator has it.
-        temperatures: β of the follower.
         budgets: transitions per update to parallel environments, for problems that have these.
         unequal: why its searches differ in candidates or seeds, where they do.
     """
 
     kind: Literal[registry.KINDS]  # type: ignore[valid-type]
-    shared: dict[str, Any]
+    shared: Content
     temperatures: Choices[Positive]
     budgets: dict[Count, Count] | None = None
     unequal: str | None = None
@@ -37,7 +45,7 @@ class TuningProblem(Block):
 
     @field_validator("shared")
     @classmethod
-    def _lists_are_not_swept(cls, shared: dict[str, Any]) -> dict[str, Any]:
+    def _lists_are_not_swept(cls, shared: Content) -> Content:
         return {key: tuple(v) if isinstance(v, list) else v for key, v in shared.items()}
 
 
@@ -46,8 +54,7 @@ class TuningCell(Block):
 
     Attributes:
         kind: of the problem, as in its block; DVC cannot look it up there.
-        temperatures: if not those of the problem.
-        budgets: likewise.
+        temperatures, budgets: if not those of the problem.
         num_seeds: more than the others' where outcomes are so unequal that few seeds mislead.
     """
 
@@ -55,7 +62,7 @@ class TuningCell(Block):
     kind: str
     estimator: str
     variants: Choices[Variant]
-    candidates: dict[str, Any]
+    candidates: Content
     temperatures: Choices[Positive] | None = None
     budgets: dict[Count, Count] | None = None
     num_seeds: Count | None = None
@@ -70,20 +77,18 @@ class TuningParams(Block):
     grid: dict[str, TuningCell]
 
     @model_validator(mode="after")
-    def _candidates_are_possible(self) -> "TuningParams":
+    def _candidates_are_possible(self) -> Self:
         for name, cell in self.grid.items():
-            if cell.problem not in self.problems:
+            where, problem = f"grid.{name}", self.problems.get(cell.problem)
+            if problem is None:
                 raise ValueError(f"problems.{cell.problem} is missing, but grid has {name}")
-            known = self.problems[cell.problem].kind
-            if cell.kind != known:
-                raise ValueError(
-                    f"grid.{name}.kind = {cell.kind!r}: problems.{cell.problem}.kind is {known!r}"
-                )
-            names = names_of(self.problems[cell.problem].estimators)
+            if cell.kind != problem.kind:
+                own = f"problems.{cell.problem}.kind is {problem.kind!r}"
+                raise ValueError(f"{where}.kind = {cell.kind!r}: {own}")
+            names = names_of(problem.estimators)
             if cell.estimator not in names:
-                raise ValueError(
-                    f"grid.{name}.estimator = {cell.estimator!r}: {cell.problem} supports {names}"
-                )
+                known = f"{cell.problem} supports {names}"
+                raise ValueError(f"{where}.estimator = {cell.estimator!r}: {known}")
             self.settings(name)
         return self
 
@@ -95,33 +100,26 @@ class TuningParams(Block):
         """All candidates of a cell under all conditions.
 
         Raises:
-            ConfigError: if the cell lacks keys of its estimator or has others, or a budget is not
-                divisible by its environments.
+            ConfigError: if the cell lacks keys of its estimator, or a value is impossible.
         """
-        cell = self.grid[name]
+        cell, where = self.grid[name], f"grid.{name}"
         problem = self.problems[cell.problem]
-        seeds = {"first_seed": self.first_seed, "num_seeds": self.seeds_of(name)}
-        budgets: list[dict[str, Any]] = [{}]
-        known = registered(problem.estimators, cell.estimator, cell.variants[0], f"grid.{name}")
+        shared = problem.shared | {"first_seed": self.first_seed, "num_seeds": self.seeds_of(name)}
+        budgets: list[dict[str, int]] = [{}]
+        known = registered(problem.estimators, cell.estimator, cell.variants[0], where)
         own = cell.budgets or problem.budgets
         if own is not None and known.has("num_envs"):
-            budgets = [
-                {"env_steps_per_update": steps, "num_envs": num_envs}
-                for steps, num_envs in own.items()
-            ]
-        return tuple(
-            setting
+            budgets = [{"env_steps_per_update": b, "num_envs": n} for b, n in own.items()]
+        entries = [
+            {"variant": variant, "temperature": temperature, **budget, **cell.candidates}
             for variant in cell.variants
             for temperature in cell.temperatures or problem.temperatures
             for budget in budgets
-            for setting in expand(
-                problem.estimators,
-                cell.estimator,
-                {"variant": variant, "temperature": temperature, **budget, **cell.candidates},
-                problem.shared | seeds,
-                f"grid.{name}",
-            )
+        ]
+        expanded = (
+            expand(problem.estimators, cell.estimator, entry, shared, where) for entry in entries
         )
+        return tuple(itertools.chain.from_iterable(expanded))
 
 
 def read_tuning_params(path: Path = Path("tuning/params.yaml")) -> TuningParams:

@@ -3,15 +3,14 @@
 import io
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from bilevelrl.core.validation import ConfigError, shortened
+from bilevelrl.core.validation import ConfigError, Content, shortened
 
 
-def read_mapping(path: Path, *, may_be_empty: bool = False) -> dict[str, Any]:
+def read_mapping(path: Path, *, may_be_empty: bool = False) -> Content:
     """The mapping in a YAML file.
 
     Raises:
@@ -24,12 +23,8 @@ def read_mapping(path: Path, *, may_be_empty: bool = False) -> dict[str, Any]:
     return parse_mapping(text, str(path), may_be_empty=may_be_empty)
 
 
-def parse_mapping(text: str, where: str, *, may_be_empty: bool = False) -> dict[str, Any]:
-    """The mapping that a text is, as a file's content.
-
-    Raises:
-        ConfigError: if it is not YAML, repeats a key, or is no mapping; starts with `where`.
-    """
+def parse_mapping(text: str, where: str, *, may_be_empty: bool = False) -> Content:
+    """The mapping that a text is, as `read_mapping`; errors start with `where`."""
     try:
         content = YAML(typ="safe").load(text)
     except MarkedYAMLError as error:
@@ -46,7 +41,7 @@ def parse_mapping(text: str, where: str, *, may_be_empty: bool = False) -> dict[
     return content
 
 
-def mapping_text(content: Mapping[str, Any]) -> str:
+def mapping_text(content: Mapping[str, object]) -> str:
     """YAML of a mapping in its own order, which `read_mapping` and DVC read as the same again."""
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style = False

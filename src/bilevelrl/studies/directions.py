@@ -1,24 +1,21 @@
 """What the published step rule of thermal control makes of an estimate."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from bilevelrl.core.problem import Problem, RunTasks
+from bilevelrl.core.arrays import Floats
+from bilevelrl.core.ladder import Change
+from bilevelrl.core.problem import AnyProblem, RunTasks
 from bilevelrl.problems import registry
 from bilevelrl.runs.records import DIRECTION_COLUMNS
 from bilevelrl.studies.fixed_theta import Replicates, replicate_all
 from bilevelrl.studies.gradient_errors import replication
 
-Floats = NDArray[np.float64]
-Change = Callable[[Any, Any], Any]
 
-
-def directions(problem: Problem[Any], run_tasks: RunTasks) -> pd.DataFrame:
+def directions(problem: AnyProblem, run_tasks: RunTasks) -> pd.DataFrame:
     """Columns `DIRECTION_COLUMNS`: antithetic pairs of estimates at θ = 0.
 
     No rows for problems whose ladder says nothing of directions.
@@ -33,8 +30,7 @@ def directions(problem: Problem[Any], run_tasks: RunTasks) -> pd.DataFrame:
     tasks = []
     for rung in rungs:
         task = replication(problem, rung, "start", theta, budget, seeds)
-        flipped = _Both(task.change, ladder.mirrored)
-        tasks += [task, replace(task, change=flipped)]
+        tasks += [task, replace(task, change=partial(_both, task.change, ladder.mirrored))]
     described = f"directions of {problem.name}"
     found = list(replicate_all(tasks, run_tasks, ladder.TOGETHER, described))
     rows = []
@@ -47,15 +43,8 @@ def directions(problem: Problem[Any], run_tasks: RunTasks) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(DIRECTION_COLUMNS))
 
 
-@dataclass(frozen=True)
-class _Both:
-    """Two changes of an estimator, one after the other."""
-
-    first: Change
-    second: Change
-
-    def __call__(self, estimator: Any, game: Any) -> Any:
-        return self.second(self.first(estimator, game), game)
+def _both(first: Change, second: Change, estimator: object, game: object) -> object:
+    return second(first(estimator, game), game)
 
 
 def _direction(pair: tuple[Replicates, Replicates], own: slice) -> dict[str, float]:

@@ -1,56 +1,45 @@
 """Replicated estimates at one θ: what both studies of estimators have in common."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.entries import registered
-from bilevelrl.core.problem import Problem, RunTasks
+from bilevelrl.core.ladder import Change
+from bilevelrl.core.problem import AnyProblem, RunTasks
 from bilevelrl.core.seeding import Streams
-from bilevelrl.core.settings import Setting
+from bilevelrl.core.validation import Content
 from bilevelrl.problems import registry
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class Replication:
-    """Independent estimates of one estimator at one θ, one per seed.
+    """Independent estimates of one estimator at the θ called `point`, shape (D,), one per seed.
 
     Attributes:
         problem: whose module `ladder` builds the game.
-        point: name of θ.
-        theta: shape (D,).
-        estimator: name in params.yaml.
         entry: hyper-parameters that the problem's cells do not share.
-        change: turns the estimator that is built, given it and the game, into the one asked for.
         batches: that the estimator sees; the last one's estimate counts.
-        seeds: one per replicate.
     """
 
-    problem: Problem[Any]
+    problem: AnyProblem
     point: str
     theta: Floats
     estimator: str
-    entry: Mapping[str, Any]
-    change: Callable[[Any, Any], Any]
+    entry: Content
+    change: Change
     batches: int
     seeds: range
 
 
 @dataclass(frozen=True, eq=False)
 class Replicates:
-    """What a `Replication` found.
+    """What a `Replication` found: both parts of every estimate and of dJ/dθ, shape (n, D).
 
-    Attributes:
-        direct: part of every estimate, shape (n, D).
-        indirect: the other part, likewise.
-        exact_direct: part of dJ/dθ, shape (n, D).
-        exact_indirect: the other part, likewise.
-        scale: what estimates of this estimator are multiplied by to estimate dJ/dθ.
+    Estimates of this estimator are multiplied by `scale` to estimate dJ/dθ.
     """
 
     direct: Floats
@@ -70,36 +59,30 @@ class Replicates:
         return self.exact_direct + self.exact_indirect
 
 
-def settings_of(task: Replication) -> list[Setting]:
-    """One setting per replicate."""
-    block = task.problem.block
-    entry = {**task.entry, "first_seed": task.seeds.start, "num_seeds": len(task.seeds)}
-    (setting,) = block.expanded(task.estimator, entry, "gradients")
-    return [setting] * len(task.seeds)
+def shared_entry(
+    problem: AnyProblem, estimator: str, variant: str, budget: int, own: Content
+) -> Content:
+    """What a whole study gives to an estimator, `own` included, of that which it has.
 
-
-def allowed(
-    problem: Problem[Any], estimator: str, variant: str, entry: Mapping[str, Any]
-) -> dict[str, Any]:
-    """The hyper-parameters that an estimator has, of those that a whole study shares."""
-    own = registered(problem.block.estimators, estimator, variant, "gradients")
-    return {key: value for key, value in entry.items() if own.has(key)}
-
-
-def shared_by(problem: Problem[Any], budget: int) -> dict[str, Any]:
-    """What a problem's ladder gives to all its rungs, as far as they have it."""
+    An estimate is made from `budget` transitions; 0 where it takes none.
+    """
     ladder = registry.part(problem.block.kind, "ladder")
-    found: dict[str, Any] = ladder.shared(problem, budget) if hasattr(ladder, "shared") else {}
-    return found
+    shared = {"temperature": problem.block.gradients.temperature, "step_size": 1.0}
+    shared |= ladder.shared(problem, budget) if hasattr(ladder, "shared") else {}
+    shared |= {"env_steps_per_update": budget} if budget else {}
+    known = registered(problem.block.estimators, estimator, variant, "gradients")
+    return {key: value for key, value in (shared | own).items() if known.has(key)}
 
 
 def replicate(task: Replication) -> Replicates:
     """Estimates from the seeds of the task, and the exact hypergradient beside each."""
-    ladder = registry.part(task.problem.block.kind, "ladder")
-    settings = settings_of(task)
-    group = ladder.group(task.problem, settings)
-    block, game = task.problem.block, group.game
-    known = registered(block.estimators, task.estimator, settings[0].variant, "gradients")
+    block = task.problem.block
+    ladder = registry.part(block.kind, "ladder")
+    entry = {**task.entry, "first_seed": task.seeds.start, "num_seeds": len(task.seeds)}
+    (setting,) = block.expanded(task.estimator, entry, "gradients")
+    group = ladder.group(task.problem, [setting] * len(task.seeds))
+    game = group.game
+    known = registered(block.estimators, task.estimator, setting.variant, "gradients")
     estimator = task.change(registry.function(block.kind, known.maker)(group), game)
     streams = Streams(list(task.seeds))
     theta = np.tile(task.theta, (len(task.seeds), 1))
@@ -115,31 +98,18 @@ def replicate(task: Replication) -> Replicates:
 def replicate_all(
     tasks: Sequence[Replication], run_tasks: RunTasks, together: int, description: str
 ) -> Iterator[Replicates]:
-    """The replicates of every task, in order, computed in parts.
-
-    Args:
-        tasks: what is asked.
-        run_tasks: on which processes.
-        together: replicates of a worker's batch.
-        description: left of the progress bar.
-    """
-    parts = [_parts(task, together) for task in tasks]
-    flat = [part for own in parts for part in own]
-    done = dict(run_tasks(replicate, flat, description=description))
-    place = 0
-    for own in parts:
-        found = [done[place + number] for number in range(len(own))]
-        place += len(own)
-        yield Replicates(
-            np.concatenate([each.direct for each in found]),
-            np.concatenate([each.indirect for each in found]),
-            np.concatenate([each.exact_direct for each in found]),
-            np.concatenate([each.exact_indirect for each in found]),
-            found[0].scale,
+    """The replicates of every task, in order, computed in batches of so many `together`."""
+    parts = [
+        replace(task, seeds=task.seeds[start : start + together])
+        for task in tasks
+        for start in range(0, len(task.seeds), together)
+    ]
+    done = dict(run_tasks(replicate, parts, description=description))
+    ordered = (done[place] for place in range(len(parts)))
+    for task in tasks:
+        found = list(itertools.islice(ordered, -(-len(task.seeds) // together)))
+        direct, indirect, exact_direct, exact_indirect = (
+            np.concatenate([getattr(each, name) for each in found])
+            for name in ("direct", "indirect", "exact_direct", "exact_indirect")
         )
-
-
-def _parts(task: Replication, together: int) -> list[Replication]:
-    seeds = task.seeds
-    starts = range(0, len(seeds), together)
-    return [replace(task, seeds=seeds[start : start + together]) for start in starts]
+        yield Replicates(direct, indirect, exact_direct, exact_indirect, found[0].scale)

@@ -7,59 +7,35 @@ and variance is measured rather than argued.
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.entries import overlay
 from bilevelrl.core.ladder import Rung
-from bilevelrl.core.problem import Problem, RunTasks
+from bilevelrl.core.problem import AnyProblem, RunTasks
 from bilevelrl.evaluation.gradient_quality import gradient_row
 from bilevelrl.problems import registry
-from bilevelrl.studies.fixed_theta import Replication, allowed, replicate_all, shared_by
-
-Floats = NDArray[np.float64]
+from bilevelrl.studies.fixed_theta import Replication, replicate_all, shared_entry
 
 
 def replication(
-    problem: Problem[Any], rung: Rung, point: str, theta: Floats, budget: int, seeds: range
+    problem: AnyProblem, rung: Rung, point: str, theta: Floats, budget: int, seeds: range
 ) -> Replication:
-    """What a rung is asked at one θ.
-
-    Args:
-        problem: which one.
-        rung: of its ladder.
-        point: name of θ.
-        theta: shape (D,).
-        budget: transitions per estimate; 0 for estimators that take none.
-        seeds: one per replicate.
-    """
-    study = problem.block.gradients
-    shared = {"temperature": study.temperature, "step_size": 1.0, **shared_by(problem, budget)}
-    if budget:
-        shared["env_steps_per_update"] = budget
-    entry = allowed(problem, rung.estimator, rung.variant, shared)
-    warm_up = -(-study.warm_up_steps // budget) if rung.warm_up is None else rung.warm_up
+    """What a rung is asked at the θ called `point`, from `budget` transitions; 0 where none."""
+    study, warm_up = problem.block.gradients, rung.warm_up
+    own = {"variant": rung.variant}
+    entry = overlay(shared_entry(problem, rung.estimator, rung.variant, budget, own), rung.entry)
+    if warm_up is None:
+        warm_up = -(-study.warm_up_steps // budget)
     return Replication(
-        problem,
-        point,
-        theta,
-        rung.estimator,
-        overlay({"variant": rung.variant, **entry}, rung.entry),
-        rung.change,
-        warm_up + 1,
-        seeds,
+        problem, point, theta, rung.estimator, entry, rung.change, warm_up + 1, seeds
     )
 
 
 def quality_rows(
-    problem: Problem[Any], best_theta: Floats, run_tasks: RunTasks
+    problem: AnyProblem, best_theta: Floats, run_tasks: RunTasks
 ) -> Iterator[dict[str, Any]]:
     """A row of `runs.records.GRADIENT_COLUMNS` per rung, budget and θ, the largest budgets first.
 
-    Args:
-        problem: one with a module `ladder`.
-        best_theta: the best known θ, shape (D,).
-        run_tasks: on which processes.
+    For a problem with a module `ladder`, at the best known θ, shape (D,), among others.
     """
     ladder = registry.part(problem.block.kind, "ladder")
     study = problem.block.gradients

@@ -9,31 +9,24 @@ So does a SARSA critic with a constant step size, the one of the FourRooms cells
 it stands there one that averages returns ("returns").
 """
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from bilevelrl.core.problem import Problem, RunTasks
+from bilevelrl.core.arrays import Floats
+from bilevelrl.core.ladder import Level
+from bilevelrl.core.problem import AnyProblem, RunTasks
 from bilevelrl.problems import registry
 from bilevelrl.runs.records import INFORMATION_COLUMNS
-from bilevelrl.studies.fixed_theta import Replicates, Replication, allowed, replicate_all, shared_by
+from bilevelrl.studies.fixed_theta import Replicates, Replication, replicate_all, shared_entry
 
-Floats = NDArray[np.float64]
 ESTIMATOR = "bc_hg"
 _TOGETHER = 10  # replicates of a worker's batch
 
 
-def errors(problem: Problem[Any], best_theta: Floats, run_tasks: RunTasks) -> pd.DataFrame:
+def errors(problem: AnyProblem, best_theta: Floats, run_tasks: RunTasks) -> pd.DataFrame:
     """Columns `INFORMATION_COLUMNS`: a row per level, size and replicate.
 
     No two sizes share a seed; levels do, so that they can be compared at equal samples.
-
-    Args:
-        problem: one with a module `ladder`.
-        best_theta: the best known θ, shape (D,).
-        run_tasks: on which processes.
     """
     ladder = registry.part(problem.block.kind, "ladder")
     study = problem.block.gradients
@@ -50,30 +43,22 @@ def errors(problem: Problem[Any], best_theta: Floats, run_tasks: RunTasks) -> pd
     rows = [
         (problem.name, point, level.information, level.name, level.critic, size, seed, error)
         for (level, size, task), replicates in zip(asked, found, strict=True)
-        for seed, error in zip(task.seeds, relative_errors(replicates), strict=True)
+        for seed, error in zip(task.seeds, _relative_errors(replicates), strict=True)
     ]
     return pd.DataFrame(rows, columns=list(INFORMATION_COLUMNS))
 
 
 def _replication(
-    problem: Problem[Any], level: Any, place: tuple[str, Floats], budget: int, seeds: range
+    problem: AnyProblem, level: Level, place: tuple[str, Floats], budget: int, seeds: range
 ) -> Replication:
-    ladder = registry.part(problem.block.kind, "ladder")
-    study, entry = problem.block.gradients, ladder.INFORMATION
-    shared = {
-        "temperature": study.temperature,
-        "step_size": 1.0,
-        **shared_by(problem, budget),
-        "env_steps_per_update": budget,
-        "belief": level.belief,
-    }
-    own = allowed(problem, ESTIMATOR, entry["variant"], shared)
-    batches = study.information.batches
-    return Replication(problem, *place, ESTIMATOR, own | entry, level.change, batches, seeds)
+    entry = registry.part(problem.block.kind, "ladder").INFORMATION
+    belief = {"belief": level.belief}
+    entry = shared_entry(problem, ESTIMATOR, entry["variant"], budget, belief) | entry
+    batches = problem.block.gradients.information.batches
+    return Replication(problem, *place, ESTIMATOR, entry, level.change, batches, seeds)
 
 
-def relative_errors(replicates: Replicates) -> Floats:
-    """|estimate - dJ/dθ| / |dJ/dθ| of every replicate, shape (n,)."""
+def _relative_errors(replicates: Replicates) -> Floats:
     error: Floats = np.linalg.norm(replicates.estimates - replicates.exact, axis=1)
     error /= np.linalg.norm(replicates.exact, axis=1)
     return error

@@ -18,24 +18,19 @@ class Claims:
     A folder that cannot be written means no locks and no marks, never an exception.
     """
 
-    def __init__(self, folder: Path | None, workspace: str) -> None:
-        """Remember the folder; None for a tracker without a working tree."""
-        self._locks = folder and folder / "locks"
-        self._marks = folder and folder / "pending" / quote(workspace, safe="")
+    def __init__(self, folder: Path, workspace: str) -> None:
+        self._locks = folder / "locks"
+        self._marks = folder / "pending" / quote(workspace, safe="")
         self._held: set[str] = set()
 
     @contextmanager
     def claim(self, cell: str, wait: bool) -> Iterator[bool]:
         """Keep other processes from showing or retiring a cell; may be nested.
 
-        Args:
-            cell: name.
-            wait: for whoever has it, at most `PATIENCE`; then go on without.
-
         Yields:
-            Whether nobody else has it.
+            Whether nobody else has it, after `PATIENCE` at most if it is to wait.
         """
-        if self._locks is None or cell in self._held:
+        if cell in self._held:
             yield True
             return
         try:
@@ -45,7 +40,7 @@ class Claims:
             yield True
             return
         with file:
-            free = _lock(file.fileno(), PATIENCE if wait else 0.0)
+            free = wait_for_lock(file.fileno(), PATIENCE if wait else 0.0)
             self._held.add(cell)
             try:
                 yield free
@@ -54,25 +49,21 @@ class Claims:
 
     def mark(self, cell: str) -> None:
         """Remember that a cell is to be shown."""
-        if self._marks is not None:
-            with suppress(OSError):
-                self._marks.mkdir(parents=True, exist_ok=True)
-                (self._marks / quote(cell, safe="")).touch()
+        with suppress(OSError):
+            self._marks.mkdir(parents=True, exist_ok=True)
+            (self._marks / quote(cell, safe="")).touch()
 
     def unmark(self, cell: str) -> None:
         """It has been shown."""
-        if self._marks is not None:
-            with suppress(OSError):
-                (self._marks / quote(cell, safe="")).unlink(missing_ok=True)
+        with suppress(OSError):
+            (self._marks / quote(cell, safe="")).unlink(missing_ok=True)
 
     def marked(self) -> list[str]:
         """Cells that are still to be shown."""
-        if self._marks is None or not self._marks.is_dir():
-            return []
-        return sorted(unquote(path.name) for path in self._marks.iterdir())
+        return sorted(unquote(path.name) for path in self._marks.glob("*"))
 
 
-def _lock(descriptor: int, patience: float) -> bool:
+def wait_for_lock(descriptor: int, patience: float) -> bool:
     """Whether the lock was free within this time; a file system without locks has free ones."""
     end = time.monotonic() + patience
     while True:

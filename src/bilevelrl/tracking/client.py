@@ -1,6 +1,5 @@
 """Opens MLflow's client so that no store that hangs or is locked keeps a stage from going on."""
 
-import fcntl
 import logging
 import os
 import sqlite3
@@ -10,6 +9,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from bilevelrl.tracking.claims import wait_for_lock
 from bilevelrl.tracking.workspace import ENCODED_SQLITE, SQLITE
 
 if TYPE_CHECKING:
@@ -23,10 +23,7 @@ REQUESTS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",
 }
-FIRST_REQUEST = {
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "3",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
-}
+FIRST_REQUEST = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "3", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
 
 
 def open_client(uri: str) -> "MlflowClient":
@@ -95,15 +92,7 @@ def _alone(folder: Path) -> Iterator[None]:
     """Two processes that both create a database would stop each other half-way."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        end = time.monotonic() + PATIENCE
-        while time.monotonic() < end:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                time.sleep(0.05)
-            except OSError:  # a file system without locks
-                break
+        wait_for_lock(descriptor, PATIENCE)
         yield
     finally:
         os.close(descriptor)

@@ -5,12 +5,12 @@ from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
+from bilevelrl.problems import registry
 from bilevelrl.runs.records import CURVE_COLUMNS, Cell, RunIdentity, is_late
 from bilevelrl.runs.table_files import CorruptRecord, write_json
 
@@ -33,44 +33,17 @@ Point = tuple[str, float, int]  # metric, value, step
 
 
 @dataclass(frozen=True, eq=False)
-class FinishedRun:
-    """One run of a cell.
-
-    Attributes:
-        identity: which run.
-        curve: its rows, columns `CURVE_COLUMNS`.
-        theta: final leader parameters, shape (D,).
-    """
-
-    identity: RunIdentity
-    curve: pd.DataFrame
-    theta: NDArray[np.float64]
-
-
-#: Writes further files of a run into a folder, a drawing of its θ for instance.
-Attach = Callable[[FinishedRun, Path], None]
-
-
-@dataclass(frozen=True, eq=False)
 class Entry:
-    """One line of the tracking store to be.
+    """One line of the tracking store to be: which run, and what it shows."""
 
-    Attributes:
-        cell: the group within which slots are retired; its first part names the experiment.
-        slot: which run this is, whatever its result.
-        run_key: digest of everything that determines its result.
-        name, params, points, tags: what it shows.
-        write_artifacts: fills a folder with its files.
-    """
-
-    cell: str
-    slot: str
-    run_key: str
+    cell: str  # the group within which slots are retired; its first part names the experiment
+    slot: str  # which run this is, whatever its result
+    run_key: str  # digest of everything that determines its result
     name: str
-    params: Mapping[str, Any]
+    params: Mapping[str, object]
     points: list[Point]
     tags: Mapping[str, str]
-    write_artifacts: Callable[[Path], None] | None = None
+    write_artifacts: Callable[[Path], None] | None = None  # fills a folder with its files
 
 
 def cell_name(experiment: str, group: str) -> str:
@@ -88,20 +61,6 @@ def experiment_of(cell: str) -> str:
     return cell.partition("/")[0]
 
 
-def finished_runs(cell: Cell) -> Iterator[FinishedRun]:
-    """The runs of a cell, each with its own rows of the curves.
-
-    Raises:
-        CorruptRecord: if a run has no curve.
-    """
-    curves = dict(iter(cell.curves.groupby(["variant", "setting", "seed"])))
-    for identity, theta in zip(cell.runs, cell.theta, strict=True):
-        key = (identity.variant, identity.setting, identity.seed)
-        if key not in curves:
-            raise CorruptRecord(f"no curve of {identity.problem}, {identity.estimator}, {key}")
-        yield FinishedRun(identity, curves[key], theta)
-
-
 def thinned(curve: pd.DataFrame) -> list[Point]:
     """Points of every column, the first and the last row among them; of a constant, one.
 
@@ -115,16 +74,12 @@ def thinned(curve: pd.DataFrame) -> list[Point]:
     points: list[Point] = []
     for section, names in SECTIONS.items():
         for name in names:
-            values = rows[name].to_numpy(float)
-            if np.isnan(values).all():
-                continue
+            values, shown = rows[name].to_numpy(float), dense if name in DENSE else sparse
+            places = [(row, int(updates[row])) for row in shown]
             if (values == values[0]).all():
-                points.append((f"{section}/{name}", float(values[0]), 0))
-                continue
-            shown = dense if name in DENSE else sparse
-            points += [
-                (f"{section}/{name}", float(values[row]), int(updates[row])) for row in shown
-            ]
+                places = [(0, 0)]
+            if not np.isnan(values).all():
+                points += [(f"{section}/{name}", float(values[row]), at) for row, at in places]
     return points
 
 
@@ -135,9 +90,9 @@ def final_leader_return(curve: pd.DataFrame) -> Point:
     return "1_return/leader_return_final", float(mean), 0
 
 
-def flattened(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flattened(values: Mapping[str, object], prefix: str = "") -> dict[str, object]:
     """Nested keys joined by dots."""
-    flat: dict[str, Any] = {}
+    flat: dict[str, object] = {}
     for key, value in values.items():
         if isinstance(value, Mapping):
             flat |= flattened(value, f"{prefix}{key}.")
@@ -146,18 +101,39 @@ def flattened(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def run_entry(workspace: str, run: FinishedRun, attach: Attach | None = None) -> Entry:
-    """How a run of a cell is shown: one flat run in the experiment named like its problem."""
-    who = run.identity
+def draw_pictures(who: RunIdentity, theta: Floats, folder: Path) -> None:
+    """Let the module `pictures` of the problem draw θ; a run without a result has none."""
+    if not who.failure and registry.has(who.kind, "pictures"):
+        registry.part(who.kind, "pictures").draw(theta, folder)
+
+
+def cell_entries(workspace: str, cell: Cell) -> Iterator[Entry]:
+    """How the runs of a cell are shown, see `run_entry`.
+
+    Raises:
+        CorruptRecord: if a run has no curve.
+    """
+    curves = dict(iter(cell.curves.groupby(["variant", "setting", "seed"])))
+    for who, theta in zip(cell.runs, cell.theta, strict=True):
+        key = (who.variant, who.setting, who.seed)
+        if key not in curves:
+            raise CorruptRecord(f"no curve of {who.problem}, {who.estimator}, {key}")
+        yield run_entry(workspace, who, curves[key], theta)
+
+
+def run_entry(workspace: str, who: RunIdentity, curve: pd.DataFrame, theta: Floats) -> Entry:
+    """How a run is shown: one flat run in the experiment named like its problem.
+
+    Its curve has columns `CURVE_COLUMNS`; θ, shape (D,), is final.
+    """
     names = {"problem": who.problem, "estimator": who.estimator, "variant": who.variant}
     failure = {"failure": who.failure} if who.failure else {}
     identity = {**names, "setting": who.setting, "seed": who.seed}
 
     def write_artifacts(folder: Path) -> None:
-        np.save(folder / "theta.npy", run.theta)
+        np.save(folder / "theta.npy", theta)
         write_json(folder / "params.json", {**who.hyperparameters, **identity})
-        if attach:
-            attach(run, folder)
+        draw_pictures(who, theta, folder)
 
     return Entry(
         cell=cell_name(who.problem, who.estimator),
@@ -165,50 +141,39 @@ def run_entry(workspace: str, run: FinishedRun, attach: Attach | None = None) ->
         run_key=who.run_key,
         name=" ".join(filter(None, (who.estimator, f"seed={who.seed}", who.variant, who.setting))),
         params={**flattened(who.hyperparameters), **identity},
-        points=[*thinned(run.curve), final_leader_return(run.curve)],
+        points=[*thinned(curve), final_leader_return(curve)],
         tags={**names, **failure, "dvc_stage": f"leaders@{who.problem}-{who.estimator}"},
         write_artifacts=write_artifacts,
     )
 
 
 def follower_entry(workspace: str, curve: pd.DataFrame) -> Entry:
-    """How a follower that learned is shown: one run, with curves against its transitions.
-
-    Args:
-        workspace: whose run this is.
-        curve: rows of one follower, columns `LEARNING_COLUMNS`.
-    """
+    """How a follower that learned is shown, of columns `LEARNING_COLUMNS`, against transitions."""
     keys = ("problem", "follower", "variant", "temperature", "seed")
     identity = {key: curve[key].iloc[0] for key in keys}
+    problem = str(identity["problem"])
     points = [
         (name, float(value), int(step))
         for name in ("value_gap", "relative_gap", "kl")
         for value, step in zip(curve[name], curve["steps"], strict=True)
     ]
     return Entry(
-        cell=cell_name(FOLLOWERS, str(identity["problem"])),
+        cell=cell_name(FOLLOWERS, problem),
         slot="/".join((workspace, *map(str, identity.values()))),
         run_key=sha256(curve.to_csv(index=False).encode()).hexdigest()[:16],
-        name=f"{identity['problem']} {identity['follower']} seed={identity['seed']}",
+        name=f"{problem} {identity['follower']} seed={identity['seed']}",
         params=identity,
         points=points,
-        tags={
-            "problem": str(identity["problem"]),
-            "dvc_stage": f"followers@{identity['problem']}",
-        },
+        tags={"problem": problem, "dvc_stage": f"followers@{problem}"},
     )
 
 
 def candidate_entry(
-    workspace: str, sweep: str, tags: Mapping[str, str], candidate: Mapping[Hashable, Any]
+    workspace: str, sweep: str, tags: Mapping[str, str], candidate: Mapping[Hashable, float | str]
 ) -> Entry:
-    """How one candidate of a search is shown; its content is its key.
+    """How one candidate is shown, a row of a search's table; its content is its key.
 
-    Args:
-        workspace: whose run this is.
-        sweep: name of the search.
-        tags: its problem and estimator.
-        candidate: its row of the search's table.
+    The tags are the problem and the estimator of the search.
     """
     params = {str(key): value for key, value in candidate.items() if pd.notna(value)}
     scores = {key: float(params.pop(key)) for key in ("score", "standard_error") if key in params}

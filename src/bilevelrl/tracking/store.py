@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bilevelrl.tracking.client import database, open_client, settle
 from bilevelrl.tracking.finished_runs import Entry, experiment_of
@@ -23,17 +23,13 @@ if TYPE_CHECKING:
 PAGE = 200  # runs per search: an answer in less than a second
 BATCH_METRICS, BATCH_PARAMS = 1000, 100  # MLflow refuses more
 LONGEST_VALUE = 6000  # of a parameter, as above
+CURRENT = "tags.current = 'true'"
 ILLEGAL = re.compile(r"[^\w\-./: ]")  # in the name of a parameter or metric
-
-
 #: Parameters by which runs are grouped that have the parameter in front.
-GROUPS = {
-    "setting": ("estimator", "variant"),
-    "follower": ("problem", "follower", "temperature"),
-}
+GROUPS = {"setting": ("estimator", "variant"), "follower": ("problem", "follower", "temperature")}
 
 
-def groups(runs: "Sequence[Run]") -> dict[str, Any] | None:
+def groups(runs: "Sequence[Run]") -> dict[str, object] | None:
     """Groups of these runs as the UI keeps them, one mean each; None if they have none.
 
     A parameter that tells no two of the groups before it apart only makes their names long.
@@ -44,15 +40,14 @@ def groups(runs: "Sequence[Run]") -> dict[str, Any] | None:
         return None
     names: list[str] = []
     for name in GROUPS[kind]:
-        finer = [*names, name]
-        if not names or _num_groups(params, finer) > _num_groups(params, names):
-            names = finer
-    keys = [{"mode": "param", "groupByData": name} for name in names]
-    return {"aggregateFunction": "average", "groupByKeys": keys}
-
-
-def _num_groups(params: "Sequence[dict[str, str]]", names: list[str]) -> int:
-    return len({tuple(each.get(name) for name in names) for each in params})
+        before, after = (
+            len({tuple(each.get(key) for key in keys) for each in params})
+            for keys in (names, [*names, name])
+        )
+        if not names or after > before:
+            names.append(name)
+    told = [{"mode": "param", "groupByData": name} for name in names]
+    return {"aggregateFunction": "average", "groupByKeys": told}
 
 
 @dataclass(eq=False)
@@ -65,12 +60,18 @@ class Known:
     current: bool
     superseded: bool = False
 
+    @classmethod
+    def of(cls, run: "Run") -> "Known":
+        """What is known of a run by its tags."""
+        tags = run.data.tags
+        current, superseded = tags["current"] == "true", "superseded_by" in tags
+        return cls(run.info.run_id, tags["slot"], tags["run_key"], current, superseded)
+
 
 class Store:
     """One MLflow store as seen from one workspace; opened by the first call."""
 
     def __init__(self, uri: str, workspace: str) -> None:
-        """Remember where it is."""
         self.uri = uri
         self.workspace = workspace
         self._experiments: dict[str, str] = {}
@@ -81,22 +82,12 @@ class Store:
         The caller has claimed the cell, so that an open run belongs to nobody.
         """
         condition = self._own(f"tags.cell = '{cell}'")
-        runs = self._search([self._experiment(experiment_of(cell))], condition)
+        runs = self._search(self._experiment(experiment_of(cell)), condition)
         for run in runs:
             if run.info.status == "RUNNING":
                 self._client.set_tag(run.info.run_id, "current", "false")
                 self._client.set_terminated(run.info.run_id, "KILLED")
-        return [
-            Known(
-                run.info.run_id,
-                run.data.tags["slot"],
-                run.data.tags["run_key"],
-                run.data.tags["current"] == "true",
-                "superseded_by" in run.data.tags,
-            )
-            for run in runs
-            if run.info.status == "FINISHED"
-        ]
+        return [Known.of(run) for run in runs if run.info.status == "FINISHED"]
 
     def page(self, experiment: str) -> tuple[str, str]:
         """Where the UI shows the current runs of an experiment as charts, and of which setting.
@@ -108,8 +99,8 @@ class Store:
             The page, below the UI's address, and the setting that most runs have, which it is
             narrowed down to: a mean over settings would mean nothing. Empty if they have none.
         """
-        number, condition = self._experiment(experiment), self._own("tags.current = 'true'")
-        runs = self._search([number], condition)
+        number, condition = self._experiment(experiment), self._own(CURRENT)
+        runs = self._search(number, condition)
         counts = Counter(filter(None, (run.data.params.get("setting") for run in runs)))
         setting = max(sorted(counts), key=lambda each: counts[each], default="")
         if setting:
@@ -127,36 +118,19 @@ class Store:
         query = f"workflowType=machine_learning&compareRunsMode=CHART&viewStateShareKey={key}"
         return f"#/experiments/{number}/runs?{query}", setting
 
-    def experiments(self) -> list[str]:
-        """Names of the experiments with current runs."""
-        condition = self._own("tags.current = 'true'")
-        return sorted(
-            found.name
-            for found in self._client.search_experiments()
-            if self._client.search_runs([found.experiment_id], condition, max_results=1)
-        )
-
     def current_cells(self) -> set[str]:
         """The cells, of any experiment, that have current runs."""
-        experiments = [found.experiment_id for found in self._client.search_experiments()]
-        runs = self._search(experiments, self._own("tags.current = 'true'"))
-        return {run.data.tags["cell"] for run in runs}
+        return {run.data.tags["cell"] for run in self._search(None, self._own(CURRENT))}
 
-    def derived(self) -> dict[str, list[str]]:
-        """Ids of the current runs of every workspace below this one, by its name there."""
-        experiments = [found.experiment_id for found in self._client.search_experiments()]
+    def derived(self) -> dict[str, list[Known]]:
+        """The current runs of every workspace below this one, by its name there."""
         prefix = f"{self.workspace}/"
-        found: dict[str, list[str]] = {}
-        like = f"tags.current = 'true' and tags.workspace LIKE '{prefix}%'"
-        for run in self._search(experiments, like):  # in which `_` stands for any character
-            if run.data.tags["workspace"].startswith(prefix):
-                name = run.data.tags["workspace"].removeprefix(prefix)
-                found.setdefault(name, []).append(run.info.run_id)
+        found: dict[str, list[Known]] = {}
+        like = f"{CURRENT} and tags.workspace LIKE '{prefix}%'"
+        for run in self._search(None, like):  # in which `_` stands for any character
+            if (name := run.data.tags["workspace"]).startswith(prefix):
+                found.setdefault(name.removeprefix(prefix), []).append(Known.of(run))
         return found
-
-    def retire_id(self, run_id: str) -> None:
-        """Take a run out of the current ones."""
-        self._client.set_tag(run_id, "current", "false")
 
     def settle(self) -> None:
         """Leave the database complete in its one file, if it was opened."""
@@ -189,7 +163,7 @@ class Store:
 
     def retire(self, run: Known, superseded_by: str = "") -> None:
         """Take a run out of the current ones, for the run given or because its slot is gone."""
-        self.retire_id(run.run_id)
+        self._client.set_tag(run.run_id, "current", "false")
         if superseded_by:
             self._client.set_tag(run.run_id, "superseded_by", superseded_by)
         run.current, run.superseded = False, bool(superseded_by)
@@ -216,16 +190,14 @@ class Store:
         """The same condition for the runs of this workspace."""
         return f"{condition} and tags.workspace = '{self.workspace}'"
 
-    def _search(self, experiments: Sequence[str], condition: str) -> "list[Run]":
-        """All runs that meet a condition, page by page."""
-        runs: list[Run] = []
-        token: str | None = None
-        while token is None or token:
-            page = self._client.search_runs(
-                list(experiments), condition, max_results=PAGE, page_token=token
-            )
+    def _search(self, experiment: str | None, condition: str) -> "list[Run]":
+        """All runs of an experiment, None for any, that meet a condition, page by page."""
+        ids = [experiment] if experiment else []
+        ids = ids or [found.experiment_id for found in self._client.search_experiments()]
+        runs = page = self._client.search_runs(ids, condition, max_results=PAGE)
+        while page.token:
+            page = self._client.search_runs(ids, condition, max_results=PAGE, page_token=page.token)
             runs += page
-            token = page.token or ""
         return runs
 
     def _experiment(self, name: str) -> str:
@@ -241,19 +213,17 @@ class Store:
         from mlflow.exceptions import MlflowException
 
         kind = {"mlflow.experimentKind": "custom_model_development"}
+        # Beside the database: MLflow would choose the folder in which the process was started.
+        path = database(self.uri)  # None: a server decides
+        artifacts = (path.parent / "mlruns" / name).as_uri() if path else None
         try:
-            created = self._client.create_experiment(name, self._artifacts(name), kind)
+            created = self._client.create_experiment(name, artifacts, kind)
         except MlflowException:
             found = self._client.get_experiment_by_name(name)  # another process was faster
             if found is None:
                 raise
             return found
         return self._client.get_experiment(created)
-
-    def _artifacts(self, experiment: str) -> str | None:
-        """Beside the database: MLflow would choose the folder in which the process was started."""
-        path = database(self.uri)  # None: a server decides
-        return (path.parent / "mlruns" / experiment).as_uri() if path else None
 
     @cached_property
     def _client(self) -> "MlflowClient":

@@ -1,6 +1,5 @@
 """Makes MLflow show what the stages have written; safe to repeat, also while a stage writes."""
 
-from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,35 +12,26 @@ from bilevelrl.runs.tuning_params import read_tuning_params
 from bilevelrl.tracking.finished_runs import (
     FOLLOWERS,
     SWEEP,
-    Attach,
     candidate_entry,
+    cell_entries,
     cell_name,
     experiment_of,
-    finished_runs,
     follower_entry,
-    run_entry,
     sweep_cell,
 )
 from bilevelrl.tracking.tracker import Counts, Tracker
 
 
-def sync_cell(tracker: Tracker, cell: Cell, attach: Attach | None = None) -> Counts:
+def sync_cell(tracker: Tracker, cell: Cell) -> Counts:
     """Make the runs of a cell the current ones of its slots, and no others."""
     if not cell.runs:
         return Counts()
     name = cell_name(cell.runs[0].problem, cell.runs[0].estimator)
-    runs = finished_runs(cell)
-    return tracker.show(name, [run_entry(tracker.workspace, run, attach) for run in runs])
+    return tracker.show(name, list(cell_entries(tracker.workspace, cell)))
 
 
 def sync_followers(tracker: Tracker, problem: str, learning: pd.DataFrame) -> Counts:
-    """The same for the followers of a problem that learn by themselves.
-
-    Args:
-        tracker: where to show them.
-        problem: name.
-        learning: columns `LEARNING_COLUMNS`.
-    """
+    """The same for followers that learn by themselves, of columns `LEARNING_COLUMNS`."""
     curves = learning.groupby(["follower", "variant", "temperature", "seed"])
     entries = [follower_entry(tracker.workspace, curve) for _, curve in curves]
     return tracker.show(cell_name(FOLLOWERS, problem), entries)
@@ -55,29 +45,18 @@ def sync_sweep(tracker: Tracker, name: str, root: Path) -> Counts:
         ConfigError: if there is no such search.
     """
     grid = read_tuning_params(root / "tuning" / "params.yaml").grid
-    path = root / "tuning" / "results" / f"{name}.csv"
     if name not in grid:
         raise ConfigError(f"grid: no search {name!r}; there are {sorted(grid)}")
-    try:
-        rows = pd.read_csv(path).to_dict("records")
-    except (OSError, ValueError) as error:
-        raise CorruptRecord(f"{path}: {error}") from error
+    rows = read_csv(root / "tuning" / "results" / f"{name}.csv").to_dict("records")
     tags = {"problem": grid[name].problem, "estimator": grid[name].estimator}
     entries = [candidate_entry(tracker.workspace, name, tags, row) for row in rows]
     return tracker.show(sweep_cell(name), entries)
 
 
-def sync_files(
-    tracker: Tracker, cell: str, data: Path, root: Path, attach: Attach | None = None
-) -> Counts | None:
+def sync_files(tracker: Tracker, cell: str, data: Path, root: Path) -> Counts | None:
     """Make MLflow show what the files of a cell say: nothing, if it has left the grid.
 
-    Args:
-        tracker: where to show it.
-        cell: name, see `finished_runs.cell_name`.
-        data: folder with grid.json, leaders/ and followers/.
-        root: folder with tuning/.
-        attach: see `sync_cell`.
+    The files are in `data`, with grid.json, leaders/ and followers/, and in tuning/ of `root`.
 
     Returns:
         None if another process is showing it.
@@ -97,23 +76,16 @@ def sync_files(
             problem = cell.removeprefix(cell_name(FOLLOWERS, ""))
             path = data / "followers" / problem / "learning.csv"
             return sync_followers(tracker, problem, read_csv(path, LEARNING_COLUMNS))
-        return sync_cell(tracker, Cell.read(data / "leaders" / cell), attach)
+        return sync_cell(tracker, Cell.read(data / "leaders" / cell))
 
 
-def sync_pending(tracker: Tracker, data: Path, root: Path, attach: Attach | None = None) -> None:
+def sync_pending(tracker: Tracker, data: Path, root: Path) -> None:
     """Show what earlier stages could not; what still cannot be shown waits for the next."""
     for cell in tracker.pending():
         if not tracker.failed:
             # Damaged files are for their own stage to tell, which shows the cell when it has run.
             with suppress(ConfigError, CorruptRecord):
-                sync_files(tracker, cell, data, root, attach)
-
-
-def retire_cells(tracker: Tracker, cells: Iterable[str]) -> None:
-    """Take all runs of these cells out of the current ones."""
-    for cell in cells:
-        with tracker.showing(cell):
-            tracker.retire(cell)
+                sync_files(tracker, cell, data, root)
 
 
 def retire_left(tracker: Tracker, data: Path, root: Path) -> dict[str, int]:

@@ -4,16 +4,21 @@ import logging
 import re
 import subprocess
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from itertools import chain
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 from bilevelrl.tracking.claims import Claims
 from bilevelrl.tracking.finished_runs import Entry
 from bilevelrl.tracking.store import Known, Store
 from bilevelrl.tracking.workspace import tracking_uri, workspace
+
+T = TypeVar("T")
+P = ParamSpec("P")
 
 
 @dataclass(frozen=True)
@@ -35,22 +40,11 @@ class Tracker:
     The first failure is one line on stderr, and from then on every call does nothing.
     """
 
-    def __init__(
-        self,
-        uri: str,
-        workspace: str,
-        commit: str,
-        digest: str,
-        folder: Path | None = None,
-    ) -> None:
+    def __init__(self, uri: str, workspace: str, commit: str, digest: str, folder: Path) -> None:
         """Remember where to write; the first call that needs MLflow imports and opens it.
 
-        Args:
-            uri: of the tracking store, see `tracking_uri`.
-            workspace: whose runs these are, see `workspace`.
-            commit: the Git commit checked out.
-            digest: of params.yaml.
-            folder: where processes of the same working tree tell each other what they show.
+        The commit is the one checked out, the digest that of params.yaml; in the folder processes
+        of the same working tree tell each other what they show.
         """
         self.workspace = workspace
         self.failed = False
@@ -71,12 +65,8 @@ class Tracker:
     def showing(self, cell: str, wait: bool = True) -> Iterator[bool]:
         """Show a cell while nobody else does; what fails or is killed inside is marked as pending.
 
-        Args:
-            cell: name, see `finished_runs.cell_name`.
-            wait: for another process that shows it; else, leave it to that one.
-
         Yields:
-            Whether this process may show it.
+            Whether this process may show it, as it always may if it waits for others that do.
         """
         with self._claims.claim(cell, wait) as free:
             if not free and not wait:
@@ -87,8 +77,7 @@ class Tracker:
             yield True
             if not self.failed:
                 self._claims.unmark(cell)
-                with self._failures_warned():
-                    self._store.settle()
+                self._tried(None, self._store.settle)
 
     def pending(self) -> list[str]:
         """Cells whose last showing failed or was killed."""
@@ -97,68 +86,44 @@ class Tracker:
     def show(self, cell: str, entries: Sequence[Entry]) -> Counts:
         """Make these the current runs of a cell, and no others; log nothing that is there."""
         with self.showing(cell):
-            outcomes = Counter(map(self._outcome, entries))
+            outcomes = Counter(self._tried("failed", self._put, entry) for entry in entries)
             retired = self.retire(cell, {entry.slot for entry in entries})
         return Counts(**outcomes, retired=retired)
 
     def retire(self, cell: str, keep: Collection[str] = ()) -> int:
         """Take the runs of a cell whose slots are not in `keep` out of the current ones."""
-        retired = 0
-        if self.failed:
-            return retired
-        with self._failures_warned():
-            for run in self._known(cell):
-                if run.current and run.slot not in keep:
-                    self._store.retire(run)
-                    retired += 1
-        return retired
+
+        def retire() -> int:
+            left = [run for run in self._known(cell) if run.current and run.slot not in keep]
+            for run in left:
+                self._store.retire(run)
+            return len(left)
+
+        return self._tried(0, retire)
 
     def retire_derived(self, keep: Collection[str]) -> dict[str, int]:
-        """Take the runs of workspaces below this one out of the current ones, but for some.
-
-        Args:
-            keep: names of those that stay, as `derived.derived_names` has them.
+        """Take the runs of workspaces below this one out of the current ones, unless in `keep`.
 
         Returns:
-            How many runs were retired, by name.
+            How many runs were retired, by the name of their workspace.
         """
-        retired: dict[str, int] = {}
-        if self.failed:
-            return retired
-        with self._failures_warned():
-            for name, runs in self._store.derived().items():
-                if name not in keep:
-                    for run in runs:
-                        self._store.retire_id(run)
-                    retired[name] = len(runs)
-        return retired
+
+        def retire() -> dict[str, int]:
+            derived = self._store.derived()
+            left = {name: runs for name, runs in derived.items() if name not in keep}
+            for run in chain.from_iterable(left.values()):
+                self._store.retire(run)
+            return {name: len(runs) for name, runs in left.items()}
+
+        return self._tried({}, retire)
 
     def current_cells(self) -> set[str]:
-        """The cells with current runs."""
-        if self.failed:
-            return set()
-        with self._failures_warned():
-            return self._store.current_cells()
-        return set()
-
-    def experiments(self) -> list[str]:
-        """The experiments with current runs of this workspace."""
-        with self._failures_warned():
-            return self._store.experiments()
-        return []
+        """The cells with current runs of this workspace."""
+        return self._tried(set(), self._store.current_cells)
 
     def page(self, experiment: str) -> tuple[str, str]:
         """Where the UI shows current runs of an experiment, below its address; of which setting."""
-        with self._failures_warned():
-            return self._store.page(experiment)
-        return "", ""
-
-    def _outcome(self, entry: Entry) -> str:
-        """What became of a run: the name of a field of `Counts`."""
-        if not self.failed:
-            with self._failures_warned():
-                return self._put(entry)
-        return "failed"
+        return self._tried(("", ""), self._store.page, experiment)
 
     def _put(self, entry: Entry) -> str:
         known = self._known(entry.cell)
@@ -184,11 +149,12 @@ class Tracker:
             self._cells[cell] = self._store.finished(cell)
         return self._cells[cell]
 
-    @contextmanager
-    def _failures_warned(self) -> Iterator[None]:
-        """Turn an exception into one line on stderr, without the password that a URI may hold."""
+    def _tried(self, otherwise: T, call: Callable[P, T], *args: P.args, **named: P.kwargs) -> T:
+        """What a call returns; at its failure one line, without passwords that a URI may hold."""
+        if self.failed:
+            return otherwise
         try:
-            yield
+            return call(*args, **named)
         except Exception as error:
             self.failed = True
             reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
@@ -197,6 +163,7 @@ class Tracker:
                 "lost; once it works, run `python -m pipeline.mlflow_sync` to fill it."
             )
             logging.getLogger(__name__).warning(re.sub(r"//[^/@\s]+@", "//***@", line))
+            return otherwise
 
 
 def _commit(root: Path) -> str:

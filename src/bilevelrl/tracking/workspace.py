@@ -4,6 +4,7 @@ import fcntl
 import os
 import re
 import secrets
+import subprocess
 from hashlib import sha256
 from pathlib import Path
 
@@ -35,6 +36,23 @@ def workspace(root: Path) -> str:
     experiment = os.environ.get("DVC_EXP_NAME")
     parts = [own] if own else [clone_name(_repository(root)), experiment or ""]
     return _plain("/".join(filter(None, parts)))
+
+
+def derived_names(root: Path) -> frozenset[str] | None:
+    """Names of the DVC experiments and profiles of a project: workspaces below its own.
+
+    None if nobody can tell: without Git, or while an experiment runs, which has no name in Git yet.
+    """
+    running = root / ".dvc" / "tmp" / "exps" / "run"
+    if running.is_dir() and any(running.rglob("*.run")):
+        return None
+    command = ["git", "for-each-ref", "--format=%(refname)", "refs/exps"]
+    try:
+        listed = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    experiments = {line.rpartition("/")[2] for line in listed.stdout.split()}
+    return frozenset(experiments | {path.stem for path in (root / "profiles").glob("*.yaml")})
 
 
 def clone_name(root: Path) -> str:

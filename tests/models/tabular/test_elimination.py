@@ -6,9 +6,7 @@ from numpy.typing import NDArray
 
 from bilevelrl.models.tabular.elimination import (
     factorise,
-    plan_elimination,
     solve,
-    solve_transposed,
 )
 from bilevelrl.models.tabular.model import TabularModel, evaluate_policy, tabular_model
 from bilevelrl.problems.four_rooms.problem import FourRooms
@@ -45,10 +43,10 @@ def assert_solves(model: TabularModel, policy: Floats, right: Floats) -> None:
     factors = np.empty(model.num_factors)
     factorise(model, policy, factors)
     matrix = dense_matrix(model, policy)
-    for function, dense in ((solve, matrix), (solve_transposed, matrix.T)):
+    for transposed, dense in ((False, matrix), (True, matrix.T)):
         expected = np.linalg.solve(dense, right)
         found = right.copy()
-        function(model, factors, found)
+        solve(model, factors, transposed, found)
         np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-10 * np.abs(expected).max())
 
 
@@ -79,7 +77,7 @@ def test_factors_can_be_reused_and_rewritten() -> None:
         for _ in range(2):
             right = generator.standard_normal(104)
             found = right.copy()
-            solve(model, factors, found)
+            solve(model, factors, False, found)
             np.testing.assert_allclose(dense_matrix(model, policy) @ found, right, atol=1e-11)
 
 
@@ -96,6 +94,6 @@ def test_policies_are_evaluated_run_by_run() -> None:
 
 def test_the_schedule_is_short_on_the_map() -> None:
     # The point of it: a dense factorisation of 104 states takes 104³ / 3 = 375,000 updates.
-    schedule = plan_elimination(FourRooms().moves)
-    assert len(schedule.target) < 5_000
-    assert sorted(schedule.order) == list(range(104))
+    model = FourRooms().planner
+    assert len(model.target) < 5_000
+    assert sorted(model.order) == list(range(104))

@@ -45,14 +45,12 @@ def test_tables_equal_their_definition() -> None:
     reward = np.random.default_rng(1).standard_normal((2, 104, 4))
     tables = monte_carlo(batch, reward, 0.9)
     for run in range(2):
-        by_pair, by_state, first = defaultdict(list), defaultdict(list), []
+        by_pair, by_state = defaultdict(list), defaultdict(list)
         for env in range(3):
             for k, value in enumerate(returns(batch, run, env, reward, 0.9)):
                 s, a = int(batch.state[run, env, k]), int(batch.action[run, env, k])
                 by_pair[s, a].append(value)
                 by_state[s].append(value)
-                if batch.time[run, env, k] == 0:
-                    first.append(value)
         q, v = np.zeros((104, 4)), np.zeros(104)
         for pair, values in by_pair.items():
             q[pair] = np.mean(values)
@@ -62,7 +60,6 @@ def test_tables_equal_their_definition() -> None:
         np.testing.assert_allclose(tables.action_value[run], q, rtol=1e-12, atol=1e-13)
         np.testing.assert_allclose(tables.value[run], v, rtol=1e-12, atol=1e-13)
         np.testing.assert_allclose(tables.advantage[run], q - v[:, None], rtol=1e-12, atol=1e-13)
-        np.testing.assert_allclose(tables.start_value[run], np.mean(first), rtol=1e-12)
 
 
 def test_unvisited_entries_are_zero() -> None:

@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 
 from bilevelrl.core.compilation import parallel_kernel
 from bilevelrl.problems.bilevel_lqr.closed_loop import (
-    LinearGaussianPolicy,
     add_sandwich,
     closed_loop,
     widened_target,
 )
+from bilevelrl.problems.bilevel_lqr.follower import LinearGaussianResponse
 from bilevelrl.problems.bilevel_lqr.problem import BilevelLQR, matrix_vector
 
 Floats = NDArray[np.float64]
@@ -73,14 +73,13 @@ def _forecast(  # type: ignore[no-untyped-def]
 def exact_leader_values(
     problem: BilevelLQR,
     theta: Floats,
-    response: LinearGaussianPolicy,
+    response: LinearGaussianResponse,
     state: Floats,
     leader_action: Floats,
     follower_action: Floats,
     *,
     discount: float,
     horizon: int,
-    leader_noise: Floats | None = None,
 ) -> LeaderValues:
     """Q_L with H - t steps left, for episodes of H steps that start at t = 0.
 
@@ -97,14 +96,13 @@ def exact_leader_values(
         follower_action: u, shape (R, E, T, m).
         discount: γ of the leader.
         horizon: H >= T.
-        leader_noise: W of each run, shape (R,); the problem's if omitted.
 
     Raises:
         ValueError: if the episodes are longer than the horizon.
     """
     if state.shape[2] > horizon:
         raise ValueError(f"episodes of {state.shape[2]} steps exceed the horizon {horizon}")
-    loop = closed_loop(problem, theta, response, leader_noise=leader_noise)
+    loop = closed_loop(problem, theta, response)
     expected = matrix_vector(loop.matrix[:, None, None], state)
     innovation = leader_action - matrix_vector(problem.gain(theta)[:, None, None], state)
     follower_mean = expected + matrix_vector(loop.action_matrix[:, None, None], innovation)

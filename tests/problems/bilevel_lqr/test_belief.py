@@ -12,10 +12,8 @@ from bilevelrl.problems.bilevel_lqr.belief import (
     least_squares,
     quadratic_form,
 )
-from bilevelrl.problems.bilevel_lqr.follower import MaxEntropyLQR
-from bilevelrl.problems.bilevel_lqr.game import LinearSampler
+from bilevelrl.problems.bilevel_lqr.follower import LinearGaussianResponse, MaxEntropyLQR
 from bilevelrl.problems.bilevel_lqr.problem import matrix_vector
-from bilevelrl.problems.bilevel_lqr.response import LinearGaussianResponse
 from bilevelrl.problems.bilevel_lqr.rollout import LinearRollout
 from tests.buildings import normal_nodes
 from tests.games import generic_lqr
@@ -23,17 +21,17 @@ from tests.games import generic_lqr
 Floats = NDArray[np.float64]
 RUNS = 10
 PROBLEM = generic_lqr()
-BETA, NOISE = np.full(RUNS, 0.1), np.full(RUNS, 1e-3)
+BETA = np.full(RUNS, 0.1)
 THETA = np.repeat(
     0.2 * np.random.default_rng(1).standard_normal((1, PROBLEM.num_parameters)), RUNS, axis=0
 )
-RESPONSE = MaxEntropyLQR(PROBLEM, BETA, leader_noise=NOISE).respond(THETA)
+RESPONSE = MaxEntropyLQR(PROBLEM, BETA).respond(THETA)
 
 
 def watched(episodes: int) -> tuple[LinearGaussianResponse, Observations]:
-    sampler = LinearSampler(LinearRollout(PROBLEM, episodes, NOISE), "rewards")
+    sampler = LinearRollout(PROBLEM, episodes, "rewards")
     seen = sampler.observe(THETA, RESPONSE, Streams(range(RUNS)), at_random=False)
-    return LinearBelief(blinded(PROBLEM), BETA, NOISE).learn(THETA, seen, {}), seen
+    return LinearBelief(blinded(PROBLEM), BETA).learn(THETA, seen, {}), seen
 
 
 def errors(episodes: int) -> tuple[float, float]:
@@ -61,7 +59,7 @@ def test_errors_fall_with_the_root_of_the_samples() -> None:
 def planned(episodes: int) -> tuple[LinearGaussianResponse, Observations]:
     """As `watched`, of a leader that trusts its follower to be optimal."""
     _, seen = watched(episodes)
-    belief = LinearBelief(blinded(PROBLEM), BETA, NOISE, "planned")
+    belief = LinearBelief(blinded(PROBLEM), BETA, "planned")
     return belief.learn(THETA, seen, {}), seen
 
 
@@ -96,7 +94,7 @@ def test_planning_beats_evaluating_the_same_batch() -> None:
 
 def test_bits_of_a_plan_do_not_depend_on_the_other_runs() -> None:
     found, seen = planned(3)
-    alone = LinearBelief(blinded(PROBLEM), BETA[4:5], NOISE[4:5], "planned").learn(
+    alone = LinearBelief(blinded(PROBLEM), BETA[4:5], "planned").learn(
         THETA[4:5],
         Observations(*(array[4:5] for array in vars(seen).values())),
         {},
@@ -107,7 +105,7 @@ def test_bits_of_a_plan_do_not_depend_on_the_other_runs() -> None:
 
 def test_bits_do_not_depend_on_the_other_runs() -> None:
     found, seen = watched(3)
-    alone = LinearBelief(blinded(PROBLEM), BETA[4:5], NOISE[4:5]).learn(
+    alone = LinearBelief(blinded(PROBLEM), BETA[4:5]).learn(
         THETA[4:5],
         Observations(*(array[4:5] for array in vars(seen).values())),
         {},
@@ -119,11 +117,13 @@ def test_bits_do_not_depend_on_the_other_runs() -> None:
 def test_the_value_is_that_of_the_policy_that_is_believed_in() -> None:
     # V(x, a) = E_u[r_F(x, u) + γ_F E_a' V(x', a')] + β H, whatever the costs, by quadrature.
     rng, runs = np.random.default_rng(5), 2
-    problem = generic_lqr(state_matrix=0.5 * PROBLEM.state_matrix)  # the loop must be stable
-    theta, beta, noise = THETA[:runs], np.array([0.1, 0.4]), np.array([0.3, 0.1])
+    noise = 0.3
+    # The loop must be stable.
+    problem = generic_lqr(state_matrix=0.5 * PROBLEM.state_matrix, leader_noise=noise)
+    theta, beta = THETA[:runs], np.array([0.1, 0.4])
     state, push = rng.standard_normal((runs, 400, 3)), rng.standard_normal((runs, 400, 1))
     mean = matrix_vector(problem.gain(theta)[:, None], state)
-    leader = mean + noise[:, None, None] * push
+    leader = mean + noise * push
     reaction, own = rng.standard_normal((2, 2, 3)), rng.standard_normal((2, 3))
     ahead = state @ problem.state_matrix.T + leader @ problem.leader_matrix.T
     answer = -0.1 * ahead @ reaction[0].T + 0.3 * rng.standard_normal((runs, 400, 2))
@@ -138,7 +138,7 @@ def test_the_value_is_that_of_the_policy_that_is_believed_in() -> None:
     nothing = np.zeros(state.shape[:2])
     seen = Observations(state, leader, answer, after, nothing, reward(state, answer))
     blind = blinded(problem)
-    found = LinearBelief(blind, beta, noise).learn(theta, seen, {})
+    found = LinearBelief(blind, beta).learn(theta, seen, {})
 
     asked = leader[:, :20] + rng.standard_normal((runs, 20, 1))
     x, own_mean = state[:, :20], found.mean_action(blind, theta, state[:, :20], asked)
@@ -150,7 +150,7 @@ def test_the_value_is_that_of_the_policy_that_is_believed_in() -> None:
         planned = matrix_vector(problem.gain(theta)[:, None], reached)
         later = np.zeros(x.shape[:2])
         for (z,), share in zip(*normal_nodes(1), strict=True):
-            later += share * found.value(blind, theta, reached, planned + noise[:, None, None] * z)
+            later += share * found.value(blind, theta, reached, planned + noise * z)
         expected += weight * (reward(x, u) + problem.follower_discount * later)
     entropy = 0.5 * np.linalg.slogdet(2.0 * np.pi * np.e * found.covariance)[1]
     expected += (beta * entropy)[:, None]
@@ -169,7 +169,7 @@ def test_regressions_without_noise_are_exact() -> None:
 
 
 def test_rewards_that_are_not_seen_are_asked_for() -> None:
-    sampler = LinearSampler(LinearRollout(PROBLEM, 1, NOISE), "actions")
+    sampler = LinearRollout(PROBLEM, 1, "actions")
     seen = sampler.observe(THETA, RESPONSE, Streams(range(RUNS)), at_random=False)
     with pytest.raises(ValueError, match="rewards"):
-        LinearBelief(blinded(PROBLEM), BETA, NOISE).learn(THETA, seen, {})
+        LinearBelief(blinded(PROBLEM), BETA).learn(THETA, seen, {})

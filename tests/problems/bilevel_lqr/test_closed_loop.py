@@ -4,34 +4,23 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bilevelrl.problems.bilevel_lqr.closed_loop import closed_loop, noise_of_runs, widened_target
-from bilevelrl.problems.bilevel_lqr.follower import MaxEntropyLQR
-from bilevelrl.problems.bilevel_lqr.response import LinearGaussianResponse
+from bilevelrl.problems.bilevel_lqr.closed_loop import closed_loop, widened_target
+from bilevelrl.problems.bilevel_lqr.follower import LinearGaussianResponse, MaxEntropyLQR
 from tests.games import generic_lqr
 
 Floats = NDArray[np.float64]
 
 
-@pytest.mark.parametrize("answers_another", [False, True])
-def test_the_next_state_has_the_moments_that_the_two_policies_give_it(
-    answers_another: bool,
-) -> None:
+def test_the_next_state_has_the_moments_that_the_two_policies_give_it() -> None:
     # One step by hand: x' is linear in (x, ξ, η) with a = K x + W ξ and u = mean(x, a) + L η, so
     # its coefficients are differences of `transition` at unit vectors.
-    problem, rng = generic_lqr(), np.random.default_rng(0)
-    theta, noise = rng.standard_normal((4, 3)), np.array([0.1, 0.5, 1.0, 2.0])
-    expected = rng.standard_normal((4, 3)) if answers_another else theta
-    response = MaxEntropyLQR(problem, np.linspace(0.1, 2.0, 4)).respond(expected)
-    loop = closed_loop(
-        problem,
-        theta,
-        response,
-        leader_noise=noise,
-        answered=expected if answers_another else None,
-    )
+    problem, rng = generic_lqr(leader_noise=0.5), np.random.default_rng(0)
+    theta = rng.standard_normal((4, 3))
+    response = MaxEntropyLQR(problem, np.linspace(0.1, 2.0, 4)).respond(theta)
+    loop = closed_loop(problem, theta, response)
     for run in range(4):
         part = slice(run, run + 1)
-        one = MaxEntropyLQR(problem, np.linspace(0.1, 2.0, 4)[part]).respond(expected[part])
+        one = MaxEntropyLQR(problem, np.linspace(0.1, 2.0, 4)[part]).respond(theta[part])
         gain = problem.gain(theta)[run]
 
         def move(
@@ -40,7 +29,7 @@ def test_the_next_state_has_the_moments_that_the_two_policies_give_it(
             eta: Floats,
             gain: Floats = gain,
             one: LinearGaussianResponse = one,
-            against: Floats = expected[part],
+            against: Floats = theta[part],
         ) -> Floats:
             action = gain @ x + innovation
             mean = one.mean_action(problem, against, x[None], action[None])[0]
@@ -55,16 +44,8 @@ def test_the_next_state_has_the_moments_that_the_two_policies_give_it(
         np.testing.assert_allclose(loop.action_matrix[run], by_innovation, atol=1e-13)
         spread = by_shock @ by_shock.T
         np.testing.assert_allclose(loop.follower_covariance[run], spread, atol=1e-13)
-        spread = spread + noise[run] ** 2 * by_innovation @ by_innovation.T
+        spread = spread + problem.leader_noise**2 * by_innovation @ by_innovation.T
         np.testing.assert_allclose(loop.covariance[run], spread, atol=1e-13)
-
-
-def test_the_problem_s_noise_is_the_default_and_others_are_checked() -> None:
-    problem = generic_lqr()
-    np.testing.assert_array_equal(noise_of_runs(problem, None, 3), [1e-3, 1e-3, 1e-3])
-    for wrong in (np.ones(2), np.array([1.0, 0.0, 1.0]), np.array([1.0, np.nan, 1.0])):
-        with pytest.raises(ValueError, match="leader_noise must be 3 positive numbers"):
-            noise_of_runs(problem, wrong, 3)
 
 
 @pytest.mark.parametrize("size", [0.0, 0.01, 1.0, 30.0])

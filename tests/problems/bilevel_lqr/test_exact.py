@@ -1,4 +1,4 @@
-"""J and its hypergradient in BilevelLQR: independent numbers, simulation, differences, autograd."""
+"""J and its hypergradient in BilevelLQR: independent numbers, simulation, batches, refusals."""
 
 from dataclasses import replace
 
@@ -8,43 +8,21 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from bilevelrl.core.exact import Hypergradient
 from bilevelrl.core.follower import NotConverged
-from bilevelrl.problems.bilevel_lqr.exact import lqr_hypergradient, lqr_leader_return
 from bilevelrl.problems.bilevel_lqr.follower import MaxEntropyLQR
 from bilevelrl.problems.bilevel_lqr.problem import BilevelLQR
 from tests.games import big_lqr
-
-Floats = NDArray[np.float64]
-PUBLISHED = BilevelLQR.published()
-BETA = 0.1
-
-
-#: Starts, the notebook's leader, the ridge, its cliff (J = 3e-18 and 2e-9 at the last two).
-POINTS = np.array(
-    [
-        [1.3, -0.4], [-0.2, 0.7], [-7.59, 0.9306], [-9.683, -10.25], [-10.2, -9.5], [-9.9, -12.0],
-        [-11.0, -9.9], [-10.3, -11.0],
-    ]
-)  # fmt: skip
-GENERIC_POINTS = 0.4 * np.random.default_rng(1).standard_normal((2, 12))
-PROBLEMS = pytest.mark.parametrize(
-    ("problem", "theta"),
-    [(PUBLISHED, POINTS), (big_lqr(follower_discount=0.9, leader_noise=0.4), GENERIC_POINTS)],
-    ids=["published", "generic"],
+from tests.problems.bilevel_lqr.exact_points import (
+    BETA,
+    GENERIC_POINTS,
+    POINTS,
+    PROBLEMS,
+    PUBLISHED,
+    hypergradient,
+    leader_return,
 )
 
-
-def leader_return(
-    problem: BilevelLQR, theta: Floats, discount: float = 0.99, **options: object
-) -> Floats:
-    beta = np.full(len(theta), BETA)
-    return lqr_leader_return(problem, theta, beta, discount=discount, horizon=100, **options)  # type: ignore[arg-type]
-
-
-def hypergradient(problem: BilevelLQR, theta: Floats, discount: float = 0.99) -> Hypergradient:
-    beta = np.full(len(theta), BETA)
-    return lqr_hypergradient(problem, theta, beta, discount=discount, horizon=100)
+Floats = NDArray[np.float64]
 
 
 def test_reproduces_the_spec_s_returns() -> None:
@@ -57,8 +35,7 @@ def test_reproduces_the_spec_s_returns() -> None:
         found[[0, 1, 2, 3, 5]], np.array(expected)[[0, 1, 2, 3, 5]], atol=5e-4
     )
     assert found[4] == pytest.approx(13.63, abs=5e-3)
-    beta = np.full(2, BETA)
-    longer = lqr_leader_return(PUBLISHED, points[:2], beta, discount=0.99, horizon=200)
+    longer = leader_return(replace(PUBLISHED, max_episode_steps=200), points[:2])
     np.testing.assert_allclose(longer, [0.443, 3.406], atol=5e-4)
 
 
@@ -127,152 +104,17 @@ def test_is_the_mean_of_simulated_returns(problem: BilevelLQR, theta: Floats) ->
     assert abs(total.mean() - exact) < 3.5 * error
 
 
-def quotient(problem: BilevelLQR, point: Floats, step: float, **options: Floats) -> Floats:
-    """Central differences of log J, Richardson's combination of two steps, of order h⁴."""
-
-    def at(size: float) -> Floats:
-        steps = size * np.eye(len(point))
-        ends = np.concatenate([point + steps, point - steps])
-        ahead, behind = np.log(leader_return(problem, ends, **options)).reshape(2, -1)
-        return (ahead - behind) / (2.0 * size)
-
-    return (4.0 * at(step) - at(2.0 * step)) / 3.0
-
-
-@PROBLEMS
-def test_matches_central_differences(problem: BilevelLQR, theta: Floats) -> None:
-    # Of log J, so that a point with J = 3e-18 counts as much as one with J = 3.
-    found = hypergradient(problem, theta)
-    for run, point in enumerate(theta):
-        slope = found.total[run] / found.leader_return[run]
-        numeric = quotient(problem, point, 5e-6)
-        np.testing.assert_allclose(slope, numeric, rtol=1e-6, atol=1e-6 * np.abs(slope).max())
-    assert found.leader_return == pytest.approx(leader_return(problem, theta), rel=1e-14)
-    assert problem is not PUBLISHED or found.leader_return.min() < 1e-17
-
-
-@PROBLEMS
-def test_the_direct_part_is_what_a_follower_that_stays_leaves(
-    problem: BilevelLQR, theta: Floats
-) -> None:
-    found = hypergradient(problem, theta)
-    size = 2 * problem.num_parameters
-    ratios = []
-    for run, point in enumerate(theta):
-        frozen = MaxEntropyLQR(problem, np.full(size, BETA)).respond(np.tile(point, (size, 1)))
-        answered = np.tile(point, (size, 1))
-        slope = found.direct[run] / found.leader_return[run]
-        numeric = quotient(problem, point, 5e-6, response=frozen, answered=answered)
-        np.testing.assert_allclose(slope, numeric, rtol=1e-6, atol=1e-6 * np.abs(slope).max())
-        ratios.append(np.linalg.norm(found.indirect[run]) / np.linalg.norm(found.direct[run]))
-    # The split matters at these points.
-    assert np.median(ratios) > 0.05
-
-
-def autograd(problem: BilevelLQR, theta: Floats, discount: float) -> tuple[float, Floats]:
-    """J and dJ/dθ of one run: one Newton step at the Riccati fixed point has its derivative."""
-    a, b, c, q, r = (
-        torch.tensor(matrix)
-        for matrix in (
-            problem.state_matrix,
-            problem.follower_matrix,
-            problem.leader_matrix,
-            problem.state_cost,
-            problem.control_cost,
-        )
-    )
-    gamma, n = problem.follower_discount, len(problem.target)
-    x = torch.tensor(theta, requires_grad=True)
-    gain = x.reshape(-1, n)
-    drift = a + c @ gain
-
-    def riccati(p: torch.Tensor, drift: torch.Tensor) -> torch.Tensor:
-        s = r + gamma * b.T @ p @ b
-        pulled = gamma * p - gamma**2 * p @ b @ torch.linalg.solve(s, b.T @ p)
-        return q + drift.T @ pulled @ drift
-
-    solved = MaxEntropyLQR(problem, np.array([BETA])).respond(theta[None]).quadratic[0]
-    fixed = torch.tensor(solved)
-    jacobian = torch.autograd.functional.jacobian(lambda p: riccati(p, drift.detach()), fixed)
-    matrix = torch.eye(n * n).double() - jacobian.reshape(n * n, n * n)
-    residual = riccati(fixed, drift) - fixed
-    p = fixed + torch.linalg.solve(matrix, residual.reshape(-1)).reshape(n, n)
-
-    s = r + gamma * b.T @ p @ b
-    noise_gain = gamma * torch.linalg.solve(s, b.T @ p)
-    passed = c - b @ noise_gain @ c
-    loop = drift - b @ noise_gain @ drift
-    shock = problem.leader_noise**2 * passed @ passed.T
-    shock = shock + 0.5 * BETA * b @ torch.linalg.inv(s) @ b.T
-    mean, spread = torch.tensor(problem.initial_state), torch.zeros(n, n).double()
-    scale, target = (
-        torch.diag(torch.tensor(problem.target_scale) ** 2),
-        torch.tensor(problem.target),
-    )
-    total = torch.zeros(()).double()
-    for t in range(100):
-        wide = scale + spread
-        distance = (mean - target) @ torch.linalg.solve(wide, mean - target)
-        bump = torch.sqrt(torch.det(scale) / torch.det(wide)) * torch.exp(-0.5 * distance)
-        total = total + discount**t * problem.leader_reward_scale * bump
-        mean, spread = loop @ mean, loop @ spread @ loop.T + shock
-    (gradient,) = torch.autograd.grad(total, x)
-    return total.item(), gradient.numpy()
-
-
-@PROBLEMS
-@pytest.mark.parametrize("discount", [0.99, 1.0])
-def test_automatic_differentiation_agrees(
-    problem: BilevelLQR, theta: Floats, discount: float
-) -> None:
-    chosen = theta[[1, 3, 6]] if problem is PUBLISHED else theta[:1]
-    found = hypergradient(problem, chosen, discount)
-    for run, point in enumerate(chosen):
-        value, gradient = autograd(problem, point, discount)
-        assert found.leader_return[run] == pytest.approx(value, rel=1e-10)
-        scale = np.abs(gradient).max()
-        np.testing.assert_allclose(found.total[run], gradient, rtol=1e-8, atol=1e-9 * scale)
-
-
-def test_the_leader_s_noise_may_differ_between_runs() -> None:
-    problem, noise = big_lqr(follower_discount=0.9, leader_noise=0.4), np.array([0.2, 1.5])
-    beta = np.full(2, BETA)
-    options = {"discount": 0.99, "horizon": 100}
-    found = lqr_hypergradient(problem, GENERIC_POINTS, beta, leader_noise=noise, **options)  # type: ignore[arg-type]
-    value = lqr_leader_return(problem, GENERIC_POINTS, beta, leader_noise=noise, **options)  # type: ignore[arg-type]
-    np.testing.assert_array_equal(value, found.leader_return)
-    for run, w in enumerate(noise):
-        same = hypergradient(replace(problem, leader_noise=w), GENERIC_POINTS)
-        np.testing.assert_array_equal(found.direct[run], same.direct[run])
-        np.testing.assert_array_equal(found.indirect[run], same.indirect[run])
-        np.testing.assert_array_equal(found.leader_return[run], same.leader_return[run])
-    assert (np.abs(found.total - hypergradient(problem, GENERIC_POINTS).total).max(1) > 1e-3).all()
-
-
-def test_a_given_response_is_used_and_not_solved_for_again() -> None:
-    beta = np.full(len(POINTS), BETA)
-    response = MaxEntropyLQR(PUBLISHED, beta).respond(POINTS)
-    again = lqr_hypergradient(
-        PUBLISHED, POINTS, beta, discount=0.99, horizon=100, response=response
-    )
-    np.testing.assert_array_equal(again.total, hypergradient(PUBLISHED, POINTS).total)
+def test_what_the_follower_plays_counts() -> None:
+    response = MaxEntropyLQR(PUBLISHED, np.full(len(POINTS), BETA)).respond(POINTS)
     lazy = replace(response, state_gain=np.zeros((8, 1, 2)), noise_gain=np.zeros((8, 1, 2)))
     ignoring = leader_return(PUBLISHED, POINTS, response=lazy)
     assert (np.abs(ignoring / leader_return(PUBLISHED, POINTS) - 1.0)[2:] > 1e-3).all()
 
 
 def test_the_first_reward_is_that_of_the_initial_state() -> None:
-    theta, beta = GENERIC_POINTS, np.full(2, BETA)
-    once = lqr_leader_return(
-        big_lqr(follower_discount=0.9, leader_noise=0.4), theta, beta, discount=0.5, horizon=1
-    )
-    np.testing.assert_allclose(
-        once,
-        big_lqr(follower_discount=0.9, leader_noise=0.4).leader_reward(
-            big_lqr(follower_discount=0.9, leader_noise=0.4).initial_state
-        ),
-        rtol=1e-14,
-    )
+    problem = big_lqr(follower_discount=0.9, leader_noise=0.4, max_episode_steps=1)
+    once = leader_return(problem, GENERIC_POINTS, 0.5)
+    np.testing.assert_allclose(once, problem.leader_reward(problem.initial_state), rtol=1e-14)
 
 
 @PROBLEMS
@@ -293,15 +135,6 @@ def test_a_run_is_the_same_alone_in_a_batch_of_7_and_on_any_number_of_threads(
             assert alone.leader_return[0] == together.leader_return[run]
             assert leader_return(problem, theta[run : run + 1])[0] == together.leader_return[run]
     torch.set_num_threads(torch_threads)
-
-
-@pytest.mark.parametrize(("horizon", "discount"), [(0, 0.9), (10, 0.0), (10, 1.01)])
-def test_impossible_horizons_and_discounts_are_refused(horizon: int, discount: float) -> None:
-    beta = np.full(len(POINTS), BETA)
-    with pytest.raises(ValueError, match=f"horizon must be .* got {horizon} and {discount}"):
-        lqr_leader_return(PUBLISHED, POINTS, beta, discount=discount, horizon=horizon)
-    with pytest.raises(ValueError, match=f"horizon must be .* got {horizon} and {discount}"):
-        lqr_hypergradient(PUBLISHED, POINTS, beta, discount=discount, horizon=horizon)
 
 
 def test_a_leader_without_a_best_response_is_refused() -> None:

@@ -1,6 +1,6 @@
 """The leader's true action values: simulation, quadrature, and the Bellman equation."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numba
 import numpy as np
@@ -8,28 +8,30 @@ import pytest
 from numpy.typing import NDArray
 
 from bilevelrl.problems.bilevel_lqr.exact import lqr_leader_return
-from bilevelrl.problems.bilevel_lqr.follower import MaxEntropyLQR
+from bilevelrl.problems.bilevel_lqr.follower import LinearGaussianResponse, MaxEntropyLQR
 from bilevelrl.problems.bilevel_lqr.problem import BilevelLQR
-from bilevelrl.problems.bilevel_lqr.response import LinearGaussianResponse
 from tests.games import generic_lqr
 from tests.problems.bilevel_lqr.exact_values import LeaderValues, exact_leader_values
 
 Floats = NDArray[np.float64]
-PUBLISHED = BilevelLQR.published()
 BETA, GAMMA, HORIZON = np.array([0.1, 0.3, 0.1]), 0.99, 40
 THETA = np.array([[-9.683, -10.25], [-7.59, 0.9306], [0.4, -1.2]])
-NOISE = np.array([1e-3, 0.1, 1.0])  # a loud leader makes E over a worth taking
+NOISE = 0.3  # a loud leader makes E over a worth taking
+PUBLISHED = BilevelLQR.published(leader_noise=NOISE)
 
 
 PROBLEMS = pytest.mark.parametrize(
     ("problem", "theta"),
-    [(PUBLISHED, THETA), (generic_lqr(), 0.5 * np.random.default_rng(2).standard_normal((3, 3)))],
+    [
+        (PUBLISHED, THETA),
+        (generic_lqr(leader_noise=NOISE), 0.5 * np.random.default_rng(2).standard_normal((3, 3))),
+    ],
     ids=["published", "generic"],
 )
 
 
 def solve(problem: BilevelLQR, theta: Floats) -> LinearGaussianResponse:
-    return MaxEntropyLQR(problem, BETA, leader_noise=NOISE).respond(theta)
+    return MaxEntropyLQR(problem, BETA).respond(theta)
 
 
 def rollout(
@@ -45,7 +47,7 @@ def rollout(
     x, root = start, np.linalg.cholesky(response.covariance)
     for _ in range(num_steps):
         a = np.einsum("rli,rei->rel", problem.gain(theta), x)
-        a = a + NOISE[:, None, None] * rng.standard_normal(a.shape)
+        a = a + NOISE * rng.standard_normal(a.shape)
         u = response.mean_action(problem, theta, x, a)
         u = u + np.einsum("rij,rej->rei", root, rng.standard_normal(u.shape))
         steps.append((x, a, u))
@@ -64,7 +66,7 @@ def values(
 ) -> LeaderValues:
     return exact_leader_values(
         problem, theta, solve(problem, theta), state, leader, follower,
-        discount=GAMMA, horizon=horizon, leader_noise=NOISE,
+        discount=GAMMA, horizon=horizon,
     )  # fmt: skip
 
 
@@ -80,9 +82,8 @@ def test_all_three_start_at_the_leader_s_return_and_end_at_the_last_reward(
 ) -> None:
     state, leader, follower = sample(problem, theta, 2)
     found = values(problem, theta, state, leader, follower)
-    exact = lqr_leader_return(
-        problem, theta, BETA, discount=GAMMA, horizon=HORIZON, leader_noise=NOISE
-    )
+    episodic = replace(problem, max_episode_steps=HORIZON)
+    exact = lqr_leader_return(episodic, theta, solve(problem, theta), GAMMA)
     np.testing.assert_allclose(found.q_state_mean[:, :, 0], np.tile(exact, (2, 1)).T, rtol=1e-12)
     for part in (found.q, found.q_follower_mean, found.q_state_mean):
         assert part.shape == (3, 2, HORIZON)
@@ -134,7 +135,7 @@ def test_means_are_integrals_of_q(problem: BilevelLQR, theta: Floats, steps_left
     truth = values(problem, theta, x, a, u, steps_left)
     x, a = x[:, 0], a[:, 0]
     np.testing.assert_allclose(mean_over_follower(x, a), truth.q_follower_mean[:, 0], rtol=1e-8)
-    actions = np.einsum("rli,rei->rel", problem.gain(theta), x) + NOISE[:, None, None] * xi
+    actions = np.einsum("rli,rei->rel", problem.gain(theta), x) + NOISE * xi
     states = np.broadcast_to(x, (3, len(xi), x.shape[-1]))
     found = mean_over_follower(states, actions) @ xi_mass
     np.testing.assert_allclose(found, truth.q_state_mean[:, 0, 0], rtol=1e-8)
@@ -173,10 +174,10 @@ def test_a_run_is_the_same_alone_and_on_any_number_of_threads(
     numba.set_num_threads(1)
     for run in range(3):
         part = slice(run, run + 1)
-        response = MaxEntropyLQR(problem, BETA[part], leader_noise=NOISE[part]).respond(theta[part])
+        response = MaxEntropyLQR(problem, BETA[part]).respond(theta[part])
         alone = exact_leader_values(
             problem, theta[part], response, *(array[part] for array in steps),
-            discount=GAMMA, horizon=HORIZON, leader_noise=NOISE[part],
+            discount=GAMMA, horizon=HORIZON,
         )  # fmt: skip
         for field in fields(alone):
             pair = getattr(alone, field.name), getattr(together, field.name)[part]

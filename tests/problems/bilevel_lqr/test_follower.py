@@ -7,12 +7,10 @@ import pytest
 from numpy.typing import NDArray
 
 from bilevelrl.core.follower import NotConverged
-from bilevelrl.core.seeding import Streams
 from bilevelrl.models.linear_gaussian.lyapunov import discounted_sum
 from bilevelrl.problems.bilevel_lqr.closed_loop import closed_loop
-from bilevelrl.problems.bilevel_lqr.follower import MaxEntropyLQR
+from bilevelrl.problems.bilevel_lqr.follower import LinearGaussianResponse, MaxEntropyLQR
 from bilevelrl.problems.bilevel_lqr.problem import BilevelLQR
-from bilevelrl.problems.bilevel_lqr.response import LinearGaussianResponse
 from tests.games import big_lqr
 
 Floats = NDArray[np.float64]
@@ -229,15 +227,11 @@ def test_what_cannot_be_solved_is_refused() -> None:
 def test_the_leader_s_noise_shifts_the_value_and_nothing_else() -> None:
     problem = big_lqr(follower_discount=0.9, leader_noise=0.4)
     theta, temperature, quiet = answer(problem, 3)
-    noise = np.array([0.4, 1.0, 2.0])
-    loud = MaxEntropyLQR(problem, temperature, leader_noise=noise).respond(theta)
-    for name in ("state_gain", "noise_gain", "covariance", "quadratic", "noise"):
-        np.testing.assert_array_equal(getattr(loud, name), getattr(quiet, name))
-    assert loud.offset[0] == quiet.offset[0]
-    assert (loud.offset[1:] > quiet.offset[1:]).all()
-    for run, w in enumerate(noise):
-        same = MaxEntropyLQR(replace(problem, leader_noise=w), temperature).respond(theta)
-        assert same.offset[run] == loud.offset[run]
+    for noise in (0.4, 1.0, 2.0):
+        loud = MaxEntropyLQR(replace(problem, leader_noise=noise), temperature).respond(theta)
+        for name in ("state_gain", "noise_gain", "covariance", "quadratic", "noise"):
+            np.testing.assert_array_equal(getattr(loud, name), getattr(quiet, name))
+        assert ((loud.offset > quiet.offset) == (noise > 0.4)).all()
 
 
 @PROBLEMS
@@ -273,16 +267,6 @@ def test_a_run_is_the_same_alone_and_in_a_batch_of_20(problem: BilevelLQR) -> No
         assert single[0] == value[run, 1, 7]
 
 
-def test_answers_do_not_depend_on_what_was_asked_before() -> None:
-    theta, temperature, first = answer(PUBLISHED, 4)
-    follower, streams = MaxEntropyLQR(PUBLISHED, temperature), Streams([0, 1, 2, 3])
-    memory = follower.start(4, streams)
-    assert memory.shape == (4, 0)
-    follower.respond(theta + 1.0, memory, streams)
-    again = follower.respond(theta, memory, streams)
-    np.testing.assert_array_equal(again.quadratic, first.quadratic)
-
-
 def test_a_discounted_sum_solves_its_lyapunov_equation() -> None:
     rng = np.random.default_rng(12)
     matrix = 0.3 * rng.standard_normal((3, 1, 4, 4))
@@ -297,8 +281,3 @@ def test_a_discounted_sum_solves_its_lyapunov_equation() -> None:
 def test_impossible_temperatures_are_refused(temperature: Floats) -> None:
     with pytest.raises(ValueError, match="temperature must be one positive number a run"):
         MaxEntropyLQR(PUBLISHED, temperature)
-
-
-def test_a_noise_for_another_number_of_runs_is_refused() -> None:
-    with pytest.raises(ValueError, match="leader_noise must be 2 positive numbers"):
-        MaxEntropyLQR(PUBLISHED, np.ones(2), leader_noise=np.ones(3))

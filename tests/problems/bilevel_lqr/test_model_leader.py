@@ -11,7 +11,7 @@ from bilevelrl.core.seeding import Streams
 from bilevelrl.problems.bilevel_lqr.model_leader import Form, ModelLeader
 from bilevelrl.problems.bilevel_lqr.problem import matrix_vector
 from tests.buildings import normal_nodes
-from tests.small_lqr import CRITIC, NOISE, PROBLEM, RESPONSE, THETA, batch_of
+from tests.small_lqr import CRITIC, PROBLEM, RESPONSE, THETA, batch_of
 
 Floats = NDArray[np.float64]
 BATCH = batch_of([0, 1])
@@ -19,11 +19,11 @@ GAIN = PROBLEM.gain(THETA)[:, None]
 MEAN = matrix_vector(GAIN, BATCH.state)
 #: ξ and weights of the leader's noise, exact for polynomials of degree 5.
 NODES, WEIGHTS = normal_nodes(1)
-SPREAD = NOISE[:, None, None]
+SPREAD = PROBLEM.leader_noise
 
 
 def taught(form: Form) -> tuple[ModelLeader, Any]:
-    leader, streams = ModelLeader(PROBLEM, NOISE, CRITIC, form), Streams([0, 1])
+    leader, streams = ModelLeader(PROBLEM, CRITIC, form), Streams([0, 1])
     memory = leader.start(streams)
     leader.learn(THETA, RESPONSE, BATCH, BATCH, memory, streams)
     return leader, memory
@@ -85,10 +85,10 @@ def test_the_direct_term_takes_the_factor_of_its_form() -> None:
         slopes = CRITIC.evaluate(THETA, RESPONSE, BATCH, memory)
         time = np.zeros(BATCH.leader_reward.shape, dtype=np.int64)
         arguments = (THETA, RESPONSE, BATCH, time, memory, Streams([0, 1]))
-        expected = getattr(slopes, name).reshape(BATCH.leader_reward.shape)
+        expected = slopes[name].reshape(BATCH.leader_reward.shape)
         np.testing.assert_array_equal(leader.leader_advantage(*arguments), expected)
         np.testing.assert_array_equal(
-            leader.follower_side_advantage(*arguments), slopes.follower_advantage
+            leader.follower_side_advantage(*arguments), slopes["follower_advantage"]
         )
 
 

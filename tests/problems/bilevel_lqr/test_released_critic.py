@@ -7,10 +7,9 @@ from numpy.typing import NDArray
 
 from bilevelrl.core.observations import Observations
 from bilevelrl.core.seeding import Streams
-from bilevelrl.problems.bilevel_lqr.follower import MaxEntropyLQR
+from bilevelrl.problems.bilevel_lqr.follower import LinearGaussianResponse, MaxEntropyLQR
 from bilevelrl.problems.bilevel_lqr.problem import BilevelLQR
-from bilevelrl.problems.bilevel_lqr.released_critic import LinearNetworkCritic
-from bilevelrl.problems.bilevel_lqr.response import LinearGaussianResponse
+from bilevelrl.problems.bilevel_lqr.released_leader import LinearNetworkCritic
 from bilevelrl.problems.bilevel_lqr.rollout import LinearRollout
 
 Floats = NDArray[np.float64]
@@ -28,9 +27,9 @@ class Update:
         self.theta, self.slow = generator.standard_normal((2, 2, 2))
         follower = MaxEntropyLQR(PROBLEM, np.array([0.1, 0.5]))
         self.response: LinearGaussianResponse = follower.respond(self.theta)
-        rollout = LinearRollout(PROBLEM, 2, np.full(2, 1e-3))
+        rollout = LinearRollout(PROBLEM, 2)
         streams = Streams([10 * number + 1, 10 * number + 2])
-        self.batch = rollout.sample(self.theta, self.response, streams, at_random=number == 0)
+        self.batch = rollout.observe(self.theta, self.response, streams, at_random=number == 0)
 
 
 class TorchCritic:

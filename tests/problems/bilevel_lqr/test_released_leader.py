@@ -15,10 +15,8 @@ from bilevelrl.core.sampled import Sampled
 from bilevelrl.core.score_function import ScoreFunction
 from bilevelrl.core.seeding import Streams
 from bilevelrl.problems.bilevel_lqr.follower import MaxEntropyLQR
-from bilevelrl.problems.bilevel_lqr.game import LinearSampler
 from bilevelrl.problems.bilevel_lqr.problem import BilevelLQR
-from bilevelrl.problems.bilevel_lqr.released_critic import LinearNetworkCritic
-from bilevelrl.problems.bilevel_lqr.released_leader import NetworkLinearLeader
+from bilevelrl.problems.bilevel_lqr.released_leader import LinearNetworkCritic, NetworkLinearLeader
 from bilevelrl.problems.bilevel_lqr.rollout import LinearRollout
 from tests.games import literal_draws
 
@@ -27,15 +25,15 @@ SEEDS = [3, 4]
 BETA = np.array([0.05, 0.2])
 HORIZON, EPISODES, MINIBATCH = 20, 3, 64
 FIELDS = ("state", "leader_action", "follower_action")
-LQR = BilevelLQR.published(max_episode_steps=HORIZON)
-NOISE = np.array([1e-3, 0.2])
+NOISE = 0.2
+LQR = BilevelLQR.published(max_episode_steps=HORIZON, leader_noise=NOISE)
 
 
 def make_linear(samples: int) -> Sampled[Observations]:
     critic = LinearNetworkCritic(LQR, 5, np.array([0.1, 0.01]), 0.01, MINIBATCH)
-    leader = NetworkLinearLeader(LQR, NOISE, critic, samples, samples, 0.01)
+    leader = NetworkLinearLeader(LQR, critic, samples, samples, 0.01)
     learner = ScoreFunction(leader, HORIZON, 0.99, 0.95, BETA, None, MINIBATCH, influence_now=True)
-    return Sampled(LinearSampler(LinearRollout(LQR, EPISODES, NOISE), "full"), learner)
+    return Sampled(LinearRollout(LQR, EPISODES), learner)
 
 
 def dense(number: int) -> tuple[Floats, Floats]:
@@ -50,7 +48,7 @@ def literal_lqr(
     """The released estimate with expectations over `nodes` points; critic(x, u, a)."""
 
     def log_f_gradient(x: Floats, a: float) -> Floats:
-        gradient: Floats = (a - at[run] @ x) * x / NOISE[run] ** 2
+        gradient: Floats = (a - at[run] @ x) * x / NOISE**2
         return gradient
 
     def v_f(x: Floats, a: float) -> float:
@@ -63,9 +61,7 @@ def literal_lqr(
         n = episode * HORIZON + step
         x, a, u = (getattr(batch, name)[run, n] for name in FIELDS)
         z, w = dense(nodes[0])
-        base = sum(
-            wi * critic(x, u, at[run] @ x + NOISE[run] * zi) for zi, wi in zip(z, w, strict=True)
-        )
+        base = sum(wi * critic(x, u, at[run] @ x + NOISE * zi) for zi, wi in zip(z, w, strict=True))
         direct += (critic(x, u, a) - base) * log_f_gradient(x, a[0]) / len(draws)
         push = LQR.leader_matrix[:, 0] * (a[0] - answered[run] @ x)
         mean = -(response.state_gain[run] @ x + response.noise_gain[run] @ push)[0]
@@ -84,7 +80,7 @@ def test_published_lqr_estimates_are_those_of_a_literal_reading() -> None:
     # So many draws behind the means over actions that these have no noise.
     estimator, streams, draws = make_linear(10**24), Streams(SEEDS), Streams(SEEDS)
     theta = np.random.default_rng(2).standard_normal((2, 2))
-    response = MaxEntropyLQR(LQR, BETA, leader_noise=NOISE).respond(theta)
+    response = MaxEntropyLQR(LQR, BETA).respond(theta)
     memory = estimator.start(streams)
     learner: Any = estimator.learner
     critic = learner.leader.critic
@@ -120,14 +116,14 @@ def test_the_means_over_lqr_actions_are_as_noisy_as_means_of_draws() -> None:
     # is rarely large, and the noise on top has their variance; both for critics that have learned.
     problem = BilevelLQR.published()
     critic = LinearNetworkCritic(problem, 5, np.full(4, 0.1), 0.01, MINIBATCH)
-    rollout = LinearRollout(problem, 4, np.full(4, 1e-3))
-    leader = NetworkLinearLeader(problem, rollout.leader_noise, critic, 32, 256, 0.01)
+    rollout = LinearRollout(problem, 4)
+    leader = NetworkLinearLeader(problem, critic, 32, 256, 0.01)
     streams = Streams(range(4))
     theta = np.random.default_rng(0).standard_normal((4, 2))
     response = MaxEntropyLQR(problem, np.full(4, 0.1)).respond(theta)
     memory = leader.start(streams)
     for _ in range(5):
-        batch = rollout.sample(theta, response, streams, at_random=True)
+        batch = rollout.observe(theta, response, streams, at_random=True)
         leader.learn(theta, response, batch, batch, memory, streams)
     number = 2001
     nodes = np.linspace(-6.0, 6.0, number)

@@ -10,14 +10,13 @@ from scipy import stats
 from bilevelrl.core.observations import Observations
 from bilevelrl.core.seeding import Streams
 from bilevelrl.problems.bilevel_lqr.closed_loop import closed_loop
-from bilevelrl.problems.bilevel_lqr.follower import MaxEntropyLQR
+from bilevelrl.problems.bilevel_lqr.follower import LinearGaussianResponse, MaxEntropyLQR
 from bilevelrl.problems.bilevel_lqr.problem import BilevelLQR
-from bilevelrl.problems.bilevel_lqr.response import LinearGaussianResponse
 from bilevelrl.problems.bilevel_lqr.rollout import LinearRollout
 from tests.games import generic_lqr
 
 Floats = NDArray[np.float64]
-NOISE = np.array([0.3, 1.0])
+NOISE = 0.3
 HORIZON = 6
 #: Of a test's smallest p value; seeds are fixed.
 LEVEL = 1e-4
@@ -30,17 +29,17 @@ class Case:
     response: LinearGaussianResponse
 
     def sample(self, episodes: int, seeds: list[int], *, at_random: bool = False) -> Observations:
-        rollout = LinearRollout(self.problem, episodes, NOISE[: len(seeds)])
+        rollout = LinearRollout(self.problem, episodes)
         assert rollout.env_steps == episodes * HORIZON
-        return rollout.sample(self.theta, self.response, Streams(seeds), at_random=at_random)
+        return rollout.observe(self.theta, self.response, Streams(seeds), at_random=at_random)
 
 
 @pytest.fixture(scope="module")
 def case() -> Case:
-    problem = generic_lqr(max_episode_steps=HORIZON, leader_reward_scale=1.0)
+    problem = generic_lqr(max_episode_steps=HORIZON, leader_reward_scale=1.0, leader_noise=NOISE)
     theta = 0.5 * np.random.default_rng(0).standard_normal((2, 3))
     temperature = np.array([0.1, 2.0])
-    follower = MaxEntropyLQR(problem, temperature, leader_noise=NOISE)
+    follower = MaxEntropyLQR(problem, temperature)
     return Case(problem, theta, follower.respond(theta))
 
 
@@ -64,7 +63,7 @@ def assert_moments(sample: Floats, mean: Floats, covariance: Floats) -> None:
 
 def test_states_have_the_closed_loop_s_mean_and_covariance(case: Case) -> None:
     batch = case.sample(10_000, [0, 1])
-    loop = closed_loop(case.problem, case.theta, case.response, leader_noise=NOISE)
+    loop = closed_loop(case.problem, case.theta, case.response)
     for run in range(2):
         mean, covariance = case.problem.initial_state, np.zeros((3, 3))
         for t in range(HORIZON):
@@ -79,7 +78,7 @@ def test_actions_are_what_the_two_policies_say(case: Case) -> None:
     for run in range(2):
         state, action = batch.state[run], batch.leader_action[run]
         innovation = action - state @ gain[run].T
-        assert_moments(innovation, np.zeros(1), NOISE[run] ** 2 * np.eye(1))
+        assert_moments(innovation, np.zeros(1), NOISE**2 * np.eye(1))
         pushed = innovation @ case.problem.leader_matrix.T
         response = case.response
         mean = -(state @ response.state_gain[run].T + pushed @ response.noise_gain[run].T)
@@ -148,8 +147,8 @@ def test_runs_do_not_depend_on_each_other(case: Case) -> None:
             )
         },
     )  # fmt: skip
-    rollout = LinearRollout(case.problem, 7, NOISE[1:])
-    alone = rollout.sample(case.theta[1:], response, Streams([4]), at_random=False)
+    rollout = LinearRollout(case.problem, 7)
+    alone = rollout.observe(case.theta[1:], response, Streams([4]), at_random=False)
     for name in names:
         np.testing.assert_array_equal(getattr(alone, name)[0], getattr(together, name)[1])
     assert (together.state[0] != together.state[1]).any()

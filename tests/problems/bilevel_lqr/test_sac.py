@@ -8,16 +8,16 @@ from numpy.typing import NDArray
 
 from bilevelrl.core.follower import FollowerDiverged
 from bilevelrl.core.seeding import Streams
-from bilevelrl.models.deep import build, learning
-from bilevelrl.models.deep.agent import SacOptions
+from bilevelrl.models.deep.agent import SacAgent
 from bilevelrl.models.deep.game import AgentResponse, SacGame, SacSampler
+from bilevelrl.models.deep.learning import SacTask, learn_sac
 from bilevelrl.models.deep.players import RegulatorPlayer, discounted, evaluate
-from bilevelrl.models.deep.view import ViewOptions
 from bilevelrl.problems.bilevel_lqr.follower import MaxEntropyLQR
 from bilevelrl.problems.bilevel_lqr.follower_task import LinearFollowerTask
 from bilevelrl.problems.bilevel_lqr.game import LinearGame
 from bilevelrl.problems.bilevel_lqr.problem import PUBLISHED, BilevelLQR
 from bilevelrl.problems.bilevel_lqr.rollout import LinearRollout
+from tests.sac_params import agents, answers
 
 Floats = NDArray[np.float64]
 #: The leader's noise is large enough for the innovation to matter.
@@ -25,26 +25,23 @@ PROBLEM = BilevelLQR.from_numbers(**{**PUBLISHED, "leader_noise": 3.0})
 TASK = LinearFollowerTask(PROBLEM, 1.0)
 BETA = 0.1
 THETA = np.array([[-5.0, -3.0], [0.3, -0.5]])
-OPTIONS = SacOptions(net_arch=(16, 16), activation_fn="tanh", batch_size=32, learning_starts=40)
+RULE = agents(activation_fn="tanh", action_bound=4.0, training_horizon=10, episodes=10)
 
 
-def make(num_runs: int) -> SacGame:
-    follower = MaxEntropyLQR(PROBLEM, np.full(num_runs, BETA))
-    exact = LinearGame(PROBLEM, follower, np.ones(num_runs), 1.0)
-    return SacGame(exact, TASK, OPTIONS, ViewOptions(4.0, 10), 60, 20, episodes=10)
+def make(num_runs: int) -> SacGame[Any]:
+    beta = np.full(num_runs, BETA)
+    exact = LinearGame(PROBLEM, MaxEntropyLQR(PROBLEM, beta), np.ones(num_runs), 1.0)
+    return SacGame(exact, beta, TASK, RULE, answers(60, 20))
 
 
 def exact_players(theta: Floats) -> AgentResponse:
     players = tuple(TASK.best(own, BETA)[0] for own in theta)
-    return AgentResponse(players, np.full(len(theta), np.nan), 0)
+    return AgentResponse(players, 0)
 
 
 def test_exact_players_give_the_batches_of_the_simulator() -> None:
-    noise = np.full(2, PROBLEM.leader_noise)
     response = MaxEntropyLQR(PROBLEM, np.full(2, BETA)).respond(THETA)
-    expected = LinearRollout(PROBLEM, 3, noise).sample(
-        THETA, response, Streams([1, 2]), at_random=False
-    )
+    expected = LinearRollout(PROBLEM, 3).observe(THETA, response, Streams([1, 2]), at_random=False)
     found = SacSampler(TASK, 3).observe(
         THETA, exact_players(THETA), Streams([1, 2]), at_random=False
     )
@@ -65,9 +62,9 @@ def test_the_best_response_is_worth_what_it_earns(theta: Floats) -> None:
 
 
 def test_the_exact_policy_has_no_gap_and_others_have() -> None:
-    best, value = TASK.best(THETA[0], BETA)
+    best, _ = TASK.best(THETA[0], BETA)
     found = evaluate(TASK, THETA[0], BETA, best, episodes=20)
-    assert (found.value_gap, found.value) == (0.0, value)
+    assert (found.value_gap, found.leader_gain) == (0.0, 0.0)
     assert abs(found.kl) < 1e-10
     deaf = best.gain.copy()
     deaf[:, 2:] = 0.0  # does not listen to the leader's innovation
@@ -94,7 +91,7 @@ def test_bits_do_not_depend_on_the_batch() -> None:
     def everything(runs: list[int]) -> list[Floats]:
         game, streams = make(len(runs)), Streams(runs)
         theta = THETA[runs]
-        memory = game.follower_memory(theta, streams)
+        _, memory = game.start(streams)
         game.respond(theta, memory, streams)
         answer = game.respond(theta + 0.1, memory, streams)
         assert answer.steps == 20
@@ -109,23 +106,14 @@ def test_bits_do_not_depend_on_the_batch() -> None:
         np.testing.assert_array_equal(alone[0], both[1])
 
 
-def test_a_leader_that_acts_at_random_is_refused() -> None:
-    with pytest.raises(NotImplementedError, match="random_updates"):
-        SacSampler(TASK, 2).observe(THETA, exact_players(THETA), Streams([0, 1]), at_random=True)
-
-
 def test_an_agent_that_diverges_leaves_the_others_their_curves(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def task(seed: int) -> learning.SacTask:
-        rule: Any = type("Rule", (), {"model_dump": lambda self: {}})()
-        return learning.SacTask(TASK, BETA, rule, seed, (10, 20))
-
-    def diverge(*arguments: Any) -> Any:
+    def diverge(agent: SacAgent, steps: int) -> None:
         raise FollowerDiverged("SAC after 7 transitions: loss is nan")
 
-    monkeypatch.setattr(build, "learn", diverge)
-    curve, actor = learning.learn_sac(task(3))
+    monkeypatch.setattr(SacAgent, "learn", diverge)
+    curve, actor = learn_sac(SacTask(TASK, THETA[0], BETA, RULE, 3, (10, 20)))
     assert actor == {}
     assert curve["steps"].tolist() == [10, 20]
     assert curve[["value_gap", "relative_gap", "kl"]].isna().all(axis=None)

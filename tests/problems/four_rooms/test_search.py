@@ -54,10 +54,10 @@ def runtime(jobs: int) -> Runtime:
     return Runtime(jobs=jobs, threads=1, backend="loky", dask_scheduler=None)
 
 
-def problem_of_the_search() -> Problem[FourRoomsBlock]:
+def problem_of_the_search(search: SearchParams = TINY) -> Problem[FourRoomsBlock]:
     """As the search is told of it; what it does not read of its block is the shipped one."""
     block: Any = read_params(Path(__file__).parents[3] / "params.yaml").block("four_rooms")
-    own = block.model_copy(update={"constants": CONSTANTS, "search": TINY})
+    own = block.model_copy(update={"constants": CONSTANTS, "search": search})
     return Problem("four_rooms", own, FOLLOWERS)
 
 
@@ -91,7 +91,7 @@ def test_climbing_improves_on_most_starts() -> None:
     problem = make_four_rooms(CONSTANTS, "published")
     thetas = np.stack(list(all_starts(problem).values()))[::12]
     before = np.array([value(problem, theta) for theta in thetas])
-    best, where = climb(Ascent("published", 0.003, thetas, CONSTANTS, FOLLOWERS, TINY))
+    best, where = climb(Ascent(problem_of_the_search(), "published", 0.003, thetas))
     assert (best >= before - 1e-12).all()
     assert (best > before + 1e-4).mean() > 0.5
     np.testing.assert_allclose(best, [value(problem, theta) for theta in where], atol=1e-9)
@@ -105,7 +105,8 @@ def test_climbing_never_forgets_the_best() -> None:
     bests = []
     for number in range(1, 7):
         search = TINY.model_copy(update={**long_steps, "num_updates": number})
-        best, where = climb(Ascent("published", 0.003, thetas, CONSTANTS, FOLLOWERS, search))
+        told = problem_of_the_search(search)
+        best, where = climb(Ascent(told, "published", 0.003, thetas))
         if number == 1:
             np.testing.assert_array_equal(where, thetas)
         bests.append(best)

@@ -21,9 +21,8 @@ from bilevelrl.core.seeding import Consumer, Streams
 from bilevelrl.core.trace import Normalisation
 from bilevelrl.core.zero_order import ZeroOrder
 from bilevelrl.models.tabular.boltzmann_covariance import BoltzmannCovariance
-from bilevelrl.models.tabular.critic import Critic
+from bilevelrl.models.tabular.critic import Critic, ExactCritic
 from bilevelrl.models.tabular.exact import exact_hypergradient
-from bilevelrl.models.tabular.exact_critic import ExactCritic
 from bilevelrl.models.tabular.game import TabularGame
 from bilevelrl.models.tabular.naive import Naive
 from bilevelrl.models.tabular.on_policy import Averaging, OnPolicy

@@ -9,7 +9,6 @@ from bilevelrl.models.linear_gaussian.quadratic import Quadratic
 from bilevelrl.problems.thermal_control.belief import Curve, RegulatorBelief, linear_policy
 from bilevelrl.problems.thermal_control.critic import values_of
 from bilevelrl.problems.thermal_control.follower import ThermalRegulator
-from bilevelrl.problems.thermal_control.game import ThermalSampler
 from bilevelrl.problems.thermal_control.problem import ThermalControl
 from bilevelrl.problems.thermal_control.rollout import ThermalBatch, ThermalRollout
 
@@ -21,7 +20,7 @@ RESPONSE = ThermalRegulator(PROBLEM, BETA).respond(THETA)
 
 
 def believed(episodes: int, information: str = "rewards"):  # type: ignore[no-untyped-def]
-    sampler = ThermalSampler(ThermalRollout(PROBLEM, episodes), information)  # type: ignore[arg-type]
+    sampler = ThermalRollout(PROBLEM, episodes, information=information)  # type: ignore[arg-type]
     seen = sampler.observe(THETA, RESPONSE, Streams(range(RUNS)), at_random=False)
     belief = RegulatorBelief(BETA, PROBLEM.discount, PROBLEM.max_episode_steps)
     return belief.learn(THETA, seen, {})
@@ -48,7 +47,7 @@ def test_noiseless_actions_are_regressed_exactly() -> None:
 
 def test_rewards_that_are_not_seen_are_asked_for() -> None:
     with pytest.raises(ValueError, match="rewards"):
-        believed(2, "actions")
+        believed(2, "full")
 
 
 CURVE = Curve(RandomFeatures((0.35,) * 4, 100), 1e-9)
@@ -83,7 +82,7 @@ def random_quadratic(runs: int) -> Quadratic:
 def test_random_features_follow_a_policy_that_is_not_linear() -> None:
     batch = watched(1.0)
     found = curved(batch, range(2))
-    assert not found.linear
+    assert found.curve is not None
     spread = found.covariance[:, (0, 1), (0, 1)]
     assert (spread > 0.009).all()
     # A line takes the bend for noise.
@@ -105,7 +104,7 @@ def test_a_straight_curve_values_actions_as_its_line_does() -> None:
     batch = watched(0.0)
     found = curved(batch, range(2))
     line = RegulatorBelief(np.full(2, 0.5), 0.9, 20).learn(np.zeros((2, 8)), batch, {})
-    assert line.linear
+    assert line.curve is None
     np.testing.assert_allclose(found.mean(batch.state), line.mean(batch.state), atol=0.3)
     of_curve, of_line = (
         values_of(random_quadratic(2), batch, response, None, Streams([0, 1]))

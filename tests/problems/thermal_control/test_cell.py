@@ -19,6 +19,7 @@ from bilevelrl.problems.thermal_control.released_critic import (
     NetworkStateCritic,
 )
 from bilevelrl.problems.thermal_control.settings import ReleasedCriticParams, ThermalSetting
+from bilevelrl.problems.thermal_control.transition import TransitionDirect
 from bilevelrl.problems.thermal_control.transition_hpgd import TransitionHPGD
 from bilevelrl.problems.thermal_control.transition_score import TransitionScore
 from bilevelrl.runs.chunks import maker
@@ -96,21 +97,20 @@ def test_published_estimators_have_the_released_quirks() -> None:
     ]
     covariance, direct, td, mc = (each.learner for each in made)
     assert isinstance(covariance, TransitionScore)
-    assert isinstance(direct, TransitionScore)
+    assert type(direct) is TransitionDirect
     assert isinstance(td, TransitionHPGD)
     assert isinstance(mc, TransitionHPGD)
     for estimator in (covariance, direct, td, mc):
         assert (estimator.form, estimator.max_score_norm) == ("score", 1.0)
-        assert estimator.noise == made[0].sampler.rollout.problem.noise
+        assert estimator.noise == made[0].sampler.problem.noise
     for each in made:
-        assert each.sampler.rollout.env_steps == 10_000
+        assert each.sampler.num_episodes == 100
         assert each.belief is None
     for estimator in (covariance, td):
         assert isinstance(estimator.critic, QuadraticActionCritic)
         assert (estimator.critic.expected, estimator.critic.samples) == (False, 256)
     for estimator in (direct, mc):
         assert isinstance(estimator.critic, QuadraticStateCritic)
-    assert direct.temperature is None
     assert covariance.control is None
     assert covariance.expectation is None
     assert (td.benefit, mc.benefit) == ("action_value", "return")
@@ -172,6 +172,12 @@ def test_runs_that_differ_in_step_rule_and_temperature_train_together() -> None:
     together = last([first, other], [1, 2])
     np.testing.assert_array_equal(together[:1], last([first], [1]))
     np.testing.assert_array_equal(together[1:], last([other], [2]))
+
+
+def test_each_run_starts_with_its_own_spread() -> None:
+    settings = [setting("exact", initial_spread=spread) for spread in (1.0, 3.0)]
+    start, _ = build("exact", settings, CONTEXT).game.start(Streams([4, 4]))
+    np.testing.assert_array_equal(start[1], 3.0 * start[0])
 
 
 def test_coordinates_are_the_design_and_its_costs() -> None:

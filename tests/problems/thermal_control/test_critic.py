@@ -1,7 +1,7 @@
 """The leader's critics in thermal control: known numbers, simulation, convergence to the truth."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 
 import numba
 import numpy as np
@@ -19,9 +19,8 @@ from bilevelrl.problems.thermal_control.critic import (
     exact_action_value,
 )
 from bilevelrl.problems.thermal_control.exact import components, weighted
-from bilevelrl.problems.thermal_control.follower import RegulatorResponse
 from bilevelrl.problems.thermal_control.problem import ThermalControl
-from bilevelrl.problems.thermal_control.rollout import ThermalBatch, ThermalRollout
+from bilevelrl.problems.thermal_control.rollout import ThermalBatch
 from tests.buildings import (
     ACTION,
     ALL,
@@ -37,37 +36,15 @@ from tests.buildings import (
     designs,
     follower_of,
     normal_nodes,
-    one_run,
 )
+from tests.problems.thermal_control.cases import Case
 
 Floats = NDArray[np.float64]
 EVERY = pytest.mark.parametrize("problem", ALL, ids=NAMES)
 
 
-@dataclass(frozen=True, eq=False)
-class Case:
-    """A batch under best responses to a few θ."""
-
-    problem: ThermalControl
-    theta: Floats
-    response: RegulatorResponse
-    batch: ThermalBatch
-
-    @property
-    def reward(self) -> Floats:
-        reward = self.problem.operating_reward(self.batch.state, self.batch.follower_action)
-        return reward - self.problem.configuration_cost(self.theta)[:, None]
-
-    def ask(self, critic: ThermalCritic, seeds: list[int] | None = None) -> LeaderValues:
-        streams = Streams(seeds or range(len(self.theta)))
-        return critic.evaluate(self.theta, self.response, self.batch, self.reward, streams)
-
-
 def make(problem: ThermalControl, theta: Floats, episodes: int, first_seed: int = 0) -> Case:
-    response = follower_of(problem, len(theta)).respond(theta)
-    streams = Streams(range(first_seed, first_seed + len(theta)))
-    batch = ThermalRollout(problem, episodes).sample(theta, response, streams)
-    return Case(problem, theta, response, batch)
+    return Case.of(problem, theta, episodes, Streams(range(first_seed, first_seed + len(theta))))
 
 
 def at(problem: ThermalControl, theta: Floats, state: Floats, action: Floats) -> Case:
@@ -111,7 +88,8 @@ def test_values_start_at_j(problem: ThermalControl) -> None:
     starts = np.tile(size * np.eye(problem.num_zones), (2, 1, 1))
     case = at(problem, theta, starts, np.zeros((*starts.shape[:2], problem.input_matrix.shape[1])))
     found = case.ask(ExactThermalCritic(problem)).value.mean(axis=1)
-    parts = components(problem, theta, case.response, None)
+    endless = replace(problem, max_episode_steps=600)
+    parts = components(endless, theta, case.response)
     np.testing.assert_allclose(found, weighted(problem, parts), rtol=1e-11)
 
 
@@ -119,7 +97,7 @@ def simulated(case: Case, num_episodes: int, num_steps: int) -> tuple[Floats, Fl
     """Returns after the first row of one run, with its action and with one drawn, (2, E)."""
     problem, rng = case.problem, np.random.default_rng(5)
     drift, root = problem.dynamics(case.theta)[0], np.linalg.cholesky(case.response.covariance[0])
-    cost = problem.configuration_cost(case.theta)[0]
+    cost = problem.design.configuration_cost(case.theta)[0]
     s = np.tile(case.batch.state[0, 0], (2, num_episodes, 1))
     earned = np.zeros((2, num_episodes))
     for t in range(num_steps):
@@ -156,27 +134,27 @@ def test_learning_from_expectations_is_exact(problem: ThermalControl) -> None:
     problem = replace(problem, noise=1e-9)  # s' says what to expect
     case = make(problem, designs(problem, 2), 60)
     truth = case.ask(ExactThermalCritic(problem))
-    found = case.ask(QuadraticActionCritic(problem))
+    found = case.ask(QuadraticActionCritic(problem.design))
     for field in fields(LeaderValues):
         known, learned = getattr(truth, field.name), getattr(found, field.name)
         np.testing.assert_allclose(learned, known, rtol=1e-6, atol=1e-6, err_msg=field.name)
     # The action that was played next would not do.
-    sarsa = case.ask(QuadraticActionCritic(problem, expected=False))
+    sarsa = case.ask(QuadraticActionCritic(problem.design, expected=False))
     assert np.abs(sarsa.value - truth.value).max() > 1e-3
 
 
 def test_critics_learn_from_what_they_say_they_learn_from() -> None:
     case = make(SMALL, designs(SMALL, 2), 60)
     batch, horizon = case.batch, SMALL.max_episode_steps
-    pairs = np.concatenate([batch.state, batch.follower_action], axis=2)
+    pairs = case.pairs
     following = np.concatenate([pairs[:, 1:], np.full_like(pairs[:, :1], np.nan)], axis=1)
     following[:, horizon - 1 :: horizon] = np.nan
     reward = case.reward[:, :, None]
     sarsa = least_squares_td(pairs, following, reward, horizon, SMALL.discount)
-    found = case.ask(QuadraticActionCritic(SMALL, expected=False)).action_value
+    found = case.ask(QuadraticActionCritic(SMALL.design, expected=False)).action_value
     np.testing.assert_array_equal(found, sarsa(pairs)[:, :, 0])
     state = least_squares_td(batch.state, batch.next_state, reward, horizon, SMALL.discount)
-    values = case.ask(QuadraticStateCritic(SMALL))
+    values = case.ask(QuadraticStateCritic(SMALL.design))
     np.testing.assert_array_equal(values.value, state(batch.state)[:, :, 0])
     assert values.action_value is None
 
@@ -189,9 +167,9 @@ ENDLESS = ThermalControl.published(state_limit=1e6)
 @pytest.mark.parametrize(
     "critic",
     [
-        QuadraticStateCritic(ENDLESS),
-        QuadraticActionCritic(ENDLESS),
-        QuadraticActionCritic(ENDLESS, expected=False),
+        QuadraticStateCritic(ENDLESS.design),
+        QuadraticActionCritic(ENDLESS.design),
+        QuadraticActionCritic(ENDLESS.design, expected=False),
     ],
     ids=["state", "action", "sarsa"],
 )
@@ -214,13 +192,19 @@ def probe(case: Case, critic: ThermalCritic, state: Floats) -> LeaderValues:
     horizon = case.problem.max_episode_steps
     states = case.batch.state.copy()
     states[:, horizon - 1 :: horizon] = state  # no critic learns from these
-    return Case(case.problem, case.theta, case.response, replace(case.batch, state=states)).ask(
-        critic
-    )
+    return replace(case, batch=replace(case.batch, state=states)).ask(critic)
 
 
 @EVERY
-@pytest.mark.parametrize("kind", [ExactThermalCritic, QuadraticActionCritic, QuadraticStateCritic])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        ExactThermalCritic,
+        lambda problem: QuadraticActionCritic(problem.design),
+        lambda problem: QuadraticStateCritic(problem.design),
+    ],
+    ids=["exact", "action", "state"],
+)
 def test_the_slope_of_the_value_matches_central_differences(
     problem: ThermalControl, kind: Callable[[ThermalControl], ThermalCritic]
 ) -> None:
@@ -275,9 +259,9 @@ def test_a_few_draws_behind_a_value_add_noise_of_their_variance(problem: Thermal
 @pytest.mark.parametrize(
     "critic",
     [
-        QuadraticStateCritic(PUBLISHED),
-        QuadraticActionCritic(PUBLISHED, samples=4),
-        QuadraticActionCritic(PUBLISHED, expected=False),
+        QuadraticStateCritic(PUBLISHED.design),
+        QuadraticActionCritic(PUBLISHED.design, samples=4),
+        QuadraticActionCritic(PUBLISHED.design, expected=False),
         ExactThermalCritic(PUBLISHED, samples=4),
     ],
     ids=["state", "action", "sarsa", "exact"],
@@ -285,13 +269,10 @@ def test_a_few_draws_behind_a_value_add_noise_of_their_variance(problem: Thermal
 def test_bits_depend_on_neither_the_other_runs_nor_the_threads(critic: ThermalCritic) -> None:
     case, seeds = make(PUBLISHED, designs(PUBLISHED, 4), 100), [5, 6, 7, 8]
     numba.set_num_threads(min(2, numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
-    together = case.ask(critic, seeds)
+    together = case.ask(critic, Streams(seeds))
     numba.set_num_threads(1)
     for run in range(4):
-        part = slice(run, run + 1)
-        batch = one_run(case.batch, run)
-        alone = Case(PUBLISHED, case.theta[part], one_run(case.response, run), batch)
-        found = alone.ask(critic, seeds[part])
+        found = case.alone(run).ask(critic, Streams(seeds[run : run + 1]))
         for field in fields(LeaderValues):
             mine, theirs = getattr(found, field.name), getattr(together, field.name)
             if theirs is None:

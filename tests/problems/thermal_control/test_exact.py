@@ -1,22 +1,23 @@
 """J and its hypergradient in thermal control: independent numbers, sums, simulation."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from bilevelrl.core.exact import Hypergradient
 from bilevelrl.core.seeding import Streams
 from bilevelrl.problems.thermal_control.exact import (
-    ThermalHypergradient,
     components,
+    disturbance,
+    leader_cost,
     loop_sums,
     spectral_radius,
     thermal_hypergradient,
     weighted,
 )
 from bilevelrl.problems.thermal_control.follower import RegulatorResponse
-from bilevelrl.problems.thermal_control.loop import disturbance, leader_cost
 from bilevelrl.problems.thermal_control.problem import ThermalControl
 from bilevelrl.problems.thermal_control.rollout import ThermalRollout
 from tests.buildings import (
@@ -41,24 +42,29 @@ from tests.buildings import (
 
 Floats = NDArray[np.float64]
 EVERY = pytest.mark.parametrize("problem", ALL, ids=NAMES)
-HORIZONS = pytest.mark.parametrize("horizon", [None, 100, 7])
+#: Steps of episodes whose discounted sums are those without end.
+ENDLESS = 600
+HORIZONS = pytest.mark.parametrize("horizon", [ENDLESS, 100, 7])
 PARTS = ("stability", "energy", "insulation", "airflow")
 
 
-def parts_of(problem: ThermalControl, theta: Floats, horizon: int | None) -> dict[str, Floats]:
+def parts_of(problem: ThermalControl, theta: Floats, horizon: int) -> dict[str, Floats]:
     response = follower_of(problem, len(theta)).respond(theta)
-    return components(problem, theta, response, horizon)
+    return components(replace(problem, max_episode_steps=horizon), theta, response)
 
 
-def leader_return(problem: ThermalControl, theta: Floats, horizon: int | None) -> Floats:
+def leader_return(problem: ThermalControl, theta: Floats, horizon: int) -> Floats:
     return weighted(problem, parts_of(problem, theta, horizon))
 
 
-def hypergradient(
-    problem: ThermalControl, theta: Floats, horizon: int | None = None
-) -> ThermalHypergradient:
-    follower = follower_of(problem, len(theta))
-    return thermal_hypergradient(follower, theta, follower.respond(theta), horizon)
+def hypergradient(problem: ThermalControl, theta: Floats, horizon: int = ENDLESS) -> Hypergradient:
+    follower = follower_of(replace(problem, max_episode_steps=horizon), len(theta))
+    return thermal_hypergradient(follower, theta, follower.respond(theta))
+
+
+def cost_of_design(theta: Floats) -> Floats:
+    """Its part of the direct part in the published building, without end."""
+    return -PUBLISHED.design.configuration_cost_slope(theta) / (1.0 - PUBLISHED.discount)
 
 
 def test_reproduces_the_spec_s_point_h() -> None:
@@ -67,8 +73,9 @@ def test_reproduces_the_spec_s_point_h() -> None:
     direct = [5.31197, 1.78593, 2.27758, 4.70355, 20.36787, 1.86707, 10.27155, 5.58366]
     indirect = [12.7492, -3.02575, 0.26936, 0.63219, -15.26977, 1.29919, -0.18576, 11.63483]
     total = [17.81117, -1.48982, 2.29693, 5.08574, 4.8481, 2.91626, 9.83579, 16.96849]
-    np.testing.assert_allclose(found.cost[0], -0.25, rtol=1e-13)
-    np.testing.assert_allclose(found.direct[0] - found.cost[0], direct, atol=5.1e-6)
+    own = cost_of_design(theta)[0]
+    np.testing.assert_allclose(own, -0.25, rtol=1e-13)
+    np.testing.assert_allclose(found.direct[0] - own, direct, atol=5.1e-6)
     np.testing.assert_allclose(found.indirect[0], indirect, atol=5.1e-6)
     np.testing.assert_allclose(found.total[0], total, atol=1.1e-5)
     assert found.leader_return[0] == pytest.approx(-261.9631, abs=5.1e-5)
@@ -82,8 +89,9 @@ def test_reproduces_the_spec_s_point_x() -> None:
     direct = [2.13904, 1.36379, 2.53355, 3.43075, 4.82904, 2.61414, 9.92354, 2.52238]
     indirect = [7.91591, -1.30573, -0.57689, 0.75151, 0.51846, -0.368, -1.00693, 5.99764]
     total = [9.99095, -0.13395, 1.66866, 3.92625, 5.18551, 1.95214, 8.79061, 8.50203]
-    np.testing.assert_allclose(found.cost[0], cost, rtol=1e-12)
-    np.testing.assert_allclose(found.direct[0] - found.cost[0], direct, atol=5.1e-6)
+    own = cost_of_design(theta)[0]
+    np.testing.assert_allclose(own, cost, rtol=1e-12)
+    np.testing.assert_allclose(found.direct[0] - own, direct, atol=5.1e-6)
     np.testing.assert_allclose(found.indirect[0], indirect, atol=5.1e-6)
     np.testing.assert_allclose(found.total[0], total, atol=1.1e-5)
     parts = parts_of(PUBLISHED, theta, 100)
@@ -172,7 +180,7 @@ def test_costs_to_go_are_those_of_an_independent_solver() -> None:
         for _ in range(2000):
             found = cost[run] + 0.9 * loop[run].T @ found @ loop[run]
         np.testing.assert_allclose(found, quadratic, atol=6e-8)
-        constant = PUBLISHED.configuration_cost(theta)[run] + 0.5 * np.trace(
+        constant = PUBLISHED.design.configuration_cost(theta)[run] + 0.5 * np.trace(
             response.covariance[run]
         )
         constant = 10.0 * (constant + 0.9 * np.trace(found @ added[run]))
@@ -198,29 +206,19 @@ def test_j_is_the_mean_of_simulated_returns(problem: ThermalControl, theta: Floa
         rewards = [-variance, energy, problem.operating_reward(batch.state, batch.follower_action)]
         earned.append(np.stack([r.reshape(-1, horizon) @ weight for r in rewards]))
     returns = np.concatenate(earned, axis=1)
-    returns[2] -= weight.sum() * problem.configuration_cost(theta[None])
+    returns[2] -= weight.sum() * problem.design.configuration_cost(theta[None])
     mean, error = returns.mean(axis=1), returns.std(axis=1) / np.sqrt(returns.shape[1])
-    parts = components(problem, theta[None], response, horizon)
+    parts = components(problem, theta[None], response)
     exact = [parts["stability"][0], parts["energy"][0], weighted(problem, parts)[0]]
     assert (np.abs(mean - exact) < 4.0 * error).all()
     assert (error < 0.004 * np.abs(exact)).all()
 
 
-@EVERY
-def test_sums_over_long_episodes_are_those_without_end(problem: ThermalControl) -> None:
-    theta = designs(problem, 2)
-    response = follower_of(problem, 2).respond(theta)
-    long, endless = (loop_sums(problem, theta, response, steps) for steps in (600, None))
-    for field in fields(endless):
-        pair = getattr(long, field.name), getattr(endless, field.name)
-        np.testing.assert_allclose(*pair, rtol=1e-10, atol=1e-12, err_msg=field.name)
-
-
 def test_sums_of_an_episode_are_those_of_their_definition() -> None:
-    problem, horizon = SMALL, 5
+    problem, horizon = replace(SMALL, max_episode_steps=5), 5
     theta = designs(problem, 1)
     response = follower_of(problem, 1).respond(theta)
-    found = loop_sums(problem, theta, response, horizon)
+    found = loop_sums(problem, theta, response)
     b, gamma = problem.input_matrix, problem.discount
     f = literal_dynamics(problem, theta[0]) - b @ response.gain[0]
     costs, moments = [np.zeros((3, 3))], [problem.initial_deviation**2 * np.eye(3)]
@@ -229,7 +227,6 @@ def test_sums_of_an_episode_are_those_of_their_definition() -> None:
         moments.append(f @ moments[-1] @ f.T + disturbance(problem, response)[0])
     costs.reverse()  # X_0, ..., X_T = 0
     sums = {
-        "closed": f,
         "moment": sum(gamma**t * moments[t] for t in range(horizon)),
         "flow": sum(gamma ** (t + 1) * costs[t + 1] @ f @ moments[t] for t in range(horizon)),
         "effort": sum(
@@ -244,15 +241,13 @@ def test_sums_of_an_episode_are_those_of_their_definition() -> None:
 
 @EVERY
 @HORIZONS
-def test_a_run_is_the_same_alone_and_in_a_batch_of_7(
-    problem: ThermalControl, horizon: int | None
-) -> None:
+def test_a_run_is_the_same_alone_and_in_a_batch_of_7(problem: ThermalControl, horizon: int) -> None:
     theta = designs(problem, 7)
     together, parts = hypergradient(problem, theta, horizon), parts_of(problem, theta, horizon)
     for run in range(7):
         part = slice(run, run + 1)
         alone = hypergradient(problem, theta[part], horizon)
-        for field in fields(ThermalHypergradient):
+        for field in fields(Hypergradient):
             pair = getattr(alone, field.name)[0], getattr(together, field.name)[run]
             np.testing.assert_array_equal(*pair, err_msg=field.name)
         for name, value in parts_of(problem, theta[part], horizon).items():
@@ -264,9 +259,9 @@ def test_a_given_response_is_used_and_not_solved_for_again() -> None:
     follower = follower_of(PUBLISHED, 2)
     response = follower.respond(theta)
     swapped = [one_run(response, 1), one_run(response, 0)]
-    names = [f.name for f in fields(response) if f.name != "steps"]
+    names = [f.name for f in fields(response) if f.name not in ("steps", "curve")]
     other = RegulatorResponse(
         **{name: np.concatenate([getattr(r, name) for r in swapped]) for name in names}
     )
-    found = thermal_hypergradient(follower, theta, other, 100).leader_return
+    found = thermal_hypergradient(follower, theta, other).leader_return
     assert (np.abs(found / leader_return(PUBLISHED, theta, 100) - 1.0) > 1e-3).all()

@@ -1,12 +1,14 @@
 """dJ/dθ in thermal control: central differences, the paper's covariance, autograd."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 
+from bilevelrl.core.exact import Hypergradient
 from bilevelrl.problems.thermal_control.exact import (
-    ThermalHypergradient,
     components,
     thermal_hypergradient,
     weighted,
@@ -27,45 +29,44 @@ from tests.buildings import (
 
 Floats = NDArray[np.float64]
 EVERY = pytest.mark.parametrize("problem", ALL, ids=NAMES)
-HORIZONS = pytest.mark.parametrize("horizon", [None, 100, 7])
+#: Steps of episodes whose discounted sums are those without end.
+ENDLESS = 600
+HORIZONS = pytest.mark.parametrize("horizon", [ENDLESS, 100, 7])
 
 
-def leader_return(problem: ThermalControl, theta: Floats, horizon: int | None) -> Floats:
+def leader_return(problem: ThermalControl, theta: Floats) -> Floats:
     response = follower_of(problem, len(theta)).respond(theta)
-    return weighted(problem, components(problem, theta, response, horizon))
+    return weighted(problem, components(problem, theta, response))
 
 
-def hypergradient(
-    problem: ThermalControl, theta: Floats, horizon: int | None = None
-) -> ThermalHypergradient:
+def hypergradient(problem: ThermalControl, theta: Floats) -> Hypergradient:
     follower = follower_of(problem, len(theta))
-    return thermal_hypergradient(follower, theta, follower.respond(theta), horizon)
+    return thermal_hypergradient(follower, theta, follower.respond(theta))
 
 
 @EVERY
 @HORIZONS
-def test_matches_central_differences(problem: ThermalControl, horizon: int | None) -> None:
+def test_matches_central_differences(problem: ThermalControl, horizon: int) -> None:
+    problem = replace(problem, max_episode_steps=horizon)
     theta, step = designs(problem, 3), 1e-4
-    found, size = hypergradient(problem, theta, horizon), problem.num_parameters
+    found, size = hypergradient(problem, theta), problem.num_parameters
     follower = follower_of(problem, 1)
     for run in range(3):
         steps = step * np.eye(size)
         ends = np.concatenate([theta[run] + k * steps for k in (1.0, -1.0, 2.0, -2.0)])
-        ahead, behind, far, farther = leader_return(problem, ends, horizon).reshape(4, size)
+        ahead, behind, far, farther = leader_return(problem, ends).reshape(4, size)
         numeric = (8.0 * (ahead - behind) - (far - farther)) / (12.0 * step)  # Richardson's
         scale = np.abs(found.total[run]).max()
         np.testing.assert_allclose(found.total[run], numeric, rtol=1e-6, atol=1e-7 * scale)
         # The direct part is what a follower that stays leaves.
         frozen = follower.respond(theta[run : run + 1])
-        values = [
-            weighted(problem, components(problem, end[None], frozen, horizon))[0] for end in ends
-        ]
+        values = [weighted(problem, components(problem, end[None], frozen))[0] for end in ends]
         ahead, behind, far, farther = np.reshape(values, (4, size))
         numeric = (8.0 * (ahead - behind) - (far - farther)) / (12.0 * step)
         np.testing.assert_allclose(found.direct[run], numeric, rtol=1e-6, atol=1e-7 * scale)
         # The split matters at these points.
         assert np.abs(found.indirect[run]).max() > 0.05 * np.abs(found.direct[run]).max()
-    np.testing.assert_array_equal(found.leader_return, leader_return(problem, theta, horizon))
+    np.testing.assert_array_equal(found.leader_return, leader_return(problem, theta))
 
 
 def expected_covariance(problem: ThermalControl, theta: Floats) -> Floats:
@@ -115,7 +116,7 @@ def expected_covariance(problem: ThermalControl, theta: Floats) -> Floats:
 @EVERY
 def test_the_indirect_part_is_the_paper_s_covariance(problem: ThermalControl) -> None:
     theta = designs(problem, 2)
-    found = hypergradient(problem, theta).indirect
+    found = hypergradient(replace(problem, max_episode_steps=ENDLESS), theta).indirect
     for run in range(2):
         expected = expected_covariance(problem, theta[run])
         scale = np.abs(expected).max()
@@ -161,7 +162,7 @@ def test_automatic_differentiation_agrees(problem: ThermalControl) -> None:
     theta = (
         np.stack([THETA_X, designs(problem, 1)[0]]) if problem is PUBLISHED else designs(problem, 2)
     )
-    found = hypergradient(problem, theta, 100)
+    found = hypergradient(replace(problem, max_episode_steps=100), theta)
     for run in range(2):
         value, gradient = autograd(problem, theta[run], 100)
         assert found.leader_return[run] == pytest.approx(value, rel=1e-11)

@@ -11,17 +11,15 @@ from matplotlib.text import Text
 
 from bilevelrl.figures import style
 from bilevelrl.figures.gallery import Results, Source
-from bilevelrl.problems.thermal_control.curves_figure import (
-    cost_components,
-    designs,
-    sample_efficiency,
-)
 from bilevelrl.problems.thermal_control.designs_figure import buildings, random_designs
 from bilevelrl.problems.thermal_control.figures import (
     DESIGN_COLUMNS,
     RANDOM_DESIGN_COLUMNS,
+    cost_components,
+    designs,
     figures,
     names,
+    sample_efficiency,
 )
 from bilevelrl.problems.thermal_control.ladder import LADDER
 from bilevelrl.problems.thermal_control.study_figure import RUNGS, directions, variance_ladder
@@ -111,7 +109,7 @@ def lines_of(figure: Figure) -> list[tuple[list[float], list[float]]]:
 
 def test_designs_are_means_over_seeds_in_a_panel_each() -> None:
     table = trajectories({"bc_hg": "published", "exact": "published"})
-    figure = designs(table, LEVELS)
+    figure = designs(table)
     assert len(figure.axes) == 8
     assert [ax.get_title() for ax in figure.axes][4] == "airflow β$_1$, zones 1 and 2"
     for ax in figure.axes:

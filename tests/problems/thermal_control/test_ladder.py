@@ -45,7 +45,7 @@ def test_points_lie_on_the_exact_ascent_from_zero() -> None:
     problem = ThermalControl.published()
     follower, theta = ThermalRegulator(problem, np.array([0.1])), np.zeros((1, 8))
     for _ in range(2):
-        gradient = thermal_hypergradient(follower, theta, follower.respond(theta), 100).total
+        gradient = thermal_hypergradient(follower, theta, follower.respond(theta)).total
         halves = gradient.reshape(2, 4)
         theta = theta + 0.1 * (halves / np.linalg.norm(halves, axis=1, keepdims=True)).ravel()
     np.testing.assert_allclose(third, theta[0], rtol=1e-9)
@@ -56,7 +56,7 @@ def test_each_rung_is_replicated_at_each_point_beside_the_truth() -> None:
     assert len(rows) == len(LADDER)
     follower = ThermalRegulator(ThermalControl.published(), np.array([0.1]))
     start = np.zeros((1, 8))
-    truth = thermal_hypergradient(follower, start, follower.respond(start), 100).total
+    truth = thermal_hypergradient(follower, start, follower.respond(start)).total
     spread = {}
     for row, estimates, exact in rows:
         assert estimates.shape == (24, 8)

@@ -63,21 +63,21 @@ def test_reproduces_the_spec_s_transition() -> None:
     np.testing.assert_allclose(mean, MEAN, rtol=1e-13)
     assert PUBLISHED.follower_reward(STATE, ACTION) == pytest.approx(-153.0125)
     assert PUBLISHED.operating_reward(STATE, ACTION) == pytest.approx(-7.25 - 0.5 * 1.25)
-    leader = PUBLISHED.operating_reward(STATE, ACTION) - PUBLISHED.configuration_cost(theta)
+    leader = PUBLISHED.operating_reward(STATE, ACTION) - PUBLISHED.design.configuration_cost(theta)
     assert leader == pytest.approx(-8.135)
-    score = PUBLISHED.pushed(theta, STATE[None, None], SURPRISE[None, None] / 4e-4)
+    score = PUBLISHED.design.pushed(theta, STATE[None, None], SURPRISE[None, None] / 4e-4)
     expected = [-0.16, -0.72, -3.24, 0.4, -0.7425, -5.25, -6.06375, -0.28125]
     np.testing.assert_allclose(score[0, 0], expected, rtol=1e-12)
 
 
 def test_levels_are_logistic_and_never_overflow() -> None:
     theta = np.stack([THETA_X, np.resize([-800.0, 800.0, -np.inf, np.inf], 8)])
-    insulation, airflow = PUBLISHED.levels(theta)
+    insulation, airflow = PUBLISHED.design.levels(theta)
     np.testing.assert_allclose(np.concatenate([insulation[0], airflow[0]]), LEVELS_X, rtol=1e-14)
     np.testing.assert_array_equal([insulation[1], airflow[1]], [[0.0, 1.0, 0.0, 1.0]] * 2)
     for shape in ((8,), (1, 7), (1, 8, 1)):
         with pytest.raises(ValueError, match=r"theta must be of shape \(R, 8\), got"):
-            PUBLISHED.levels(np.zeros(shape))
+            PUBLISHED.design.levels(np.zeros(shape))
 
 
 @EVERY
@@ -89,7 +89,7 @@ def test_dynamics_are_those_of_the_ring(problem: ThermalControl) -> None:
         np.testing.assert_allclose(found[run], expected, rtol=1e-13, atol=1e-16)
     # Airflow only moves heat about: what a uniform deviation becomes does not depend on it.
     kept = np.diag(problem.base_matrix)
-    kept = kept + problem.insulation_effect * (1.0 - problem.levels(theta)[0])
+    kept = kept + problem.insulation_effect * (1.0 - problem.design.levels(theta)[0])
     np.testing.assert_allclose(found.sum(axis=2), kept, rtol=1e-13)
 
 
@@ -109,20 +109,20 @@ def test_rewards_in_any_dimension(problem: ThermalControl) -> None:
     level = 1.0 / (1.0 + np.exp(-designs(problem, 2)))
     expected = problem.insulation_weight * (level[:, :zones] ** 2).sum(axis=1)
     expected += problem.airflow_weight * (level[:, zones:] ** 2).sum(axis=1)
-    np.testing.assert_allclose(problem.configuration_cost(designs(problem, 2)), expected)
+    np.testing.assert_allclose(problem.design.configuration_cost(designs(problem, 2)), expected)
 
 
 @EVERY
 def test_slopes_match_central_differences(problem: ThermalControl) -> None:
     theta = designs(problem, 3)
-    slopes, cost = problem.dynamics_slopes(theta), problem.configuration_cost_slope(theta)
+    slopes, cost = problem.dynamics_slopes(theta), problem.design.configuration_cost_slope(theta)
     size = problem.num_parameters
     assert slopes.shape == (3, size, problem.num_zones, problem.num_zones)
     for run in range(3):
         ahead, behind = ends(theta[run])
         numeric = (problem.dynamics(ahead) - problem.dynamics(behind)) / (2.0 * STEP)
         np.testing.assert_allclose(slopes[run], numeric, rtol=1e-8, atol=1e-10)
-        costs = problem.configuration_cost(ahead) - problem.configuration_cost(behind)
+        costs = problem.design.configuration_cost(ahead) - problem.design.configuration_cost(behind)
         np.testing.assert_allclose(cost[run], costs / (2.0 * STEP), rtol=1e-8, atol=1e-10)
     assert np.abs(cost).min() > 1e-6
 
@@ -131,7 +131,7 @@ def test_slopes_match_central_differences(problem: ThermalControl) -> None:
 def test_pushed_is_the_slope_of_a_pushed_transition(problem: ThermalControl) -> None:
     theta, rng = designs(problem, 2), np.random.default_rng(2)
     state, push = rng.standard_normal((2, 2, 6, problem.num_zones))
-    found = problem.pushed(theta, state, push)
+    found = problem.design.pushed(theta, state, push)
     assert found.shape == (2, 6, problem.num_parameters)
     for run in range(2):
         ahead, behind = (
@@ -142,41 +142,28 @@ def test_pushed_is_the_slope_of_a_pushed_transition(problem: ThermalControl) -> 
 
 
 @EVERY
-def test_pulling_back_sums_the_slopes(problem: ThermalControl) -> None:
+def test_a_transition_pushes_along_the_outer_product_of_push_and_state(
+    problem: ThermalControl,
+) -> None:
     theta, rng = designs(problem, 3), np.random.default_rng(3)
-    weights = rng.standard_normal((3, problem.num_zones, problem.num_zones))
-    found = problem.pull_back_dynamics(theta, weights)
-    expected = np.einsum("rdij,rij->rd", problem.dynamics_slopes(theta), weights)
-    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-15)
-    # A transition pushes along the outer product of x and s.
     state, push = rng.standard_normal((2, 3, problem.num_zones))
-    np.testing.assert_allclose(
-        problem.pull_back_dynamics(theta, push[:, :, None] * state[:, None]),
-        problem.pushed(theta, state[:, None], push[:, None])[:, 0],
-        rtol=1e-11,
-        atol=1e-14,
-    )
-
-
-def test_each_run_starts_with_its_own_spread() -> None:
-    start = PUBLISHED.initial_parameters(np.ones((2, 8)), np.array([1.0, 3.0]))
-    np.testing.assert_array_equal(start, [[1.0] * 8, [3.0] * 8])
+    found = problem.design.pushed(theta, state[:, None], push[:, None])[:, 0]
+    expected = np.einsum("rdij,ri,rj->rd", problem.dynamics_slopes(theta), push, state)
+    np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-14)
 
 
 def test_bits_depend_on_neither_the_batch_nor_the_threads() -> None:
     theta, rng = designs(LARGE, 7), np.random.default_rng(4)
     state, push = rng.standard_normal((2, 7, 50, 5))
-    weights = rng.standard_normal((7, 5, 5))
 
     def everything(part: slice) -> list[Floats]:
         here = theta[part]
         return [
             LARGE.dynamics(here),
             LARGE.dynamics_slopes(here),
-            LARGE.configuration_cost(here),
-            LARGE.configuration_cost_slope(here),
-            LARGE.pull_back_dynamics(here, weights[part]),
-            LARGE.pushed(here, state[part], push[part]),
+            LARGE.design.configuration_cost(here),
+            LARGE.design.configuration_cost_slope(here),
+            LARGE.design.pushed(here, state[part], push[part]),
             LARGE.follower_reward(state[part], push[part, :, :3]),
             LARGE.operating_reward(state[part], push[part, :, :3]),
         ]

@@ -1,7 +1,7 @@
 """The released critics of building thermal control, step by step against PyTorch's own tools."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from itertools import pairwise
 
 import numba
@@ -11,22 +11,17 @@ import torch
 from numpy.typing import NDArray
 
 from bilevelrl.core.seeding import Streams
-from bilevelrl.problems.thermal_control.critic import (
-    ExactThermalCritic,
-    LeaderValues,
-    ThermalCritic,
-)
-from bilevelrl.problems.thermal_control.follower import RegulatorResponse, ThermalRegulator
+from bilevelrl.problems.thermal_control.critic import ExactThermalCritic, ThermalCritic
 from bilevelrl.problems.thermal_control.problem import ThermalControl
 from bilevelrl.problems.thermal_control.released_critic import (
     NetworkActionCritic,
+    NetworkMean,
     NetworkStateCritic,
     TDNetwork,
     action_nodes,
-    network_mean,
 )
-from bilevelrl.problems.thermal_control.rollout import ThermalBatch, ThermalRollout
-from tests.buildings import LARGE, PUBLISHED, SMALL, THETA_H, designs, one_run
+from tests.buildings import LARGE, PUBLISHED, SMALL, THETA_H, designs
+from tests.problems.thermal_control.cases import Case
 
 Floats = NDArray[np.float64]
 SEEDS = [3, 4, 5]
@@ -38,39 +33,8 @@ MAKERS: dict[str, Callable[[ThermalControl], ThermalCritic]] = {
 EVERY = pytest.mark.parametrize("critic", MAKERS)
 
 
-@dataclass
-class Case:
-    """What a critic is asked about."""
-
-    problem: ThermalControl
-    theta: Floats
-    response: RegulatorResponse
-    batch: ThermalBatch
-    reward: Floats
-
-    @classmethod
-    def of(cls, problem: ThermalControl, theta: Floats, episodes: int, seeds: list[int]) -> "Case":
-        response = ThermalRegulator(problem, np.full(len(theta), 0.1)).respond(theta)
-        batch = ThermalRollout(problem, episodes).sample(theta, response, Streams(seeds))
-        reward = problem.operating_reward(batch.state, batch.follower_action)
-        reward -= problem.configuration_cost(theta)[:, None]
-        return cls(problem, theta, response, batch, reward)
-
-    @property
-    def pairs(self) -> Floats:
-        return np.concatenate([self.batch.state, self.batch.follower_action], axis=2)
-
-    def ask(self, critic: ThermalCritic, streams: Streams) -> LeaderValues:
-        return critic.evaluate(self.theta, self.response, self.batch, self.reward, streams)
-
-    def alone(self, run: int) -> "Case":
-        part = slice(run, run + 1)
-        batch, response = one_run(self.batch, run), one_run(self.response, run)
-        return Case(self.problem, self.theta[part], response, batch, self.reward[part])
-
-
 #: 1,080 rows a run: more than one block of products, the last one shorter.
-CASE = Case.of(LARGE, designs(LARGE, 3), 90, [13, 14, 15])
+CASE = Case.of(LARGE, designs(LARGE, 3), 90, Streams([13, 14, 15]))
 
 
 @pytest.fixture(autouse=True)
@@ -154,7 +118,7 @@ def test_a_mean_learns_from_normalised_rewards(place: int) -> None:
     scale = np.array([1.0, 1e3, 1e-3])
     reward = scale * np.random.default_rng(0).standard_normal((*state.shape[:2], 3))
     reward += 0.1 * scale * np.square(state).sum(axis=2, keepdims=True)
-    found = network_mean(network(5, 3), state, reward, Streams(SEEDS), place)
+    found = NetworkMean(LARGE, STEPS, STEP_SIZE, place)(CASE.batch, reward, Streams(SEEDS))
     for run, seed in enumerate(SEEDS):
         model = literal_model(network(5, 3).initial(seed, place), (5, 64, 64, 3))
         size = np.abs(reward[run]).max(axis=0)
@@ -165,20 +129,20 @@ def test_a_mean_learns_from_normalised_rewards(place: int) -> None:
 def test_the_state_critic_is_a_mean_of_normalised_rewards() -> None:
     values = CASE.ask(NetworkStateCritic(LARGE, STEPS, STEP_SIZE), Streams(SEEDS))
     assert values.action_value is None
-    mean = network_mean(network(5, 1), CASE.batch.state, CASE.reward[:, :, None], Streams(SEEDS), 0)
-    np.testing.assert_array_equal(values.value, mean[:, :, 0])
+    mean = NetworkMean(LARGE, STEPS, STEP_SIZE, 0)
+    means = mean(CASE.batch, CASE.reward[:, :, None], Streams(SEEDS))
+    np.testing.assert_array_equal(values.value, means[:, :, 0])
 
 
 def test_units_of_rewards_do_not_matter_to_a_mean() -> None:
-    state, made = CASE.batch.state, network(5, 2)
+    mean = NetworkMean(LARGE, STEPS, STEP_SIZE)
     reward = np.repeat(CASE.reward[:, :, None], 2, axis=2)
     units = np.array([0.25, 1024.0])
-    found = network_mean(made, state, reward, Streams(SEEDS))
-    np.testing.assert_array_equal(
-        network_mean(made, state, units * reward, Streams(SEEDS)), units * found
-    )
+    found = mean(CASE.batch, reward, Streams(SEEDS))
+    again = mean(CASE.batch, units * reward, Streams(SEEDS))
+    np.testing.assert_array_equal(again, units * found)
     reward[:, :, 1] = 0.0
-    assert np.isfinite(network_mean(made, state, reward, Streams(SEEDS))).all()
+    assert np.isfinite(mean(CASE.batch, reward, Streams(SEEDS))).all()
 
 
 def test_the_last_reward_of_an_episode_is_masked() -> None:
@@ -187,7 +151,7 @@ def test_the_last_reward_of_an_episode_is_masked() -> None:
     for place, used in ((-1, False), (-2, True), (0, True)):
         reward = CASE.reward.copy()
         reward.reshape(3, -1, horizon)[:, :, place] += 10.0
-        changed = Case(LARGE, CASE.theta, CASE.response, CASE.batch, reward)
+        changed = replace(CASE, batch=replace(CASE.batch, leader_reward=reward))
         again = changed.ask(critic, Streams(SEEDS))
         assert np.array_equal(again.value, values.value) is not used
 
@@ -266,7 +230,7 @@ def test_every_batch_starts_from_the_same_weights() -> None:
 
 @EVERY
 def test_more_steps_lead_to_the_truth(critic: str) -> None:
-    case = Case.of(SMALL, designs(SMALL, 1), 80, [1])
+    case = Case.of(SMALL, designs(SMALL, 1), 80, Streams([1]))
     exact = case.ask(ExactThermalCritic(SMALL), Streams([1]))
     made: ThermalCritic = NetworkStateCritic(SMALL, 1500, 3e-3)
     if critic == "action":
@@ -279,7 +243,7 @@ def test_more_steps_lead_to_the_truth(critic: str) -> None:
 def test_five_hundred_steps_learn_what_the_spec_says() -> None:
     # From an independent implementation; of the batches of the first seeds, number 7 starts at its
     # loss.
-    case = Case.of(PUBLISHED, THETA_H[None], 100, [7])
+    case = Case.of(PUBLISHED, THETA_H[None], 100, Streams([7]))
     exact = case.ask(ExactThermalCritic(PUBLISHED), Streams([7]))
     values = case.ask(NetworkActionCritic(PUBLISHED, 500, 1e-4, 256), Streams([7]))
     assert values.action_value is not None
@@ -298,6 +262,6 @@ def test_five_hundred_steps_learn_what_the_spec_says() -> None:
 
 def test_refuses_episodes_of_one_step() -> None:
     problem = ThermalControl.published(max_episode_steps=1)
-    case = Case.of(problem, THETA_H[None], 2, [1])
+    case = Case.of(problem, THETA_H[None], 2, Streams([1]))
     with pytest.raises(ValueError, match="episodes of one step"):
         case.ask(NetworkStateCritic(problem, 1, 1e-4), Streams([1]))

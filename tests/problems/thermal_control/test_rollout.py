@@ -45,7 +45,6 @@ def sample(
     problem: ThermalControl, episodes: int, seeds: list[int], *, mirrored: bool = False
 ) -> ThermalBatch:
     rollout = ThermalRollout(problem, episodes, mirrored)
-    assert rollout.env_steps == episodes * HORIZON
     runs = len(seeds)
     return rollout.sample(designs(problem, runs), policies(problem, runs), Streams(seeds))
 
@@ -129,7 +128,7 @@ def test_rows_are_transitions_and_episodes_lie_one_after_the_other(problem: Ther
     assert shapes == [(2, 5 * HORIZON, size) for size in (zones, units, zones, zones)]
     theta = designs(problem, 2)
     paid = problem.operating_reward(batch.state, batch.follower_action)
-    paid -= problem.configuration_cost(theta)[:, None]
+    paid -= problem.design.configuration_cost(theta)[:, None]
     np.testing.assert_array_equal(batch.leader_reward, paid)
     for run in range(2):
         states, after = by_time(batch.state, run), by_time(batch.next_state, run)

@@ -11,10 +11,8 @@ from bilevelrl.core.observations import discounted_return
 from bilevelrl.core.sampled import Sampled
 from bilevelrl.core.seeding import Streams
 from bilevelrl.core.training import train
-from bilevelrl.models.deep.agent import SacOptions
 from bilevelrl.models.deep.game import AgentResponse, SacGame, SacSampler
 from bilevelrl.models.deep.players import RegulatorPlayer
-from bilevelrl.models.deep.view import ViewOptions
 from bilevelrl.problems.thermal_control.belief import RegulatorBelief
 from bilevelrl.problems.thermal_control.critic import QuadraticActionCritic
 from bilevelrl.problems.thermal_control.follower import RegulatorResponse, ThermalRegulator
@@ -25,20 +23,20 @@ from bilevelrl.problems.thermal_control.problem import ThermalControl
 from bilevelrl.problems.thermal_control.rollout import ThermalBatch, ThermalRollout
 from bilevelrl.problems.thermal_control.transition_score import TransitionScore
 from tests.buildings import BETA, building, designs
+from tests.sac_params import agents, answers
 
 Floats = NDArray[np.float64]
-OPTIONS = SacOptions(
-    net_arch=(16, 16), activation_fn="tanh", batch_size=32, learning_starts=40, reward_scale=300.0
+RULE = agents(
+    activation_fn="tanh", reward_scale=300.0, action_bound=20.0, training_horizon=4, episodes=30
 )
 PROBLEM = ThermalControl.published(max_episode_steps=20)
 
 
-def make(num_runs: int, problem: ThermalControl = PROBLEM) -> SacGame:
+def make(num_runs: int, episodes: int = 30) -> SacGame[RegulatorResponse]:
     beta = np.full(num_runs, BETA)
-    exact = ThermalGame(problem, ThermalRegulator(problem, beta), np.full(num_runs, 0.5))
-    return SacGame(
-        exact, ThermalFollowerTask(problem), OPTIONS, ViewOptions(20.0, 4), 60, 20, episodes=30
-    )
+    exact = ThermalGame(PROBLEM, ThermalRegulator(PROBLEM, beta), np.full(num_runs, 0.5))
+    rule = RULE.model_copy(update={"episodes": episodes})
+    return SacGame(exact, beta, ThermalFollowerTask(PROBLEM), rule, answers(60, 20))
 
 
 def exact_players(problem: ThermalControl, theta: Floats, factor: float = 1.0) -> AgentResponse:
@@ -47,7 +45,7 @@ def exact_players(problem: ThermalControl, theta: Floats, factor: float = 1.0) -
         RegulatorPlayer(factor * gain, covariance)
         for gain, covariance in zip(response.gain, response.covariance, strict=True)
     ]
-    return AgentResponse(tuple(players), np.full(len(theta), np.nan), 0)
+    return AgentResponse(tuple(players), 0)
 
 
 def best_response(problem: ThermalControl, theta: Floats) -> RegulatorResponse:
@@ -75,7 +73,7 @@ def test_bits_do_not_depend_on_the_batch() -> None:
 
     def everything(runs: list[int]) -> list[Floats]:
         game, streams = make(len(runs)), Streams([seeds[run] for run in runs])
-        memory = game.follower_memory(theta[runs], streams)
+        _, memory = game.start(streams)
         own = theta[runs]
         first = game.respond(own, memory, streams)
         second = game.respond(own + 0.1, memory, streams)
@@ -84,11 +82,10 @@ def test_bits_do_not_depend_on_the_batch() -> None:
             own, second, streams, at_random=False
         )
         truth = game.ground_truth(own, second)
-        normals = np.random.default_rng(1).standard_normal((len(seeds), 5, 2))
         return [
             batch.state, batch.follower_action, batch.next_state, batch.leader_reward,
             batch.follower_rewards(), game.leader_return(own, second), truth.follower_kl,
-            truth.follower_value_gap, second.act(batch.state[:, :5], normals[runs]),
+            truth.follower_value_gap,
         ]  # fmt: skip
 
     together = everything([0, 1, 2])
@@ -106,9 +103,9 @@ def test_an_answer_is_learned_against_the_leader_of_the_moment() -> None:
     game.respond(theta, memory, streams)
     moved = theta + np.array([[1.0], [2.0]])
     answer = game.respond(moved, memory, streams)
-    for run, follower in enumerate(memory):
-        assert follower.agent.steps == 80
-        for view in follower.views:
+    for run, agent in enumerate(memory):
+        assert agent.steps == 80
+        for view in agent.views:
             np.testing.assert_array_equal(view.theta, moved[run])
     assert np.isnan(answer.accuracy).all()
 
@@ -130,7 +127,7 @@ def test_the_leader_s_return_is_exact_where_the_follower_is() -> None:
 
 def test_the_leader_s_return_is_that_of_the_policy_that_is_played() -> None:
     theta = designs(PROBLEM, 2)
-    game, best = replace(make(2), episodes=3000), best_response(PROBLEM, theta)
+    game, best = make(2, episodes=3000), best_response(PROBLEM, theta)
     players = exact_players(PROBLEM, theta, factor=0.8)
     # Its closed form holds for any linear policy.
     expected = game.exact.leader_return(theta, replace(best, gain=0.8 * best.gain))
@@ -148,11 +145,10 @@ def test_a_leader_trains_against_agents_that_learn() -> None:
     design = PROBLEM.design
     learner = TransitionScore(
         design,
-        QuadraticActionCritic(PROBLEM, expected=True, samples=256),
-        beta,
+        QuadraticActionCritic(design, expected=True, samples=256),
         form="pathwise",
-        noise=None,
         max_score_norm=1.0,
+        temperature=beta,
     )
     belief = RegulatorBelief(beta, design.discount, design.max_episode_steps)
     sampled = Sampled[ThermalBatch](SacSampler(ThermalFollowerTask(PROBLEM), 20), learner, belief)

@@ -17,10 +17,10 @@ LANDSCAPE = ThermalLandscape(PARAMS.block("thermal_control").constants, FOLLOWER
 def test_every_start_climbs_to_the_same_design() -> None:
     search = SEARCH.model_copy(update={"starts": 2, "num_updates": 1500})
     starts, best, highest = LANDSCAPE.climb(search)
-    assert (LANDSCAPE.returns(starts) < -190.0).all()
+    assert (LANDSCAPE.describe(starts)["leader_return"] < -190.0).all()
     np.testing.assert_allclose(highest, -162.503, atol=1e-3)
-    np.testing.assert_allclose(LANDSCAPE.returns(best), highest, rtol=1e-12)
-    levels = LANDSCAPE.problem.levels(best)
+    np.testing.assert_allclose(LANDSCAPE.describe(best)["leader_return"], highest, rtol=1e-12)
+    levels = LANDSCAPE.problem.design.levels(best)
     np.testing.assert_allclose(levels[0], [[1.0, 0.0, 1.0, 1.0]] * 2, atol=1e-3)
     np.testing.assert_allclose(levels[1], [[0.0, 0.779, 1.0, 1.0]] * 2, atol=2e-3)
 

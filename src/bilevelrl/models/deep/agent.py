@@ -8,101 +8,69 @@ Stable-Baselines3 draws from global generators and lets PyTorch use every core. 
 states of its own and one thread, so that it does not matter which others learn beside it.
 """
 
-import copy
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Literal
+from functools import partial
 
-import gymnasium
 import numpy as np
 import torch
+from gymnasium.wrappers import TransformReward
 from numpy.typing import NDArray
 from stable_baselines3 import SAC
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import DummyVecEnv
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.follower import FollowerDiverged
+from bilevelrl.models.deep.settings import SacParams
+from bilevelrl.models.deep.view import FollowerView
 
-Floats = NDArray[np.float64]
+#: Of Python, NumPy and PyTorch.
+RandomState = tuple[tuple[object, ...], dict[str, object], torch.Tensor]
 ACTIVATIONS = {"relu": torch.nn.ReLU, "tanh": torch.nn.Tanh}
 #: An agent whose losses or parameters leave this range has diverged.
 LARGEST_LOSS = 1e8
 
 
-@dataclass(frozen=True)
-class SacOptions:
-    """Hyper-parameters; see `stable_baselines3.SAC`.
+class SacAgent:
+    """Implements `players.Player`; the leader may change between calls of `learn`.
 
     Attributes:
-        net_arch: units of the hidden layers of every network.
-        activation_fn: between the layers; smooth critics extrapolate better where values are
-            smooth.
-        n_critics: of whose values the smallest counts.
-        learning_rate: of Adam, for actor and critics, at the first transition.
-        final_learning_rate: after `decay_steps` transitions and ever after, falling geometrically
-            until then; as the first one if omitted.
-        decay_steps: see `final_learning_rate`.
-        batch_size: transitions per gradient step.
-        tau: share of the new critics in their slow copies.
-        learning_starts: first transitions, which are drawn uniformly and only stored.
-        buffer_size: transitions kept.
-        reward_scale: rewards are divided by it, and the temperature too.
-        n_envs: environments that are stepped together.
-        gradient_steps: per step of all of them.
+        steps: transitions that it has learned from.
+        views: where it learns, one per environment.
     """
-
-    net_arch: tuple[int, ...] = (64, 64)
-    activation_fn: Literal["relu", "tanh"] = "relu"
-    n_critics: int = 2
-    learning_rate: float = 1e-3
-    final_learning_rate: float | None = None
-    decay_steps: int = 1
-    batch_size: int = 256
-    tau: float = 0.01
-    learning_starts: int = 500
-    buffer_size: int = 100_000
-    reward_scale: float = 1.0
-    n_envs: int = 1
-    gradient_steps: int = 1
-
-    def learning_rate_after(self, steps: int) -> float:
-        """Adam's, after so many transitions."""
-        if self.final_learning_rate is None:
-            return self.learning_rate
-        share = min(1.0, steps / self.decay_steps)
-        ratio = self.final_learning_rate / self.learning_rate
-        return float(self.learning_rate * ratio**share)
-
-
-class SacAgent:
-    """One agent in an environment whose leader may change between calls of `learn`."""
 
     def __init__(
         self,
-        make_env: Callable[[], gymnasium.Env[Any, Any]],
+        make_view: Callable[[], FollowerView],
         *,
         temperature: float,
         discount: float,
-        options: SacOptions,
+        options: SacParams,
         seed: int,
     ) -> None:
         """Networks as they are before the first transition.
 
         Args:
-            make_env: the follower's view; actions in [-1, 1]^m, rewards not scaled.
+            make_view: the problem as the follower faces it.
             temperature: β.
             discount: γ_F.
             options: hyper-parameters.
             seed: of networks, environments and exploration.
         """
         scale = options.reward_scale
-        self.options = options
         self.steps = 0
-        self._random: tuple[Any, ...] | None = None
+        self.views = [make_view() for _ in range(options.n_envs)]
+        self._options = options
+        self._random: RandomState | None = None
         with self._own_random_numbers():
-            envs = DummyVecEnv([lambda: _scaled(make_env(), scale) for _ in range(options.n_envs)])
+            envs = DummyVecEnv(
+                [
+                    partial(TransformReward, view, lambda reward: float(reward) / scale)
+                    for view in self.views
+                ]
+            )
             self._model = SAC(
                 "MlpPolicy",
                 envs,
@@ -151,7 +119,7 @@ class SacAgent:
                 f"below {LARGEST_LOSS:g}"
             )
 
-    def policy(self) -> dict[str, NDArray[Any]]:
+    def policy(self) -> dict[str, NDArray[np.float32]]:
         """The actor's parameters by name."""
         state = self._model.actor.state_dict()
         return {name: tensor.numpy().copy() for name, tensor in state.items()}
@@ -164,21 +132,26 @@ class SacAgent:
             )
         return mean.double().numpy(), log_deviation.exp().double().numpy()
 
-    def act(self, observation: Floats, normals: Floats) -> tuple[Floats, Floats]:
-        """Actions in [-1, 1] and their log densities, (N, m) and (N,), from standard normals."""
-        mean, deviation = self.gaussian(observation)
+    def act(self, state: Floats, normals: Floats) -> tuple[Floats, Floats]:
+        """See `players.Player`."""
+        view = self.views[0]
+        mean, deviation = self.gaussian(state / view.scale)
         raw = mean + deviation * normals
-        action: Floats = np.tanh(raw)
         # log(1 - tanh²) without cancellation.
         slope = 2.0 * (np.log(2.0) - raw - np.logaddexp(0.0, -2.0 * raw))
         density = -0.5 * np.square(normals) - np.log(deviation) - 0.5 * np.log(2.0 * np.pi)
-        return action, (density - slope).sum(axis=1)
+        widened = normals.shape[1] * np.log(view.bound)
+        return view.bound * np.tanh(raw), (density - slope).sum(axis=1) - widened
 
     def _learning_rate(self, remaining: float) -> float:
         # What remains depends on how often `learn` is called; transitions do not.
         del remaining
+        options = self._options
+        if options.final_learning_rate is None:
+            return options.learning_rate
         taken = self._model.num_timesteps if hasattr(self, "_model") else 0
-        return self.options.learning_rate_after(taken)
+        ratio = options.final_learning_rate / options.learning_rate
+        return float(options.learning_rate * ratio ** min(1.0, taken / options.decay_steps))
 
     @contextmanager
     def _own_random_numbers(self) -> Iterator[None]:
@@ -203,20 +176,12 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _random_state() -> tuple[Any, ...]:
-    return random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
+def _random_state() -> RandomState:
+    numpy = np.random.get_state(legacy=False)  # noqa: NPY002
+    return random.getstate(), numpy, torch.get_rng_state()
 
 
-def _set_random_state(state: tuple[Any, ...]) -> None:
+def _set_random_state(state: RandomState) -> None:
     random.setstate(state[0])
     np.random.set_state(state[1])  # noqa: NPY002
     torch.set_rng_state(state[2])
-
-
-def _scaled(env: gymnasium.Env[Any, Any], scale: float) -> gymnasium.Env[Any, Any]:
-    scaled: gymnasium.Env[Any, Any] = gymnasium.wrappers.TransformReward(
-        env, lambda reward: float(reward) / scale
-    )
-    # Spaces draw random numbers too, and may be shared by all environments of a class.
-    scaled.action_space = copy.deepcopy(env.action_space)
-    return scaled

@@ -1,21 +1,17 @@
 """Followers that act on single states, and how far they fall short of the best response."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.observations import Observations
-from bilevelrl.models.deep.view import FollowerView, ViewOptions
+from bilevelrl.models.deep.settings import ComparedSacParams
+from bilevelrl.models.deep.view import FollowerView
 
-if TYPE_CHECKING:  # torch takes seconds
-    from bilevelrl.models.deep.agent import SacAgent
-
-Floats = NDArray[np.float64]
-Seen = TypeVar("Seen", bound=Observations, covariant=True)
+Seen_co = TypeVar("Seen_co", bound=Observations, covariant=True)
 
 
 class Player(Protocol):
@@ -24,26 +20,6 @@ class Player(Protocol):
     def act(self, state: Floats, normals: Floats) -> tuple[Floats, Floats]:
         """Actions and their log densities, (N, m) and (N,), from standard normals (N, m)."""
         ...
-
-
-@dataclass(frozen=True, eq=False)
-class SacPlayer:
-    """Implements `Player`. The agent may go on learning; this plays what it plays then.
-
-    Attributes:
-        agent: acts in a `follower_view.FollowerView`.
-        scale: what states are divided by before the agent sees them.
-        bound: what its actions are multiplied by.
-    """
-
-    agent: "SacAgent"
-    scale: float
-    bound: float
-
-    def act(self, state: Floats, normals: Floats) -> tuple[Floats, Floats]:
-        """See `Player`."""
-        action, density = self.agent.act(state / self.scale, normals)
-        return self.bound * action, density - action.shape[1] * np.log(self.bound)
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,59 +74,8 @@ def discounted(discount: float, reward: Floats) -> Floats:
     return total
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """How a player compares with the best response; rewards and entropy in the problem's units.
-
-    Attributes:
-        value: discounted soft return, the best response's exact one less `value_gap`.
-        value_gap: what it lacks against the best response, a mean of paired differences.
-        gap_error: standard error of `value_gap`.
-        relative_gap: `value_gap` over the size of the exact value.
-        kl: mean of KL(player || best response) over the states that the player visits.
-    """
-
-    value: float
-    value_gap: float
-    gap_error: float
-    relative_gap: float
-    kl: float
-
-    @classmethod
-    def of(cls, value: float, gap: Floats, own: Episodes, best: RegulatorPlayer) -> "Evaluation":
-        """Of a player that fell short by `gap`, shape (E,), of `best`, which is worth `value`."""
-        state, action = (rows.reshape(-1, rows.shape[2]) for rows in (own.state, own.action))
-        value_gap = float(gap.mean())
-        return cls(
-            value=value - value_gap,
-            value_gap=value_gap,
-            gap_error=float(gap.std(ddof=1) / np.sqrt(len(gap))),
-            relative_gap=value_gap / abs(value),
-            kl=float(own.density.mean() - best.log_density(state, action).mean()),
-        )
-
-
-class Parameterised(Protocol):
-    """A problem whose leader has parameters; read-only."""
-
-    @property
-    def num_parameters(self) -> int:
-        """D."""
-        ...
-
-
-class FollowerTask(Protocol[Seen]):
+class FollowerTask(Protocol[Seen_co]):
     """One problem, as a follower plays it that acts on single states; read-only."""
-
-    @property
-    def problem(self) -> Parameterised:
-        """The bi-level problem."""
-        ...
-
-    @property
-    def scale(self) -> float:
-        """What states are divided by before an agent sees them."""
-        ...
 
     @property
     def follower_discount(self) -> float:
@@ -158,16 +83,11 @@ class FollowerTask(Protocol[Seen]):
         ...
 
     @property
-    def return_discount(self) -> float:
-        """Of the J that is reported."""
-        ...
-
-    @property
     def numbers_per_episode(self) -> int:
         """How many standard normals an episode takes."""
         ...
 
-    def view(self, theta: Floats, options: ViewOptions) -> FollowerView:
+    def view(self, theta: Floats, rule: ComparedSacParams) -> FollowerView:
         """What an agent learns in, against θ, shape (D,)."""
         ...
 
@@ -183,71 +103,66 @@ class FollowerTask(Protocol[Seen]):
         """The follower's reward r_F, shape (T, E)."""
         ...
 
-    def leader_reward(self, episodes: Episodes) -> Floats:
-        """The part of r_L, shape (T, E), that depends on what was played."""
+    def leader_return(self, episodes: Episodes) -> Floats:
+        """The part of the reported J that depends on what was played, shape (E,)."""
         ...
 
-    def observations(self, theta: Floats, episodes: Sequence[Episodes]) -> Seen:
+    def observations(self, theta: Floats, episodes: Sequence[Episodes]) -> Seen_co:
         """What a leader at level "rewards" sees of episodes of R runs under θ, shape (R, D)."""
         ...
 
 
+@dataclass(frozen=True)
+class Evaluation:
+    """How a player compares with the best response; rewards and entropy in the problem's units.
+
+    Attributes:
+        value_gap: soft return that it lacks, a mean of paired differences.
+        gap_error: standard error of `value_gap`.
+        relative_gap: `value_gap` over the size of the best response's exact value.
+        kl: mean of KL(player || best response) over the states that the player visits.
+        leader_gain: mean paired difference of J to that under the best response.
+    """
+
+    value_gap: float
+    gap_error: float
+    relative_gap: float
+    kl: float
+    leader_gain: float
+
+
 def evaluate(
-    follower_task: FollowerTask[Any],
+    task: FollowerTask[Observations],
     theta: Floats,
     temperature: float,
     player: Player,
-    *,
-    episodes: int = 1000,
-    seed: int = 0,
+    episodes: int,
 ) -> Evaluation:
-    """A player and the best response play episodes from the same random numbers.
+    """A player and the best response to θ, shape (D,), play from the same random numbers.
 
-    Their tails after the cut are left out.
-
-    Args:
-        follower_task: the problem.
-        theta: the leader, shape (D,).
-        temperature: β.
-        player: answers θ.
-        episodes: of each.
-        seed: of the random numbers.
+    These are always the same. What would come after the last step is left out.
     """
-    best, value = follower_task.best(theta, temperature)
-    normals = np.random.default_rng(seed).standard_normal(
-        (episodes, follower_task.numbers_per_episode)
-    )
-    own, other = (follower_task.play(theta, each, normals) for each in (player, best))
+    best, value = task.best(theta, temperature)
+    normals = np.random.default_rng(0).standard_normal((episodes, task.numbers_per_episode))
+    own, other = (task.play(theta, each, normals) for each in (player, best))
     returns, optimal = (
-        discounted(
-            follower_task.follower_discount,
-            follower_task.follower_reward(each) - temperature * each.density,
-        )
+        discounted(task.follower_discount, task.follower_reward(each) - temperature * each.density)
         for each in (own, other)
     )
-    return Evaluation.of(value, optimal - returns, own, best)
+    gap, gain = optimal - returns, task.leader_return(own) - task.leader_return(other)
+    state, action = (rows.reshape(-1, rows.shape[2]) for rows in (own.state, own.action))
+    return Evaluation(
+        value_gap=float(gap.mean()),
+        gap_error=float(gap.std(ddof=1) / np.sqrt(episodes)),
+        relative_gap=float(gap.mean()) / abs(value),
+        kl=float(own.density.mean() - best.log_density(state, action).mean()),
+        leader_gain=float(gain.mean()),
+    )
 
 
-def rows_of_runs(columns: Sequence[Floats]) -> Floats:
-    """Episodes (T, E, n) of R runs one after the other, though played side by side, (R, N, n)."""
-    return np.stack([each.swapaxes(0, 1).reshape(-1, each.shape[2]) for each in columns])
-
-
-def learning_curve(
-    agent: "SacAgent", budgets: Sequence[int], evaluate: Callable[[], Evaluation]
-) -> pd.DataFrame:
-    """What an agent plays after so many transitions against a leader that does not move.
-
-    Args:
-        agent: learns from where it is.
-        budgets: transitions, increasing.
-        evaluate: what it plays then.
-
-    Returns:
-        Columns steps, value, value_gap, gap_error, relative_gap and kl, one row a budget.
-    """
-    rows = []
-    for budget in budgets:
-        agent.learn(budget - agent.steps)
-        rows.append({"steps": agent.steps, **asdict(evaluate())})
-    return pd.DataFrame(rows)
+def transitions(episodes: Sequence[Episodes]) -> list[Floats]:
+    """States, actions and next states of R runs, each (R, N, n), one episode after the other."""
+    return [
+        np.stack([rows.swapaxes(0, 1).reshape(-1, rows.shape[2]) for rows in runs])
+        for runs in zip(*((own.state, own.action, own.next_state) for own in episodes), strict=True)
+    ]

@@ -9,7 +9,25 @@ from bilevelrl.core.validation import Block, Count, Positive, UnitInterval
 
 
 class SacParams(Block):
-    """An agent of Stable-Baselines3, see `models.deep.agent.SacOptions`."""
+    """An agent of Stable-Baselines3; see `stable_baselines3.SAC`.
+
+    Attributes:
+        net_arch: units of the hidden layers of every network.
+        activation_fn: between the layers; smooth critics extrapolate better where values are
+            smooth.
+        n_critics: of whose values the smallest counts.
+        learning_rate: of Adam, for actor and critics, at the first transition.
+        final_learning_rate: after `decay_steps` transitions and ever after, falling geometrically
+            until then; as the first one if None.
+        decay_steps: see `final_learning_rate`.
+        batch_size: transitions per gradient step.
+        tau: share of the new critics in their slow copies.
+        learning_starts: first transitions, which are drawn uniformly and only stored.
+        buffer_size: transitions kept.
+        reward_scale: rewards are divided by it, and the temperature too.
+        n_envs: environments that are stepped together.
+        gradient_steps: per step of all of them.
+    """
 
     net_arch: Annotated[tuple[Count, ...], Field(min_length=1, strict=False)]
     activation_fn: Literal["relu", "tanh"]
@@ -30,7 +48,12 @@ class ComparedSacParams(SacParams):
     """An agent whose best response is known exactly.
 
     Attributes:
-        action_bound, training_horizon: see `models.deep.view.ViewOptions`.
+        action_bound: an action u in [-1, 1]^m stands for `action_bound` · u. The entropy of the
+            action in the problem's units is larger than that of u by m log(action_bound).
+        training_horizon: transitions after which an episode is cut. A follower may begin again as
+            often as it likes: its optimum looks ahead without end, so that a cut is no end of its
+            task, and where most of the return is earned in the first few steps it learns more from
+            starting often.
         episodes: of each evaluation of what it plays.
     """
 

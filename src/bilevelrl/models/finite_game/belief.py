@@ -14,18 +14,16 @@ from dataclasses import dataclass
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.compilation import parallel_kernel
+from bilevelrl.core.estimator import Memory
 from bilevelrl.core.follower import BestResponse
 from bilevelrl.core.frequencies import frequencies
 from bilevelrl.core.observations import Observations
 from bilevelrl.core.seeding import Streams
 from bilevelrl.models.finite_game.markov_game import GameSizes
 from bilevelrl.models.finite_game.policies import CategoricalPolicy
-
-Floats = NDArray[np.float64]
-Memory = dict[str, NDArray[np.float64]]
 
 
 @parallel_kernel
@@ -101,19 +99,14 @@ class FiniteBelief:
         }
 
     def learn(self, theta: Floats, seen: Observations, memory: Memory) -> BestResponse:
-        """What the follower seems to play, and to expect; updates `memory` in place.
-
-        Args:
-            theta: leader parameters, shape (R, D).
-            seen: transitions under them, with the follower's rewards.
-            memory: of this belief.
+        """What the follower seems to play, and to expect, from transitions under θ, shape (R, D).
 
         Raises:
             ValueError: if the follower's rewards were not seen.
         """
         leader = self.policy.probabilities(theta)
         place = (seen.state, seen.leader_action, seen.follower_action)
-        runs = np.broadcast_to(np.arange(len(leader))[:, None], seen.state.shape)
+        runs = np.arange(len(leader))[:, None]
         played, moved = memory["belief_played"], memory["belief_moved"]
         played *= self.forgetting_factor
         np.add.at(played, (runs, *place), 1.0)

@@ -1,21 +1,22 @@
 """Critics of a finite game: tables Q_L(s, a, b) of a leader that acts itself."""
 
+import math
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.ascent import Adam
 from bilevelrl.core.compilation import parallel_kernel
+from bilevelrl.core.estimator import Memory
 from bilevelrl.core.mlp import Mlp
 from bilevelrl.core.observations import Observations
 from bilevelrl.core.seeding import Streams
+from bilevelrl.models.finite_game.kernels import look_ahead
 from bilevelrl.models.finite_game.markov_game import GameSizes, MarkovGame
 
-Floats = NDArray[np.float64]
-Memory = dict[str, NDArray[Any]]
 Bootstrap = Literal["modes", "stackelberg"]
 
 
@@ -24,7 +25,6 @@ class GameCritic(Protocol):
 
     def start(self, streams: Streams) -> Memory:
         """What is known before the first batch."""
-        ...
 
     def learn(
         self,
@@ -35,21 +35,14 @@ class GameCritic(Protocol):
         memory: Memory,
         streams: Streams,
     ) -> None:
-        """Learn after a batch; updates `memory` in place.
+        """Learn after a batch, the newest of all that is stored; updates `memory` in place.
 
-        Args:
-            stored: all transitions that are kept.
-            batch: the newest of them.
-            leader: f(a | s) now, and of the slow copy, each (R, S, A).
-            follower: π(b | s, a), shape (R, S, A, B).
-            memory: of this critic.
-            streams: random numbers.
+        `leader` is f(a | s) now and of the slow copy, each (R, S, A); `follower` is π(b | s, a),
+        shape (R, S, A, B).
         """
-        ...
 
     def action_values(self, memory: Memory) -> Floats:
         """Q_L by steps already made, shape (R, T, S, A, B); T = 1 where they do not matter."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,25 +69,27 @@ class NetworkCritic:
     bootstrap: Bootstrap = "modes"
 
     @property
-    def _network(self) -> Mlp:
+    def _shape(self) -> tuple[int, int, int]:
         game = self.game
-        return Mlp(game.num_states + game.num_follower_actions, game.num_leader_actions)
+        return game.num_states, game.num_follower_actions, game.num_leader_actions
+
+    @property
+    def _network(self) -> Mlp:
+        states, inputs, outputs = self._shape
+        return Mlp(states + inputs, outputs)
 
     def _inputs(self, num_runs: int) -> Floats:
         # One-hot state beside one-hot follower action, for all pairs.
-        states, actions = self.game.num_states, self.game.num_follower_actions
+        states, actions, _ = self._shape
         rows = np.zeros((states, actions, states + actions))
-        for s in range(states):
-            for b in range(actions):
-                rows[s, b, [s, states + b]] = 1.0
+        rows[:, :, :states] = np.eye(states)[:, None]
+        rows[:, :, states:] = np.eye(actions)
         flat = rows.reshape(states * actions, -1)
         return np.broadcast_to(flat, (num_runs, *flat.shape))
 
     def _table(self, parameters: Floats) -> Floats:
-        game = self.game
         output = self._network.forward(parameters, self._inputs(len(parameters)))
-        shape = (game.num_states, game.num_follower_actions, game.num_leader_actions)
-        return output.reshape(-1, *shape).swapaxes(2, 3)
+        return output.reshape(-1, *self._shape).swapaxes(2, 3)
 
     def start(self, streams: Streams) -> Memory:
         """Xavier-normal weights, the slow copy equal to them."""
@@ -117,22 +112,17 @@ class NetworkCritic:
         parameters, slow = memory["critic"], memory["slow_critic"]
         slow += self.target_rate * (parameters - slow)
         following = self.game.leader_discount * self._bootstrap(slow, leader[1], follower)
-        game, rule, size = self.game, Adam(self.step_size), stored.leader_reward.shape[1]
-        shape = (game.num_states, game.num_follower_actions, game.num_leader_actions)
-        runs = np.arange(len(parameters))[:, None]
-        cells = int(np.prod(shape))
+        rule, size = Adam(self.step_size), stored.leader_reward.shape[1]
+        runs, cells = np.arange(len(parameters))[:, None], math.prod(self._shape)
         for _ in range(self.steps):
             index = (streams.uniforms("critic", (self.minibatch,)) * size).astype(np.int64)
             drawn = stored.take(index)
             target = drawn.leader_reward + following[runs, drawn.next_state]
             place = (drawn.state, drawn.follower_action, drawn.leader_action)
             error = target - self._table(parameters)[runs, place[0], place[2], place[1]]
-            flat = runs * cells + np.ravel_multi_index(place, shape)
-            summed: Floats = np.bincount(flat.ravel(), error.ravel(), len(runs) * cells).astype(
-                np.float64
-            )
-            weights = summed.reshape(len(runs), -1, game.num_leader_actions)
-            weights *= 2.0 / self.minibatch
+            flat = (runs * cells + np.ravel_multi_index(place, self._shape)).ravel()
+            summed = np.bincount(flat, error.ravel(), len(runs) * cells).astype(np.float64)
+            weights = summed.reshape(len(runs), -1, self._shape[2]) * (2.0 / self.minibatch)
             descent = self._network.pull_back(parameters, self._inputs(len(runs)), weights)
             parameters[:] = rule.step(parameters, descent, memory)
 
@@ -142,8 +132,7 @@ class NetworkCritic:
         if self.bootstrap == "stackelberg":
             best: Floats = at_mode.max(axis=2)
             return best
-        mode = leader.argmax(axis=2)
-        return np.take_along_axis(at_mode, mode[..., None], axis=2)[..., 0]
+        return np.take_along_axis(at_mode, leader.argmax(axis=2)[..., None], axis=2)[..., 0]
 
     def action_values(self, memory: Memory) -> Floats:
         """The network's output on all pairs, shape (R, 1, S, A, B)."""
@@ -156,13 +145,7 @@ def _back_up(transition, reward, leader, follower, discount, values):  # type: i
     for r in numba.prange(num_runs):
         following = np.zeros(num_states)
         for t in range(horizon - 1, -1, -1):
-            for s in range(num_states):
-                for a in range(num_leader):
-                    for b in range(num_follower):
-                        expected = 0.0
-                        for k in range(num_states):
-                            expected += transition[r, s, a, b, k] * following[k]
-                        values[r, t, s, a, b] = reward[r, s, a, b] + discount * expected
+            look_ahead(transition[r], reward[r], discount, following, values[r, t])
             for s in range(num_states):
                 following[s] = 0.0
                 for a in range(num_leader):
@@ -178,10 +161,7 @@ class ExpectedBackup:
     The tabular case of least-squares temporal differences with expectations under the current
     policies: old transitions stay valid, and Q_L is exact once every triple has been seen. Steps to
     go are counted, because episodes end. Triples never seen are taken to pay nothing and to lead
-    nowhere.
-
-    Attributes:
-        game: sizes, discount and horizon.
+    nowhere. Of `game`, sizes, discount and horizon are used.
     """
 
     game: GameSizes | MarkovGame
@@ -190,11 +170,10 @@ class ExpectedBackup:
         """Nothing seen."""
         game, num_runs = self.game, len(streams.seeds)
         shape = (game.num_states, game.num_leader_actions, game.num_follower_actions)
-        steps = (num_runs, game.max_episode_steps, *shape)
         return {
             "seen": np.zeros((num_runs, *shape, game.num_states)),
             "earned": np.zeros((num_runs, *shape)),
-            "values": np.zeros(steps),
+            "values": np.zeros((num_runs, game.max_episode_steps, *shape)),
         }
 
     def learn(
@@ -208,16 +187,12 @@ class ExpectedBackup:
     ) -> None:
         """Evaluate the current policies on what is known of the game after the batch."""
         del stored, streams
-        transition, reward = self._model(batch, memory)
-        _back_up(
-            transition, reward, leader[0], follower, self.game.leader_discount, memory["values"]
-        )
+        model, discount = self._model(batch, memory), self.game.leader_discount
+        _back_up(*model, leader[0], follower, discount, memory["values"])
 
     def _model(self, batch: Observations, memory: Memory) -> tuple[Floats, Floats]:
         place = (batch.state, batch.leader_action, batch.follower_action)
-        runs = np.broadcast_to(
-            np.arange(len(batch.leader_reward))[:, None], batch.leader_reward.shape
-        )
+        runs = np.arange(len(batch.leader_reward))[:, None]
         np.add.at(memory["seen"], (runs, *place, batch.next_state), 1.0)
         np.add.at(memory["earned"], (runs, *place), batch.leader_reward)
         times = np.maximum(memory["seen"].sum(axis=-1), 1.0)
@@ -230,18 +205,12 @@ class ExpectedBackup:
 
 @dataclass(frozen=True, eq=False)
 class ExactGameCritic(ExpectedBackup):
-    """The same backups on the true model, for tests and studies.
-
-    Attributes:
-        game: the finite game.
-    """
+    """The same backups on the true model, for tests and studies."""
 
     game: MarkovGame
 
     def _model(self, batch: Observations, memory: Memory) -> tuple[Floats, Floats]:
         del memory
-        game, runs = self.game, len(batch.leader_reward)
-        return (
-            np.broadcast_to(game.transition, (runs, *game.transition.shape)),
-            np.broadcast_to(game.leader_reward, (runs, *game.leader_reward.shape)),
-        )
+        tables, runs = (self.game.transition, self.game.leader_reward), len(batch.leader_reward)
+        transition, reward = (np.broadcast_to(table, (runs, *table.shape)) for table in tables)
+        return transition, reward

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bilevelrl.core.acting_leader import actor_steps, ascent, num_episodes, score_function
 from bilevelrl.core.blocks import FollowerParams
@@ -21,11 +21,7 @@ from bilevelrl.core.score_function import Centring
 from bilevelrl.core.settings import ExactFollower
 from bilevelrl.core.soft_q_rule import SoftQOptions
 from bilevelrl.models.finite_game.belief import FiniteBelief
-from bilevelrl.models.finite_game.critics import (
-    Bootstrap,
-    ExpectedBackup,
-    NetworkCritic,
-)
+from bilevelrl.models.finite_game.critics import Bootstrap, ExpectedBackup, NetworkCritic
 from bilevelrl.models.finite_game.game import FiniteGame, FiniteSampler
 from bilevelrl.models.finite_game.leader import FiniteLeader
 from bilevelrl.models.finite_game.markov_game import MarkovGame
@@ -42,11 +38,10 @@ from bilevelrl.models.finite_game.soft_q_iteration import (
     SoftQFollower,
     SoftQIteration,
     TruncatedSoftQ,
+    UniformFirst,
 )
 from bilevelrl.models.finite_game.soft_q_learning import GameSoftQLearning
-from bilevelrl.models.finite_game.uniform_first import UniformFirst
 
-Floats = NDArray[np.float64]
 Own_co = TypeVar("Own_co", bound=FiniteGameSetting, covariant=True)
 Runs = Group[Own_co, FiniteGame]
 
@@ -69,15 +64,8 @@ def make_follower(
     if isinstance(own, TruncatedFollower):
         iterations = per_run(settings, "follower.policy_iterations").astype(np.int64)
         return TruncatedSoftQ(game, temperature, iterations, own.start, order), exact
-    learning = GameSoftQLearning(
-        game,
-        temperature,
-        own.first_steps or own.steps,
-        own.steps,
-        SoftQOptions(**followers.learner.model_dump()),
-        own.start,
-    )
-    return learning, exact
+    options, first = SoftQOptions(**followers.learner.model_dump()), own.first_steps or own.steps
+    return GameSoftQLearning(game, temperature, first, own.steps, options, own.start), exact
 
 
 def bc_hg(g: Runs[FiniteCorrectedSetting]) -> Sampled[Observations]:
@@ -107,33 +95,21 @@ def _released(
     keep_batches: bool = False,
 ) -> Sampled[Observations]:
     """The released code's estimator and critic; of the game they know the sizes."""
-    game, shared = g.game.game, g.shared
+    game, policy, shared = g.game.game, g.game.policy, g.shared
     critic = NetworkCritic(
-        game.sizes,
-        shared.critic.steps,
-        per_run(g.settings, "critic.step_size"),
-        shared.target_rate,
-        shared.minibatch,
-        bootstrap,
-    )
+        game.sizes, shared.critic.steps, per_run(g.settings, "critic.step_size"),
+        shared.target_rate, shared.minibatch, bootstrap,
+    )  # fmt: skip
     leader = FiniteLeader(
-        g.game.policy,
-        game.sizes,
-        critic,
-        baseline="sampled_follower_action",
-        follower_samples=follower_samples,
-        policy_rate=shared.target_rate,
-    )
+        policy, game.sizes, critic, baseline="sampled_follower_action",
+        follower_samples=follower_samples, policy_rate=shared.target_rate,
+    )  # fmt: skip
     learner = score_function(
-        leader,
-        g.settings,
-        game.sizes,
-        g.game.return_discount,
-        indirect=indirect,
-        keep_batches=keep_batches,
-    )
+        leader, g.settings, game.sizes, g.game.return_discount,
+        indirect=indirect, keep_batches=keep_batches,
+    )  # fmt: skip
     rollout = GameRollout(game, num_episodes(shared, game))
-    return Sampled(FiniteSampler(g.game.policy, rollout, "full"), learner)
+    return Sampled(FiniteSampler(policy, rollout, "full"), learner)
 
 
 def released_covariance(g: Runs[FiniteCovarianceSetting]) -> Sampled[Observations]:
@@ -141,24 +117,11 @@ def released_covariance(g: Runs[FiniteCovarianceSetting]) -> Sampled[Observation
     return _released(g, follower_samples=g.shared.follower_samples, indirect=True)
 
 
-def naive_on(g: Runs[FiniteReleasedSetting]) -> Sampled[Observations]:
-    """The direct part alone, from the newest batch."""
-    return _released(g)
-
-
-def naive_off(g: Runs[FiniteReleasedSetting]) -> Sampled[Observations]:
-    """The direct part alone, from every batch so far."""
-    return _released(g, keep_batches=True)
-
-
-def bi_ac_on(g: Runs[FiniteReleasedSetting]) -> Sampled[Observations]:
-    """Bi-AC, from the newest batch."""
-    return _released(g, "stackelberg")
-
-
-def bi_ac_off(g: Runs[FiniteReleasedSetting]) -> Sampled[Observations]:
-    """Bi-AC, from every batch so far."""
-    return _released(g, "stackelberg", keep_batches=True)
+#: The direct part alone, from the newest batch or from every batch so far; the same for Bi-AC.
+naive_on = _released
+naive_off = partial(_released, keep_batches=True)
+bi_ac_on = partial(_released, bootstrap="stackelberg")
+bi_ac_off = partial(_released, bootstrap="stackelberg", keep_batches=True)
 
 
 def training(
@@ -168,20 +131,17 @@ def training(
     followers: FollowerParams[SoftQParams],
     shown: Mapping[str, tuple[int, int]] | None = None,
 ) -> Training[BestResponse]:
-    """All that the training loop needs for runs that can share a batch.
+    """All that the training loop needs for runs that can share a batch, one setting each.
 
-    Args:
-        make: one of the functions above, or another that builds an estimator.
-        settings: one per run.
-        game: the problem.
-        followers: accuracy of the solvers, and the rule of a follower that learns.
-        shown: coordinates that are recorded: name to (state, leader action) of a probability.
+    `make` is one of the functions above, or another that builds an estimator; `shown` says which
+    coordinates are recorded: name to (state, leader action) of a probability.
     """
     shared = settings[0]
     policy = NetworkPolicy(game.num_states, game.num_leader_actions)
     follower, exact = make_follower(game, settings, followers)
     if isinstance(shared, SampledGameSetting) and shared.random_updates:
-        follower = UniformFirst(follower)  # the released code solves after the first update
+        # The released code solves after the first update.
+        follower = UniformFirst(follower, game, exact.temperature)
     discount = game.leader_discount if shared.returns == "discounted" else 1.0
     solved = FiniteGame(game, policy, follower, exact, discount, dict(shown or {}))
     made = make(Group(settings, solved))

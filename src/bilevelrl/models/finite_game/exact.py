@@ -4,16 +4,14 @@ from typing import Literal, NamedTuple
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.compilation import kernel, parallel_kernel
 from bilevelrl.core.follower import BestResponse, NotConverged
-from bilevelrl.models.finite_game.kernels import fill_values, look_ahead, mix, solve_chain
+from bilevelrl.models.finite_game.kernels import fill_values, look_ahead, mix, newton, solve_chain
 from bilevelrl.models.finite_game.markov_game import MarkovGame, num_value_rows
-from bilevelrl.models.finite_game.soft_backup import newton
 from bilevelrl.models.finite_game.soft_q_iteration import Order
 
-Floats = NDArray[np.float64]
 #: How far the follower's reaction reaches: "infinite" as J demands, or to the end of the episode.
 Influence = Literal["infinite", "episode"]
 _MAX_ITERATIONS = 200
@@ -109,18 +107,15 @@ def _differentiate(  # type: ignore[no-untyped-def]
         visits, caused = initial.copy(), np.zeros(num_states)
         reached, trace = np.zeros(num_states), np.zeros(num_states)
         direct[r] = 0.0
-        if len(value[r]) == 1:
+        stationary = len(value[r]) == 1
+        if stationary:
             solve_chain(chain, leader_discount, True, visits)
-            _score(
-                transition, leader_reward, leader[r], policy[r], leader_discount,
-                visits, value[r, 0], direct[r], caused,
-            )  # fmt: skip
-        for t in range(len(value[r]) - 1):
+        for t in range(1 if stationary else len(value[r]) - 1):
             reached += trace
             caused_now = np.zeros(num_states)
             _score(
                 transition, leader_reward, leader[r], policy[r], leader_discount,
-                visits, value[r, t + 1], direct[r], caused_now,
+                visits, value[r, 0 if stationary else t + 1], direct[r], caused_now,
             )  # fmt: skip
             caused += caused_now
             _push(chain, leader_discount, visits)
@@ -158,7 +153,7 @@ def game_hypergradient(
     coefficients are z(s) h(s, a). With a finite horizon d and Q_L depend on time.
 
     Args:
-        game: the finite game; `game.follower_discount` is γ_F.
+        game: its `follower_discount` is γ_F.
         leader_policy: f(a | s), shape (R, S, A).
         response: the follower's best response to it, in the same order. The order "correct" with a
             response in the published one is what BC-HG estimates from it, not the hypergradient.

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.exact import Hypergradient
 from bilevelrl.core.follower import BestResponse, policy_kl
 from bilevelrl.core.observations import Information, Observations
@@ -16,8 +16,6 @@ from bilevelrl.models.finite_game.markov_game import MarkovGame, follower_soft_r
 from bilevelrl.models.finite_game.policies import CategoricalPolicy
 from bilevelrl.models.finite_game.rollout import GameRollout
 from bilevelrl.models.finite_game.soft_q_iteration import SoftQFollower, SoftQIteration
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,37 +70,28 @@ class FiniteGame:
         return self._return(theta, response, self.game.leader_discount)
 
     def _return(self, theta: Floats, response: BestResponse, discount: float) -> Floats:
-        leader = self.policy.probabilities(theta)
-        horizon = self.game.max_episode_steps
+        leader, horizon = self.policy.probabilities(theta), self.game.max_episode_steps
         return leader_return(self.game, leader, response.policy, discount=discount, horizon=horizon)
 
     def hypergradient(self, theta: Floats, response: BestResponse) -> Hypergradient:
         """d`objective`/dθ if the follower's best response is `response`."""
-        leader = self.policy.probabilities(theta)
+        game, leader = self.game, self.policy.probabilities(theta)
         direct, indirect, value = game_hypergradient(
-            self.game,
-            leader,
-            response,
-            self.exact.temperature,
-            discount=self.game.leader_discount,
-            horizon=self.game.max_episode_steps,
-            order=self.exact.order,
-        )
+            game, leader, response, self.exact.temperature, discount=game.leader_discount,
+            horizon=game.max_episode_steps, order=self.exact.order,
+        )  # fmt: skip
+        pull_back = self.policy.pull_back
         return Hypergradient(
-            self.policy.pull_back(theta, direct * leader),
-            self.policy.pull_back(theta, indirect * leader),
-            value,
+            pull_back(theta, direct * leader), pull_back(theta, indirect * leader), value
         )
 
     def ground_truth(self, theta: Floats, response: BestResponse) -> GroundTruth:
         """Exact hypergradient and follower errors at θ; solves for the best response if need be."""
-        optimal = response
+        optimal, leader = response, self.policy.probabilities(theta)
         if self.follower is not self.exact:
             # From a cold start, so that the answer does not depend on how often it is asked for.
-            cold = self.exact.start(len(theta), None)
-            optimal = self.exact.respond(self.policy.probabilities(theta), cold)
+            optimal = self.exact.respond(leader, self.exact.start(len(theta)))
         pairs = (len(theta), -1, self.game.num_follower_actions)
-        leader = self.policy.probabilities(theta)
         soft = [
             follower_soft_return(self.game, leader, answer.policy, self.exact.temperature)
             for answer in (optimal, response)
@@ -117,13 +106,7 @@ class FiniteGame:
 
 @dataclass(frozen=True, eq=False)
 class FiniteSampler:
-    """Implements `sampled.Sampler`.
-
-    Attributes:
-        policy: f_θ(a | s).
-        rollout: simulator.
-        information: what the leader sees; "rewards" adds the follower's.
-    """
+    """Implements `sampled.Sampler`; `information` "rewards" adds the follower's."""
 
     policy: CategoricalPolicy
     rollout: GameRollout

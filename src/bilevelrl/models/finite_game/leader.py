@@ -1,11 +1,13 @@
 """A leader that acts in a finite game, as `core.score_function` sees it."""
 
+import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats, Index
 from bilevelrl.core.estimator import Memory
 from bilevelrl.core.follower import BestResponse
 from bilevelrl.core.observations import Observations
@@ -14,8 +16,7 @@ from bilevelrl.models.finite_game.critics import GameCritic
 from bilevelrl.models.finite_game.markov_game import GameSizes
 from bilevelrl.models.finite_game.policies import CategoricalPolicy
 
-Floats = NDArray[np.float64]
-Index = NDArray[np.int64]
+Integers = NDArray[np.integer]
 #: What the direct term's baseline averages over: everything (valid), or the leader's action alone
 #: at the follower action that was sampled after it (released code; biased, because the follower
 #: answers the leader's action).
@@ -79,9 +80,8 @@ class FiniteLeader:
         if self.baseline == "state":
             values = (response.policy[:, None] * values).sum(axis=4, keepdims=True)
         values = values - (leader * values).sum(axis=3, keepdims=True)
-        return _at(
-            np.broadcast_to(values, (*values.shape[:4], response.policy.shape[3])), drawn, time
-        )
+        every_answer = np.broadcast_to(values, (*values.shape[:4], response.policy.shape[3]))
+        return _at(every_answer, drawn, time)
 
     def follower_side_advantage(
         self,
@@ -135,32 +135,28 @@ class FiniteLeader:
 
     def from_coordinates(self, theta: Floats, coordinates: Floats) -> Floats:
         """A flat table of weights (R, S A) as a gradient, shape (R, D)."""
-        game = self.sizes
-        shape = (len(theta), game.num_states, game.num_leader_actions)
-        return self.policy.pull_back(theta, coordinates.reshape(shape))
+        return self.policy.pull_back(theta, coordinates.reshape(self._shape(theta)))
+
+    def _shape(self, theta: Floats) -> tuple[int, int, int]:
+        return len(theta), self.sizes.num_states, self.sizes.num_leader_actions
 
     def features(self, batch: Observations) -> Floats:
         """One-hot (s, a) times the discounted number of steps to go, shape (R, N, S A)."""
-        game = self.sizes
-        horizon = game.max_episode_steps
+        horizon, gamma = self.sizes.max_episode_steps, self.sizes.follower_discount
         left = np.arange(horizon - 1, -1, -1, dtype=np.float64)
-        gamma = game.follower_discount
         to_go = gamma * (1.0 - gamma**left) / (1.0 - gamma)
         repeats = batch.leader_reward.shape[1] // horizon
         rows: Floats = self._one_hot(batch) * np.tile(to_go, repeats)[:, None]
         return rows
 
     def pull_back(
-        self, theta: Floats, state: NDArray[Any], action: NDArray[Any], weights: Floats
+        self, theta: Floats, state: Integers, action: Integers, weights: Floats
     ) -> Floats:
         """Σ_k w_k ∇_θ log f_θ(a_k | s_k), shape (R, D)."""
-        game = self.sizes
-        shape = (len(theta), game.num_states, game.num_leader_actions)
+        shape = self._shape(theta)
         runs = np.broadcast_to(np.arange(len(theta))[:, None], state.shape)
-        flat = np.ravel_multi_index((runs, state, action), shape)
-        table: Floats = np.bincount(flat.ravel(), weights.ravel(), int(np.prod(shape))).astype(
-            np.float64
-        )
+        flat = np.ravel_multi_index((runs, state, action), shape).ravel()
+        table = np.bincount(flat, weights.ravel(), math.prod(shape)).astype(np.float64)
         return self.policy.pull_back(theta, table.reshape(shape))
 
 

@@ -1,13 +1,12 @@
 """Finite games in which leader and follower both act, the follower after seeing the leader."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
+from bilevelrl.core.follower import soft_bonus
 from bilevelrl.models.finite_game.kernels import evaluate_all
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -43,9 +42,7 @@ class MarkovGame:
         follower_reward: r_F(s, a, b), shape (S, A, B).
         leader_reward: r_L(s, a, b), shape (S, A, B).
         initial: distribution of the first state, shape (S,).
-        leader_discount: γ_L in [0, 1].
-        follower_discount: γ_F in [0, 1).
-        max_episode_steps: H.
+        leader_discount, follower_discount, max_episode_steps: as of `GameSizes`.
     """
 
     transition: Floats
@@ -105,14 +102,7 @@ class MarkovGame:
     @property
     def sizes(self) -> GameSizes:
         """What does not tell how the game is played."""
-        return GameSizes(
-            self.num_states,
-            self.num_leader_actions,
-            self.num_follower_actions,
-            self.leader_discount,
-            self.follower_discount,
-            self.max_episode_steps,
-        )
+        return GameSizes(**{each.name: getattr(self, each.name) for each in fields(GameSizes)})
 
     def checked_leader_policy(self, policy: Floats) -> Floats:
         """The same f(a | s), shape (R, S, A), contiguous.
@@ -183,12 +173,8 @@ def leader_return(
 ) -> Floats:
     """J = E[Σ_{t<H} γ^t r_L(s_t, a_t, b_t)] from the initial distribution, shape (R,).
 
-    Args:
-        game: the finite game.
-        leader_policy: f(a | s), shape (R, S, A).
-        follower_policy: π(b | s, a), shape (R, S, A, B).
-        discount: γ of the return, up to 1 where the horizon is finite.
-        horizon: H, or None for an episode that never ends.
+    For f(a | s), shape (R, S, A), and π(b | s, a), shape (R, S, A, B). γ is `discount`, up to 1 if
+    H, the `horizon`, is finite; None is an episode that never ends.
 
     Raises:
         ValueError: if a policy has the wrong shape or is none, or J would not be finite.
@@ -200,23 +186,15 @@ def leader_return(
 def follower_soft_return(
     game: MarkovGame, leader_policy: Floats, follower_policy: Floats, temperature: Floats
 ) -> Floats:
-    """E[Σ_t γ_F^t (r_F - β log π)] without end, from the initial distribution, shape (R,).
-
-    Args:
-        game: the finite game.
-        leader_policy: f(a | s), shape (R, S, A).
-        follower_policy: π(b | s, a), shape (R, S, A, B).
-        temperature: β of each run, shape (R,).
+    """E[Σ_t γ_F^t (r_F - β log π)] without end, of policies as in `leader_return`, shape (R,).
 
     Raises:
         ValueError: if a policy has the wrong shape or is none.
     """
     chain = state_chain(game, leader_policy, follower_policy)
-    played = np.where(follower_policy > 0.0, follower_policy, 1.0)
-    reward = game.follower_reward - temperature[:, None, None, None] * np.log(played)
+    bonus = soft_bonus(follower_policy, temperature[:, None, None, None])
     weight = leader_policy[..., None] * follower_policy
-    earned = (weight * reward).sum(axis=(2, 3))
-    value = np.linalg.solve(
-        np.eye(game.num_states) - game.follower_discount * chain, earned[..., None]
-    )
+    earned = (weight * (game.follower_reward + bonus)).sum(axis=(2, 3))
+    matrix = np.eye(game.num_states) - game.follower_discount * chain
+    value = np.linalg.solve(matrix, earned[..., None])
     return np.array([game.initial @ v for v in value[..., 0]])

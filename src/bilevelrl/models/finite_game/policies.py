@@ -4,12 +4,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.mlp import Mlp
 from bilevelrl.core.seeding import Streams
-
-Floats = NDArray[np.float64]
 
 
 class CategoricalPolicy(Protocol):
@@ -18,19 +16,15 @@ class CategoricalPolicy(Protocol):
     @property
     def num_parameters(self) -> int:
         """D."""
-        ...
 
     def initial_parameters(self, streams: Streams) -> Floats:
         """θ at the start, shape (R, D)."""
-        ...
 
     def probabilities(self, theta: Floats) -> Floats:
         """f_θ(a | s), shape (R, S, A)."""
-        ...
 
     def pull_back(self, theta: Floats, weights: Floats) -> Floats:
         """Σ_sa w(s, a) ∇_θ log f_θ(a | s), shape (R, D), for weights (R, S, A)."""
-        ...
 
 
 def softmax(logits: Floats) -> Floats:
@@ -48,12 +42,7 @@ def _to_logits(weights: Floats, policy: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class TabularPolicy:
-    """θ is the table of logits; starts uniform.
-
-    Attributes:
-        num_states: S.
-        num_actions: A.
-    """
+    """θ is the table of logits of S states and A actions; starts uniform."""
 
     num_states: int
     num_actions: int
@@ -78,12 +67,7 @@ class TabularPolicy:
 
 @dataclass(frozen=True)
 class NetworkPolicy:
-    """θ are the weights of a network from one-hot states to logits, Xavier-uniform at the start.
-
-    Attributes:
-        num_states: S.
-        num_actions: A.
-    """
+    """θ are the weights of a network from one-hot states to logits, Xavier-uniform at the start."""
 
     num_states: int
     num_actions: int

@@ -4,14 +4,12 @@ from dataclasses import dataclass
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.compilation import kernel, parallel_kernel
 from bilevelrl.core.observations import Observations
 from bilevelrl.core.seeding import Streams
 from bilevelrl.models.finite_game.markov_game import MarkovGame
-
-Floats = NDArray[np.float64]
 
 
 @kernel
@@ -45,12 +43,7 @@ def _simulate(  # type: ignore[no-untyped-def]
 
 @dataclass(frozen=True, eq=False)
 class GameRollout:
-    """Whole episodes of a `MarkovGame`.
-
-    Attributes:
-        game: the finite game.
-        num_episodes: per batch and run.
-    """
+    """Whole episodes of a `MarkovGame`, `num_episodes` per batch and run."""
 
     game: MarkovGame
     num_episodes: int

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.blocks import FollowerParams
 from bilevelrl.core.exact import Hypergradient
+from bilevelrl.core.finite_settings import SoftQParams
 from bilevelrl.core.games import AscentParams
 from bilevelrl.core.search import Searched, climb, climbed
 from bilevelrl.core.seeding import Streams
@@ -17,34 +17,19 @@ from bilevelrl.models.finite_game.markov_game import MarkovGame
 from bilevelrl.models.finite_game.policies import TabularPolicy
 from bilevelrl.models.finite_game.soft_q_iteration import SoftQIteration
 
-Floats = NDArray[np.float64]
-
 
 @dataclass(frozen=True, eq=False)
 class GameLandscape:
-    """Implements `core.search.Landscape`.
-
-    Attributes:
-        game: the problem.
-        followers: accuracy of the best response.
-        temperature: β.
-        discount: of the J that is reported.
-    """
+    """J of a finite game with its exact follower; implements `core.search.Landscape`."""
 
     game: MarkovGame
-    followers: FollowerParams[Any]
+    followers: FollowerParams[SoftQParams]
     temperature: float
     discount: float
 
     def _solved(self, number: int) -> FiniteGame:
-        solver = self.followers
-        exact = SoftQIteration(
-            self.game,
-            np.full(number, self.temperature),
-            solver.tolerance,
-            solver.max_iterations,
-            "correct",
-        )
+        solver, temperature = self.followers, np.full(number, self.temperature)
+        exact = SoftQIteration(self.game, temperature, solver.tolerance, solver.max_iterations)
         policy = TabularPolicy(self.game.num_states, self.game.num_leader_actions)
         return FiniteGame(self.game, policy, exact, exact, self.discount)
 
@@ -71,22 +56,15 @@ class GameLandscape:
 
 def search_game(
     game: MarkovGame,
-    followers: FollowerParams[Any],
+    followers: FollowerParams[SoftQParams],
     search: AscentParams,
     variants: Sequence[str],
     discount: float,
 ) -> Searched:
-    """The best known J at every temperature, the same for all variants.
+    """The best known J at every temperature, the same for all `variants` of estimators.
 
-    Args:
-        game: the problem.
-        followers: accuracy of the best response.
-        search: see `core.search.climb`.
-        variants: what estimators there are.
-        discount: of the J that is reported.
+    `followers` is the accuracy of best responses, `discount` that of the J that is reported.
     """
-
-    def landscape(temperature: float) -> GameLandscape:
-        return GameLandscape(game, followers, temperature, discount)
-
-    return climbed(asdict(game), search, landscape, variants)
+    return climbed(
+        asdict(game), search, lambda beta: GameLandscape(game, followers, beta, discount), variants
+    )

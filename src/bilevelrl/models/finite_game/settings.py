@@ -51,25 +51,14 @@ class FiniteZeroOrderSetting(ZeroOrderGameSetting, FiniteGameSetting):
     """Of the zero-order estimator."""
 
 
+_HERE = "models.finite_game.estimators"
 ESTIMATORS: Estimators = {
-    ("bc_hg", "published"): Registered(
-        FiniteCovarianceSetting, "models.finite_game.estimators:released_covariance"
-    ),
-    ("bc_hg", "corrected"): Registered(
-        FiniteCorrectedSetting, "models.finite_game.estimators:bc_hg"
-    ),
-    ("naive_on", "published"): Registered(
-        FiniteReleasedSetting, "models.finite_game.estimators:naive_on"
-    ),
-    ("naive_off", "published"): Registered(
-        FiniteReleasedSetting, "models.finite_game.estimators:naive_off"
-    ),
-    ("bi_ac_on", "published"): Registered(
-        FiniteReleasedSetting, "models.finite_game.estimators:bi_ac_on"
-    ),
-    ("bi_ac_off", "published"): Registered(
-        FiniteReleasedSetting, "models.finite_game.estimators:bi_ac_off"
-    ),
+    ("bc_hg", "published"): Registered(FiniteCovarianceSetting, f"{_HERE}:released_covariance"),
+    ("bc_hg", "corrected"): Registered(FiniteCorrectedSetting, f"{_HERE}:bc_hg"),
+    ("naive_on", "published"): Registered(FiniteReleasedSetting, f"{_HERE}:naive_on"),
+    ("naive_off", "published"): Registered(FiniteReleasedSetting, f"{_HERE}:naive_off"),
+    ("bi_ac_on", "published"): Registered(FiniteReleasedSetting, f"{_HERE}:bi_ac_on"),
+    ("bi_ac_off", "published"): Registered(FiniteReleasedSetting, f"{_HERE}:bi_ac_off"),
     ("zero_order", "published"): Registered(FiniteZeroOrderSetting, "core.model_based:zero_order"),
     ("zero_order", "corrected"): Registered(FiniteZeroOrderSetting, "core.model_based:zero_order"),
     ("exact", "published"): Registered(FiniteGameSetting, "core.model_based:exact"),

@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats, Index
 from bilevelrl.core.follower import BestResponse, NotConverged
 from bilevelrl.core.seeding import Streams
+from bilevelrl.models.finite_game.kernels import solve, sweep
 from bilevelrl.models.finite_game.markov_game import MarkovGame
-from bilevelrl.models.finite_game.soft_backup import solve, sweep
 
-Floats = NDArray[np.float64]
 #: "correct" takes the soft maximum for each leader action and averages over them; "published"
 #: averages Q over the leader's action first, as if the follower chose before seeing it.
 Order = Literal["correct", "published"]
@@ -28,26 +27,14 @@ Start = Literal["carry", "reset"]
 class SoftQFollower(Protocol):
     """Answers a leader that acts; what it carries to the next answer lives in `memory`."""
 
-    @property
-    def game(self) -> MarkovGame:
-        """The finite game."""
-        ...
-
-    @property
-    def temperature(self) -> Floats:
-        """β of each run, shape (R,)."""
-        ...
-
     def start(self, num_runs: int, streams: Streams) -> Floats:
         """Memory before the first answer, one row per run."""
-        ...
 
     def respond(self, leader_policy: Floats, memory: Floats, streams: Streams) -> BestResponse:
         """Answer f(a | s), shape (R, S, A); updates `memory` in place.
 
         The answer's policy has shape (R, S, A, B) and its value V_F(s, a) shape (R, S, A).
         """
-        ...
 
 
 def _check(temperature: Floats, order: str) -> None:
@@ -68,11 +55,10 @@ class SoftQIteration:
     """The exact best response, to a certified accuracy.
 
     Solves Q(s, a, b) = r_F(s, a, b) + γ_F Σ_s' P(s' | s, a, b) v(s'), with v(s') from Q as in
-    `soft_backup.soft_state_values`, by Newton steps v ← v + (I - γ_F P_w)⁻¹ (T v - v). T is a
+    `kernels.soft_state_values`, by Newton steps v ← v + (I - γ_F P_w)⁻¹ (T v - v). T is a
     γ-contraction, so max|v - v*| ≤ max|T v - v| / (1 - γ), which bounds the error of V_F(s, a) too.
 
     Attributes:
-        game: the finite game.
         temperature: β of each run, shape (R,).
         tolerance: bound on the true error of V_F, in units of reward. Rounding leaves about
             1e-15 max|V_F| / (1 - γ).
@@ -124,22 +110,32 @@ class SoftQIteration:
         return BestResponse(policy, value, accuracy, iterations)
 
 
+def swept(
+    game: MarkovGame, leader: Floats, beta: Floats, table: Floats, sweeps: Index, order: Order
+) -> BestResponse:
+    """What a Q table, shape (R, S, A, B), answers after `sweeps` (R,) of soft Q iteration."""
+    policy, value, accuracy = np.empty(table.shape), np.empty(leader.shape), np.empty(len(leader))
+    sweep(
+        game.transition, game.follower_reward, game.follower_discount, leader, beta,
+        order == "published", sweeps, table, policy, value, accuracy,
+    )  # fmt: skip
+    return BestResponse(policy, value, accuracy, sweeps)
+
+
 @dataclass(frozen=True, eq=False)
 class TruncatedSoftQ:
     """Plays the softmax of a Q table that had only so many sweeps of soft Q iteration.
 
     Attributes:
-        game: the finite game.
-        temperature: β of each run, shape (R,).
+        temperature, order: as of `SoftQIteration`.
         policy_iterations: synchronous sweeps per answer, of each run, shape (R,).
         start_from: the Q table before an answer: "carry" keeps the last answer's, the first one
             zero; "reset" draws a new N(0, 1) table for every answer.
-        order: of average and soft maximum; "published" is a quirk of the released code.
     """
 
     game: MarkovGame
     temperature: Floats
-    policy_iterations: NDArray[np.int64]
+    policy_iterations: Index
     start_from: Start
     order: Order = "correct"
 
@@ -163,26 +159,48 @@ class TruncatedSoftQ:
         Raises:
             ValueError: if `leader_policy` has another shape or is none.
         """
-        game = self.game
-        leader = _checked_leader(game, leader_policy, self.temperature)
+        leader = _checked_leader(self.game, leader_policy, self.temperature)
         if self.start_from == "reset":
             memory[:] = streams.normals("follower", memory.shape[1:])
-        policy = np.empty(memory.shape)
-        value, accuracy = np.empty(leader.shape), np.empty(len(leader))
-        sweep(
-            game.transition, game.follower_reward, game.follower_discount, leader,
-            self.temperature, self.order == "published", self.policy_iterations,
-            memory, policy, value, accuracy,
-        )  # fmt: skip
-        return BestResponse(policy, value, accuracy, self.policy_iterations)
+        sweeps, beta = self.policy_iterations, self.temperature
+        return swept(self.game, leader, beta, memory, sweeps, self.order)
+
+
+@dataclass(frozen=True, eq=False)
+class UniformFirst:
+    """Answers uniformly with V_F = 0 once, then like `follower` from its own start.
+
+    The released code solves for the follower after each update of the leader, so that its first
+    update meets a follower that never planned; V_F is then 0 and not the value β log B of a Q table
+    of zeros. Memory is NaN until the first answer has been given.
+    """
+
+    follower: SoftQFollower
+    game: MarkovGame
+    temperature: Floats
+
+    def start(self, num_runs: int, streams: Streams) -> Floats:
+        """Memory of `follower`'s shape, all NaN."""
+        return np.full_like(self.follower.start(num_runs, streams), np.nan)
+
+    def respond(self, leader_policy: Floats, memory: Floats, streams: Streams) -> BestResponse:
+        """The uniform answer if it is the first one, else that of `follower`."""
+        if not np.isnan(memory).all():
+            return self.follower.respond(leader_policy, memory, streams)
+        game, leader = self.game, self.game.checked_leader_policy(leader_policy)
+        memory[:] = self.follower.start(len(leader), streams)
+        num_actions = game.num_follower_actions
+        policy = np.full((len(leader), *game.follower_reward.shape), 1.0 / num_actions)
+        # What V*_F can be at most: the best reward and the largest entropy bonus in every step.
+        largest = np.abs(game.follower_reward).max() + self.temperature * np.log(num_actions)
+        accuracy, none = largest / (1.0 - game.follower_discount), np.zeros(len(leader), np.int64)
+        return BestResponse(policy, np.zeros(leader.shape), accuracy, none)
 
 
 def optimality_gap(policy: Floats, optimal: Floats) -> Floats:
     """Mean over (s, a) of Σ_b π (log(π + ε) - log(π* + ε)), ε = 1e-10, shape (R,).
 
-    Args:
-        policy: π(b | s, a) that a truncated follower plays, shape (R, S, A, B).
-        optimal: π*(b | s, a), the exact best response, shape (R, S, A, B).
+    Of a truncated follower's π(b | s, a) to the exact best response π*, both (R, S, A, B).
     """
     small = 1e-10
     difference = policy * (np.log(policy + small) - np.log(optimal + small))

@@ -4,22 +4,20 @@ As `soft_q_learning`, with the pair (s, a) for a state: after s' the leader draw
 policy, so that the target is r_F(s, a, b) + γ β log Σ_b' exp(Q(s', a', b') / β).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.compilation import parallel_kernel
 from bilevelrl.core.follower import BestResponse
 from bilevelrl.core.seeding import Streams
 from bilevelrl.core.soft_q_rule import SoftQOptions, choose, replay_backwards, steps_of_answer
 from bilevelrl.models.finite_game.markov_game import MarkovGame
 from bilevelrl.models.finite_game.rollout import draw
-from bilevelrl.models.finite_game.soft_backup import sweep
-
-Floats = NDArray[np.float64]
+from bilevelrl.models.finite_game.soft_q_iteration import swept
 
 
 @parallel_kernel
@@ -60,7 +58,6 @@ class GameSoftQLearning:
     """Implements `soft_q_iteration.SoftQFollower`.
 
     Attributes:
-        game: the finite game.
         temperature: β of each run, shape (R,).
         first_steps: transitions before the first answer.
         steps: transitions before each later one.
@@ -99,10 +96,5 @@ class GameSoftQLearning:
             self.options.schedule, table, visits,
         )  # fmt: skip
         memory[:, 0], memory[:, 1] = table, visits
-        policy, value = np.empty(table.shape), np.empty(leader.shape)
-        accuracy, none = np.empty(len(leader)), np.zeros(len(leader), dtype=np.int64)
-        sweep(
-            game.transition, game.follower_reward, game.follower_discount, leader,
-            self.temperature, False, none, table, policy, value, accuracy,
-        )  # fmt: skip
-        return BestResponse(policy, value, accuracy, none, steps)
+        none = np.zeros(len(leader), dtype=np.int64)
+        return replace(swept(game, leader, self.temperature, table, none, "correct"), steps=steps)

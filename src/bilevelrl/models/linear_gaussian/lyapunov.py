@@ -1,9 +1,8 @@
 """Discounted sums along a linear system: the solutions of discrete Lyapunov equations."""
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from bilevelrl.core.arrays import Floats
 
 _DOUBLINGS = 50  # sums of up to 2⁵⁰ terms
 

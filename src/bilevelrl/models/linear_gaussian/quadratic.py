@@ -10,9 +10,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.compilation import kernel, parallel_kernel
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,12 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats, Index
 from bilevelrl.core.follower import NotConverged
 from bilevelrl.models.linear_gaussian.lyapunov import discounted_sum
-
-Floats = NDArray[np.float64]
 
 _DIVERGED = 1e16  # a cost-to-go beyond this hides the cost of a step in its rounding
 _LAST_STEP = 1e-9  # convergence is quadratic: what is left is its square
@@ -24,7 +22,7 @@ class Solution:
     """
 
     quadratic: Floats
-    iterations: NDArray[np.int64]
+    iterations: Index
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,19 +117,11 @@ class Regulator:
         return _norm(step) * _norm(discounted_sum(loop, identity))
 
 
-def check_accuracy(
-    accuracy: Floats, iterations: NDArray[np.int64], theta: Floats, tolerance: float
-) -> None:
-    """Refuse answers that miss the tolerance.
-
-    Args:
-        accuracy: certified, shape (R,).
-        iterations: doublings used, shape (R,).
-        theta: the leader parameters that were answered, shape (R, D).
-        tolerance: largest accuracy allowed.
+def check_accuracy(accuracy: Floats, iterations: Index, theta: Floats, tolerance: float) -> None:
+    """Refuse answers to θ, shape (R, D), whose accuracy, shape (R,), misses the tolerance.
 
     Raises:
-        NotConverged: naming the worst run.
+        NotConverged: naming the worst run, its θ and the doublings that it used.
     """
     if not np.all(accuracy <= tolerance):
         worst = int(np.argmax(np.where(np.isnan(accuracy), np.inf, accuracy)))

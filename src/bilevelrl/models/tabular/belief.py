@@ -3,15 +3,13 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.batches import TabularObservations
+from bilevelrl.core.estimator import Memory
 from bilevelrl.core.follower import BestResponse
 from bilevelrl.core.frequencies import frequencies
 from bilevelrl.core.seeding import Streams
-
-Floats = NDArray[np.float64]
-Memory = dict[str, NDArray[np.float64]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,12 +34,7 @@ class TabularBelief:
         """What the follower seems to play; what it expects is not asked for, and NaN."""
         played = memory["belief_played"]
         played *= self.forgetting_factor
-        runs = np.broadcast_to(np.arange(len(theta))[:, None, None], seen.state.shape)
+        runs = np.arange(len(theta))[:, None, None]
         np.add.at(played, (runs, seen.state, seen.action), 1.0)
-        unknown = np.full(played.shape[:2], np.nan)
-        return BestResponse(
-            frequencies(played, self.smoothing),
-            unknown,
-            unknown[:, 0],
-            np.zeros(len(theta), dtype=np.int64),
-        )
+        unknown, none = np.full(played.shape[:2], np.nan), np.zeros(len(theta), dtype=np.int64)
+        return BestResponse(frequencies(played, self.smoothing), unknown, unknown[:, 0], none)

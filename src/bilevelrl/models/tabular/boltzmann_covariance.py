@@ -11,8 +11,8 @@ the whole difference to HPGD (SA) in `hpgd.py`.
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.batches import Batch
 from bilevelrl.core.estimator import Estimate, Memory
 from bilevelrl.core.follower import BestResponse
@@ -22,11 +22,9 @@ from bilevelrl.models.tabular.critic import Critic, policy_advantage
 from bilevelrl.models.tabular.on_policy import Averaging, OnPolicy
 from bilevelrl.models.tabular.problem import RewardInfluence
 
-Floats = NDArray[np.float64]
-
 
 def covariance_term(
-    problem: RewardInfluence,
+    influence: RewardInfluence,
     theta: Floats,
     batch: Batch,
     advantage: Floats,
@@ -39,14 +37,13 @@ def covariance_term(
     """Estimate (1/β) E[Σ_t γ^t A_L(s_t, a_t) Σ_{k≥t} γ^{k-t} ∇_θ r_F(s_k, a_k; θ)], shape (R, D).
 
     Args:
-        problem: the bi-level problem; leader and follower discount alike.
+        influence: what θ does to the rewards.
         theta: leader parameters, shape (R, D).
         batch: transitions under the follower's policy.
         advantage: A_L(s, a), centred under that policy, shape (R, S, A).
         temperature: β of each run, shape (R,).
-        discount: γ.
-        averaging: "episodes" pairs every A_L with the rewards that followed it; "every_visit" first
-            averages what followed over all visits of (s, a) in the batch (released code).
+        discount: γ, of leader and follower alike.
+        averaging: see `Averaging`.
         normalisation: see `episode_weight`.
     """
     per_time = episode_weight(batch, normalisation)
@@ -59,7 +56,7 @@ def covariance_term(
         weights = traced_weights(
             batch, advantage, discount, by_time=discounts, visit_weight=per_time
         )
-    return problem.pull_back_follower_reward(theta, weights) / temperature[:, None]
+    return influence.pull_back_follower_reward(theta, weights) / temperature[:, None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,17 +82,12 @@ class BoltzmannCovariance:
     ) -> Estimate:
         """Draw a batch, let the critic learn from it, and estimate both terms from it."""
         policy, own = response.policy, self.sampling
-        batch = own.sample(policy, streams)
+        batch = own.rollout.sample(policy, streams)
         reward = own.problem.leader_reward(theta)
         self.critic.update(memory["critic"], batch, reward, policy, streams)
+        advantage = policy_advantage(memory["critic"], policy)
         indirect = covariance_term(
-            own.problem,
-            theta,
-            batch,
-            policy_advantage(memory["critic"], policy),
-            self.temperature,
-            own.discount,
-            averaging=own.averaging,
-            normalisation=own.normalisation,
-        )
+            own.problem, theta, batch, advantage, self.temperature, own.discount,
+            averaging=own.averaging, normalisation=own.normalisation,
+        )  # fmt: skip
         return own.estimate(theta, batch, indirect)

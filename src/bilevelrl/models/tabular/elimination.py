@@ -6,44 +6,20 @@ therefore found once; a factorisation then only replays a fixed list of multiply
 rows, so no pivoting is needed.
 """
 
-from typing import Any, NamedTuple
-
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from bilevelrl.core.compilation import kernel
 
-
-class Elimination(NamedTuple):
-    """A fixed elimination schedule for matrices with the pattern of one transition graph.
-
-    Attributes:
-        order: the state that each step eliminates, shape (S,).
-        start: step k owns the entries start[k]:start[k + 1] of `later`, `upper`, `lower`, shape (S
-            + 1,).
-        later: states coupled to the eliminated one and eliminated later.
-        upper: place of (eliminated, later) in the value array.
-        lower: place of (later, eliminated) in the value array.
-        target: place that each multiply-subtract updates, in the order in which it is done.
-        entry: place of (s, successor[s, k]), shape (S, K).
-        num_factors: length of the value array; its first S places are the diagonal.
-    """
-
-    order: NDArray[np.int32]
-    start: NDArray[np.int32]
-    later: NDArray[np.int32]
-    upper: NDArray[np.int32]
-    lower: NDArray[np.int32]
-    target: NDArray[np.int32]
-    entry: NDArray[np.int32]
-    num_factors: int
+Places = NDArray[np.int32]
 
 
-def plan_elimination(successor: NDArray[np.int32]) -> Elimination:
-    """Find a minimum-degree elimination order and the places of all fill-ins.
+def plan_elimination(
+    successor: Places,
+) -> tuple[Places, Places, Places, Places, Places, Places, Places, int]:
+    """`order` to `num_factors` of a `TabularModel`: by minimum degree, with all fill-ins.
 
-    Args:
-        successor: states reachable in one step, shape (S, K).
+    `successor` are the states reachable in one step, shape (S, K).
     """
     num_states = len(successor)
     graph: list[set[int]] = [set() for _ in range(num_states)]
@@ -77,29 +53,20 @@ def plan_elimination(successor: NDArray[np.int32]) -> Elimination:
 
     entry = [[place[s, t] for t in row] for s, row in enumerate(successor.tolist())]
 
-    def int32(numbers: list[Any]) -> NDArray[np.int32]:
+    def int32(numbers: ArrayLike) -> Places:
         return np.asarray(numbers, dtype=np.int32)
 
-    return Elimination(
-        int32(order),
-        int32(start),
-        int32(later),
-        int32(upper),
-        int32(lower),
-        int32(target),
-        int32(entry),
-        len(place),
-    )
+    return (
+        int32(order), int32(start), int32(later), int32(upper), int32(lower), int32(target),
+        int32(entry), len(place),
+    )  # fmt: skip
 
 
 @kernel
 def factorise(model, policy, values):  # type: ignore[no-untyped-def]
-    """Write the LU factors of I - diag(discount) P_π into `values`.
+    """Write the LU factors of I - diag(discount) P_π into `values`, shape (num_factors,).
 
-    Args:
-        model: a `TabularModel`: dynamics and schedule.
-        policy: π(a | s), shape (S, A).
-        values: filled, shape (num_factors,); the diagonal holds reciprocals afterwards.
+    For π(a | s) of shape (S, A); the diagonal holds reciprocals afterwards.
     """
     num_states, num_actions, num_successors = model.probability.shape
     values[:] = 0.0
@@ -125,34 +92,23 @@ def factorise(model, policy, values):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def solve(model, values, x):  # type: ignore[no-untyped-def]
-    """Overwrite the right-hand side `x`, shape (S,), with the solution of (I - γ P_π) x = b."""
-    num_states = len(model.order)
-    for k in range(num_states):
-        known = x[model.order[k]]
-        for i in range(model.start[k], model.start[k + 1]):
-            x[model.later[i]] -= values[model.lower[i]] * known
-    for k in range(num_states - 1, -1, -1):
-        pivot = model.order[k]
-        total = x[pivot]
-        for i in range(model.start[k], model.start[k + 1]):
-            total -= values[model.upper[i]] * x[model.later[i]]
-        x[pivot] = total * values[pivot]
+def solve(model, values, transposed, x):  # type: ignore[no-untyped-def]
+    """Overwrite the right-hand side `x`, shape (S,), with the solution of (I - γ P_π) x = b.
 
-
-@kernel
-def solve_transposed(model, values, x):  # type: ignore[no-untyped-def]
-    """Overwrite the right-hand side `x`, shape (S,), with the solution of (I - γ P_π)ᵀ x = b."""
+    `transposed` solves (I - γ P_π)ᵀ x = b instead; `values` are the factors of `factorise`.
+    """
     num_states = len(model.order)
+    down, up = (model.upper, model.lower) if transposed else (model.lower, model.upper)
     for k in range(num_states):
         pivot = model.order[k]
-        x[pivot] *= values[pivot]
+        if transposed:
+            x[pivot] *= values[pivot]
         known = x[pivot]
         for i in range(model.start[k], model.start[k + 1]):
-            x[model.later[i]] -= values[model.upper[i]] * known
+            x[model.later[i]] -= values[down[i]] * known
     for k in range(num_states - 1, -1, -1):
         pivot = model.order[k]
         total = x[pivot]
         for i in range(model.start[k], model.start[k + 1]):
-            total -= values[model.lower[i]] * x[model.later[i]]
-        x[pivot] = total
+            total -= values[up[i]] * x[model.later[i]]
+        x[pivot] = total if transposed else total * values[pivot]

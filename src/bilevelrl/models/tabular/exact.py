@@ -2,22 +2,18 @@
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.compilation import parallel_kernel
 from bilevelrl.core.exact import Hypergradient
-from bilevelrl.models.tabular.elimination import solve_transposed
-from bilevelrl.models.tabular.model import evaluate_policy, solve_policy
+from bilevelrl.models.tabular.elimination import solve
+from bilevelrl.models.tabular.model import solve_policy, start_value
 from bilevelrl.models.tabular.problem import TabularProblem
-
-Floats = NDArray[np.float64]
 
 
 def leader_return(problem: TabularProblem, theta: Floats, policy: Floats) -> Floats:
     """J(θ) if the follower plays `policy` (R, S, A), by one linear solve per run; shape (R,)."""
-    value = evaluate_policy(problem.planner, policy, problem.leader_reward(theta))
-    initial = problem.planner.initial
-    return np.array([initial @ v for v in value])
+    return start_value(problem.planner, policy, problem.leader_reward(theta))
 
 
 @parallel_kernel
@@ -30,7 +26,7 @@ def _sensitivities(  # type: ignore[no-untyped-def]
         factors = np.empty(model.num_factors)
         solve_policy(model, policy[r], reward[r], factors, value[r])
         visits = model.initial.copy()
-        solve_transposed(model, factors, visits)
+        solve(model, factors, True, visits)
         reached = np.zeros(num_states)
         q = np.empty(num_actions)
         for s in range(num_states):
@@ -46,11 +42,10 @@ def _sensitivities(  # type: ignore[no-untyped-def]
                 direct[r, s, a] = weight
                 weight *= (q[a] - mean) / temperature[r]
                 indirect[r, s, a] = weight
+                discounted = weight * model.discount[s]
                 for k in range(num_successors):
-                    reached[model.successor[s, k]] += (
-                        weight * model.discount[s] * model.probability[s, a, k]
-                    )
-        solve_transposed(model, factors, reached)
+                    reached[model.successor[s, k]] += discounted * model.probability[s, a, k]
+        solve(model, factors, True, reached)
         for s in range(num_states):
             for a in range(num_actions):
                 indirect[r, s, a] += reached[s] * policy[r, s, a]
@@ -64,12 +59,7 @@ def exact_hypergradient(
     With d the discounted visits and A_L the leader's advantage, the implicit function theorem gives
     ∂J/∂r_F(s, a) = d(s) π(a|s) A_L(s, a) / β plus what that weight reaches through γ P in later
     steps (the envelope theorem: ∂V_F = (I - γ P_π)⁻¹ Σ_a π ∂r_F), and ∂J/∂r_L(s, a) = d(s) π(a|s).
-
-    Args:
-        problem: the bi-level problem.
-        theta: leader parameters, shape (R, D).
-        policy: the follower's best response to θ, shape (R, S, A).
-        temperature: β of each run, shape (R,).
+    `policy` is the follower's best response to θ, shapes (R, S, A) and (R, D); `temperature` (R,).
     """
     value = np.empty(policy.shape[:2])
     direct, indirect = np.empty_like(policy), np.empty_like(policy)

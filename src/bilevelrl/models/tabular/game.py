@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.batches import TabularObservations
 from bilevelrl.core.exact import Hypergradient
 from bilevelrl.core.follower import BestResponse, Follower, policy_kl, soft_bonus
@@ -12,12 +12,10 @@ from bilevelrl.core.observations import Information
 from bilevelrl.core.seeding import Streams
 from bilevelrl.core.training import GroundTruth
 from bilevelrl.models.tabular.exact import exact_hypergradient, leader_return
-from bilevelrl.models.tabular.model import evaluate_policy
+from bilevelrl.models.tabular.model import start_value
 from bilevelrl.models.tabular.problem import TabularProblem
 from bilevelrl.models.tabular.rollout import Rollout
 from bilevelrl.models.tabular.soft_policy_iteration import SoftPolicyIteration
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,9 +72,8 @@ class TabularGame:
 
     def ground_truth(self, theta: Floats, response: BestResponse) -> GroundTruth:
         """Exact hypergradient and follower errors at θ; solves for the best response if need be."""
-        if self.follower is self.exact:
-            optimal = response
-        else:
+        optimal = response
+        if self.follower is not self.exact:
             # From a cold start, so that the answer does not depend on how often it is asked for.
             cold = np.zeros_like(response.value)
             optimal = self.exact.respond(self.problem.follower_reward(theta), cold)
@@ -89,20 +86,12 @@ class TabularGame:
     def _soft_return(self, theta: Floats, response: BestResponse) -> Floats:
         bonus = soft_bonus(response.policy, self.exact.temperature[:, None, None])
         reward = self.problem.follower_reward(theta) + bonus
-        value = evaluate_policy(self.problem.planner, response.policy, reward)
-        initial = self.problem.planner.initial
-        return np.array([initial @ v for v in value])
+        return start_value(self.problem.planner, response.policy, reward)
 
 
 @dataclass(frozen=True, eq=False)
 class TabularSampler:
-    """Implements `sampled.Sampler`.
-
-    Attributes:
-        problem: the bi-level problem.
-        rollout: simulator.
-        information: what the leader sees; "rewards" adds the follower's.
-    """
+    """Implements `sampled.Sampler`; `information` "rewards" adds the follower's."""
 
     problem: TabularProblem
     rollout: Rollout
@@ -116,7 +105,7 @@ class TabularSampler:
         batch = self.rollout.sample(response.policy, streams)
         place = (np.arange(len(theta))[:, None, None], batch.state, batch.action)
         leader = self.problem.leader_reward(theta)[place]
-        if self.information != "rewards":
-            return TabularObservations(**vars(batch), leader_reward=leader)
-        follower = self.problem.follower_reward(theta)[place]
+        follower = None
+        if self.information == "rewards":
+            follower = self.problem.follower_reward(theta)[place]
         return TabularObservations(**vars(batch), leader_reward=leader, follower_reward=follower)

@@ -6,10 +6,9 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.compilation import kernel, parallel_kernel
-from bilevelrl.models.tabular.elimination import factorise, plan_elimination, solve
-
-Floats = NDArray[np.float64]
+from bilevelrl.models.tabular.elimination import Places, factorise, plan_elimination, solve
 
 
 class TabularModel(NamedTuple):
@@ -20,21 +19,28 @@ class TabularModel(NamedTuple):
         probability: of moving to successor k, shape (S, A, K); the last axis sums to one.
         discount: γ where the episode goes on after this state, 0 where it ends, shape (S,).
         initial: distribution of the first state, shape (S,).
-        order, start, later, upper, lower, target, entry, num_factors: how to eliminate I - γ P_π,
-            see `elimination.Elimination` (flat here because kernels accept one level of nesting).
+        order: the state that each step of the elimination of I - γ P_π eliminates, shape (S,).
+        start: step k owns the entries start[k]:start[k + 1] of `later`, `upper`, `lower`, shape (S
+            + 1,).
+        later: states coupled to the eliminated one and eliminated later.
+        upper: place of (eliminated, later) in the value array.
+        lower: place of (later, eliminated) in the value array.
+        target: place that each multiply-subtract updates, in the order in which it is done.
+        entry: place of (s, successor[s, k]), shape (S, K).
+        num_factors: length of the value array; its first S places are the diagonal.
     """
 
-    successor: NDArray[np.int32]
+    successor: Places
     probability: Floats
     discount: Floats
     initial: Floats
-    order: NDArray[np.int32]
-    start: NDArray[np.int32]
-    later: NDArray[np.int32]
-    upper: NDArray[np.int32]
-    lower: NDArray[np.int32]
-    target: NDArray[np.int32]
-    entry: NDArray[np.int32]
+    order: Places
+    start: Places
+    later: Places
+    upper: Places
+    lower: Places
+    target: Places
+    entry: Places
     num_factors: int
 
     @property
@@ -93,22 +99,14 @@ def tabular_model(
 
 @kernel
 def solve_policy(model, policy, reward, factors, value):  # type: ignore[no-untyped-def]
-    """Solve (I - γ P_π) v = r_π for one run.
-
-    Args:
-        model: a `TabularModel`.
-        policy: π(a | s), shape (S, A).
-        reward: r(s, a), shape (S, A).
-        factors: filled with the LU factors, shape (num_factors,).
-        value: filled with v, shape (S,).
-    """
+    """Solve (I - γ P_π) v = r_π for one run; fills `factors` (num_factors,) and `value` (S,)."""
     num_states, num_actions = policy.shape
     factorise(model, policy, factors)
     for s in range(num_states):
         value[s] = 0.0
         for a in range(num_actions):
             value[s] += policy[s, a] * reward[s, a]
-    solve(model, factors, value)
+    solve(model, factors, False, value)
 
 
 @parallel_kernel
@@ -119,29 +117,19 @@ def _evaluate(model, policy, reward, value):  # type: ignore[no-untyped-def]
 
 
 def evaluate_policy(model: TabularModel, policy: Floats, reward: Floats) -> Floats:
-    """Value of each run's policy: the solution of (I - γ P_π) v = r_π.
-
-    Args:
-        model: supplies transition and discount.
-        policy: π(a | s), shape (R, S, A).
-        reward: r(s, a), shape (R, S, A).
-
-    Returns:
-        v(s), shape (R, S).
-    """
+    """v(s) of π(a | s) and r(s, a), both (R, S, A): solves (I - γ P_π) v = r_π, shape (R, S)."""
     value = np.empty(policy.shape[:2])
     _evaluate(model, policy, reward, value)
     return value
 
 
-def action_values(model: TabularModel, policy: Floats, reward: Floats) -> Floats:
-    """Q(s, a) = r(s, a) + γ Σ_s' P(s' | s, a) v(s') of each run's policy, shape (R, S, A).
+def start_value(model: TabularModel, policy: Floats, reward: Floats) -> Floats:
+    """The mean of `evaluate_policy` over the first state, shape (R,)."""
+    return np.array([model.initial @ v for v in evaluate_policy(model, policy, reward)])
 
-    Args:
-        model: supplies transition and discount.
-        policy: π(a | s), shape (R, S, A).
-        reward: r(s, a), shape (R, S, A).
-    """
+
+def action_values(model: TabularModel, policy: Floats, reward: Floats) -> Floats:
+    """Q(s, a) = r(s, a) + γ Σ_s' P(s' | s, a) v(s') of π and r, all of shape (R, S, A)."""
     value = evaluate_policy(model, policy, reward)
     expected = np.einsum("sak,rsk->rsa", model.probability, value[:, model.successor])
     action_value: Floats = reward + model.discount[:, None] * expected

@@ -4,12 +4,10 @@ from typing import NamedTuple
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.batches import Batch
 from bilevelrl.core.compilation import parallel_kernel
-
-Floats = NDArray[np.float64]
 
 
 class MonteCarlo(NamedTuple):
@@ -18,12 +16,10 @@ class MonteCarlo(NamedTuple):
     Attributes:
         action_value: mean return after (s, a), shape (R, S, A).
         value: mean return after s, shape (R, S).
-        start_value: mean return over the first steps of episodes, shape (R,).
     """
 
     action_value: Floats
     value: Floats
-    start_value: Floats
 
     @property
     def advantage(self) -> Floats:
@@ -33,14 +29,13 @@ class MonteCarlo(NamedTuple):
 
 @parallel_kernel
 def _tabulate(  # type: ignore[no-untyped-def]
-    state, action, time, terminated, truncated, reward, discount, action_value, value, start_value
+    state, action, terminated, truncated, reward, discount, action_value, value
 ):
     num_runs, num_envs, num_steps = state.shape
     num_states, num_actions = reward.shape[1:]
     for r in numba.prange(num_runs):
         action_value[r] = 0.0
         count = np.zeros((num_states, num_actions))
-        total, starts = 0.0, 0
         for e in range(num_envs):
             following = 0.0
             for t in range(num_steps - 1, -1, -1):
@@ -50,10 +45,6 @@ def _tabulate(  # type: ignore[no-untyped-def]
                 following = reward[r, s, a] + discount * following
                 action_value[r, s, a] += following
                 count[s, a] += 1.0
-                if time[r, e, t] == 0:
-                    total += following
-                    starts += 1
-        start_value[r] = total / starts
         for s in range(num_states):
             visits, returns = 0.0, 0.0
             for a in range(num_actions):
@@ -64,19 +55,13 @@ def _tabulate(  # type: ignore[no-untyped-def]
 
 
 def monte_carlo(batch: Batch, reward: Floats, discount: float) -> MonteCarlo:
-    """Average the discounted returns Σ_j γ^{j-k} r(s_j, a_j) of every visit.
+    """Average the discounted returns Σ_j γ^{j-k} r(s_j, a_j) of every visit, r of shape (R, S, A).
 
     Every cut (step limit, end of the batch) counts as the end of the return, as in the released
     code; the later a cut comes, the smaller the error, γ^(steps left).
-
-    Args:
-        batch: transitions.
-        reward: r(s, a), shape (R, S, A).
-        discount: γ.
     """
-    tables = MonteCarlo(np.empty_like(reward), np.empty(reward.shape[:2]), np.empty(len(reward)))
+    tables = MonteCarlo(np.empty_like(reward), np.empty(reward.shape[:2]))
     _tabulate(
-        batch.state, batch.action, batch.time, batch.terminated, batch.truncated, reward, discount,
-        *tables,
-    )  # fmt: skip
+        batch.state, batch.action, batch.terminated, batch.truncated, reward, discount, *tables
+    )
     return tables

@@ -3,23 +3,17 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.estimator import Estimate, Memory
 from bilevelrl.core.follower import BestResponse
 from bilevelrl.core.seeding import Streams
 from bilevelrl.models.tabular.on_policy import OnPolicy
 
-Floats = NDArray[np.float64]
-
 
 @dataclass(frozen=True, eq=False)
 class Naive:
-    """dJ/dθ ≈ the direct term. Biased wherever the follower's response matters.
-
-    Attributes:
-        sampling: problem, batches and how they are averaged.
-    """
+    """dJ/dθ ≈ the direct term. Biased wherever the follower's response matters."""
 
     sampling: OnPolicy
 
@@ -33,5 +27,5 @@ class Naive:
     ) -> Estimate:
         """Estimate the direct term from one batch."""
         del memory
-        batch = self.sampling.sample(response.policy, streams)
+        batch = self.sampling.rollout.sample(response.policy, streams)
         return self.sampling.estimate(theta, batch, np.zeros_like(theta))

@@ -4,11 +4,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.batches import Batch
 from bilevelrl.core.estimator import Estimate
-from bilevelrl.core.seeding import Streams
 from bilevelrl.core.trace import (
     Normalisation,
     count_visits,
@@ -19,55 +18,16 @@ from bilevelrl.core.trace import (
 from bilevelrl.models.tabular.problem import TabularProblem
 from bilevelrl.models.tabular.rollout import Rollout
 
-Floats = NDArray[np.float64]
+#: "episodes" averages over episodes. "every_visit" (released code) averages the direct term over
+#: all visits of the first state, each with its own return up to the next cut, and pairs an A_L with
+#: the mean of what followed over all visits of its (s, a).
 Averaging = Literal["episodes", "every_visit"]
-
-
-def direct_term(
-    problem: TabularProblem,
-    theta: Floats,
-    batch: Batch,
-    discount: float,
-    *,
-    averaging: Averaging = "episodes",
-    normalisation: Normalisation = "started_episodes",
-) -> Floats:
-    """Estimate E[Σ_k γ^k ∇_θ r_L(s_k, a_k; θ)], shape (R, D).
-
-    Args:
-        problem: the bi-level problem.
-        theta: leader parameters, shape (R, D).
-        batch: transitions under the follower's policy.
-        discount: γ_L.
-        averaging: "episodes" averages over episodes; "every_visit" over all visits of the first
-            state, each with its own return up to the next cut (released code).
-        normalisation: what "episodes" divides by, see `episode_weight`.
-    """
-    planner = problem.planner
-    shape = (len(theta), planner.num_states, planner.num_actions)
-    per_time = episode_weight(batch, normalisation)
-    if averaging == "every_visit":
-        visits = count_visits(batch, shape, discount, per_time).number.sum(axis=2)
-        injection = (planner.initial > 0.0) / np.maximum(1.0, visits)
-        weights = traced_weights(
-            batch, np.repeat(injection[:, :, None], shape[2], axis=2), discount
-        )
-    else:
-        weights = discounted_visits(batch, shape, discount, per_time)
-    return problem.pull_back_leader_reward(theta, weights)
 
 
 def discounted_visits(
     batch: Batch, shape: tuple[int, ...], discount: float, per_time: Floats
 ) -> Floats:
-    """Σ_k γ^k 1[(s_k, a_k) = (s, a)], averaged over episodes, shape (R, S, A).
-
-    Args:
-        batch: transitions.
-        shape: (R, S, A).
-        discount: γ.
-        per_time: see `episode_weight`.
-    """
+    """Σ_k γ^k 1[(s_k, a_k) = (s, a)], averaged over episodes with `episode_weight`, (R, S, A)."""
     first_step = (np.arange(batch.state.shape[2]) == 0).astype(np.float64)
     ones = np.ones(shape)
     return traced_weights(batch, ones, discount, by_time=first_step, visit_weight=per_time)
@@ -81,8 +41,8 @@ class OnPolicy:
         problem: the bi-level problem.
         rollout: how batches are drawn.
         discount: γ, of leader and follower alike.
-        averaging: see `direct_term`.
-        normalisation: see `episode_weight`.
+        averaging: of both terms.
+        normalisation: what "episodes" divides by, see `episode_weight`.
     """
 
     problem: TabularProblem
@@ -96,23 +56,27 @@ class OnPolicy:
         """(S, A)."""
         return self.problem.planner.num_states, self.problem.planner.num_actions
 
-    def sample(self, policy: Floats, streams: Streams) -> Batch:
-        """A batch under the follower's policy π(a | s), shape (R, S, A)."""
-        return self.rollout.sample(policy, streams)
+    def direct_term(self, theta: Floats, batch: Batch) -> Floats:
+        """Estimate E[Σ_k γ^k ∇_θ r_L(s_k, a_k; θ)], shape (R, D)."""
+        shape = (len(theta), *self.shape)
+        per_time = episode_weight(batch, self.normalisation)
+        if self.averaging == "every_visit":
+            visits = count_visits(batch, shape, self.discount, per_time).number.sum(axis=2)
+            injection = (self.problem.planner.initial > 0.0) / np.maximum(1.0, visits)
+            every_action = np.repeat(injection[:, :, None], shape[2], axis=2)
+            weights = traced_weights(batch, every_action, self.discount)
+        else:
+            weights = discounted_visits(batch, shape, self.discount, per_time)
+        return self.problem.pull_back_leader_reward(theta, weights)
 
     def estimate(
         self, theta: Floats, batch: Batch, indirect: Floats, oracle_steps: int = 0
     ) -> Estimate:
         """The estimate of dJ/dθ from an indirect part, shape (R, D), and the batch it came from."""
-        problem, discount = self.problem, self.discount
-        direct = direct_term(
-            problem, theta, batch, discount,
-            averaging=self.averaging, normalisation=self.normalisation,
-        )  # fmt: skip
         return Estimate(
-            direct,
+            self.direct_term(theta, batch),
             indirect,
-            sampled_return(batch, problem.leader_reward(theta), discount),
+            sampled_return(batch, self.problem.leader_reward(theta), self.discount),
             env_steps=self.rollout.env_steps,
             oracle_steps=oracle_steps,
         )

@@ -2,12 +2,8 @@
 
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
+from bilevelrl.core.arrays import Floats
 from bilevelrl.models.tabular.model import TabularModel
-
-Floats = NDArray[np.float64]
 
 
 class RewardInfluence(Protocol):
@@ -19,11 +15,9 @@ class RewardInfluence(Protocol):
 
     def pull_back_follower_reward(self, theta: Floats, weights: Floats) -> Floats:
         """Σ_sa w(s, a) ∇_θ r_F(s, a; θ), shape (R, D), for weights (R, S, A)."""
-        ...
 
     def pull_back_leader_reward(self, theta: Floats, weights: Floats) -> Floats:
         """Σ_sa w(s, a) ∇_θ r_L(s, a; θ), shape (R, D), for weights (R, S, A)."""
-        ...
 
 
 class TabularProblem(RewardInfluence, Protocol):
@@ -35,31 +29,24 @@ class TabularProblem(RewardInfluence, Protocol):
     @property
     def planner(self) -> TabularModel:
         """The process in which the follower plans and J is defined."""
-        ...
 
     @property
     def simulator(self) -> TabularModel:
         """The process that produces samples; equals `planner` unless a quirk separates them."""
-        ...
 
     @property
     def max_episode_steps(self) -> int:
         """Transitions after which an episode is truncated."""
-        ...
 
     @property
     def num_parameters(self) -> int:
         """D."""
-        ...
 
     def initial_parameters(self, normals: Floats, spread: Floats) -> Floats:
         """θ at the start, shape (R, D), from standard normals (R, D) and a spread per run (R,)."""
-        ...
 
     def follower_reward(self, theta: Floats) -> Floats:
         """r_F(s, a; θ), shape (R, S, A)."""
-        ...
 
     def leader_reward(self, theta: Floats) -> Floats:
         """r_L(s, a; θ), shape (R, S, A)."""
-        ...

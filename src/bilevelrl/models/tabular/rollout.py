@@ -1,18 +1,15 @@
 """Batches of transitions from a tabular simulator, for all runs at once."""
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.batches import Batch
 from bilevelrl.core.compilation import parallel_kernel
 from bilevelrl.core.seeding import Consumer, Streams
 from bilevelrl.models.tabular.model import TabularModel
-
-Floats = NDArray[np.float64]
 
 
 @parallel_kernel
@@ -42,11 +39,8 @@ def _simulate(  # type: ignore[no-untyped-def]
                 for k in range(num_successors - 1):
                     move += draw >= slip[now, chosen, k]
                 after = successor[now, move]
-                state[r, e, t] = now
-                action[r, e, t] = chosen
-                following[r, e, t] = after
-                time[r, e, t] = tau
-                terminated[r, e, t] = discount[now] == 0.0
+                state[r, e, t], action[r, e, t], following[r, e, t] = now, chosen, after
+                time[r, e, t], terminated[r, e, t] = tau, discount[now] == 0.0
                 tau += 1
                 truncated[r, e, t] = tau >= limit and not terminated[r, e, t]
                 if terminated[r, e, t] or truncated[r, e, t]:
@@ -82,37 +76,27 @@ class Rollout:
         """Transitions per batch and run."""
         return self.num_envs * self.num_steps
 
-    @cached_property
-    def _slip(self) -> Floats:
-        return np.cumsum(self.model.probability, axis=-1)
-
-    @cached_property
-    def _first_state(self) -> int:
-        (states,) = np.nonzero(self.model.initial)
-        if len(states) != 1:
-            raise ValueError("Rollout needs a single first state, or uniform_starts=True")
-        return int(states[0])
-
     def sample(self, policy: Floats, streams: Streams) -> Batch:
-        """Follow `policy` π(a | s), shape (R, S, A), for one batch."""
+        """Follow `policy` π(a | s), shape (R, S, A), for one batch.
+
+        Raises:
+            ValueError: if there is no single first state to start from.
+        """
         shape = (len(policy), self.num_envs, self.num_steps)
         num_draws = 3 if self.uniform_starts else 2
         uniforms = streams.uniforms(self.consumer, (*shape[1:], num_draws))
         if self.uniform_starts:
             starts = (uniforms[..., 2] * self.model.num_states).astype(np.int16)
         else:
-            starts = np.broadcast_to(np.int16(self._first_state), shape)
-        batch = Batch(
-            state=np.empty(shape, np.int16),
-            action=np.empty(shape, np.int8),
-            following=np.empty(shape, np.int16),
-            time=np.empty(shape, np.int16),
-            terminated=np.empty(shape, np.bool_),
-            truncated=np.empty(shape, np.bool_),
-        )
+            (first,) = np.nonzero(self.model.initial)
+            if len(first) != 1:
+                raise ValueError("Rollout needs a single first state, or uniform_starts=True")
+            starts = np.broadcast_to(first.astype(np.int16), shape)
+        kinds = (np.int16, np.int8, np.int16, np.int16, np.bool_, np.bool_)
+        arrays = [np.empty(shape, kind) for kind in kinds]
+        slip = np.cumsum(self.model.probability, axis=-1)
         _simulate(
-            self.model.successor, self.model.discount, self._slip, policy, uniforms, starts,
-            self.max_episode_steps, batch.state, batch.action, batch.following, batch.time,
-            batch.terminated, batch.truncated,
+            self.model.successor, self.model.discount, slip, policy, uniforms, starts,
+            self.max_episode_steps, *arrays,
         )  # fmt: skip
-        return batch
+        return Batch(*arrays)

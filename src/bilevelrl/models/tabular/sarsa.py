@@ -5,13 +5,12 @@ from typing import Literal
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.batches import Batch
 from bilevelrl.core.compilation import parallel_kernel
 from bilevelrl.core.seeding import Streams
 
-Floats = NDArray[np.float64]
 Cuts = Literal["bootstrap", "termination"]
 
 
@@ -70,15 +69,7 @@ class Sarsa:
     def update(
         self, table: Floats, batch: Batch, reward: Floats, policy: Floats, streams: Streams
     ) -> None:
-        """Visit every transition of the batch once; changes `table` (R, S, A) in place.
-
-        Args:
-            table: Q(s, a).
-            batch: transitions under `policy`.
-            reward: r_L(s, a; θ), shape (R, S, A).
-            policy: π(a | s), shape (R, S, A).
-            streams: for the random order.
-        """
+        """Visit every transition of the batch once; changes `table` in place."""
         uniforms = streams.uniforms("critic", (batch.state[0].size,))
         _sweep(
             batch.state, batch.action, batch.following, batch.terminated, batch.truncated, reward,

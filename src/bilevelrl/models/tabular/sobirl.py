@@ -9,16 +9,14 @@ SoBiRL is Naive-PGD: a property of the problem, not an error.
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.estimator import Estimate, Memory
 from bilevelrl.core.follower import BestResponse
 from bilevelrl.core.seeding import Streams
 from bilevelrl.core.trace import episode_weight, traced_weights
 from bilevelrl.models.tabular.monte_carlo import monte_carlo
 from bilevelrl.models.tabular.on_policy import OnPolicy
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +43,7 @@ class SoBiRL:
         """Estimate both terms from one batch."""
         del memory
         policy, problem = response.policy, self.sampling.problem
-        batch = self.sampling.sample(policy, streams)
+        batch = self.sampling.rollout.sample(policy, streams)
         reward = problem.leader_reward(theta)
         first_step = (np.arange(batch.state.shape[2]) == 0).astype(np.float64)
         started = episode_weight(batch, "started_episodes")

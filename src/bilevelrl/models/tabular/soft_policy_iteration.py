@@ -4,30 +4,21 @@ from dataclasses import dataclass
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.compilation import kernel, parallel_kernel
 from bilevelrl.core.follower import BestResponse, NotConverged
 from bilevelrl.core.seeding import Streams
 from bilevelrl.models.tabular.elimination import factorise, solve
 from bilevelrl.models.tabular.model import TabularModel
 
-Floats = NDArray[np.float64]
-
 
 @kernel
 def soft_bellman(model, reward, temperature, value, policy, backup):  # type: ignore[no-untyped-def]
     """One application of the soft optimality operator.
 
-    (T v)(s) = β log Σ_a exp(q(s, a) / β) with q = r + γ P v, and π(a | s) ∝ exp(q(s, a) / β).
-
-    Args:
-        model: the follower's process.
-        reward: r_F(s, a), shape (S, A).
-        temperature: β > 0.
-        value: v(s), shape (S,).
-        policy: filled with π, shape (S, A).
-        backup: filled with T v, shape (S,).
+    With q = r + γ P v, fills `backup`, shape (S,), with (T v)(s) = β log Σ_a exp(q(s, a) / β), and
+    `policy`, shape (S, A), with π(a | s) ∝ exp(q(s, a) / β).
     """
     num_states, num_actions, num_successors = model.probability.shape
     for s in range(num_states):
@@ -69,7 +60,7 @@ def _respond(  # type: ignore[no-untyped-def]
             if accuracy[r] <= tolerance or np.isnan(error) or iteration == max_iterations:
                 break
             factorise(model, policy[r], factors)
-            solve(model, factors, residual)
+            solve(model, factors, False, residual)
             for s in range(num_states):
                 value[r, s] += residual[s]
 
@@ -95,7 +86,7 @@ class SoftPolicyIteration:
     tolerance: float
     max_iterations: int
 
-    def start(self, num_runs: int, streams: Streams) -> Floats:
+    def start(self, num_runs: int, streams: Streams | None = None) -> Floats:
         """Soft values of zero, shape (R, S)."""
         del streams
         return np.zeros((num_runs, self.model.num_states))

@@ -1,6 +1,4 @@
-"""A follower that learns from interaction alone: tabular soft Q-learning.
-
-The rule is that of `core.soft_q_rule`.
+"""A follower that learns from interaction alone, by the rule of `core.soft_q_rule`.
 
 What the follower may ask of the problem is what an environment gives away: where it is, what it
 got, where it is next. The model is used to simulate that, and to certify the answer.
@@ -11,8 +9,8 @@ from typing import Literal
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.compilation import parallel_kernel
 from bilevelrl.core.follower import BestResponse
 from bilevelrl.core.seeding import Streams
@@ -26,8 +24,6 @@ from bilevelrl.core.soft_q_rule import (
 from bilevelrl.models.tabular.model import TabularModel
 from bilevelrl.models.tabular.soft_policy_iteration import soft_bellman
 from bilevelrl.models.tabular.truncated import softmax_policy
-
-Floats = NDArray[np.float64]
 
 
 @parallel_kernel
@@ -74,7 +70,7 @@ def _answer(model, reward, temperature, table, policy, value, accuracy):  # type
 
 @dataclass(frozen=True, eq=False)
 class SoftQLearning:
-    """Implements `protocol.Follower`.
+    """Implements `core.follower.Follower`.
 
     Attributes:
         model: the process that it lives in.
@@ -117,5 +113,4 @@ class SoftQLearning:
         policy, value = np.empty(table.shape), np.empty(table.shape[:2])
         accuracy = np.empty(len(table))
         _answer(model, reward, self.temperature, table, policy, value, accuracy)
-        answers = np.full(len(table), 1, dtype=np.int64)
-        return BestResponse(policy, value, accuracy, answers, steps)
+        return BestResponse(policy, value, accuracy, np.ones(len(table), np.int64), steps)

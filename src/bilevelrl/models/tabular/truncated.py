@@ -7,13 +7,13 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.compilation import kernel, parallel_kernel
 from bilevelrl.core.follower import BestResponse
 from bilevelrl.core.seeding import Streams
 from bilevelrl.models.tabular.model import TabularModel
 from bilevelrl.models.tabular.soft_policy_iteration import soft_bellman
 
-Floats = NDArray[np.float64]
 Start = Literal["zero", "carry", "reset"]
 
 

@@ -8,8 +8,8 @@ follower's reward is of no use to it: ψ = ∇_θ r_F is the leader's own doing,
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.batches import TabularObservations
 from bilevelrl.core.estimator import Estimate, Memory
 from bilevelrl.core.follower import BestResponse
@@ -19,8 +19,6 @@ from bilevelrl.models.tabular.boltzmann_covariance import covariance_term
 from bilevelrl.models.tabular.critic import Critic, policy_advantage
 from bilevelrl.models.tabular.on_policy import discounted_visits
 from bilevelrl.models.tabular.problem import RewardInfluence
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,13 +59,9 @@ class WatchedCovariance:
         """Let the critic learn from a batch, and estimate both terms from it."""
         policy, reward = response.policy, mean_reward(batch, self.shape)
         self.critic.update(memory["critic"], batch, reward, policy, streams)
+        advantage = policy_advantage(memory["critic"], policy)
         indirect = covariance_term(
-            self.influence,
-            theta,
-            batch,
-            policy_advantage(memory["critic"], policy),
-            self.temperature,
-            self.discount,
+            self.influence, theta, batch, advantage, self.temperature, self.discount
         )
         per_time = episode_weight(batch, "started_episodes")
         visits = discounted_visits(batch, reward.shape, self.discount, per_time)
@@ -81,10 +75,9 @@ class WatchedCovariance:
 
 def mean_reward(seen: TabularObservations, shape: tuple[int, int]) -> Floats:
     """What the leader got for (s, a) on average, 0 where it never saw them, shape (R, S, A)."""
-    full = (len(seen.state), *shape)
-    runs = np.broadcast_to(np.arange(full[0])[:, None, None], seen.state.shape)
-    flat = np.ravel_multi_index((runs, seen.state, seen.action), full).ravel()
-    size = int(np.prod(full))
-    total = np.bincount(flat, seen.leader_reward.ravel(), size)
-    mean: Floats = (total / np.maximum(np.bincount(flat, minlength=size), 1)).reshape(full)
+    place = (np.arange(len(seen.state))[:, None, None], seen.state, seen.action)
+    total, times = np.zeros((2, len(seen.state), *shape))
+    np.add.at(total, place, seen.leader_reward)
+    np.add.at(times, place, 1.0)
+    mean: Floats = total / np.maximum(times, 1.0)
     return mean

@@ -1,11 +1,8 @@
 """What the two players of the LQR do under fixed gains of the leader: states and returns."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
@@ -22,7 +19,6 @@ _COLOURS = {
 }
 _OTHER = style.ESTIMATORS["naive"].colour
 _TARGET_COLOUR = style.ESTIMATORS["bi_ac_on"].colour
-_BAND: dict[str, Any] = {"color": _TARGET_COLOUR, "alpha": 0.35, "linewidth": 0.0, "zorder": 3}
 _NUM_BINS = 50
 #: Returns below this share of the largest one are drawn in the first bin.
 _SMALLEST = 1e-4
@@ -47,7 +43,8 @@ def state_trajectories(simulations: pd.DataFrame, target: Target) -> Figure:
         )
         for row, (state, (middle, width)) in zip(axes, target.items(), strict=True):
             for ax, gain in zip(row, gains, strict=True):
-                ax.axhspan(middle - width, middle + width, **_BAND)
+                band = middle - width, middle + width
+                ax.axhspan(*band, color=_TARGET_COLOUR, alpha=0.35, linewidth=0.0, zorder=3)
                 ax.axhline(middle, color=_TARGET_COLOUR, linewidth=1.0, zorder=4)
                 for _, steps in simulations[simulations["gain"] == gain].groupby("episode"):
                     colour = _COLOURS.get(gain, _OTHER)
@@ -86,7 +83,13 @@ def return_histogram(returns: pd.DataFrame) -> Figure:
         bins = np.geomspace(floor, values.max(), _NUM_BINS + 1)
         for gain in gains:
             own = values[returns["gain"] == gain].clip(lower=floor)
-            _histogram(ax, own, bins, gain)
+            text = f"{gain}\nmean {own.mean():.3g}, SD {own.std():.2g}"
+            weights, colour = np.full(len(own), 1.0 / len(own)), _COLOURS.get(gain, _OTHER)
+            ax.hist(own, bins.tolist(), weights=weights, color=colour, alpha=0.35, label=text)
+            ax.hist(
+                own, bins.tolist(), weights=weights, color=colour, histtype="step", linewidth=1.2
+            )
+            ax.axvline(own.mean(), color=colour, linewidth=1.0, linestyle=(0, (4.0, 2.0)))
         ax.set_xscale("log")
         ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         ax.set_xlabel("discounted leader return of an episode of 200 steps (log scale)")
@@ -94,12 +97,3 @@ def return_histogram(returns: pd.DataFrame) -> Figure:
         ax.grid(visible=False, axis="x")
         figure.legend(loc="outside right center", frameon=False)
     return figure
-
-
-def _histogram(ax: Axes, values: pd.Series, bins: np.ndarray, gain: str) -> None:
-    colour = _COLOURS.get(gain, _OTHER)
-    text = f"{gain}\nmean {values.mean():.3g}, SD {values.std():.2g}"
-    weights = np.full(len(values), 1.0 / len(values))
-    ax.hist(values, bins.tolist(), weights=weights, color=colour, alpha=0.35, label=text)
-    ax.hist(values, bins.tolist(), weights=weights, color=colour, histtype="step", linewidth=1.2)
-    ax.axvline(values.mean(), color=colour, linewidth=1.0, linestyle=(0, (4.0, 2.0)))

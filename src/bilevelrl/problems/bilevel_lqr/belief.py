@@ -17,18 +17,16 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
+from bilevelrl.core.estimator import Memory
 from bilevelrl.core.observations import Observations
 from bilevelrl.core.seeding import Streams
 from bilevelrl.models.linear_gaussian.lyapunov import discounted_sum
-from bilevelrl.problems.bilevel_lqr.follower import MaxEntropyLQR
+from bilevelrl.problems.bilevel_lqr.follower import LinearGaussianResponse, MaxEntropyLQR
 from bilevelrl.problems.bilevel_lqr.problem import BilevelLQR
-from bilevelrl.problems.bilevel_lqr.response import LinearGaussianResponse
 
-Floats = NDArray[np.float64]
 Source = Literal["evaluated", "planned"]
-Memory = dict[str, NDArray[np.float64]]
 
 _LEARNED = ("state_gain", "noise_gain", "covariance", "quadratic", "cross", "noise", "offset")
 
@@ -59,13 +57,11 @@ class LinearBelief:
     Attributes:
         problem: `blinded`.
         temperature: β of each run, shape (R,).
-        leader_noise: W of each run, shape (R,).
         source: of policy and value, "evaluated" or "planned".
     """
 
     problem: BilevelLQR
     temperature: Floats
-    leader_noise: Floats
     source: Source = "evaluated"
 
     def start(self, streams: Streams) -> Memory:
@@ -95,6 +91,7 @@ class LinearBelief:
     def _one(
         self, run: int, gain: Floats, seen: Observations, reward: Floats
     ) -> tuple[Floats, ...]:
+        """The parts `_LEARNED` of one run."""
         x, u, a = seen.state[run], seen.follower_action[run], seen.leader_action[run]
         states, controls = x.shape[1], u.shape[1]
         known = least_squares(np.hstack([x, u, a]), seen.next_state[run])
@@ -115,7 +112,13 @@ class LinearBelief:
                 state_cost=of_state,
                 control_cost=of_control,
             )
-            return self._planned(run, gain, identified, apart)
+            follower = MaxEntropyLQR(identified, self.temperature[run : run + 1])
+            best = follower.respond(gain.reshape(1, -1))
+            return (
+                best.state_gain[0], best.noise_gain[0] @ apart, best.covariance[0],
+                best.quadratic[0], best.cross[0] @ apart, apart.T @ best.noise[0] @ apart,
+                best.offset[0],
+            )  # fmt: skip
         ahead = x @ own.T + a @ leader.T
         played = -least_squares(ahead, u).T  # K_a
         error = u + ahead @ played.T
@@ -130,24 +133,13 @@ class LinearBelief:
         value = discounted_sum(np.sqrt(gamma) * loop, stage)
         noise = effort + gamma * stays.T @ value @ stays
         entropy = 0.5 * np.linalg.slogdet(2.0 * np.pi * np.e * covariance)[1]
-        shaken = np.square(self.leader_noise[run]) * np.trace(leader.T @ noise @ leader)
+        shaken = np.square(self.problem.leader_noise) * np.trace(leader.T @ noise @ leader)
         spread = np.trace((of_control + gamma * actuator.T @ value @ actuator) @ covariance)
         offset = (spread - beta * entropy + gamma * shaken) / (1.0 - gamma)
         cross = (drift.T @ noise + mixed) @ apart
         return (
             played @ drift, played @ apart, covariance, value, cross, apart.T @ noise @ apart,
             offset,
-        )  # fmt: skip
-
-    def _planned(
-        self, run: int, gain: Floats, known: BilevelLQR, apart: Floats
-    ) -> tuple[Floats, ...]:
-        one = slice(run, run + 1)
-        follower = MaxEntropyLQR(known, self.temperature[one], leader_noise=self.leader_noise[one])
-        best = follower.respond(gain.reshape(1, -1))
-        return (
-            best.state_gain[0], best.noise_gain[0] @ apart, best.covariance[0], best.quadratic[0],
-            best.cross[0] @ apart, apart.T @ best.noise[0] @ apart, best.offset[0],
         )  # fmt: skip
 
 

@@ -4,10 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from bilevelrl.core.acting_leader import actor_steps, ascent, num_episodes, score_function
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.blocks import FollowerParams
 from bilevelrl.core.cell import Context, Group, Training, believed_temperature, per_run
 from bilevelrl.core.control_variate import ControlVariate
@@ -19,12 +17,11 @@ from bilevelrl.models.deep.settings import ComparedSacParams, SacFollower
 from bilevelrl.problems.bilevel_lqr.belief import LinearBelief, blinded
 from bilevelrl.problems.bilevel_lqr.follower import MaxEntropyLQR
 from bilevelrl.problems.bilevel_lqr.follower_task import LinearFollowerTask
-from bilevelrl.problems.bilevel_lqr.game import LinearGame, LinearSampler
+from bilevelrl.problems.bilevel_lqr.game import LinearGame
 from bilevelrl.problems.bilevel_lqr.model_critic import LinearModelCritic
 from bilevelrl.problems.bilevel_lqr.model_leader import ModelLeader
 from bilevelrl.problems.bilevel_lqr.problem import BilevelLQR
-from bilevelrl.problems.bilevel_lqr.released_critic import LinearNetworkCritic
-from bilevelrl.problems.bilevel_lqr.released_leader import NetworkLinearLeader
+from bilevelrl.problems.bilevel_lqr.released_leader import LinearNetworkCritic, NetworkLinearLeader
 from bilevelrl.problems.bilevel_lqr.rollout import LinearRollout
 from bilevelrl.problems.bilevel_lqr.settings import (
     BilevelLQRLeaders,
@@ -36,7 +33,6 @@ from bilevelrl.problems.bilevel_lqr.settings import (
     LinearSetting,
 )
 
-Floats = NDArray[np.float64]
 Own_co = TypeVar("Own_co", bound=LinearSetting, covariant=True)
 Runs = Group[Own_co, LinearGame]
 
@@ -47,17 +43,26 @@ def make_problem(constants: BilevelLQRParams, leader_noise: float) -> BilevelLQR
         return BilevelLQR.from_numbers(**constants.model_dump(), leader_noise=leader_noise)
 
 
+def exact_game(
+    constants: BilevelLQRParams,
+    followers: FollowerParams[Any],
+    shared: LinearSetting | BilevelLQRLeaders,
+    temperature: Floats,
+    initial_spread: Floats,
+) -> LinearGame:
+    """Problem and exact follower; `shared` says the leader's noise and which J is reported."""
+    problem = make_problem(constants, shared.leader_noise)
+    follower = MaxEntropyLQR(problem, temperature, followers.tolerance, followers.max_iterations)
+    discount = problem.leader_discount if shared.returns == "discounted" else 1.0
+    return LinearGame(problem, follower, initial_spread, discount)
+
+
 def make_game(
     settings: Sequence[LinearSetting], constants: BilevelLQRParams, followers: FollowerParams[Any]
 ) -> LinearGame:
     """Problem and exact follower of runs that can share a batch."""
-    shared = settings[0]
-    problem = make_problem(constants, shared.leader_noise)
-    follower = MaxEntropyLQR(
-        problem, per_run(settings, "temperature"), followers.tolerance, followers.max_iterations
-    )
-    discount = problem.leader_discount if shared.returns == "discounted" else 1.0
-    return LinearGame(problem, follower, per_run(settings, "initial_spread"), discount)
+    numbers = (per_run(settings, key) for key in ("temperature", "initial_spread"))
+    return exact_game(constants, followers, settings[0], *numbers)
 
 
 def build(
@@ -70,18 +75,16 @@ def build(
     estimator, rule, steps = make(Group(settings, game)), ascent(settings), actor_steps(shared)
     if isinstance(shared, LinearImprovedSetting) and isinstance(shared.follower, SacFollower):
         # Agents bring torch along, which is imported where there are some.
-        from bilevelrl.models.deep.build import against_sac
+        from bilevelrl.models.deep.game import SacGame, SacSampler
 
-        follower_task = LinearFollowerTask(game.problem, game.return_discount)
-        episodes, learner = num_episodes(shared, game.problem), context.followers.learner
-        learning = against_sac(game, estimator, follower_task, episodes, shared.follower, learner)
-        return Training(*learning, rule, steps)
+        task, beta = (
+            LinearFollowerTask(game.problem, game.return_discount),
+            game.follower.temperature,
+        )
+        watching = replace(estimator, sampler=SacSampler(task, num_episodes(shared, game.problem)))
+        learning = SacGame(game, beta, task, context.followers.learner, shared.follower)
+        return Training(learning, watching, rule, steps)
     return Training(game, estimator, rule, steps)
-
-
-def _noise(g: Runs[Any]) -> Floats:
-    """Standard deviation of each run's leader, shape (R,)."""
-    return per_run(g.settings, "leader_noise")
 
 
 def _sampled(
@@ -90,31 +93,31 @@ def _sampled(
     information: Information = "full",
     belief: LinearBelief | None = None,
 ) -> Sampled[Observations]:
-    rollout = LinearRollout(g.game.problem, num_episodes(g.shared, g.game.problem), _noise(g))
-    return Sampled(LinearSampler(rollout, information), learner, belief)
+    problem = g.game.problem
+    rollout = LinearRollout(problem, num_episodes(g.shared, problem), information)
+    return Sampled(rollout, learner, belief)
 
 
 def bc_hg_improved(g: Runs[LinearImprovedSetting]) -> Sampled[Observations]:
     """The improved BC-HG: pathwise, and of a leader that watches its follower if it believes."""
     own, problem = g.shared.belief, g.game.problem
     known = problem if own is None else blinded(problem)
-    leader = ModelLeader(known, _noise(g), LinearModelCritic(known, _noise(g)), "pathwise")
+    leader = ModelLeader(known, LinearModelCritic(known), "pathwise")
     made = score_function(leader, g.settings, known, g.game.return_discount)
     learner = replace(made, expectation=leader)
     if own is None:
         return _sampled(g, learner)
-    belief = LinearBelief(known, believed_temperature(g.settings), _noise(g), own.kind)
+    belief = LinearBelief(known, believed_temperature(g.settings), own.kind)
     return _sampled(g, learner, own.information, belief)
 
 
 def bc_hg_corrected(g: Runs[LinearCorrectedSetting]) -> Sampled[Observations]:
     """The corrected BC-HG."""
     problem = g.game.problem
-    leader = ModelLeader(problem, _noise(g), LinearModelCritic(problem, _noise(g)), "score")
+    leader = ModelLeader(problem, LinearModelCritic(problem), "score")
     learner = score_function(leader, g.settings, problem, g.game.return_discount)
-    return _sampled(
-        g, replace(learner, control=centring(leader)) if g.shared.control_variate else learner
-    )
+    control = centring(leader) if g.shared.control_variate else None
+    return _sampled(g, replace(learner, control=control))
 
 
 def centring(leader: ModelLeader) -> Centring:
@@ -132,25 +135,13 @@ def _released(
 ) -> Sampled[Observations]:
     """The released code's leader and critic."""
     problem, shared = g.game.problem, g.shared
-    critic = LinearNetworkCritic(
-        problem,
-        shared.critic.steps,
-        per_run(g.settings, "critic.step_size"),
-        shared.target_rate,
-        shared.minibatch,
-    )
+    steps, size = shared.critic.steps, per_run(g.settings, "critic.step_size")
+    critic = LinearNetworkCritic(problem, steps, size, shared.target_rate, shared.minibatch)
     leader = NetworkLinearLeader(
-        problem, _noise(g), critic, shared.leader_samples, follower_samples, shared.target_rate
+        problem, critic, shared.leader_samples, follower_samples, shared.target_rate
     )
-    learner = score_function(
-        leader,
-        g.settings,
-        problem,
-        g.game.return_discount,
-        indirect=indirect,
-        keep_batches=keep_batches,
-    )
-    return _sampled(g, learner)
+    discount, quirks = g.game.return_discount, {"indirect": indirect, "keep_batches": keep_batches}
+    return _sampled(g, score_function(leader, g.settings, problem, discount, **quirks))
 
 
 def released_covariance(g: Runs[LinearCovarianceSetting]) -> Sampled[Observations]:

@@ -1,34 +1,13 @@
 """BilevelLQR under two linear-Gaussian policies: the state and all forecasts are Gaussian."""
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.compilation import kernel
+from bilevelrl.problems.bilevel_lqr.follower import LinearGaussianResponse
 from bilevelrl.problems.bilevel_lqr.problem import BilevelLQR
-
-Floats = NDArray[np.float64]
-
-
-class LinearGaussianPolicy(Protocol):
-    """A follower that plays u ~ N(-K_x x - K_a C (a - K x), Σ) against a leader a ~ N(K x, W²)."""
-
-    @property
-    def state_gain(self) -> Floats:
-        """K_x, shape (R, m, n)."""
-        ...
-
-    @property
-    def noise_gain(self) -> Floats:
-        """K_a, shape (R, m, n); acts on what the leader's innovation a - K x does to the state."""
-        ...
-
-    @property
-    def covariance(self) -> Floats:
-        """Σ, shape (R, m, m)."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,49 +27,31 @@ class ClosedLoop:
     covariance: Floats
 
 
-def noise_of_runs(problem: BilevelLQR, leader_noise: Floats | None, num_runs: int) -> Floats:
-    """W of each run, shape (R,): `leader_noise` where given, else the problem's.
-
-    Raises:
-        ValueError: if it is not one positive number per run.
-    """
-    if leader_noise is None:
-        return np.full(num_runs, problem.leader_noise)
-    if leader_noise.shape != (num_runs,) or not (leader_noise > 0.0).all():
-        raise ValueError(f"leader_noise must be {num_runs} positive numbers, got {leader_noise}")
-    return leader_noise
-
-
 def closed_loop(
     problem: BilevelLQR,
     theta: Floats,
-    follower: LinearGaussianPolicy,
-    *,
-    leader_noise: Floats | None = None,
-    answered: Floats | None = None,
+    follower: LinearGaussianResponse,
+    dynamics: tuple[Floats, Floats, Floats] | None = None,
 ) -> ClosedLoop:
-    """The loop of a leader θ and a follower.
+    """The loop of a leader θ and a follower that answers it.
 
-    M = A + C K - B (K_x + K_a C (K - K°)) and N = (I - B K_a) C, where K° is the leader's gain that
-    the follower expects. Given (x, a), x' spreads by B Σ Bᵀ; given x, by W² N Nᵀ more.
+    M = A + C K - B K_x and N = (I - B K_a) C. Given (x, a), x' spreads by B Σ Bᵀ; given x, by
+    W² N Nᵀ more.
 
     Args:
         problem: the bi-level problem.
         theta: leader parameters, shape (R, D).
-        follower: what the follower plays.
-        leader_noise: W of each run, shape (R,); the problem's if omitted.
-        answered: the θ that `follower` answers, shape (R, D); `theta` if omitted.
+        follower: what the follower plays; it reacts to C (a - K x) with the C of the problem.
+        dynamics: A, B and C, shapes (R, n, n), (R, n, m), (R, n, l); the problem's if omitted.
     """
-    gain = problem.gain(theta)
-    noise = noise_of_runs(problem, leader_noise, len(theta))[:, None, None]
-    actuator, leader_matrix = problem.follower_matrix, problem.leader_matrix
-    passed = leader_matrix - actuator @ (follower.noise_gain @ leader_matrix)
-    matrix = problem.state_matrix + leader_matrix @ gain - actuator @ follower.state_gain
-    if answered is not None:
-        innovation = leader_matrix @ (gain - problem.gain(answered))
-        matrix = matrix - actuator @ (follower.noise_gain @ innovation)
-    spread = actuator @ follower.covariance @ actuator.T
-    return ClosedLoop(matrix, passed, spread, noise**2 * (passed @ passed.mT) + spread)
+    if dynamics is None:
+        dynamics = problem.state_matrix, problem.follower_matrix, problem.leader_matrix
+    own, actuator, leader = dynamics
+    passed = leader - actuator @ (follower.noise_gain @ problem.leader_matrix)
+    matrix = own + leader @ problem.gain(theta) - actuator @ follower.state_gain
+    spread = actuator @ follower.covariance @ actuator.mT
+    noise = np.square(problem.leader_noise)
+    return ClosedLoop(matrix, passed, spread, noise * (passed @ passed.mT) + spread)
 
 
 @kernel

@@ -2,24 +2,19 @@
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.compilation import parallel_kernel
 from bilevelrl.core.exact import Hypergradient
 from bilevelrl.models.linear_gaussian.lyapunov import discounted_sum
 from bilevelrl.problems.bilevel_lqr.closed_loop import (
     ClosedLoop,
-    LinearGaussianPolicy,
     add_sandwich,
     closed_loop,
-    noise_of_runs,
     widened_target,
 )
-from bilevelrl.problems.bilevel_lqr.follower import MaxEntropyLQR
+from bilevelrl.problems.bilevel_lqr.follower import LinearGaussianResponse, MaxEntropyLQR
 from bilevelrl.problems.bilevel_lqr.problem import BilevelLQR
-from bilevelrl.problems.bilevel_lqr.response import LinearGaussianResponse
-
-Floats = NDArray[np.float64]
 
 
 @parallel_kernel
@@ -74,40 +69,27 @@ def _accumulate(  # type: ignore[no-untyped-def]
 
 
 def _leader_return(
-    problem: BilevelLQR, loop: ClosedLoop, matrix_slope: Floats, covariance_slope: Floats,
-    discount: float, horizon: int,
-) -> tuple[Floats, Floats]:  # fmt: skip
-    """J (R,) and its derivatives (R, D) along D directions of (M, Ω), both (R, D, n, n).
-
-    Raises:
-        ValueError: if the horizon or the discount is impossible.
-    """
-    if horizon < 1 or not 0.0 < discount <= 1.0:
-        raise ValueError(
-            f"horizon must be positive and discount in (0, 1], got {horizon} and {discount}"
-        )
+    problem: BilevelLQR,
+    loop: ClosedLoop,
+    matrix_slope: Floats,
+    covariance_slope: Floats,
+    discount: float,
+) -> tuple[Floats, Floats]:
+    """J (R,) and its derivatives (R, D) along D directions of (M, Ω), both (R, D, n, n)."""
     value, slope = np.zeros(len(matrix_slope)), np.zeros(matrix_slope.shape[:2])
     arrays = (loop.matrix, loop.covariance, matrix_slope, covariance_slope)
     _accumulate(
         *(np.ascontiguousarray(array) for array in arrays),
-        problem.initial_state, problem.target, problem.target_scale, discount, horizon,
-        value, slope,
+        problem.initial_state, problem.target, problem.target_scale, discount,
+        problem.max_episode_steps, value, slope,
     )  # fmt: skip
     return problem.leader_reward_scale * value, problem.leader_reward_scale * slope
 
 
 def lqr_leader_return(
-    problem: BilevelLQR,
-    theta: Floats,
-    temperature: Floats,
-    *,
-    discount: float,
-    horizon: int,
-    leader_noise: Floats | None = None,
-    response: LinearGaussianPolicy | None = None,
-    answered: Floats | None = None,
+    problem: BilevelLQR, theta: Floats, response: LinearGaussianResponse, discount: float
 ) -> Floats:
-    """J(θ) = E[Σ_{t<H} γᵗ r_L(x_t)], shape (R,).
+    """J(θ) = E[Σ_t γᵗ r_L(x_t)] over an episode, shape (R,).
 
     Under linear-Gaussian policies x_t is Gaussian, and the mean of a Gaussian bump over a Gaussian
     is another bump.
@@ -115,33 +97,16 @@ def lqr_leader_return(
     Args:
         problem: the bi-level problem.
         theta: leader parameters, shape (R, D).
-        temperature: β of each run, shape (R,).
+        response: what the follower plays.
         discount: γ, 1 for the plain sum.
-        horizon: H.
-        leader_noise: W of each run, shape (R,); the problem's if omitted.
-        response: what the follower plays; the best response if omitted.
-        answered: the θ that `response` answers, shape (R, D); `theta` if omitted.
-
-    Raises:
-        NotConverged: if there is no best response to find.
-        ValueError: if the horizon, the discount or the noise is impossible.
     """
-    if response is None:
-        response = MaxEntropyLQR(problem, temperature, leader_noise=leader_noise).respond(theta)
-    loop = closed_loop(problem, theta, response, leader_noise=leader_noise, answered=answered)
+    loop = closed_loop(problem, theta, response)
     nowhere = np.empty((len(theta), 0, *problem.state_matrix.shape))
-    return _leader_return(problem, loop, nowhere, nowhere, discount, horizon)[0]
+    return _leader_return(problem, loop, nowhere, nowhere, discount)[0]
 
 
 def lqr_hypergradient(
-    problem: BilevelLQR,
-    theta: Floats,
-    temperature: Floats,
-    *,
-    discount: float,
-    horizon: int,
-    leader_noise: Floats | None = None,
-    response: LinearGaussianResponse | None = None,
+    follower: MaxEntropyLQR, theta: Floats, response: LinearGaussianResponse, discount: float
 ) -> Hypergradient:
     """Differentiate J(θ) through the follower's Riccati equation.
 
@@ -154,25 +119,18 @@ def lqr_hypergradient(
       on P, because it is optimal.
 
     Args:
-        problem: the bi-level problem.
+        follower: of the bi-level problem.
         theta: leader parameters, shape (R, D).
-        temperature: β of each run, shape (R,).
+        response: its best response to them.
         discount: γ of J, 1 for the plain sum.
-        horizon: H.
-        leader_noise: W of each run, shape (R,); the problem's if omitted.
-        response: the best response to θ; solved for if omitted.
-
-    Raises:
-        NotConverged: if there is no best response to find.
-        ValueError: if the horizon, the discount or the noise is impossible.
     """
-    if response is None:
-        response = MaxEntropyLQR(problem, temperature, leader_noise=leader_noise).respond(theta)
-    loop = closed_loop(problem, theta, response, leader_noise=leader_noise)
+    problem = follower.problem
+    loop = closed_loop(problem, theta, response)
     gamma, actuator = problem.follower_discount, problem.follower_matrix
-    beta = temperature[:, None, None, None]
+    beta = follower.temperature[:, None, None, None]
     drift = (problem.state_matrix + problem.leader_matrix @ problem.gain(theta))[:, None]
-    drift_slope = problem.leader_matrix @ problem.gain(np.eye(problem.num_parameters))  # ∂Ã
+    gain_slope = problem.gain(np.eye(problem.num_parameters))
+    drift_slope = problem.leader_matrix @ gain_slope  # ∂Ã
     passed, shock = loop.action_matrix[:, None], response.covariance[:, None]
 
     bent = drift.mT @ response.noise[:, None] @ drift_slope
@@ -182,10 +140,9 @@ def lqr_hypergradient(
     noise_gain_slope = 2.0 * gamma / beta * shock @ actuator.T @ cost_slope @ stays
     shock_slope = -2.0 * gamma / beta * shock @ actuator.T @ cost_slope @ actuator @ shock
     passed_slope = -actuator @ noise_gain_slope @ problem.leader_matrix
-    noise = noise_of_runs(problem, leader_noise, len(theta))[:, None, None, None]
-    cross = noise**2 * passed_slope @ passed.mT
+    cross = np.square(problem.leader_noise) * passed_slope @ passed.mT
     indirect = -actuator @ noise_gain_slope @ drift
-    direct = passed @ problem.gain(np.eye(problem.num_parameters))
+    direct = passed @ gain_slope
     spread = cross + cross.mT + actuator @ shock_slope @ actuator.T
 
     value, slope = _leader_return(
@@ -194,7 +151,6 @@ def lqr_hypergradient(
         np.concatenate([direct, indirect], axis=1),
         np.concatenate([np.zeros_like(spread), spread], axis=1),
         discount,
-        horizon,
     )
     half = problem.num_parameters
     return Hypergradient(slope[:, :half], slope[:, half:], value)

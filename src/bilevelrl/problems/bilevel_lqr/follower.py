@@ -3,15 +3,76 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from bilevelrl.core.seeding import Streams
+from bilevelrl.core.arrays import Floats, Index
 from bilevelrl.models.linear_gaussian.riccati import Regulator, check_accuracy, symmetric
-from bilevelrl.problems.bilevel_lqr.closed_loop import noise_of_runs
-from bilevelrl.problems.bilevel_lqr.problem import BilevelLQR
-from bilevelrl.problems.bilevel_lqr.response import LinearGaussianResponse
+from bilevelrl.problems.bilevel_lqr.problem import BilevelLQR, matrix_vector
 
-Floats = NDArray[np.float64]
+
+@dataclass(frozen=True, eq=False)
+class LinearGaussianResponse:
+    """What the follower plays against a ~ N(K x, W²), and what that is worth.
+
+    With the leader's innovation ε = a - K x, which the follower sees before it acts,
+    u ~ N(-K_x x - K_a C ε, Σ) and V_F(x, a) = -(xᵀ P x + 2 xᵀ P_xa C ε + (C ε)ᵀ P_aa C ε + v).
+
+    Attributes:
+        state_gain: K_x, shape (R, m, n).
+        noise_gain: K_a, shape (R, m, n).
+        covariance: Σ, shape (R, m, m).
+        quadratic: P, shape (R, n, n).
+        cross: P_xa, shape (R, n, n).
+        noise: P_aa, shape (R, n, n).
+        offset: v, shape (R,).
+        accuracy: certified bound on the relative error of xᵀ P x, for every x, shape (R,).
+        iterations: doublings used, shape (R,).
+        steps: see `protocol.Certified`.
+    """
+
+    state_gain: Floats
+    noise_gain: Floats
+    covariance: Floats
+    quadratic: Floats
+    cross: Floats
+    noise: Floats
+    offset: Floats
+    accuracy: Floats
+    iterations: Index
+    steps: int = 0
+
+    def mean_action(
+        self, problem: BilevelLQR, theta: Floats, state: Floats, leader_action: Floats
+    ) -> Floats:
+        """Mean of u, shape (R, ..., m), at x (R, ..., n) and a (R, ..., l).
+
+        θ, shape (R, D), is the one that this answers.
+        """
+        push = pushed(problem, theta, state, leader_action)
+        planned = matrix_vector(_over(self.state_gain, state), state)
+        return -(planned + matrix_vector(_over(self.noise_gain, state), push))
+
+    def value(
+        self, problem: BilevelLQR, theta: Floats, state: Floats, leader_action: Floats
+    ) -> Floats:
+        """V_F(x, a), shape (R, ...); arguments as in `mean_action`."""
+        push = pushed(problem, theta, state, leader_action)
+        of_state = matrix_vector(_over(self.quadratic, state), state)
+        of_both = matrix_vector(_over(self.cross, state), push)
+        of_push = matrix_vector(_over(self.noise, state), push)
+        cost = (state * (of_state + 2.0 * of_both) + push * of_push).sum(axis=-1)
+        value: Floats = -(cost + self.offset.reshape(-1, *(1,) * (cost.ndim - 1)))
+        return value
+
+
+def _over(matrices: Floats, state: Floats) -> Floats:
+    """Matrices (R, p, q) with an axis of length 1 for each axis of `state` between R and n."""
+    return matrices.reshape(len(matrices), *(1,) * (state.ndim - 2), *matrices.shape[1:])
+
+
+def pushed(problem: BilevelLQR, theta: Floats, state: Floats, leader_action: Floats) -> Floats:
+    """C (a - K x), what the leader's innovation adds to the next state, shape (R, ..., n)."""
+    expected = matrix_vector(_over(problem.gain(theta), state), state)
+    return matrix_vector(problem.leader_matrix, leader_action - expected)
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,38 +87,27 @@ class MaxEntropyLQR:
         temperature: β of each run, shape (R,).
         tolerance: bound on the relative error of the costs xᵀ P x, for every x.
         max_iterations: doublings allowed before giving up.
-        leader_noise: W of each run, shape (R,); the problem's if omitted.
 
     Raises:
-        ValueError: if temperatures or noises are not one positive number per run.
+        ValueError: if temperatures are not one positive number per run.
     """
 
     problem: BilevelLQR
     temperature: Floats
     tolerance: float = 1e-10
     max_iterations: int = 50
-    leader_noise: Floats | None = None
 
     def __post_init__(self) -> None:
         if self.temperature.ndim != 1 or not (self.temperature > 0.0).all():
             raise ValueError(f"temperature must be one positive number a run: {self.temperature}")
-        noise_of_runs(self.problem, self.leader_noise, len(self.temperature))
 
-    def start(self, num_runs: int, streams: Streams) -> Floats:
-        """Nothing is remembered, shape (R, 0)."""
-        del streams
-        return np.empty((num_runs, 0))
-
-    def respond(
-        self, theta: Floats, memory: Floats | None = None, streams: Streams | None = None
-    ) -> LinearGaussianResponse:
+    def respond(self, theta: Floats) -> LinearGaussianResponse:
         """The best response to θ, shape (R, D).
 
         Raises:
             NotConverged: if a run misses the tolerance, as it must where no follower can keep its
                 discounted costs finite.
         """
-        del memory, streams
         problem, gamma = self.problem, self.problem.follower_discount
         actuator, beta = problem.follower_matrix, self.temperature
         drift = problem.state_matrix + problem.leader_matrix @ problem.gain(theta)
@@ -75,7 +125,6 @@ class MaxEntropyLQR:
         noise = symmetric(gamma * (stays.mT @ quadratic @ stays) + effort)
         state_gain = noise_gain @ drift
 
-        scale = noise_of_runs(problem, self.leader_noise, len(theta)) ** 2
         pushed = (problem.leader_matrix * (noise @ problem.leader_matrix)).sum(axis=(1, 2))
         volume = actuator.shape[1] * np.log(np.pi * beta) - np.linalg.slogdet(curvature)[1]
         answer = LinearGaussianResponse(
@@ -85,7 +134,8 @@ class MaxEntropyLQR:
             quadratic=quadratic,
             cross=drift.mT @ noise,
             noise=noise,
-            offset=(gamma * scale * pushed - 0.5 * beta * volume) / (1.0 - gamma),
+            offset=(gamma * np.square(problem.leader_noise) * pushed - 0.5 * beta * volume)
+            / (1.0 - gamma),
             accuracy=regulator.accuracy(quadratic, drift, state_gain),
             iterations=solution.iterations,
         )

@@ -7,16 +7,57 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.observations import Observations
-from bilevelrl.models.deep.players import Episodes, Player, RegulatorPlayer, rows_of_runs
-from bilevelrl.models.deep.view import ViewOptions
+from bilevelrl.models.deep.players import (
+    Episodes,
+    Player,
+    RegulatorPlayer,
+    discounted,
+    transitions,
+)
+from bilevelrl.models.deep.settings import ComparedSacParams
+from bilevelrl.models.deep.view import Floats32, FollowerView
 from bilevelrl.problems.bilevel_lqr.follower import MaxEntropyLQR
 from bilevelrl.problems.bilevel_lqr.problem import BilevelLQR, matrix_vector
-from bilevelrl.problems.bilevel_lqr.view import LinearFollowerView
 
-Floats = NDArray[np.float64]
+
+class LinearFollowerView(FollowerView):
+    """Observes x and ξ, plays u / `action_bound`; the leader's action is drawn inside.
+
+    Together with x its innovation tells the same as a, which the follower could hardly tell from
+    K x where W is small.
+    """
+
+    def __init__(self, problem: BilevelLQR, theta: Floats, rule: ComparedSacParams) -> None:
+        """See `FollowerView`."""
+        self.problem = problem
+        states, actions = problem.leader_matrix.shape
+        self._state, self._innovation = np.zeros(states), np.zeros(actions)
+        super().__init__(
+            theta,
+            states + actions,
+            problem.follower_matrix.shape[1],
+            rule.training_horizon,
+            bound=rule.action_bound,
+        )
+
+    def _begin(self) -> None:
+        self._state = self.problem.initial_state
+        self._innovation = self.np_random.standard_normal(len(self._innovation))
+
+    def _play(self, action: Floats) -> tuple[float, bool]:
+        problem = self.problem
+        reward = float(problem.follower_reward(self._state, action))
+        gain = problem.gain(self.theta[None])[0]
+        leader = gain @ self._state + problem.leader_noise * self._innovation
+        self._state = problem.transition(self._state, leader, action)
+        self._innovation = self.np_random.standard_normal(len(self._innovation))
+        return reward, False
+
+    def _observed(self) -> Floats32:
+        return np.concatenate([self._state, self._innovation]).astype(np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,11 +73,6 @@ class LinearFollowerTask:
     return_discount: float
 
     @property
-    def scale(self) -> float:
-        """States are of order one."""
-        return 1.0
-
-    @property
     def follower_discount(self) -> float:
         """The follower's γ."""
         return self.problem.follower_discount
@@ -48,9 +84,9 @@ class LinearFollowerTask:
         actions, controls = problem.leader_matrix.shape[1], problem.follower_matrix.shape[1]
         return int(problem.max_episode_steps * (actions + controls))
 
-    def view(self, theta: Floats, options: ViewOptions) -> LinearFollowerView:
+    def view(self, theta: Floats, rule: ComparedSacParams) -> LinearFollowerView:
         """See `players.FollowerTask`."""
-        return LinearFollowerView(self.problem, theta, self.problem.leader_noise, options)
+        return LinearFollowerView(self.problem, theta, rule)
 
     def best(self, theta: Floats, temperature: float) -> tuple[RegulatorPlayer, float]:
         """See `players.FollowerTask`."""
@@ -85,17 +121,15 @@ class LinearFollowerTask:
         """See `players.FollowerTask`."""
         return self.problem.follower_reward(self._state(episodes.state), episodes.action)
 
-    def leader_reward(self, episodes: Episodes) -> Floats:
+    def leader_return(self, episodes: Episodes) -> Floats:
         """See `players.FollowerTask`: all of it."""
-        return self.problem.leader_reward(self._state(episodes.state))
+        reward = self.problem.leader_reward(self._state(episodes.state))
+        return discounted(self.return_discount, reward)
 
     def observations(self, theta: Floats, episodes: Sequence[Episodes]) -> Observations:
         """See `players.FollowerTask`."""
         problem = self.problem
-        seen, action, after = (
-            rows_of_runs([getattr(each, name) for each in episodes])
-            for name in ("state", "action", "next_state")
-        )
+        seen, action, after = transitions(episodes)
         state, innovation = self._state(seen), seen[:, :, len(problem.state_matrix) :]
         leader = matrix_vector(problem.gain(theta)[:, None], state)
         leader += problem.leader_noise * innovation

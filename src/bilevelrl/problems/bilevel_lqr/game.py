@@ -1,21 +1,16 @@
 """BilevelLQR with its follower, ready for the training loop."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.exact import Hypergradient
-from bilevelrl.core.observations import Information, Observations
 from bilevelrl.core.seeding import Streams
 from bilevelrl.core.training import GroundTruth
 from bilevelrl.problems.bilevel_lqr.exact import lqr_hypergradient, lqr_leader_return
-from bilevelrl.problems.bilevel_lqr.follower import MaxEntropyLQR
+from bilevelrl.problems.bilevel_lqr.follower import LinearGaussianResponse, MaxEntropyLQR
 from bilevelrl.problems.bilevel_lqr.problem import BilevelLQR
-from bilevelrl.problems.bilevel_lqr.response import LinearGaussianResponse
-from bilevelrl.problems.bilevel_lqr.rollout import LinearRollout
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,43 +36,26 @@ class LinearGame:
         return theta, self.follower_memory(len(theta), streams)
 
     def follower_memory(self, num_runs: int, streams: Streams) -> Floats:
-        """What the follower remembers before its first answer."""
-        return self.follower.start(num_runs, streams)
+        """Nothing, shape (R, 0)."""
+        del streams
+        return np.empty((num_runs, 0))
 
     def respond(self, theta: Floats, memory: Floats, streams: Streams) -> LinearGaussianResponse:
         """What the follower plays against θ."""
-        return self.follower.respond(theta, memory, streams)
+        del memory, streams
+        return self.follower.respond(theta)
 
     def leader_return(self, theta: Floats, response: LinearGaussianResponse) -> Floats:
         """The J that is reported, over an episode, shape (R,)."""
-        return self._return(theta, response, self.return_discount)
+        return lqr_leader_return(self.problem, theta, response, self.return_discount)
 
     def objective(self, theta: Floats, response: LinearGaussianResponse) -> Floats:
         """The J that the leader climbs, discounted with γ_L, shape (R,)."""
-        return self._return(theta, response, self.problem.leader_discount)
-
-    def _return(self, theta: Floats, response: LinearGaussianResponse, discount: float) -> Floats:
-        return lqr_leader_return(
-            self.problem,
-            theta,
-            self.follower.temperature,
-            discount=discount,
-            horizon=self.problem.max_episode_steps,
-            leader_noise=self.follower.leader_noise,
-            response=response,
-        )
+        return lqr_leader_return(self.problem, theta, response, self.problem.leader_discount)
 
     def hypergradient(self, theta: Floats, response: LinearGaussianResponse) -> Hypergradient:
         """d`objective`/dθ if the follower's best response is `response`."""
-        return lqr_hypergradient(
-            self.problem,
-            theta,
-            self.follower.temperature,
-            discount=self.problem.leader_discount,
-            horizon=self.problem.max_episode_steps,
-            leader_noise=self.follower.leader_noise,
-            response=response,
-        )
+        return lqr_hypergradient(self.follower, theta, response, self.problem.leader_discount)
 
     def ground_truth(self, theta: Floats, response: LinearGaussianResponse) -> GroundTruth:
         """Exact hypergradient; the follower is exact, so its errors are nil."""
@@ -96,26 +74,3 @@ class LinearGame:
         """Nothing."""
         del theta
         return {}
-
-
-@dataclass(frozen=True, eq=False)
-class LinearSampler:
-    """Implements `sampled.Sampler`.
-
-    Attributes:
-        rollout: simulator.
-        information: what the leader sees; "rewards" adds the follower's.
-    """
-
-    rollout: LinearRollout
-    information: Information
-
-    def observe(
-        self, theta: Floats, response: LinearGaussianResponse, streams: Streams, *, at_random: bool
-    ) -> Observations:
-        """Whole episodes; `at_random` draws the leader's actions from N(0, 1)."""
-        seen = self.rollout.sample(theta, response, streams, at_random=at_random)
-        if self.information != "rewards":
-            return seen
-        reward = self.rollout.problem.follower_reward(seen.state, seen.follower_action)
-        return replace(seen, follower_reward=reward)

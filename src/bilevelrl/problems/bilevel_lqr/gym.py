@@ -4,11 +4,11 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.problems.bilevel_lqr.problem import BilevelLQR
 
-Floats = NDArray[np.float64]
+_OBSERVES = {"follower_observes": "state and leader action"}
 
 
 class BilevelLQREnv(gymnasium.Env[Floats, Floats]):
@@ -76,7 +76,7 @@ class BilevelLQREnv(gymnasium.Env[Floats, Floats]):
         """Put the state back; there are no options, and the seed has nothing to decide."""
         super().reset(seed=seed, options=options)
         self._state, self._time, self._running = self.problem.initial_state, 0, True
-        return self._state.copy(), {"follower_observes": "state and leader action"}
+        return self._state.copy(), dict(_OBSERVES)
 
     def step(self, action: Floats) -> tuple[Floats, float, bool, bool, dict[str, Any]]:
         """Apply [a, u].
@@ -91,14 +91,12 @@ class BilevelLQREnv(gymnasium.Env[Floats, Floats]):
             raise ValueError(f"action must be {self.action_space.shape} finite, got {action!r}")
         leader, follower = np.split(np.asarray(action, np.float64), [self._num_leader_actions])
         reward = float(self.problem.leader_reward(self._state))
-        info = {
-            "follower_reward": float(self.problem.follower_reward(self._state, follower)),
-            "follower_observes": "state and leader action",
-        }
+        own = float(self.problem.follower_reward(self._state, follower))
         self._state = self.problem.transition(self._state, leader, follower)
         self._time += 1
         truncated = self._time >= self.problem.max_episode_steps
         self._running = not truncated
+        info = {"follower_reward": own, **_OBSERVES}
         return self._state.copy(), reward, False, truncated, info
 
 

@@ -2,20 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.cell import Group
 from bilevelrl.core.ladder import Level, Rung
+from bilevelrl.core.observations import Observations
 from bilevelrl.core.problem import Problem
 from bilevelrl.core.sampled import Sampled
+from bilevelrl.core.score_function import ScoreFunction
 from bilevelrl.problems.bilevel_lqr import cell
 from bilevelrl.problems.bilevel_lqr.game import LinearGame
+from bilevelrl.problems.bilevel_lqr.model_leader import ModelLeader
 from bilevelrl.problems.bilevel_lqr.settings import BilevelLQRBlock, LinearSetting
 
-Floats = NDArray[np.float64]
 #: Replicates of a worker's batch.
 TOGETHER = 1000
 _NETWORK = {"actor_steps": 1, "critic": {"steps": 5}, "random_updates": 0}
@@ -23,17 +24,17 @@ _PLAIN = {"actor_steps": 1, "random_updates": 0}
 _DOUBLE = _PLAIN | {"control_variate": True}
 
 
-def _single(estimator: Sampled[Any], game: LinearGame) -> Sampled[Any]:
+def _single(estimator: Sampled[Observations], game: LinearGame) -> Sampled[Observations]:
     del game
-    learner: Any = estimator.learner
-    return replace(estimator, learner=replace(learner, control=None, expectation=None))
+    assert isinstance(estimator.learner, ScoreFunction)
+    return replace(estimator, learner=replace(estimator.learner, control=None, expectation=None))
 
 
-def _pathwise_sampled(estimator: Sampled[Any], game: LinearGame) -> Sampled[Any]:
-    del game
-    learner: Any = estimator.learner
-    control = cell.centring(learner.leader)
-    return replace(estimator, learner=replace(learner, control=control, expectation=None))
+def _pathwise_sampled(estimator: Sampled[Observations], game: LinearGame) -> Sampled[Observations]:
+    single = _single(estimator, game).learner
+    assert isinstance(single, ScoreFunction)
+    assert isinstance(single.leader, ModelLeader)
+    return replace(estimator, learner=replace(single, control=cell.centring(single.leader)))
 
 
 LADDER = (
@@ -41,15 +42,7 @@ LADDER = (
     Rung("bc_hg", "corrected", "model", "singly centred", entry=_PLAIN, warm_up=1),
     Rung("bc_hg", "corrected", "model", entry=_DOUBLE, warm_up=5),
     Rung("bc_hg", "improved", "model", "singly centred", entry=_PLAIN, change=_single, warm_up=1),
-    Rung(
-        "bc_hg",
-        "improved",
-        "model",
-        "sampled sensitivity",
-        entry=_PLAIN,
-        change=_pathwise_sampled,
-        warm_up=5,
-    ),
+    Rung("bc_hg", "improved", "model", "sampled sensitivity", _PLAIN, _pathwise_sampled, warm_up=5),
     Rung("bc_hg", "improved", "model", entry=_PLAIN, warm_up=1),
     Rung("naive_on", "published", "network", entry=_NETWORK, warm_up=25),
     Rung("zero_order", "published", "none", entry={"radius": 0.01}, samples=False),

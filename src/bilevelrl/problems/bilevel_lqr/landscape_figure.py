@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.colors import Colormap, ListedColormap, LogNorm
+from matplotlib.colors import ListedColormap, LogNorm
 from matplotlib.contour import QuadContourSet
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -74,23 +74,26 @@ def lqr_landscape(landscape: pd.DataFrame, trajectories: pd.DataFrame, objective
         bar = figure.colorbar(filled, ax=flat, shrink=0.9, aspect=30, pad=0.02)
         bar.set_label(objective)
         bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        style.legend_below(figure, _handles(), columns=4 if num_columns > 1 else 2)
+        handles = [
+            Line2D([], [], label="start of a seed", **_START),
+            Line2D([], [], label="a seed", color="0.4", linewidth=0.9),
+            Line2D([], [], label="its end", markerfacecolor="0.4", **_END),
+            Line2D([], [], label="highest J found", **_BEST),
+        ]
+        style.legend_below(figure, list[Artist](handles), columns=4 if num_columns > 1 else 2)
     return figure
 
 
-def _colours() -> Colormap:
-    """Greys that leave room for coloured lines on the darkest."""
-    return ListedColormap(matplotlib.colormaps["Greys"](np.linspace(0.02, 0.62, 256)))
-
-
 def _background(ax: Axes, landscape: pd.DataFrame) -> QuadContourSet:
+    # Greys that leave room for coloured lines on the darkest.
+    greys = ListedColormap(matplotlib.colormaps["Greys"](np.linspace(0.02, 0.62, 256)))
     grid = landscape.pivot(index="k2", columns="k1", values="leader_return")
     ax.set_xlim(landscape["k1"].min(), landscape["k1"].max())
     ax.set_ylim(landscape["k2"].min(), landscape["k2"].max())
     ax.set_autoscale_on(False)
     return ax.contourf(
         grid.columns, grid.index, np.clip(grid.fillna(0.0), _LEVELS[0], _LEVELS[-1]),
-        levels=list(_LEVELS), norm=LogNorm(_LEVELS[0], _LEVELS[-1]), cmap=_colours(),
+        levels=list(_LEVELS), norm=LogNorm(_LEVELS[0], _LEVELS[-1]), cmap=greys,
     )  # fmt: skip
 
 
@@ -113,16 +116,7 @@ def _missing(ax: Axes, rows: pd.DataFrame) -> str:
 
 def _best(landscape: pd.DataFrame, wide: pd.DataFrame) -> tuple[float, float]:
     """The point with the highest J, of the grid and of everywhere a leader was."""
-    seen = wide.rename(columns={"K1": "k1", "K2": "k2"})
-    points = pd.concat([landscape, seen[["k1", "k2", "leader_return"]]], ignore_index=True)
+    seen = wide.rename(columns={"K1": "k1", "K2": "k2"})[["k1", "k2", "leader_return"]]
+    points = pd.concat([landscape, seen], ignore_index=True)
     highest = points.iloc[int(np.argmax(points["leader_return"]))]
     return float(highest["k1"]), float(highest["k2"])
-
-
-def _handles() -> list[Artist]:
-    return [
-        Line2D([], [], label="start of a seed", **_START),
-        Line2D([], [], label="a seed", color="0.4", linewidth=0.9),
-        Line2D([], [], label="its end", markerfacecolor="0.4", **_END),
-        Line2D([], [], label="highest J found", **_BEST),
-    ]

@@ -6,38 +6,22 @@ they are known exactly after a few transitions, because the dynamics have no noi
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.compilation import parallel_kernel
+from bilevelrl.core.estimator import Memory
 from bilevelrl.core.observations import Observations
 from bilevelrl.problems.bilevel_lqr.closed_loop import (
     ClosedLoop,
-    LinearGaussianPolicy,
     add_sandwich,
+    closed_loop,
     widened_target,
 )
+from bilevelrl.problems.bilevel_lqr.follower import LinearGaussianResponse
 from bilevelrl.problems.bilevel_lqr.problem import BilevelLQR, matrix_vector
-
-Floats = NDArray[np.float64]
-Memory = dict[str, NDArray[Any]]
-
-
-class LeaderSlopes(NamedTuple):
-    """What the leader's return reacts to, at every transition.
-
-    Attributes:
-        follower_advantage: Q_L(x, a, u) - E_u[Q_L(x, a, u)], shape (R, N).
-        leader_advantage: E_u[Q_L(x, a, u)] - E_{a,u}[Q_L(x, a, u)], shape (R, N).
-        action_slope: ∂/∂a E_u[Q_L(x, a, u)], shape (R, N, l).
-    """
-
-    follower_advantage: Floats
-    leader_advantage: Floats
-    action_slope: Floats
 
 
 @parallel_kernel
@@ -97,22 +81,17 @@ class LinearModelCritic:
     """Least squares of x' on (x, u, a) over all transitions so far.
 
     Attributes:
-        problem: its sizes, horizon, discount and the leader's own reward are used, not its
-            dynamics.
-        leader_noise: W of each run, shape (R,).
+        problem: its dynamics are not read.
     """
 
     problem: BilevelLQR
-    leader_noise: Floats
 
     def start(self, num_runs: int) -> Memory:
         """Nothing seen."""
         states, actions = self.problem.leader_matrix.shape
         size = states + self.problem.follower_matrix.shape[1] + actions
-        return {
-            "model_gram": np.zeros((num_runs, size, size)),
-            "model_moment": np.zeros((num_runs, size, states)),
-        }
+        gram, moment = np.zeros((num_runs, size, size)), np.zeros((num_runs, size, states))
+        return {"model_gram": gram, "model_moment": moment}
 
     def learn(self, batch: Observations, memory: Memory) -> None:
         """Add a batch to the normal equations."""
@@ -131,24 +110,16 @@ class LinearModelCritic:
         solved = np.linalg.solve(damped, moment / scale[:, :, None]) / scale[:, :, None]
         states = moment.shape[2]
         last = states + self.problem.follower_matrix.shape[1]
-        parts = (solved[:, :states], solved[:, states:last], solved[:, last:])
-        first, second, third = (part.mT for part in parts)
-        return first, second, third
+        return solved[:, :states].mT, solved[:, states:last].mT, solved[:, last:].mT
 
     def evaluate(
-        self,
-        theta: Floats,
-        response: LinearGaussianPolicy,
-        batch: Observations,
-        memory: Memory,
-    ) -> LeaderSlopes:
-        """Closed-form advantages and slopes under the estimated dynamics.
+        self, theta: Floats, response: LinearGaussianResponse, batch: Observations, memory: Memory
+    ) -> dict[str, Floats]:
+        """What the leader's return reacts to under the estimated dynamics, each of shape (R, N).
 
-        Args:
-            theta: leader parameters, shape (R, D).
-            response: what the follower plays, an answer to θ.
-            batch: whole episodes.
-            memory: of this critic.
+        Returns:
+            `follower_advantage`, Q_L - E_u[Q_L]; `leader_advantage`, E_u[Q_L] - E_{a,u}[Q_L]; and
+            `action_slope`, ∂/∂a E_u[Q_L] for a scalar a; all at (x, a, u).
         """
         known = self.loop(theta, response, memory)
         expected = self.expected_state(theta, known, batch)
@@ -157,29 +128,24 @@ class LinearModelCritic:
         value, _ = self._forecast(known, certain, batch.next_state)
         on_average = matrix_vector(known.matrix[:, None], batch.state)
         state_value, _ = self._forecast(known, known.covariance, on_average)
-        by_action: Floats = matrix_vector(known.action_matrix.mT[:, None], slope)
-        return LeaderSlopes(value - mean, mean - state_value, by_action)
+        by_action = matrix_vector(known.action_matrix.mT[:, None], slope)
+        return {
+            "follower_advantage": value - mean,
+            "leader_advantage": mean - state_value,
+            "action_slope": by_action[:, :, 0],
+        }
 
-    def loop(self, theta: Floats, response: LinearGaussianPolicy, memory: Memory) -> ClosedLoop:
+    def loop(self, theta: Floats, response: LinearGaussianResponse, memory: Memory) -> ClosedLoop:
         """The closed loop under the estimated dynamics; the follower's gains are as they are."""
-        gain = self.problem.gain(theta)
-        own, actuator, leader = self.dynamics(memory)
-        # The follower reacts to C (a - K x) with the C that it knows.
-        reaction = response.noise_gain @ self.problem.leader_matrix
-        passed = leader - actuator @ reaction
-        shock = actuator @ response.covariance @ actuator.mT
-        noise = np.square(self.leader_noise)[:, None, None]
-        matrix = own + leader @ gain - actuator @ response.state_gain
-        return ClosedLoop(matrix, passed, shock, shock + noise * (passed @ passed.mT))
+        return closed_loop(self.problem, theta, response, self.dynamics(memory))
 
     def expected_state(self, theta: Floats, loop: ClosedLoop, batch: Observations) -> Floats:
         """E[x' | x, a], shape (R, N, n)."""
         gain = self.problem.gain(theta)[:, None]
         innovation = batch.leader_action - matrix_vector(gain, batch.state)
-        expected: Floats = matrix_vector(loop.matrix[:, None], batch.state) + matrix_vector(
+        return matrix_vector(loop.matrix[:, None], batch.state) + matrix_vector(
             loop.action_matrix[:, None], innovation
         )
-        return expected
 
     def _forecast(
         self, loop: ClosedLoop, first_covariance: Floats, first_mean: Floats

@@ -9,23 +9,21 @@ and Welling 2014):
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats, Index
 from bilevelrl.core.covariance import weighted_sum
 from bilevelrl.core.estimator import Memory
 from bilevelrl.core.observations import Observations
 from bilevelrl.core.seeding import Streams
 from bilevelrl.models.linear_gaussian.lyapunov import discounted_sum
-from bilevelrl.problems.bilevel_lqr.model_critic import LeaderSlopes, LinearModelCritic
+from bilevelrl.problems.bilevel_lqr.follower import LinearGaussianResponse, pushed
+from bilevelrl.problems.bilevel_lqr.model_critic import LinearModelCritic
 from bilevelrl.problems.bilevel_lqr.problem import BilevelLQR, matrix_vector
-from bilevelrl.problems.bilevel_lqr.response import LinearGaussianResponse
 from bilevelrl.problems.bilevel_lqr.rollout import linear_score
 
-Floats = NDArray[np.float64]
-Index = NDArray[np.int64]
 Form = Literal["score", "pathwise"]
 
 
@@ -35,13 +33,11 @@ class ModelLeader:
 
     Attributes:
         problem: the bi-level problem, or what the leader knows of it.
-        noise: W of each run, shape (R,).
         critic: of Q_L and its slope.
         form: of both terms.
     """
 
     problem: BilevelLQR
-    noise: Floats
     critic: LinearModelCritic
     form: Form = "score"
 
@@ -61,11 +57,8 @@ class ModelLeader:
         """Let the critic learn, then ask it about the batch."""
         del stored, streams
         self.critic.learn(batch, memory)
-        slopes: LeaderSlopes = self.critic.evaluate(theta, response, batch, memory)
         memory["answered"] = theta
-        memory["follower_advantage"] = slopes.follower_advantage
-        memory["leader_advantage"] = slopes.leader_advantage
-        memory["action_slope"] = slopes.action_slope[:, :, 0]
+        memory.update(self.critic.evaluate(theta, response, batch, memory))
 
     def leader_advantage(
         self,
@@ -78,9 +71,7 @@ class ModelLeader:
     ) -> Floats:
         """What multiplies the score, or ∂a/∂K, in the direct term, shape (R, N)."""
         del theta, response, drawn, time, streams
-        name = "leader_advantage" if self.form == "score" else "action_slope"
-        factor: Floats = memory[name]
-        return factor
+        return memory["leader_advantage" if self.form == "score" else "action_slope"]
 
     def follower_side_advantage(
         self,
@@ -93,15 +84,10 @@ class ModelLeader:
     ) -> Floats:
         """Q_L - E_u[Q_L], shape (R, N)."""
         del theta, response, drawn, time, streams
-        advantage: Floats = memory["follower_advantage"]
-        return advantage
+        return memory["follower_advantage"]
 
     def follower_factor(
-        self,
-        theta: Floats,
-        response: LinearGaussianResponse,
-        batch: Observations,
-        memory: Memory,
+        self, theta: Floats, response: LinearGaussianResponse, batch: Observations, memory: Memory
     ) -> Floats:
         """A_F, or ∂V_F(x, a)/∂a, which multiplies ∂a/∂K, shape (R, N)."""
         del theta
@@ -109,22 +95,15 @@ class ModelLeader:
         if self.form == "score":
             value = response.value(problem, answered, batch.state, batch.leader_action)
             return value - self._mean_value(response, answered, batch.state)
-        gain = problem.gain(answered)[:, None]
-        pushed = matrix_vector(
-            problem.leader_matrix, batch.leader_action - matrix_vector(gain, batch.state)
-        )
+        push = pushed(problem, answered, batch.state, batch.leader_action)
         inner = matrix_vector(response.cross.mT[:, None], batch.state) + matrix_vector(
-            response.noise[:, None], pushed
+            response.noise[:, None], push
         )
         slope: Floats = -2.0 * matrix_vector(problem.leader_matrix.T, inner)
         return slope[:, :, 0]
 
     def sensitivity(
-        self,
-        theta: Floats,
-        response: LinearGaussianResponse,
-        batch: Observations,
-        memory: Memory,
+        self, theta: Floats, response: LinearGaussianResponse, batch: Observations, memory: Memory
     ) -> Floats:
         """A_F ∇ log f, or ∂V_F(x, a)/∂a · ∂a/∂K, shape (R, N, D)."""
         factor = self.follower_factor(theta, response, batch, memory)
@@ -134,23 +113,18 @@ class ModelLeader:
         # ∇ log f, or ∂a/∂K, shape (R, N, D).
         if self.form == "pathwise":
             return state
-        return linear_score(self.problem, self.noise, theta, state, action)
+        return linear_score(self.problem, theta, state, action)
 
     def _mean_value(self, response: LinearGaussianResponse, theta: Floats, state: Floats) -> Floats:
         # V_F is quadratic in the leader's innovation, whose covariance is W² I.
-        problem, noise = self.problem, np.square(self.noise)
+        problem = self.problem
         expected = matrix_vector(problem.gain(theta)[:, None], state)
-        pushed = problem.leader_matrix.T @ response.noise @ problem.leader_matrix
-        added: Floats = noise * np.trace(pushed, axis1=1, axis2=2)
-        mean: Floats = response.value(problem, theta, state, expected) - added[:, None]
-        return mean
+        curvature = problem.leader_matrix.T @ response.noise @ problem.leader_matrix
+        added: Floats = np.square(problem.leader_noise) * np.trace(curvature, axis1=1, axis2=2)
+        return response.value(problem, theta, state, expected) - added[:, None]
 
     def expected_sensitivity(
-        self,
-        theta: Floats,
-        response: LinearGaussianResponse,
-        batch: Observations,
-        memory: Memory,
+        self, theta: Floats, response: LinearGaussianResponse, batch: Observations, memory: Memory
     ) -> Floats:
         """E[∇_θ Q_F | x, a, u] - E[∇_θ Q_F | x, a] under the critic's dynamics, shape (R, N, D).
 
@@ -181,9 +155,7 @@ class ModelLeader:
         products = batch.state[:, :, rows] * batch.state[:, :, columns]
         return np.concatenate([np.ones((*batch.leader_reward.shape, 1)), products], axis=-1)
 
-    def pull_back(
-        self, theta: Floats, state: NDArray[Any], action: NDArray[Any], weights: Floats
-    ) -> Floats:
+    def pull_back(self, theta: Floats, state: Floats, action: Floats, weights: Floats) -> Floats:
         """Σ_k w_k ∇ log f, or Σ_k w_k ∂a/∂K, shape (R, D)."""
         return weighted_sum(weights, self._slope(theta, state, action))
 

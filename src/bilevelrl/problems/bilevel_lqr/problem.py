@@ -9,9 +9,8 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from bilevelrl.core.arrays import Floats
 
 #: Axes of every field that is an array: n states, m follower's and l leader's actions.
 _AXES = {
@@ -102,11 +101,8 @@ class BilevelLQR:
     leader_noise: float
 
     def __post_init__(self) -> None:
-        states, controls, actions = (
-            np.shape(matrix)[-1]
-            for matrix in (self.state_matrix, self.follower_matrix, self.leader_matrix)
-        )
-        sizes = {"n": states, "m": controls, "l": actions}
+        matrices = {"n": self.state_matrix, "m": self.follower_matrix, "l": self.leader_matrix}
+        sizes = {axis: np.shape(matrix)[-1] for axis, matrix in matrices.items()}
         for name, axes in _AXES.items():
             array, shape = getattr(self, name), tuple(sizes[axis] for axis in axes)
             if array.shape != shape or not np.isfinite(array).all():

@@ -1,30 +1,25 @@
 """The best response to a uniform leader in a discrete toy, and how fast followers learn it."""
 
-from collections.abc import Sequence
-
 import numpy as np
-from numpy.typing import NDArray
 
-from bilevelrl.core.blocks import FollowerParams
-from bilevelrl.core.finite_settings import SoftQParams
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.follower import BestResponse
 from bilevelrl.core.learning_curve import Learned, Solved, TabularLearner, divergence, follow
 from bilevelrl.core.problem import Problem, RunTasks
 from bilevelrl.core.seeding import Streams
 from bilevelrl.core.soft_q_rule import SoftQOptions
-from bilevelrl.models.finite_game.markov_game import MarkovGame, follower_soft_return, state_chain
+from bilevelrl.models.finite_game.markov_game import follower_soft_return, state_chain
 from bilevelrl.models.finite_game.soft_q_iteration import SoftQIteration
 from bilevelrl.models.finite_game.soft_q_learning import GameSoftQLearning
 from bilevelrl.problems.discrete_toy.cell import make_game
 from bilevelrl.problems.discrete_toy.search import ToyLandscape
 from bilevelrl.problems.discrete_toy.settings import DiscreteToyBlock
 
-Floats = NDArray[np.float64]
-
 
 def solve(problem: Problem[DiscreteToyBlock], variant: str, temperature: float) -> Solved:
     """The best response of a variant's follower."""
-    landscape = ToyLandscape(problem.block.constants, problem.followers, variant, temperature)
+    game = make_game(problem.block.constants)
+    landscape = ToyLandscape(game, problem.followers, variant, temperature)
     answer = landscape.best_response(np.array([0.5]))
     found = {
         "accuracy": float(answer.accuracy[0]),
@@ -36,31 +31,13 @@ def solve(problem: Problem[DiscreteToyBlock], variant: str, temperature: float) 
 
 
 def learn(problem: Problem[DiscreteToyBlock], temperature: float, run_tasks: RunTasks) -> Learned:
-    """Soft Q-learning, which averages in the correct order."""
+    """Soft Q-learning, which averages in the correct order, against a uniform leader."""
     del run_tasks
-    game, own = make_game(problem.block.constants), problem.block.learning
-    return learning_curve(game, temperature, problem.followers, own.seeds, own.steps)
-
-
-def learning_curve(
-    game: MarkovGame,
-    temperature: float,
-    followers: FollowerParams[SoftQParams],
-    seeds: Sequence[int],
-    checkpoints: Sequence[int],
-) -> Learned:
-    """Soft Q-learning against a uniform leader.
-
-    Args:
-        game: the toy.
-        temperature: β.
-        followers: tolerance of the best response, and the learning rule.
-        seeds: one follower each.
-        checkpoints: transitions, increasing.
-    """
-    runs, beta = len(seeds), np.full(len(seeds), temperature)
-    leader = np.full((runs, game.num_states, game.num_leader_actions), 1.0)
-    leader /= game.num_leader_actions
+    own, followers = problem.block.learning, problem.followers
+    game = make_game(problem.block.constants)
+    runs, beta = len(own.seeds), np.full(len(own.seeds), temperature)
+    actions = game.num_leader_actions
+    leader = np.full((runs, game.num_states, actions), 1.0 / actions)
     exact = SoftQIteration(game, beta, followers.tolerance, followers.max_iterations)
     best = exact.respond(leader, exact.start(runs))
     options = SoftQOptions(**followers.learner.for_good().model_dump())
@@ -77,9 +54,9 @@ def learning_curve(
         of_state: Floats = (divergence(policy, best.policy) * leader).sum(axis=2)
         return of_state @ visits
 
-    def learn(steps: int, memory: Floats, streams: Streams) -> BestResponse:
+    def play(steps: int, memory: Floats, streams: Streams) -> BestResponse:
         follower = GameSoftQLearning(game, beta, steps, steps, options)
         return follower.respond(leader, memory, streams)
 
     memory = np.zeros((runs, 2, *game.follower_reward.shape))
-    return follow(TabularLearner(learn, soft_return, kl, best.policy), memory, seeds, checkpoints)
+    return follow(TabularLearner(play, soft_return, kl, best.policy), memory, own.seeds, own.steps)

@@ -20,12 +20,7 @@ PROBABILITY = "f(1|A)"
 
 def make_game(constants: DiscreteToyParams) -> MarkovGame:
     """The toy with the constants of params.yaml."""
-    return discrete_toy(
-        constants.revisit_reward,
-        leader_discount=constants.leader_discount,
-        follower_discount=constants.follower_discount,
-        max_episode_steps=constants.max_episode_steps,
-    )
+    return discrete_toy(**constants.model_dump())
 
 
 def build(

@@ -32,5 +32,4 @@ def figures(source: Source) -> Iterator[tuple[str, Figure]]:
     yield "landscape", toy_landscape(landscape, trajectories, objective)
     study = truncated_study(results)
     if len(study):
-        figure = truncated_follower(study, "sweeps of soft Q iteration")
-        yield "truncated_follower", figure
+        yield "truncated_follower", truncated_follower(study, "sweeps of soft Q iteration")

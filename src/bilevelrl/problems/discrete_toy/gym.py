@@ -10,10 +10,12 @@ from bilevelrl.problems.discrete_toy.problem import (
     FOLLOWER_ACTION_NAMES,
     LEADER_ACTION_NAMES,
     STATE_NAMES,
+    S,
     discrete_toy,
 )
 
 Action = NDArray[np.int64]
+Info = dict[str, object]
 
 
 class DiscreteToyEnv(gymnasium.Env[np.int64, Action]):
@@ -76,24 +78,20 @@ class DiscreteToyEnv(gymnasium.Env[np.int64, Action]):
         self.game = discrete_toy(revisit_reward, **options)
         self.render_mode = render_mode
         self.observation_space = gymnasium.spaces.Discrete(self.game.num_states)
-        actions = self.game.leader_reward.shape[1:]
-        self.action_space = gymnasium.spaces.MultiDiscrete(np.array(actions))
-        self.leader_action_space = gymnasium.spaces.Discrete(actions[0])
-        self.follower_action_space = gymnasium.spaces.Discrete(actions[1])
-        self._start = int(self.game.initial.argmax())
-        self._state, self._time, self._running = self._start, 0, False
-        self._moved = ""
+        self.action_space = gymnasium.spaces.MultiDiscrete([2, 3])
+        self.leader_action_space = gymnasium.spaces.Discrete(2)
+        self.follower_action_space = gymnasium.spaces.Discrete(3)
+        self._state, self._time, self._running, self._moved = S, 0, False, ""
 
     def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[np.int64, dict[str, Any]]:
+        self, *, seed: int | None = None, options: dict[str, object] | None = None
+    ) -> tuple[np.int64, Info]:
         """Go back to S; there are no options, and the seed has nothing to decide."""
         super().reset(seed=seed, options=options)
-        self._state, self._time, self._running = self._start, 0, True
-        self._moved = ""
+        self._state, self._time, self._running, self._moved = S, 0, True, ""
         return np.int64(self._state), {"follower_observes": "state and leader action"}
 
-    def step(self, action: Action) -> tuple[np.int64, float, bool, bool, dict[str, Any]]:
+    def step(self, action: Action) -> tuple[np.int64, float, bool, bool, Info]:
         """Apply [a, b].
 
         Raises:
@@ -104,8 +102,8 @@ class DiscreteToyEnv(gymnasium.Env[np.int64, Action]):
             raise gymnasium.error.ResetNeeded("call reset() before the first step of an episode")
         if not self.action_space.contains(action):
             raise ValueError(f"action must be in {self.action_space}, got {action!r}")
-        here, leader, follower = self._state, int(action[0]), int(action[1])
-        self._state = int(self.game.transition[here, leader, follower].argmax())
+        here, leader, follower = place = self._state, int(action[0]), int(action[1])
+        self._state = int(self.game.transition[place].argmax())
         self._time += 1
         self._moved = (
             f" after {STATE_NAMES[here]}, leader {LEADER_ACTION_NAMES[leader]}, "
@@ -113,11 +111,11 @@ class DiscreteToyEnv(gymnasium.Env[np.int64, Action]):
         )
         truncated = self._time >= self.game.max_episode_steps
         self._running = not truncated
-        info = {
-            "follower_reward": float(self.game.follower_reward[here, leader, follower]),
+        info: Info = {
+            "follower_reward": float(self.game.follower_reward[place]),
             "follower_observes": "state and leader action",
         }
-        reward = float(self.game.leader_reward[here, leader, follower])
+        reward = float(self.game.leader_reward[place])
         return np.int64(self._state), reward, False, truncated, info
 
     def render(self) -> str | None:

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.cell import Group
 from bilevelrl.core.ladder import Level, Rung
 from bilevelrl.core.problem import Problem
@@ -20,7 +21,6 @@ from bilevelrl.problems.discrete_toy import cell
 from bilevelrl.problems.discrete_toy.problem import STATE_NAMES
 from bilevelrl.problems.discrete_toy.settings import DiscreteToyBlock
 
-Floats = NDArray[np.float64]
 #: Replicates of a worker's batch.
 TOGETHER = 1000
 _NETWORK = {"actor_steps": 1, "critic": {"steps": 5}, "random_updates": 0}
@@ -34,30 +34,17 @@ def _exact_critic(estimator: Sampled[Any], game: FiniteGame) -> Sampled[Any]:
     return replace(estimator, learner=replace(learner, leader=leader))
 
 
+_published = partial(Rung, variant="published", critic="network", entry=_NETWORK)
+_corrected = partial(Rung, "bc_hg", "corrected")
 LADDER = (
-    Rung("bc_hg", "published", "network", entry=_NETWORK, warm_up=40),
-    Rung("bc_hg", "published", "exact", "exact critic", entry=_NETWORK, change=_exact_critic),
-    Rung("bc_hg", "corrected", "learned", "singly centred", entry=_PLAIN, warm_up=5),
-    Rung("bc_hg", "corrected", "learned", entry=_DOUBLE, warm_up=5),
-    Rung(
-        "bc_hg",
-        "corrected",
-        "exact",
-        "exact critic, singly centred",
-        entry=_PLAIN,
-        change=_exact_critic,
-    ),
-    Rung(
-        "bc_hg",
-        "corrected",
-        "exact",
-        "exact critic",
-        entry=_DOUBLE,
-        change=_exact_critic,
-        warm_up=5,
-    ),
-    Rung("naive_on", "published", "network", entry=_NETWORK, warm_up=40),
-    Rung("bi_ac_on", "published", "network", entry=_NETWORK, warm_up=40),
+    _published("bc_hg", warm_up=40),
+    _published("bc_hg", critic="exact", note="exact critic", change=_exact_critic),
+    _corrected("learned", "singly centred", entry=_PLAIN, warm_up=5),
+    _corrected("learned", entry=_DOUBLE, warm_up=5),
+    _corrected("exact", "exact critic, singly centred", entry=_PLAIN, change=_exact_critic),
+    _corrected("exact", "exact critic", entry=_DOUBLE, change=_exact_critic, warm_up=5),
+    _published("naive_on", warm_up=40),
+    _published("bi_ac_on", warm_up=40),
     Rung("zero_order", "published", "none", entry={"radius": 0.01}, samples=False),
 )
 LEVELS = (Level(), Level({"kind": "frequencies", "information": "rewards"}))

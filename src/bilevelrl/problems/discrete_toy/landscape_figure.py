@@ -18,14 +18,15 @@ from bilevelrl.figures import style
 _COLUMNS = 5
 #: Variants of the landscape: the released code's follower, and an exact one.
 _FOLLOWERS = ("published", "corrected")
-_OWN: dict[str, Any] = {"color": "0.35", "linewidth": 1.3, "zorder": 2}
-_OTHER: dict[str, Any] = {"color": "0.65", "linewidth": 0.9, "linestyle": (0, (3.0, 2.0))}
-_BEST: dict[str, Any] = {"color": "0.35", "linewidth": 0.9, "linestyle": (0, (1.0, 1.5))}
-_START: dict[str, Any] = {
+Look = dict[str, Any]
+_OWN: Look = {"color": "0.35", "linewidth": 1.3, "zorder": 2}
+_OTHER: Look = {"color": "0.65", "linewidth": 0.9, "linestyle": (0, (3.0, 2.0))}
+_BEST: Look = {"color": "0.35", "linewidth": 0.9, "linestyle": (0, (1.0, 1.5))}
+_START: Look = {
     "linestyle": "none", "marker": "o", "markersize": 4.5, "markerfacecolor": "white",
     "markeredgecolor": "0.2", "markeredgewidth": 0.9, "zorder": 4,
 }  # fmt: skip
-_END: dict[str, Any] = {
+_END: Look = {
     "linestyle": "none", "marker": "o", "markersize": 5.5, "markeredgecolor": "white",
     "markeredgewidth": 0.6, "zorder": 5,
 }  # fmt: skip
@@ -69,13 +70,9 @@ def toy_landscape(landscape: pd.DataFrame, trajectories: pd.DataFrame, objective
 
 
 def _draw(
-    top: Axes,
-    bottom: Axes,
-    landscape: pd.DataFrame,
-    estimator: str,
-    variant: str,
+    top: Axes, bottom: Axes, landscape: pd.DataFrame, estimator: str, variant: str,
     rows: pd.DataFrame,
-) -> None:
+) -> None:  # fmt: skip
     colour = style.look(estimator).colour
     own = "published" if variant == "published" else "corrected"
     for follower in _FOLLOWERS:
@@ -93,7 +90,7 @@ def _draw(
     top.plot(middle, way, color=colour, linewidth=3.5, alpha=0.55, solid_capstyle="butt", zorder=3)
     for update, look in ((wide.index[0], _START), (wide.index[-1], _END)):
         at = rows[rows["update"] == update]
-        top.plot(at["value"], at["leader_return"], **({"markerfacecolor": colour} | look))
+        top.plot(at["value"], at["leader_return"], **{"markerfacecolor": colour, **look})
     bottom.plot(wide, wide.index, color=colour, linewidth=0.6, alpha=0.5)
     bottom.plot(middle, wide.index, color=colour, linewidth=2.2)
     top.set_title(style.label(estimator, variant).replace(" (", "\n(").replace(", ", "\n"))
@@ -103,15 +100,13 @@ def _decorate(
     axes: list[list[Axes]], landscape: pd.DataFrame, objective: str, last_update: int
 ) -> None:
     reach = landscape["leader_return"].max()
+    limits = ((-0.06 * reach, 1.1 * reach), (last_update, 0))
     for number, row in enumerate(axes):
         for ax in row:
             ax.set_xlim(0.0, 1.0)
             ax.set_xticks([0.0, 0.5, 1.0], ["0", "0.5", "1"])
             ax.tick_params(labelleft=ax is row[0])
-            if number % 2 == 0:
-                ax.set_ylim(-0.06 * reach, 1.1 * reach)
-            else:
-                ax.set_ylim(last_update, 0)
+            ax.set_ylim(*limits[number % 2])
         row[0].set_ylabel("leader updates" if number % 2 else objective.replace(" ", "\n", 1))
 
 

@@ -47,12 +47,5 @@ def discrete_toy(
     follower_reward[A, 1, :] = -1.0
     leader_reward[S, :, A] = 1.0
     initial = np.array([1.0, 0.0, 0.0])
-    return MarkovGame(
-        transition,
-        follower_reward,
-        leader_reward,
-        initial,
-        leader_discount,
-        follower_discount,
-        max_episode_steps,
-    )
+    rewards, discounts = (follower_reward, leader_reward), (leader_discount, follower_discount)
+    return MarkovGame(transition, *rewards, initial, *discounts, max_episode_steps)

@@ -1,19 +1,19 @@
 """J of the discrete toy as a function of the one probability that it depends on."""
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.blocks import FollowerParams
+from bilevelrl.core.finite_settings import SoftQParams
 from bilevelrl.core.follower import BestResponse
 from bilevelrl.core.problem import Problem, RunTasks
 from bilevelrl.core.search import Searched
 from bilevelrl.core.seeding import Streams
 from bilevelrl.models.finite_game.estimators import order_of
-from bilevelrl.models.finite_game.markov_game import leader_return
+from bilevelrl.models.finite_game.markov_game import MarkovGame, leader_return
 from bilevelrl.models.finite_game.soft_q_iteration import (
     SoftQIteration,
     TruncatedSoftQ,
@@ -21,9 +21,8 @@ from bilevelrl.models.finite_game.soft_q_iteration import (
 )
 from bilevelrl.problems.discrete_toy.cell import PROBABILITY, make_game
 from bilevelrl.problems.discrete_toy.problem import STATE_NAMES
-from bilevelrl.problems.discrete_toy.settings import DiscreteToyBlock, DiscreteToyParams
+from bilevelrl.problems.discrete_toy.settings import DiscreteToyBlock
 
-Floats = NDArray[np.float64]
 _GOLDEN = (np.sqrt(5.0) - 1.0) / 2.0
 
 
@@ -37,45 +36,27 @@ def leader_policies(probability: Floats) -> Floats:
 
 @dataclass(frozen=True, eq=False)
 class ToyLandscape:
-    """The toy with its exact follower.
+    """J of the toy with the exact follower of a variant, see `estimators.order_of`."""
 
-    Attributes:
-        constants: of the problem.
-        followers: accuracy of the best response.
-        variant: which follower; see `problems.discrete_toy.cell.order_of`.
-        temperature: β.
-    """
-
-    constants: DiscreteToyParams
-    followers: FollowerParams[Any]
+    game: MarkovGame
+    followers: FollowerParams[SoftQParams]
     variant: str
     temperature: float
 
     def best_response(self, probability: Floats) -> BestResponse:
         """Answers to leaders with these probabilities (N,)."""
-        follower = self._exact(len(probability))
-        memory = follower.start(len(probability))
-        return follower.respond(leader_policies(probability), memory)
-
-    def _exact(self, number: int) -> SoftQIteration:
-        return SoftQIteration(
-            make_game(self.constants),
-            np.full(number, self.temperature),
-            self.followers.tolerance,
-            self.followers.max_iterations,
-            order_of(self.variant),
+        solver, beta = self.followers, np.full(len(probability), self.temperature)
+        follower = SoftQIteration(
+            self.game, beta, solver.tolerance, solver.max_iterations, order_of(self.variant)
         )
+        return follower.respond(leader_policies(probability), follower.start(len(probability)))
 
     def returns(self, probability: Floats, returns: str) -> Floats:
         """J over an episode, "discounted" or "undiscounted", shape (N,)."""
-        game, answer = make_game(self.constants), self.best_response(probability)
-        return leader_return(
-            game,
-            leader_policies(probability),
-            answer.policy,
-            discount=game.leader_discount if returns == "discounted" else 1.0,
-            horizon=game.max_episode_steps,
-        )
+        game, leader = self.game, leader_policies(probability)
+        follower, horizon = self.best_response(probability).policy, game.max_episode_steps
+        discount = game.leader_discount if returns == "discounted" else 1.0
+        return leader_return(game, leader, follower, discount=discount, horizon=horizon)
 
     def table(self, points: int) -> pd.DataFrame:
         """Columns variant, probability, discounted, undiscounted on a regular grid of [0, 1]."""
@@ -104,17 +85,11 @@ class ToyLandscape:
         Columns solver, iteration, accuracy, kl, for a uniform leader; the first row is the exact
         solver's.
         """
-        start = np.array([0.5])
+        start, beta, order = np.array([0.5]), np.array([self.temperature]), order_of(self.variant)
         optimum = self.best_response(start)
         rows = [("newton", int(optimum.iterations[0]), float(optimum.accuracy[0]), 0.0)]
         for sweeps in (1, 2, 5, 10, 50, 100, 500, 1000):
-            follower = TruncatedSoftQ(
-                make_game(self.constants),
-                np.array([self.temperature]),
-                np.array([sweeps]),
-                "carry",
-                order_of(self.variant),
-            )
+            follower = TruncatedSoftQ(self.game, beta, np.array([sweeps]), "carry", order)
             answer = follower.respond(leader_policies(start), follower.start(1), Streams([0]))
             gap = max(0.0, float(optimality_gap(answer.policy, optimum.policy)[0]))
             rows.append(("soft_q_iteration", sweeps, float(answer.accuracy[0]), gap))
@@ -124,13 +99,13 @@ class ToyLandscape:
 def search(problem: Problem[DiscreteToyBlock], run_tasks: RunTasks) -> Searched:
     """J of every leader, and the best one, for both followers."""
     del run_tasks
-    block = problem.block
-    returns = block.training.returns
-    searched, tables = Searched(asdict(make_game(block.constants))), []
+    game, points = make_game(problem.block.constants), problem.block.search.points
+    returns = problem.block.reported_return
+    searched, tables = Searched(asdict(game)), []
     for variant in ("published", "corrected"):
         for temperature in problem.temperatures:
-            landscape = ToyLandscape(block.constants, problem.followers, variant, temperature)
-            probability, best = landscape.best(block.search.points, returns)
+            landscape = ToyLandscape(game, problem.followers, variant, temperature)
+            probability, best = landscape.best(points, returns)
             searched.best_theta[f"{variant}_{temperature}"] = np.array([probability])
             searched.add(
                 variant,
@@ -138,10 +113,9 @@ def search(problem: Problem[DiscreteToyBlock], run_tasks: RunTasks) -> Searched:
                 initial_return=float(landscape.returns(np.array([0.5]), returns)[0]),
                 best_known=best,
                 best_known_start=f"{PROBABILITY} = {probability:.6f}",
-                num_starts=block.search.points,
+                num_starts=points,
             )
-        first = problem.temperatures[0]
-        landscape = ToyLandscape(block.constants, problem.followers, variant, first)
-        tables.append(landscape.table(201))
+        first = ToyLandscape(game, problem.followers, variant, problem.temperatures[0])
+        tables.append(first.table(201))
     searched.tables["landscape"] = pd.concat(tables, ignore_index=True)
     return searched

@@ -6,12 +6,7 @@ from pydantic import Field
 
 from bilevelrl.core.blocks import LearningParams, SearchBlock
 from bilevelrl.core.finite_settings import SoftQParams
-from bilevelrl.core.games import (
-    Discount,
-    GameBlock,
-    GameStudyParams,
-    Inside,
-)
+from bilevelrl.core.games import Discount, GameBlock, GameStudyParams, Inside
 from bilevelrl.core.problem import Constants
 from bilevelrl.core.validation import LARGEST
 from bilevelrl.models.finite_game.settings import ESTIMATORS

@@ -1,37 +1,29 @@
 """The best response to θ = 0 in FourRooms, and how fast followers learn it."""
 
-from collections.abc import Sequence
-
 import numpy as np
-from numpy.typing import NDArray
 
-from bilevelrl.core.blocks import FollowerParams
-from bilevelrl.core.finite_settings import SoftQParams
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.follower import BestResponse, soft_bonus
 from bilevelrl.core.learning_curve import Learned, Solved, TabularLearner, divergence, follow
 from bilevelrl.core.problem import Problem, RunTasks
 from bilevelrl.core.seeding import Streams
 from bilevelrl.core.soft_q_rule import SoftQOptions
-from bilevelrl.models.tabular.convergence import best_response, convergence
+from bilevelrl.models.tabular.convergence import convergence
 from bilevelrl.models.tabular.model import evaluate_policy
-from bilevelrl.models.tabular.soft_policy_iteration import SoftPolicyIteration
 from bilevelrl.models.tabular.soft_q_learning import SoftQLearning
-from bilevelrl.problems.four_rooms.cell import make_four_rooms
+from bilevelrl.problems.four_rooms.cell import exact_follower, make_four_rooms
 from bilevelrl.problems.four_rooms.problem import FourRooms
 from bilevelrl.problems.four_rooms.settings import FourRoomsBlock
-
-Floats = NDArray[np.float64]
 
 
 def solve(problem: Problem[FourRoomsBlock], variant: str, temperature: float) -> Solved:
     """The best response under the slip kernels of a variant."""
     solver = problem.followers
     model = make_four_rooms(problem.block.constants, variant)
-    theta = np.zeros(model.num_parameters)
-    answer = best_response(model, theta, temperature, solver.tolerance, solver.max_iterations)
-    curve = convergence(
-        model, theta, temperature, solver.tolerance, solver.sweeps, solver.max_iterations
-    )
+    exact = exact_follower(model, np.array([temperature]), solver)
+    reward = model.follower_reward(np.zeros((1, model.num_parameters)))
+    answer = exact.respond(reward, exact.start(1))
+    curve = convergence(exact, reward, answer, solver.sweeps)
     found = {
         "accuracy": float(answer.accuracy[0]),
         "iterations": int(answer.iterations[0]),
@@ -41,55 +33,35 @@ def solve(problem: Problem[FourRoomsBlock], variant: str, temperature: float) ->
 
 
 def learn(problem: Problem[FourRoomsBlock], temperature: float, run_tasks: RunTasks) -> Learned:
-    """Soft Q-learning in the process that the best response plans in, hence the variant."""
+    """Soft Q-learning at θ = 0, in the process that the best response plans in."""
     del run_tasks
-    own = problem.block.learning
+    own, followers = problem.block.learning, problem.followers
     model = make_four_rooms(problem.block.constants, "corrected")
-    return learning_curve(model, temperature, problem.followers, own.seeds, own.steps)
-
-
-def learning_curve(
-    problem: FourRooms,
-    temperature: float,
-    followers: FollowerParams[SoftQParams],
-    seeds: Sequence[int],
-    checkpoints: Sequence[int],
-) -> Learned:
-    """Soft Q-learning at θ = 0.
-
-    Args:
-        problem: without the slip kernels' quirk, or the learner would live in another process than
-            the one that the best response plans in.
-        temperature: β.
-        followers: tolerance of the best response, and the learning rule.
-        seeds: one follower each.
-        checkpoints: transitions, increasing.
-    """
-    runs, beta = len(seeds), np.full(len(seeds), temperature)
-    reward = problem.follower_reward(np.zeros((runs, problem.num_parameters)))
-    exact = SoftPolicyIteration(
-        problem.planner, beta, followers.tolerance, followers.max_iterations
+    runs, beta = own.num_seeds, np.full(own.num_seeds, temperature)
+    reward = model.follower_reward(np.zeros((runs, model.num_parameters)))
+    best = exact_follower(model, beta, followers).respond(
+        reward, np.zeros((runs, model.num_states))
     )
-    best = exact.respond(reward, np.zeros((runs, problem.planner.num_states)))
     options = SoftQOptions(**followers.learner.for_good().model_dump())
-    visits = _episode_visits(problem, best.policy[0])
+    visits = _episode_visits(model, best.policy[0])
 
     def soft_return(policy: Floats) -> Floats:
         soft = reward + soft_bonus(policy, np.array(temperature))
-        value: Floats = evaluate_policy(problem.planner, policy, soft) @ problem.planner.initial
+        value: Floats = evaluate_policy(model.planner, policy, soft) @ model.planner.initial
         return value
 
     def kl(policy: Floats) -> Floats:
         return divergence(policy, best.policy) @ visits
 
-    def learn(steps: int, memory: Floats, streams: Streams) -> BestResponse:
+    def after(steps: int, memory: Floats, streams: Streams) -> BestResponse:
         follower = SoftQLearning(
-            problem.simulator, beta, steps, steps, problem.max_episode_steps, options
+            model.simulator, beta, steps, steps, model.max_episode_steps, options
         )
         return follower.respond(reward, memory, streams)
 
-    memory = np.zeros((runs, 2, problem.simulator.num_states, problem.simulator.num_actions))
-    return follow(TabularLearner(learn, soft_return, kl, best.policy), memory, seeds, checkpoints)
+    memory = np.zeros((runs, 2, *model.moves.shape))
+    learner = TabularLearner(after, soft_return, kl, best.policy)
+    return follow(learner, memory, own.seeds, own.steps)
 
 
 def _episode_visits(problem: FourRooms, policy: Floats) -> Floats:

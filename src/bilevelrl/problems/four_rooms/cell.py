@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.ascent import GradientAscent
 from bilevelrl.core.blocks import FollowerParams
 from bilevelrl.core.cell import Context, Group, Training, believed_temperature, per_run
@@ -40,7 +40,6 @@ from bilevelrl.problems.four_rooms.settings import (
     OracleSetting,
 )
 
-Floats = NDArray[np.float64]
 Own_co = TypeVar("Own_co", bound=FourRoomsSetting, covariant=True)
 
 
@@ -56,9 +55,9 @@ class FourRoomsGroup(Group[Own_co, TabularGame]):
 
 
 def _rollout(g: FourRoomsGroup[FourRoomsBatchSetting]) -> Rollout:
-    num_envs, horizon = g.shared.num_envs, g.problem.max_episode_steps
+    num_envs = g.shared.num_envs
     steps = g.shared.env_steps_per_update // num_envs
-    return Rollout(g.problem.simulator, num_envs, steps, horizon)
+    return Rollout(g.problem.simulator, num_envs, steps, g.problem.max_episode_steps)
 
 
 def _sampling(g: FourRoomsGroup[FourRoomsBatchSetting]) -> OnPolicy:
@@ -88,11 +87,7 @@ def covariance(g: FourRoomsGroup[CovarianceSetting]) -> Estimator[BestResponse]:
     return Sampled(
         TabularSampler(problem, _rollout(g), belief.information),
         WatchedCovariance(
-            problem.influence,
-            shape,
-            _sarsa(g),
-            believed_temperature(g.settings),
-            problem.discount,
+            problem.influence, shape, _sarsa(g), believed_temperature(g.settings), problem.discount
         ),
         TabularBelief(shape, belief.forgetting_factor, belief.smoothing),
     )
@@ -115,15 +110,8 @@ def hpgd_sa(g: FourRoomsGroup[FourRoomsCriticSetting]) -> HPGD:
 
 def hpgd_oracle(g: FourRoomsGroup[OracleSetting]) -> HPGD:
     """HPGD with batches from uniformly drawn states."""
-    num_envs, horizon = g.shared.num_envs, g.problem.max_episode_steps
-    oracle = Rollout(
-        g.problem.simulator,
-        num_envs,
-        g.shared.oracle_steps_per_update // num_envs,
-        horizon,
-        consumer="oracle",
-        uniform_starts=True,
-    )
+    steps = g.shared.oracle_steps_per_update // g.shared.num_envs
+    oracle = replace(_rollout(g), num_steps=steps, consumer="oracle", uniform_starts=True)
     return HPGD(_sampling(g), g.temperature, oracle=oracle)
 
 
@@ -145,6 +133,24 @@ def make_four_rooms(constants: FourRoomsParams, variant: str) -> FourRooms:
     )
 
 
+def exact_follower(
+    problem: FourRooms, temperature: Floats, followers: FollowerParams[SoftQParams]
+) -> SoftPolicyIteration:
+    """The best response of runs with these temperatures (R,), solved as accurately as told."""
+    accuracy = followers.tolerance, followers.max_iterations
+    return SoftPolicyIteration(problem.planner, temperature, *accuracy)
+
+
+def best_policy(
+    problem: FourRooms, theta: Floats, temperature: float, followers: FollowerParams[SoftQParams]
+) -> Floats:
+    """The best response to one θ, shape (D,), as a policy, shape (S, A)."""
+    follower = exact_follower(problem, np.array([temperature]), followers)
+    reward = problem.follower_reward(theta[None])
+    policy: Floats = follower.respond(reward, np.zeros((1, problem.num_states))).policy[0]
+    return policy
+
+
 def make_group(
     settings: Sequence[FourRoomsSetting],
     constants: FourRoomsParams,
@@ -152,34 +158,24 @@ def make_group(
 ) -> FourRoomsGroup[FourRoomsSetting]:
     """Build problem and followers for runs with equal `group_key`."""
     problem = make_four_rooms(constants, settings[0].variant)
-    temperature = per_run(settings, "temperature")
-    exact = SoftPolicyIteration(
-        problem.planner, temperature, followers.tolerance, followers.max_iterations
-    )
-    spread, other = per_run(settings, "initial_spread"), make_follower(problem, settings, followers)
-    game = TabularGame(problem, other or exact, exact, spread)
-    return FourRoomsGroup(settings, game, problem)
-
-
-def make_follower(
-    problem: FourRooms, settings: Sequence[FourRoomsSetting], followers: FollowerParams[SoftQParams]
-) -> Follower | None:
-    """What the follower does during training; None stands for the exact best response."""
     own, temperature = settings[0].follower, per_run(settings, "temperature")
-    if isinstance(own, ExactFollower):
-        return None
+    exact = exact_follower(problem, temperature, followers)
+    follower: Follower = exact
     if isinstance(own, TruncatedFollower):
         iterations = per_run(settings, "follower.policy_iterations").astype(np.int64)
-        return Truncated(problem.planner, temperature, iterations, followers.sweeps, own.start)
-    return SoftQLearning(
-        problem.simulator,
-        temperature,
-        own.first_steps or own.steps,
-        own.steps,
-        problem.max_episode_steps,
-        SoftQOptions(**followers.learner.model_dump()),
-        own.start,
-    )
+        follower = Truncated(problem.planner, temperature, iterations, followers.sweeps, own.start)
+    elif not isinstance(own, ExactFollower):
+        follower = SoftQLearning(
+            problem.simulator,
+            temperature,
+            own.first_steps or own.steps,
+            own.steps,
+            problem.max_episode_steps,
+            SoftQOptions(**followers.learner.model_dump()),
+            own.start,
+        )
+    game = TabularGame(problem, follower, exact, per_run(settings, "initial_spread"))
+    return FourRoomsGroup(settings, game, problem)
 
 
 def build(

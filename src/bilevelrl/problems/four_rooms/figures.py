@@ -30,11 +30,9 @@ def names() -> tuple[str, ...]:
 
 def figures(source: Source) -> Iterator[tuple[str, Figure]]:
     """Names and figures, one at a time because each takes memory."""
-    results = source.results
-    temperatures = results.temperatures
-    maps = read_parquet(
-        source.root / "data" / "evaluate" / results.problem / "penalty_maps.parquet", MAP_COLUMNS
-    )
+    results, temperatures = source.results, source.results.temperatures
+    folder = source.root / "data" / "evaluate" / results.problem
+    maps = read_parquet(folder / "penalty_maps.parquet", MAP_COLUMNS)
     for temperature in temperatures:
         suffix = "" if temperature == temperatures[0] else f"_temperature_{temperature:g}"
         for name, figure in _at_temperature(results, maps, temperature):
@@ -64,11 +62,8 @@ def _at_temperature(
         for letter in "SG+"
         if letter in line
     }
-    yield from _maps(at(maps, temperature=temperature), marks)
-
-
-def _maps(maps: pd.DataFrame, marks: dict[str, tuple[int, int]]) -> Iterator[tuple[str, Figure]]:
-    budgets = sorted(set(maps["budget"]) - {0})
-    for budget in budgets or [0]:
-        suffix = "" if budget == (budgets or [0])[0] else f"_budget_{budget}"
-        yield "penalty_maps" + suffix, penalty_maps(maps[maps["budget"].isin([budget, 0])], marks)
+    own = at(maps, temperature=temperature)
+    budgets = sorted(set(own["budget"]) - {0}) or [0]
+    for budget in budgets:
+        suffix = "" if budget == budgets[0] else f"_budget_{budget}"
+        yield "penalty_maps" + suffix, penalty_maps(own[own["budget"].isin([budget, 0])], marks)

@@ -6,6 +6,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.problems.four_rooms.problem import MAP, FourRooms
 
 _CELL_PIXELS = 24
@@ -131,11 +132,11 @@ class FourRoomsEnv(gymnasium.Env[np.int64, np.int64]):
         gymnasium.logger.warn('render() needs render_mode="ansi" or "rgb_array" at construction')
         return None
 
-    def _heat(self) -> NDArray[np.float64]:
+    def _heat(self) -> Floats:
         """Penalty of every cell on a symmetric-log scale, 0 for none, 1 for the largest, (S,)."""
         penalty = -self._follower_reward[:, 0].clip(max=0.0)  # the goal charges nothing
 
-        def stretch(penalty: NDArray[np.float64]) -> NDArray[np.float64]:
+        def stretch(penalty: Floats) -> Floats:
             ratio = penalty / _LINEAR_BELOW
             return np.where(ratio < 1.0, ratio, 1.0 + np.log10(ratio.clip(min=1.0)))
 

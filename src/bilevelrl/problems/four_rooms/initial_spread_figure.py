@@ -27,14 +27,8 @@ def initial_spread(summary: pd.DataFrame) -> Figure:
     if not budgets:
         return style.placeholder("Initial spread")
     with style.theme():
-        figure, axes = style.new_figure(
-            max(3.6 * len(budgets), 4.6),
-            5.2,
-            len(_METRICS),
-            len(budgets),
-            sharex=True,
-            sharey="row",
-        )
+        width, shape = max(3.6 * len(budgets), 4.6), (len(_METRICS), len(budgets))
+        figure, axes = style.new_figure(width, 5.2, *shape, sharex=True, sharey="row")
         for row, (metric, text) in zip(axes, _METRICS.items(), strict=True):
             for ax, budget in zip(row, budgets, strict=True):
                 chosen = (shown["metric"] == metric) & shown["budget"].isin([budget, 0])

@@ -2,27 +2,27 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.ascent import GradientAscent
-from bilevelrl.core.batches import Batch
+from bilevelrl.core.batches import Batch, TabularObservations
 from bilevelrl.core.ladder import Level, Rung
 from bilevelrl.core.model_based import exact
 from bilevelrl.core.problem import Problem
 from bilevelrl.core.sampled import Sampled
 from bilevelrl.core.seeding import Streams, stream
 from bilevelrl.core.training import ascend
-from bilevelrl.models.tabular.exact_critic import ExactCritic
+from bilevelrl.models.tabular.boltzmann_covariance import BoltzmannCovariance
+from bilevelrl.models.tabular.critic import ExactCritic
 from bilevelrl.models.tabular.game import TabularGame
 from bilevelrl.models.tabular.monte_carlo import monte_carlo
+from bilevelrl.models.tabular.watched_covariance import WatchedCovariance
 from bilevelrl.problems.four_rooms.cell import FourRoomsGroup, make_group
 from bilevelrl.problems.four_rooms.problem import FourRooms
 from bilevelrl.problems.four_rooms.settings import FourRoomsBlock, FourRoomsSetting
 
-Floats = NDArray[np.float64]
 #: Replicates of a worker's batch.
 TOGETHER = 1000
 
@@ -49,17 +49,19 @@ class Returns:
         table[:] = monte_carlo(batch, reward, self.discount).action_value
 
 
-def _exact_critic(estimator: Any, game: TabularGame) -> Any:
+def _exact_critic(estimator: BoltzmannCovariance, game: TabularGame) -> BoltzmannCovariance:
     return replace(estimator, critic=ExactCritic(game.problem.planner))
 
 
-def _returns(estimator: Any, game: TabularGame) -> Any:
+def _returns(
+    estimator: BoltzmannCovariance | Sampled[TabularObservations], game: TabularGame
+) -> BoltzmannCovariance | Sampled[TabularObservations]:
     assert isinstance(game.problem, FourRooms)
     critic = Returns(game.problem.discount)
-    if isinstance(estimator, Sampled):
-        learner: Any = estimator.learner
-        return replace(estimator, learner=replace(learner, critic=critic))
-    return replace(estimator, critic=critic)
+    if isinstance(estimator, BoltzmannCovariance):
+        return replace(estimator, critic=critic)
+    assert isinstance(estimator.learner, WatchedCovariance)
+    return replace(estimator, learner=replace(estimator.learner, critic=critic))
 
 
 LADDER = (
@@ -76,10 +78,7 @@ LADDER = (
 )
 _BELIEFS = (
     None,
-    *(
-        {"kind": "frequencies", "information": information}
-        for information in ("rewards", "actions")
-    ),
+    *({"kind": "frequencies", "information": seen} for seen in ("rewards", "actions")),
 )
 LEVELS = (
     *(Level(belief, critic="returns", change=_returns) for belief in _BELIEFS),
@@ -89,7 +88,7 @@ LEVELS = (
 INFORMATION = {"variant": "corrected", "num_envs": 1}
 
 
-def shared(problem: Problem[FourRoomsBlock], budget: int) -> dict[str, Any]:
+def shared(problem: Problem[FourRoomsBlock], budget: int) -> dict[str, object]:
     """Hyper-parameters of all rungs, as far as they have them."""
     study = problem.block.gradients
     return {
@@ -124,21 +123,14 @@ def points(problem: Problem[FourRoomsBlock], best_theta: Floats) -> dict[str, Fl
         num_updates=num_updates,
         initial_spread=study.trajectory_spread,
     )
-    own = group(problem, [setting])
+    own, seed = group(problem, [setting]), study.trajectory_seed
     size = own.problem.num_parameters
     found = {
-        "near zero": 0.01
-        * stream(study.trajectory_seed, "initial_parameters").standard_normal(size),
+        "near zero": 0.01 * stream(seed, "initial_parameters").standard_normal(size),
         "sine": np.sin(np.arange(size, dtype=np.float64)),
     }
-    steps = ascend(
-        own.game,
-        exact(own),
-        Streams([study.trajectory_seed]),
-        rule=GradientAscent(np.array([0.5]), 1.0),
-        num_updates=num_updates,
-    )
-    for step in steps:
+    rule, streams = GradientAscent(np.array([0.5]), 1.0), Streams([seed])
+    for step in ascend(own.game, exact(own), streams, rule=rule, num_updates=num_updates):
         if step.update in study.trajectory_updates:
             found[f"exact ascent, update {step.update}"] = step.theta[0]
     found[f"{study.best_fraction:g} of the best known"] = study.best_fraction * best_theta

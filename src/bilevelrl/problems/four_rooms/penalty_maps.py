@@ -48,18 +48,15 @@ def penalty_maps(maps: pd.DataFrame, marks: dict[str, tuple[int, int]]) -> Figur
         for ax in flat:
             ax.set_axis_off()
         for ax, (estimator, variant, rows) in zip(flat, panels, strict=False):
-            draw_map(ax, rows, marks)
+            _draw_map(ax, rows, marks)
             kept = rows.loc[rows["kind"] == "kept", "value"].iloc[0]
-            ax.set_title(
-                f"{style.label(estimator, variant)}\nkept {100.0 * kept:.0f} %", fontsize=8.5
-            )
-        bar = figure.colorbar(
-            ScalarMappable(_NORM, _COLOURS), ax=flat, shrink=0.8, aspect=30, pad=0.02
-        )
+            title = f"{style.label(estimator, variant)}\nkept {100.0 * kept:.0f} %"
+            ax.set_title(title, fontsize=8.5)
+        scale = ScalarMappable(_NORM, _COLOURS)
+        bar = figure.colorbar(scale, ax=flat, shrink=0.8, aspect=30, pad=0.02)
         bar.set_label("penalty per step on the cell")
-        bar.set_ticks(
-            [-0.2, -0.1, -0.01, -0.001, 0.0], labels=["−0.2", "−0.1", "−0.01", "−0.001", "0"]
-        )
+        ticks = ["−0.2", "−0.1", "−0.01", "−0.001", "0"]
+        bar.set_ticks([-0.2, -0.1, -0.01, -0.001, 0.0], labels=ticks)
         bar.ax.minorticks_off()
         # About 13 characters of this size fit an inch.
         note = fill(_NOTE.format(budget=maps["budget"].max()), int(13 * figure.get_figwidth()))
@@ -67,14 +64,7 @@ def penalty_maps(maps: pd.DataFrame, marks: dict[str, tuple[int, int]]) -> Figur
     return figure
 
 
-def draw_map(ax: Axes, rows: pd.DataFrame, marks: dict[str, tuple[int, int]]) -> None:
-    """Draw one map.
-
-    Args:
-        ax: where to draw.
-        rows: kind, index, row, column, value of one run.
-        marks: letter -> (row, column).
-    """
+def _draw_map(ax: Axes, rows: pd.DataFrame, marks: dict[str, tuple[int, int]]) -> None:
     cells = rows[rows["kind"] == "cell"]
     image = np.full((cells["row"].max() + 2, cells["column"].max() + 2), np.nan)
     image[cells["row"], cells["column"]] = cells["value"]

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.problems.four_rooms.gym import FourRoomsEnv
 
 
-def draw(theta: NDArray[np.float64], folder: Path) -> None:
+def draw(theta: Floats, folder: Path) -> None:
     """The penalties of θ, shape (D,), on the map, as the environment renders them."""
     from matplotlib.image import imsave
 

@@ -11,8 +11,9 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from bilevelrl.core.compilation import parallel_kernel
-from bilevelrl.models.tabular.model import Floats, TabularModel, tabular_model
+from bilevelrl.core.arrays import Floats
+from bilevelrl.core.compilation import kernel, parallel_kernel
+from bilevelrl.models.tabular.model import TabularModel, tabular_model
 
 MAP = (
     "xxxxxxxxxxxxx",
@@ -30,7 +31,6 @@ MAP = (
     "xxxxxxxxxxxxx",
 )
 MOVES = ((-1, 0), (0, 1), (1, 0), (0, -1))  # up, right, down, left
-ACTION_NAMES = ("up", "right", "down", "left")
 
 SlipKernels = Literal["corrected", "published"]
 
@@ -140,7 +140,9 @@ class FourRooms:
 
     def incentive(self, theta: Floats) -> Floats:
         """c_s(θ) of every cell, the goal's unused entry included, shape (R, S)."""
-        return -self.incentive_scale * _softmax(theta)[:, :-1]
+        probabilities = np.empty_like(theta)
+        _fill_softmax(theta, probabilities)
+        return -self.incentive_scale * probabilities[:, :-1]
 
     def follower_reward(self, theta: Floats) -> Floats:
         """r_F(s, a; θ), shape (R, S, A): the penalty of the cell, or 1 on the goal."""
@@ -196,44 +198,41 @@ class Incentive:
         return gradient
 
 
-def _softmax(theta: Floats) -> Floats:
-    probabilities = np.empty_like(theta)
-    _fill_softmax(theta, probabilities)
-    return probabilities
+@kernel
+def _exponentials(theta, weights):  # type: ignore[no-untyped-def]
+    """Fill with exp(θ_j - max θ); returns their sum."""
+    top, total = theta.max(), 0.0
+    for j in range(len(theta)):
+        weights[j] = np.exp(theta[j] - top)
+        total += weights[j]
+    return total
 
 
 @parallel_kernel
 def _fill_softmax(theta, probabilities):  # type: ignore[no-untyped-def]
     for r in numba.prange(len(theta)):
-        top = theta[r].max()
-        total = 0.0
-        for j in range(theta.shape[1]):
-            probabilities[r, j] = np.exp(theta[r, j] - top)
-            total += probabilities[r, j]
-        for j in range(theta.shape[1]):
-            probabilities[r, j] /= total
+        probabilities[r] /= _exponentials(theta[r], probabilities[r])
 
 
 @parallel_kernel
 def _fill_follower_reward(theta, scale, goal, reward):  # type: ignore[no-untyped-def]
     for r in numba.prange(len(theta)):
-        top = theta[r].max()
-        total = 0.0
-        for j in range(theta.shape[1]):
-            total += np.exp(theta[r, j] - top)
+        weights = np.empty(theta.shape[1])
+        total = _exponentials(theta[r], weights)
         for s in range(reward.shape[1]):
-            reward[r, s] = -scale * np.exp(theta[r, s] - top) / total
+            reward[r, s] = -scale * weights[s] / total
         reward[r, goal] = 1.0
 
 
 @parallel_kernel
 def _fill_leader_cost(theta, price, goal, reward):  # type: ignore[no-untyped-def]
     for r in numba.prange(len(theta)):
-        top = theta[r].max()
+        weights = np.empty(theta.shape[1])
+        _exponentials(theta[r], weights)
         spent = 0.0
-        for j in range(theta.shape[1] - 1):
-            spent += np.exp(theta[r, j] - top)
-        reward[r, goal] = -price * spent / (spent + np.exp(theta[r, -1] - top))
+        for j in range(len(weights) - 1):
+            spent += weights[j]
+        reward[r, goal] = -price * spent / (spent + weights[-1])
 
 
 @parallel_kernel
@@ -241,11 +240,7 @@ def _pull_back_follower(theta, weights, scale, goal, gradient):  # type: ignore[
     # ∂c_s/∂θ_j = -scale p_s (1[s = j] - p_j), and the penalty of the goal is never paid.
     for r in numba.prange(len(theta)):
         num_states = weights.shape[1]
-        top = theta[r].max()
-        total = 0.0
-        for j in range(num_states + 1):
-            gradient[r, j] = np.exp(theta[r, j] - top)
-            total += gradient[r, j]
+        total = _exponentials(theta[r], gradient[r])
         mean = 0.0
         for s in range(num_states):
             if s != goal:
@@ -261,11 +256,7 @@ def _pull_back_follower(theta, weights, scale, goal, gradient):  # type: ignore[
 def _pull_back_leader(theta, weights, price, goal, gradient):  # type: ignore[no-untyped-def]
     # r_L(goal) = -price (1 - p_kept), so ∇ = price p_kept (e_kept - p).
     for r in numba.prange(len(theta)):
-        top = theta[r].max()
-        total = 0.0
-        for j in range(theta.shape[1]):
-            gradient[r, j] = np.exp(theta[r, j] - top)
-            total += gradient[r, j]
+        total = _exponentials(theta[r], gradient[r])
         factor = price * weights[r, goal].sum() * gradient[r, -1] / total
         for j in range(theta.shape[1]):
             gradient[r, j] *= -factor / total

@@ -11,14 +11,13 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.random_features import (
     Memory,
     RandomFeatures,
+    fit,
     regression,
-    remember,
-    solved,
     solved_once,
     sums,
     temporal_difference,
@@ -27,7 +26,6 @@ from bilevelrl.core.seeding import Streams
 from bilevelrl.problems.guided_cartpole.rollout import CartPoleBatch
 from bilevelrl.problems.guided_cartpole.view import follower_observation, scaled
 
-Floats = NDArray[np.float64]
 #: Of `value_rows`.
 VALUE_SIZE = 15
 #: Gauss-Hermite nodes of expectations over the follower's action.
@@ -88,8 +86,15 @@ class WatchedFollower:
 
     def gaussian(self, run: int, state: Floats, wind: Floats) -> tuple[Floats, Floats]:
         """Mean and deviation of atanh u, each (N,), at states (N, 4) and winds (N,)."""
-        rows = self.belief.policy_rows(run, state, wind, self.memory)
-        return self.belief.moments(run, *rows, self.memory)
+        memory, (rows, few) = self.memory, self.policy_rows(run, state, wind)
+        mean = (rows @ memory["policy_coefficients"][run])[:, 0]
+        log_square = (few @ memory["deviation_coefficients"][run])[:, 0]
+        return mean, np.exp(np.clip(0.5 * log_square, *_LOG_DEVIATION))
+
+    def policy_rows(self, run: int, state: Floats, wind: Floats) -> tuple[Floats, Floats]:
+        """What mean (N, F) and log deviation (N, 21) are regressed on."""
+        z = follower_observation(state, wind)
+        return self.belief.policy.of(self.memory["policy_features"][run], z), products(z)
 
     def arrival(self, run: int, state: Floats, wind: Floats, push: Floats) -> Floats:
         """S' (N, 4), as far as the model goes."""
@@ -103,15 +108,12 @@ class WatchedFollower:
         if winds is None:
             winds = np.broadcast_to(self.belief.winds, (number, len(self.belief.winds)))
         many = winds.shape[1]
-        nodes, weight = _quadrature()
         everywhere, blown = np.repeat(state, many, axis=0), winds.ravel()
-        mean, deviation = self.gaussian(run, everywhere, blown)
-        raw = mean[:, None] + deviation[:, None] * nodes
+        raw, weight, entropy = _quadrature(*self.gaussian(run, everywhere, blown))
         arrival = self.arrival(
             run, np.repeat(everywhere, _NODES, axis=0), np.repeat(blown, _NODES),
             np.tanh(raw).ravel(),
         )  # fmt: skip
-        entropy = _entropy(deviation, raw, weight)
         return Answers(
             arrival.reshape(number, many, _NODES, 4), weight, entropy.reshape(number, many)
         )
@@ -125,16 +127,15 @@ class WatchedFollower:
         return values
 
 
-def _quadrature() -> tuple[Floats, Floats]:
+def _quadrature(mean: Floats, deviation: Floats) -> tuple[Floats, Floats, Floats]:
+    """Nodes of atanh u (N, B), their weights (B,), and the entropy of u (N,)."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(_NODES)
-    return nodes, weights / weights.sum()
-
-
-def _entropy(deviation: Floats, raw: Floats, weight: Floats) -> Floats:
+    weight = weights / weights.sum()
+    raw = mean[:, None] + deviation[:, None] * nodes
     # log(1 - tanh²) without cancellation.
     slope = 2.0 * (np.log(2.0) - raw - np.logaddexp(0.0, -2.0 * raw))
-    entropy: Floats = 0.5 * np.log(2.0 * math.pi * math.e) + np.log(deviation) + slope @ weight
-    return entropy
+    entropy = 0.5 * np.log(2.0 * math.pi * math.e) + np.log(deviation) + slope @ weight
+    return raw, weight, entropy
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,12 +169,9 @@ class CartPoleBelief:
             "deviation": (21, 1),
             "value": (VALUE_SIZE, 1),
         }
-        memory = {
-            "policy_features": self.policy.start(streams),
-        }
+        memory = {"policy_features": self.policy.start(streams)}
         for name, (size, outputs) in sizes.items():
             memory |= sums(size, outputs, num_runs, name)
-            memory[f"{name}_coefficients"] = np.zeros((num_runs, size, outputs))
         return memory
 
     def learn(self, theta: Floats, seen: CartPoleBatch, memory: Memory) -> WatchedFollower:
@@ -182,65 +180,35 @@ class CartPoleBelief:
         Raises:
             ValueError: if the follower's rewards were not seen.
         """
-        rewards = seen.follower_rewards()
-        for run in range(len(theta)):
-            alive = seen.alive[run]
+        del theta
+        rewards, follower = seen.follower_rewards(), WatchedFollower(self, memory)
+        for run, alive in enumerate(seen.alive):
             state, after = seen.state[run][alive], seen.next_state[run][alive]
             wind = self.winds[seen.leader_action[run][alive]]
             push = seen.follower_action[run][alive][:, 0]
-            self._learn_model(run, state, wind, push, after, memory)
-            bonus = self._learn_policy(run, state, wind, push, memory)
-            reward = rewards[run][alive] + self.temperature[run] * bonus
-            self._learn_value(run, state, after, reward, seen.terminated[run][alive], memory)
-        return WatchedFollower(self, memory)
-
-    def policy_rows(
-        self, run: int, state: Floats, wind: Floats, memory: Memory
-    ) -> tuple[Floats, Floats]:
-        """What mean (N, F) and log deviation (N, 21) are regressed on."""
-        z = follower_observation(state, wind)
-        return self.policy.of(memory["policy_features"][run], z), products(z)
-
-    def moments(self, run: int, rows: Floats, few: Floats, memory: Memory) -> tuple[Floats, Floats]:
-        """Mean and deviation of atanh u, each (N,), at both kinds of `policy_rows`."""
-        mean = (rows @ memory["policy_coefficients"][run])[:, 0]
-        log_square = (few @ memory["deviation_coefficients"][run])[:, 0]
-        return mean, np.exp(np.clip(0.5 * log_square, *_LOG_DEVIATION))
-
-    def _learn_model(
-        self, run: int, state: Floats, wind: Floats, push: Floats, after: Floats, memory: Memory
-    ) -> None:
-        rows = products(_step_inputs(state, wind, push))
-        remember(memory, "model", run, regression(rows, after - state, np.ones(len(rows))), 1.0)
-        memory["model_coefficients"][run] = solved(memory, "model", run, 1e-9)
+            rows = products(_step_inputs(state, wind, push))
+            model = regression(rows, after - state, np.ones(len(rows)))
+            fit(memory, "model", run, model, keep=1.0, ridge=1e-9)
+            bonus = self._learn_policy(run, state, wind, push, follower)
+            reward = (rewards[run][alive] + self.temperature[run] * bonus)[:, None]
+            here, following = value_rows(state), value_rows(after)
+            fell = seen.terminated[run][alive]
+            value = temporal_difference(here, following, reward, self.discount, fell)
+            fit(memory, "value", run, value, keep=self.forgetting_factor, ridge=self.ridge)
+        return follower
 
     def _learn_policy(
-        self, run: int, state: Floats, wind: Floats, push: Floats, memory: Memory
+        self, run: int, state: Floats, wind: Floats, push: Floats, follower: WatchedFollower
     ) -> Floats:
+        """Learn it, and return its entropy at the states and winds, shape (N,)."""
+        how = {"keep": self.forgetting_factor, "ridge": self.policy_ridge}
         largest = np.tanh(_LARGEST_RAW)
         raw = np.arctanh(np.clip(push, -largest, largest))[:, None]
-        rows, few = self.policy_rows(run, state, wind, memory)
+        rows, few = follower.policy_rows(run, state, wind)
         ones = np.ones(len(rows))
         plain = solved_once(regression(rows, raw, ones), self.policy_ridge)
         log_square = np.log(np.square(raw - rows @ plain) + 1e-6) - _MEAN_LOG_SQUARE
-        remember(
-            memory, "deviation", run, regression(few, log_square, ones), self.forgetting_factor
-        )
-        memory["deviation_coefficients"][run] = solved(memory, "deviation", run, self.policy_ridge)
-        deviation = self.moments(run, rows, few, memory)[1]
-        remember(
-            memory, "policy", run, regression(rows, raw, deviation**-2.0), self.forgetting_factor
-        )
-        memory["policy_coefficients"][run] = solved(memory, "policy", run, self.policy_ridge)
-        mean, deviation = self.moments(run, rows, few, memory)
-        nodes, weight = _quadrature()
-        return _entropy(deviation, mean[:, None] + deviation[:, None] * nodes, weight)
-
-    def _learn_value(
-        self, run: int, state: Floats, after: Floats, reward: Floats,
-        fell: NDArray[np.bool_], memory: Memory,
-    ) -> None:  # fmt: skip
-        here, following = (value_rows(at) for at in (state, after))
-        new = temporal_difference(here, following, reward[:, None], self.discount, fell)
-        remember(memory, "value", run, new, self.forgetting_factor)
-        memory["value_coefficients"][run] = solved(memory, "value", run, self.ridge)
+        fit(follower.memory, "deviation", run, regression(few, log_square, ones), **how)
+        _, deviation = follower.gaussian(run, state, wind)
+        fit(follower.memory, "policy", run, regression(rows, raw, deviation**-2.0), **how)
+        return _quadrature(*follower.gaussian(run, state, wind))[2]

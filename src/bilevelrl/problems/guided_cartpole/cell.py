@@ -1,7 +1,7 @@
 """The guided cart-pole: from settings to leader, critic, followers and estimator."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -12,7 +12,6 @@ from bilevelrl.core.random_features import RandomFeatures
 from bilevelrl.core.sampled import Sampled
 from bilevelrl.core.score_function import ScoreFunction
 from bilevelrl.core.validation import refusing
-from bilevelrl.models.deep.agent import SacOptions
 from bilevelrl.models.deep.game import AgentResponse
 from bilevelrl.models.deep.settings import SacParams
 from bilevelrl.problems.guided_cartpole.belief import CartPoleBelief
@@ -35,7 +34,6 @@ Runs = Group[Own_co, CartPoleGame]
 #: is left, or in the wind.
 _STATE = (2.0, 0.7, 0.7, 0.7)
 _LEFT, _WIND = 1.0, 0.7
-_STATES = len(_STATE)
 
 
 def make_problem(constants: GuidedCartPoleParams) -> GuidedCartPole:
@@ -44,32 +42,22 @@ def make_problem(constants: GuidedCartPoleParams) -> GuidedCartPole:
         return GuidedCartPole(**constants.model_dump())
 
 
-def make_game(
-    settings: Sequence[GuidedCartPoleSetting], constants: GuidedCartPoleParams, rule: SacParams
-) -> CartPoleGame:
-    """Problem and followers of runs that can share a batch."""
-    shared = settings[0]
-    policy = StateNetwork(_STATES, len(shared.winds), shared.units)
-    return CartPoleGame(
-        CartPoleRollout(make_problem(constants), policy, np.array(shared.winds)),
-        policy,
-        per_run(settings, "temperature"),
-        SacOptions(**rule.model_dump()),
-        shared.follower.first_steps or shared.follower.steps,
-        shared.follower.steps,
-        shared.evaluation_episodes,
-    )
-
-
 def build(
-    make: Callable[[Runs[Any]], Estimator[AgentResponse]],
+    make: Callable[[Runs[GuidedCartPoleSetting]], Estimator[AgentResponse]],
     settings: Sequence[GuidedCartPoleSetting],
     context: Context[GuidedCartPoleParams, SacParams, GuidedCartPoleLeaders],
 ) -> Training[AgentResponse]:
     """All that the training loop needs for runs that can share a batch."""
-    game = make_game(settings, context.constants, context.followers.learner)
-    largest = getattr(settings[0], "max_gradient_norm", None)
-    rule = Adam(per_run(settings, "step_size"), largest)
+    shared = settings[0]
+    policy = StateNetwork(len(_STATE), len(shared.winds), shared.units)
+    game = CartPoleGame(
+        CartPoleRollout(make_problem(context.constants), policy, np.array(shared.winds)),
+        per_run(settings, "temperature"),
+        context.followers.learner,
+        shared.follower,
+        shared.evaluation_episodes,
+    )
+    rule = Adam(per_run(settings, "step_size"), getattr(shared, "max_gradient_norm", None))
     return Training(game, make(Group(settings, game)), rule)
 
 
@@ -90,12 +78,11 @@ def naive(g: Runs[CartPoleLearningSetting]) -> Sampled[CartPoleBatch]:
 
 
 def _sampled(g: Runs[CartPoleLearningSetting], *, indirect: bool) -> Sampled[CartPoleBatch]:
-    game, shared = g.game, g.settings[0]
-    problem, horizon = game.rollout.problem, game.rollout.problem.max_episode_steps
-    own, watching = shared.critic, shared.belief
+    rollout, own, watching = g.game.rollout, g.shared.critic, g.shared.belief
+    problem, horizon = rollout.problem, rollout.problem.max_episode_steps
     belief = CartPoleBelief(
-        game.rollout.winds,
-        game.temperature,
+        rollout.winds,
+        g.temperature,
         problem.follower_discount,
         RandomFeatures((*_STATE, _WIND), watching.features),
         watching.forgetting_factor,
@@ -109,16 +96,15 @@ def _sampled(g: Runs[CartPoleLearningSetting], *, indirect: bool) -> Sampled[Car
         own.forgetting_factor,
         own.ridge,
     )
-    leader = CartPoleLeader(game.policy, critic, expected=indirect)
+    leader = CartPoleLeader(rollout.policy, critic, expected=indirect)
     learner = ScoreFunction(
         leader,
         horizon,
         problem.leader_discount,
         problem.follower_discount,
-        game.temperature if indirect else None,
+        g.temperature if indirect else None,
         expectation=leader if indirect else None,
         return_discount=problem.leader_discount,
     )
-    episodes = shared.env_steps_per_update // horizon
-    sampler = CartPoleSampler(game.rollout, episodes, watching.information)
+    sampler = CartPoleSampler(rollout, g.shared.env_steps_per_update // horizon)
     return Sampled(sampler, learner, belief)

@@ -3,13 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats, Index
 from bilevelrl.core.random_features import (
     Memory,
     RandomFeatures,
-    remember,
-    solved,
+    fit,
     sums,
     temporal_difference,
 )
@@ -17,8 +16,6 @@ from bilevelrl.core.seeding import Streams
 from bilevelrl.problems.guided_cartpole.rollout import CartPoleBatch
 from bilevelrl.problems.guided_cartpole.view import scaled
 
-Floats = NDArray[np.float64]
-Index = NDArray[np.int64]
 _NAME = "leader_value"
 
 
@@ -45,11 +42,9 @@ class ArrivalCritic:
 
     def start(self, streams: Streams) -> Memory:
         """Nothing seen."""
-        num_runs = len(streams.seeds)
         return {
             f"{_NAME}_features": self.features.start(streams),
-            f"{_NAME}_coefficients": np.zeros((num_runs, self.features.size, 1)),
-            **sums(self.features.size, 1, num_runs, _NAME),
+            **sums(self.features.size, 1, len(streams.seeds), _NAME),
         }
 
     def learn(self, batch: CartPoleBatch, memory: Memory) -> None:
@@ -65,8 +60,7 @@ class ArrivalCritic:
             reward = batch.leader_reward[run][alive][:, None]
             ended = np.zeros(int(alive.sum()), dtype=np.bool_)
             new = temporal_difference(rows[alive], following[alive], reward, self.discount, ended)
-            remember(memory, _NAME, run, new, self.forgetting_factor)
-            memory[f"{_NAME}_coefficients"][run] = solved(memory, _NAME, run, self.ridge)
+            fit(memory, _NAME, run, new, keep=self.forgetting_factor, ridge=self.ridge)
 
     def values(self, run: int, arrival: Floats, time: Index, memory: Memory) -> Floats:
         """W of one run, shape (N,), at states (N, 4) that are reached at steps (N,)."""

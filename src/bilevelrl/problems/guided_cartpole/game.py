@@ -1,22 +1,22 @@
 """The guided cart-pole with followers that learn, ready for the training loop."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
-from bilevelrl.core.observations import Information, discounted_return
+from bilevelrl.core.arrays import Floats
+from bilevelrl.core.observations import discounted_return
 from bilevelrl.core.seeding import Streams, stream
 from bilevelrl.core.training import GroundTruth
-from bilevelrl.models.deep.agent import SacOptions
-from bilevelrl.models.deep.game import AgentResponse, LearningAgent, learn_answers
-from bilevelrl.problems.guided_cartpole.policy import StateNetwork
+from bilevelrl.models.deep.agent import SacAgent
+from bilevelrl.models.deep.game import AgentResponse, learned_answer
+from bilevelrl.models.deep.settings import SacFollower, SacParams
 from bilevelrl.problems.guided_cartpole.rollout import CartPoleBatch, CartPoleRollout
-from bilevelrl.problems.guided_cartpole.view import CartPoleView, Leader
+from bilevelrl.problems.guided_cartpole.view import CartPoleView
 
-Floats = NDArray[np.float64]
 #: Of the random numbers that J is estimated with, the same in every run and update.
 _EVALUATION_SEED = 0
+_OUTCOMES = ("episode_length", "final_position", "share_in_goal")
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,68 +28,49 @@ class CartPoleGame:
 
     Attributes:
         rollout: problem, policy and winds.
-        policy: the rollout's, which starts the leader.
         temperature: β of each run, shape (R,).
-        options: of the followers.
-        first_steps: transitions that a follower has before its first answer.
-        steps: and before every later one.
+        rule: of the followers.
+        follower: how long they learn.
         evaluation_episodes: behind every J.
     """
 
     rollout: CartPoleRollout
-    policy: StateNetwork
     temperature: Floats
-    options: SacOptions
-    first_steps: int
-    steps: int
+    rule: SacParams
+    follower: SacFollower
     evaluation_episodes: int
     _outcomes: dict[bytes, dict[str, Floats]] = field(default_factory=dict, init=False)
 
-    def start(self, streams: Streams) -> tuple[Floats, list[LearningAgent[CartPoleView]]]:
+    def start(self, streams: Streams) -> tuple[Floats, list[SacAgent]]:
         """First θ, shape (R, D), and a follower for each run."""
-        runs = zip(streams.seeds, self.temperature, strict=True)
-        agents = [self._agent(seed, float(temperature)) for seed, temperature in runs]
-        return self.policy.initial_parameters(streams), agents
+        theta = self.rollout.policy.initial_parameters(streams)
+        runs = zip(theta, self.temperature, streams.seeds, strict=True)
+        return theta, [self._agent(*own) for own in runs]
 
-    def _agent(self, seed: int, temperature: float) -> LearningAgent[CartPoleView]:
-        problem = self.rollout.problem
-        return LearningAgent.new(
-            lambda: CartPoleView(problem),
-            self._face,
-            temperature=temperature,
-            discount=problem.follower_discount,
-            options=self.options,
+    def _agent(self, theta: Floats, temperature: float, seed: int) -> SacAgent:
+        rollout = self.rollout
+        return SacAgent(
+            lambda: CartPoleView(rollout.problem, rollout.policy, rollout.winds, theta),
+            temperature=float(temperature),
+            discount=rollout.problem.follower_discount,
+            options=self.rule,
             seed=int(stream(seed, "follower").integers(2**31)),
         )
 
-    def _face(self, view: CartPoleView, theta: Floats) -> None:
-        view.leader = _frozen(self.rollout, theta)
-
-    def respond(
-        self, theta: Floats, memory: list[LearningAgent[CartPoleView]], streams: Streams
-    ) -> AgentResponse:
-        """Let every follower learn against its leader.
-
-        Raises:
-            FollowerDiverged: if one cannot go on.
-        """
+    def respond(self, theta: Floats, memory: list[SacAgent], streams: Streams) -> AgentResponse:
+        """See `learned_answer`."""
         del streams
-        taken = learn_answers(theta, memory, self.first_steps, self.steps)
-        agents = [follower.agent for follower in memory]
-        return AgentResponse(agents, np.full(len(theta), np.nan), taken)
+        return learned_answer(theta, memory, self.follower)
 
     def leader_return(self, theta: Floats, response: AgentResponse) -> Floats:
         """J by simulation with common random numbers, shape (R,)."""
-        problem, shape = self.rollout.problem, theta.shape
+        problem, num_runs = self.rollout.problem, len(theta)
         horizon = problem.max_episode_steps
         numbers = stream(_EVALUATION_SEED, "oracle")
         uniforms = numbers.random((self.evaluation_episodes, 4 + horizon))
         normals = numbers.standard_normal((self.evaluation_episodes, horizon))
         batch = self.rollout.play(
-            theta,
-            response.agents,
-            np.broadcast_to(uniforms, (shape[0], *uniforms.shape)),
-            np.broadcast_to(normals, (shape[0], *normals.shape)),
+            theta, response.agents, [uniforms] * num_runs, [normals] * num_runs
         )
         self._outcomes.clear()
         self._outcomes[theta.tobytes()] = outcomes(batch, horizon)
@@ -103,17 +84,13 @@ class CartPoleGame:
 
     def coordinates(self, theta: Floats) -> dict[str, Floats]:
         """What the last evaluation of `leader_return` saw; NaN if that was of another θ."""
-        unknown = np.full(len(theta), np.nan)
-        found = self._outcomes.get(theta.tobytes(), {})
-        return {name: found.get(name, unknown) for name in _OUTCOMES}
+        unknown = dict.fromkeys(_OUTCOMES, np.full(len(theta), np.nan))
+        return self._outcomes.get(theta.tobytes(), unknown)
 
     def extremes(self, theta: Floats) -> dict[str, Floats]:
         """Nothing."""
         del theta
         return {}
-
-
-_OUTCOMES = ("episode_length", "final_position", "share_in_goal")
 
 
 def outcomes(batch: CartPoleBatch, horizon: int) -> dict[str, Floats]:
@@ -125,35 +102,24 @@ def outcomes(batch: CartPoleBatch, horizon: int) -> dict[str, Floats]:
     return dict(zip(_OUTCOMES, (length, position, share), strict=True))
 
 
-def _frozen(rollout: CartPoleRollout, theta: Floats) -> Leader:
-    def leader(state: Floats, uniforms: Floats) -> Floats:
-        blown: Floats = rollout.winds[rollout.policy.choose(theta, state, uniforms)]
-        return blown
-
-    return leader
-
-
 @dataclass(frozen=True, eq=False)
 class CartPoleSampler:
-    """Implements `sampled.Sampler`.
+    """Implements `sampled.Sampler` at the level "rewards".
 
     Attributes:
         rollout: simulator.
         num_episodes: per batch and run.
-        information: what the leader sees; "rewards" adds the follower's.
     """
 
     rollout: CartPoleRollout
     num_episodes: int
-    information: Information
 
     def observe(
         self, theta: Floats, response: AgentResponse, streams: Streams, *, at_random: bool
     ) -> CartPoleBatch:
-        """Whole episodes under θ; at random means θ with no output, so every wind is as likely."""
+        """Whole episodes under θ; the leader never ignores it."""
+        del at_random
         horizon = self.rollout.problem.max_episode_steps
         uniforms = streams.uniforms("rollout", (self.num_episodes, 4 + horizon))
         normals = streams.normals("rollout", (self.num_episodes, horizon))
-        played = np.zeros_like(theta) if at_random else theta
-        batch = self.rollout.play(played, response.agents, uniforms, normals)
-        return batch if self.information == "rewards" else replace(batch, follower_reward=None)
+        return self.rollout.play(theta, response.agents, uniforms, normals)

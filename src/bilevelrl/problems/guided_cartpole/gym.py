@@ -5,11 +5,9 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.problems.guided_cartpole.problem import GuidedCartPole
-
-Floats = NDArray[np.float64]
 
 
 class GuidedCartPoleEnv(gymnasium.Env[Floats, Floats]):

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import AnyArray, Floats, Index
 from bilevelrl.core.estimator import Estimate, Memory
 from bilevelrl.core.observations import Observations
 from bilevelrl.core.random_features import remember, solved, sums, temporal_difference
@@ -21,8 +21,6 @@ from bilevelrl.problems.guided_cartpole.policy import StateNetwork
 from bilevelrl.problems.guided_cartpole.rollout import CartPoleBatch
 from bilevelrl.problems.guided_cartpole.view import scaled
 
-Floats = NDArray[np.float64]
-Index = NDArray[np.int64]
 _SLOPE = "follower_slope"
 
 
@@ -161,7 +159,7 @@ class CartPoleLeader:
         return rows
 
     def pull_back(
-        self, theta: Floats, state: NDArray[Any], action: NDArray[Any], weights: Floats
+        self, theta: Floats, state: AnyArray, action: AnyArray, weights: Floats
     ) -> Floats:
         """Σ_k w_k ∇_θ log f_θ(a_k | s_k), shape (R, D)."""
         runs = zip(theta, scaled(state), action, weights, strict=True)

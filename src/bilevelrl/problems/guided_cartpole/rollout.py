@@ -1,28 +1,19 @@
 """On-policy batches of the guided cart-pole."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats, Index
 from bilevelrl.core.observations import Observations
+from bilevelrl.models.deep.players import Player
 from bilevelrl.problems.guided_cartpole.policy import StateNetwork
 from bilevelrl.problems.guided_cartpole.problem import GuidedCartPole
 from bilevelrl.problems.guided_cartpole.view import follower_observation, scaled
 
-Floats = NDArray[np.float64]
-Index = NDArray[np.int64]
 Flags = NDArray[np.bool_]
-
-
-class FollowerAgent(Protocol):
-    """Pushes the cart."""
-
-    def act(self, observation: Floats, normals: Floats) -> tuple[Floats, Floats]:
-        """Pushes and log densities, (N, 1) and (N,), at (N, 5), from standard normals (N, 1)."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,13 +47,17 @@ class CartPoleRollout:
     winds: Floats
 
     def play(
-        self, theta: Floats, agents: Sequence[FollowerAgent], uniforms: Floats, normals: Floats
+        self,
+        theta: Floats,
+        agents: Sequence[Player],
+        uniforms: Iterable[Floats],
+        normals: Iterable[Floats],
     ) -> CartPoleBatch:
         """E episodes of every run, each run by itself.
 
         Args:
             theta: leader parameters, shape (R, D).
-            agents: followers, length R.
+            agents: followers, length R, which act on `follower_observation`.
             uniforms: in [0, 1), shape (R, E, 4 + T): of first states and of the leader.
             normals: of the followers, shape (R, E, T).
 
@@ -80,7 +75,7 @@ class CartPoleRollout:
         )
 
     def _play(
-        self, theta: Floats, agent: FollowerAgent, uniforms: Floats, normals: Floats
+        self, theta: Floats, agent: Player, uniforms: Floats, normals: Floats
     ) -> tuple[Floats, Index, Floats, Floats, Flags, Flags]:
         episodes, horizon = normals.shape
         state, after = np.empty((2, episodes, horizon, 4))

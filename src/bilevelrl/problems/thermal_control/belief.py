@@ -6,19 +6,19 @@ is not. Its value is the soft value of that policy under the rewards that were s
 E[Σ_t γ^t (r_F + β H(Σ))], by least squares on quadratic features.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
+from bilevelrl.core.estimator import Memory
 from bilevelrl.core.observations import Observations
 from bilevelrl.core.random_features import RandomFeatures, regression, solved_once
 from bilevelrl.core.seeding import Streams
 from bilevelrl.models.linear_gaussian.quadratic import least_squares_td
 from bilevelrl.problems.thermal_control.follower import RegulatorResponse
 
-Floats = NDArray[np.float64]
-Memory = dict[str, NDArray[np.float64]]
 _DRAWN = "policy_features"
 
 
@@ -27,56 +27,28 @@ class Curve:
     """The mean action of every run as a combination of random features.
 
     Attributes:
-        features: of s in units of `scale`.
+        features: of s over its root mean square.
         ridge: relative penalty of the regression, see `random_features.solved`.
     """
 
     features: RandomFeatures
     ridge: float
 
-    def fit(self, drawn: Floats, state: Floats, action: Floats) -> "FittedCurve":
-        """Least squares, run by run, for s (R, N, n) and a (R, N, m)."""
+    def fit(self, drawn: Floats, state: Floats, action: Floats) -> Callable[[Floats], Floats]:
+        """E[a | s], (R, N, m), of s (R, N, n), by least squares from s and a, run by run."""
         scale = np.sqrt(np.square(state).mean(axis=1, keepdims=True))
-        coefficients = []
-        for own, s, a, unit in zip(drawn, state, action, scale, strict=True):
-            rows = self.features.of(own, s / unit)
-            coefficients.append(solved_once(regression(rows, a, np.ones(len(s))), self.ridge))
-        return FittedCurve(self.features, drawn, scale, np.stack(coefficients))
 
+        def rows(state: Floats) -> list[Floats]:
+            runs = zip(drawn, state, scale, strict=True)
+            return [self.features.of(own, s / unit) for own, s, unit in runs]
 
-@dataclass(frozen=True, eq=False)
-class FittedCurve:
-    """Attributes as of `Curve`, and what was drawn and fitted."""
-
-    features: RandomFeatures
-    drawn: Floats
-    scale: Floats
-    coefficients: Floats
-
-    def __call__(self, state: Floats) -> Floats:
-        """E[a | s], shape (R, N, m), for s (R, N, n)."""
-        runs = zip(self.drawn, state, self.scale, self.coefficients, strict=True)
-        return np.stack([self.features.of(own, s / unit) @ c for own, s, unit, c in runs])
-
-
-@dataclass(frozen=True, eq=False)
-class CurvedResponse(RegulatorResponse):
-    """A response whose mean action is not linear; `gain` is the line closest to it.
-
-    Attributes:
-        curve: the mean action.
-    """
-
-    curve: FittedCurve | None = None
-
-    @property
-    def linear(self) -> bool:
-        """Whether `mean` is."""
-        return self.curve is None
-
-    def mean(self, state: Floats) -> Floats:
-        """E[a | s], shape (R, N, m), for s (R, N, n)."""
-        return super().mean(state) if self.curve is None else self.curve(state)
+        coefficients = [
+            solved_once(regression(own, a, np.ones(len(a))), self.ridge)
+            for own, a in zip(rows(state), action, strict=True)
+        ]
+        return lambda state: np.stack(
+            [own @ c for own, c in zip(rows(state), coefficients, strict=True)]
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,34 +83,23 @@ class RegulatorBelief:
         if self.curve is not None:
             curve = self.curve.fit(memory[_DRAWN], seen.state, action)
             covariance = _covariance(action - curve(seen.state))
-        size = covariance.shape[1]
-        entropy = 0.5 * (size * np.log(2.0 * np.pi * np.e) + np.linalg.slogdet(covariance)[1])
+        units = covariance.shape[1]
+        entropy = 0.5 * (units * np.log(2.0 * np.pi * np.e) + np.linalg.slogdet(covariance)[1])
         bonus = (self.temperature * entropy)[:, None]
         value = least_squares_td(
-            seen.state,
-            seen.next_state,
-            (reward + bonus)[:, :, None],
-            self.horizon,
-            self.discount,
+            seen.state, seen.next_state, (reward + bonus)[:, :, None], self.horizon, self.discount
         )
-        unknown = np.full(len(theta), np.nan)
-        none = np.zeros(len(theta), dtype=np.int64)
-        quadratic, offset = -value.matrix[:, 0], -value.offset[:, 0]
-        return CurvedResponse(gain, covariance, quadratic, offset, unknown, none, curve=curve)
+        return RegulatorResponse(
+            gain, covariance, -value.matrix[:, 0], -value.offset[:, 0],
+            accuracy=np.full(len(theta), np.nan), iterations=np.zeros(len(theta), dtype=np.int64),
+            curve=curve,
+        )  # fmt: skip
 
 
 def linear_policy(state: Floats, action: Floats) -> tuple[Floats, Floats]:
-    """K and Σ of a ~ N(-K s, Σ) by maximum likelihood, (R, m, n) and (R, m, m).
-
-    Args:
-        state: s, shape (R, N, n).
-        action: a, shape (R, N, m).
-    """
-    gains = [
-        -np.linalg.solve(s.T @ s, s.T @ a).T  # run by run: the same bits in any batch
-        for s, a in zip(state, action, strict=True)
-    ]
-    gain = np.stack(gains)
+    """K (R, m, n) and Σ (R, m, m) of a ~ N(-K s, Σ) by maximum likelihood, s (R, N, n)."""
+    runs = zip(state, action, strict=True)  # run by run: the same bits in any batch
+    gain = np.stack([-np.linalg.solve(s.T @ s, s.T @ a).T for s, a in runs])
     return gain, _covariance(action + state @ gain.mT)
 
 

@@ -1,18 +1,15 @@
 """Building thermal control: from settings to the estimator and critic that a name stands for."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from dataclasses import replace
+from typing import Any, Literal, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bilevelrl.core.blocks import FollowerParams
 from bilevelrl.core.cell import Context, Group, Training, believed_temperature, per_run
-from bilevelrl.core.control_variate import ControlVariate
-from bilevelrl.core.estimator import Estimator
-from bilevelrl.core.observations import Information
 from bilevelrl.core.random_features import RandomFeatures
-from bilevelrl.core.sampled import Learner, Sampled
+from bilevelrl.core.sampled import Sampled
 from bilevelrl.core.validation import refusing
 from bilevelrl.models.deep.settings import ComparedSacParams, SacFollower
 from bilevelrl.problems.thermal_control.belief import Curve, RegulatorBelief
@@ -22,16 +19,15 @@ from bilevelrl.problems.thermal_control.critic import (
     ThermalCritic,
 )
 from bilevelrl.problems.thermal_control.exact import ExactNaive
-from bilevelrl.problems.thermal_control.follower import RegulatorResponse, ThermalRegulator
+from bilevelrl.problems.thermal_control.follower import ThermalRegulator
 from bilevelrl.problems.thermal_control.follower_task import ThermalFollowerTask
-from bilevelrl.problems.thermal_control.game import ThermalGame, ThermalSampler
+from bilevelrl.problems.thermal_control.game import ThermalGame
 from bilevelrl.problems.thermal_control.group_ascent import GroupAscent
 from bilevelrl.problems.thermal_control.problem import ThermalControl
 from bilevelrl.problems.thermal_control.rollout import ThermalBatch, ThermalRollout
 from bilevelrl.problems.thermal_control.settings import (
     FeatureBeliefParams,
     QuadraticCriticParams,
-    ReleasedCriticParams,
     ThermalActionSetting,
     ThermalBatchSetting,
     ThermalControlParams,
@@ -40,14 +36,10 @@ from bilevelrl.problems.thermal_control.settings import (
     ThermalReleasedSetting,
     ThermalSetting,
 )
-from bilevelrl.problems.thermal_control.transition_hpgd import (
-    Benefit,
-    MeanSensitivity,
-    TransitionHPGD,
-)
-from bilevelrl.problems.thermal_control.transition_score import TransitionScore
+from bilevelrl.problems.thermal_control.transition import TransitionDirect
+from bilevelrl.problems.thermal_control.transition_hpgd import Benefit, TransitionHPGD
+from bilevelrl.problems.thermal_control.transition_score import TransitionScore, control_variate
 
-Floats = NDArray[np.float64]
 Own_co = TypeVar("Own_co", bound=ThermalSetting, covariant=True)
 Runs = Group[Own_co, ThermalGame]
 #: Insulation and airflow have optimisers of their own.
@@ -65,7 +57,7 @@ def make_problem(constants: ThermalControlParams) -> ThermalControl:
 def make_game(
     settings: Sequence[ThermalSetting],
     constants: ThermalControlParams,
-    followers: FollowerParams[Any],
+    followers: FollowerParams[ComparedSacParams],
 ) -> ThermalGame:
     """Problem and exact follower of runs that can share a batch."""
     problem = make_problem(constants)
@@ -75,77 +67,67 @@ def make_game(
     return ThermalGame(problem, follower, per_run(settings, "initial_spread"))
 
 
+def _episodes(g: Runs[ThermalBatchSetting]) -> int:
+    """Of a batch."""
+    return g.shared.env_steps_per_update // g.game.problem.max_episode_steps
+
+
 def _sampled(
-    g: Runs[Any],
-    learner: Learner[ThermalBatch],
-    information: Information = "full",
+    g: Runs[ThermalBatchSetting],
+    learner: TransitionDirect,
+    information: Literal["full", "rewards"] = "full",
     belief: RegulatorBelief | None = None,
 ) -> Sampled[ThermalBatch]:
-    problem = g.game.problem
-    rollout = ThermalRollout(problem, g.shared.env_steps_per_update // problem.max_episode_steps)
-    return Sampled(ThermalSampler(rollout, information), learner, belief)
+    rollout = ThermalRollout(g.game.problem, _episodes(g), information=information)
+    return Sampled(rollout, learner, belief)
 
 
 def bc_hg_published(g: Runs[ThermalActionSetting]) -> Sampled[ThermalBatch]:
     """The published BC-HG."""
-    return _sampled(
-        g,
-        TransitionScore(
-            g.game.problem.design,
-            _action_critic(g),
-            g.temperature,
-            form="score",
-            noise=g.game.problem.noise,
-            max_score_norm=g.shared.max_score_norm,
-        ),
-    )
+    return _score(g, _action_critic(g), g.shared.max_score_norm)
 
 
 def bc_hg_corrected(g: Runs[ThermalBatchSetting]) -> Sampled[ThermalBatch]:
     """The same without clipped scores, and with the critic's mean over actions exact."""
+    return _score(g, QuadraticActionCritic(g.game.problem.design), None)
+
+
+def _score(
+    g: Runs[ThermalBatchSetting], critic: ThermalCritic, norm: float | None
+) -> Sampled[ThermalBatch]:
     problem = g.game.problem
-    critic = QuadraticActionCritic(problem.design, expected=True)
     learner = TransitionScore(
-        problem.design, critic, g.temperature, form="score", noise=problem.noise
+        problem.design, critic, "score", problem.noise, norm, temperature=g.temperature
     )
     return _sampled(g, learner)
 
 
 def bc_hg_improved(g: Runs[ThermalImprovedSetting]) -> Sampled[ThermalBatch]:
     """Pathwise, and of a leader that watches its follower if it has a belief."""
-    design, own = g.game.problem.design, g.shared.belief
-    expected, zones = g.shared.sensitivity == "expected", design.num_zones
-    control = ControlVariate(1 + zones * (zones + 1) // 2, design.num_parameters)
-    believed = believed_temperature(g.settings)
+    design, own, believed = g.game.problem.design, g.shared.belief, believed_temperature(g.settings)
+    expected = g.shared.sensitivity == "expected"
     learner = TransitionScore(
         design,
-        QuadraticActionCritic(design, expected=True),
-        believed,
-        form="pathwise",
-        control=None if expected else control,
+        QuadraticActionCritic(design),
+        "pathwise",
+        temperature=believed,
+        control=None if expected else control_variate(design),
         expectation=g.game.follower if expected else None,
     )
     if own is None:
         return _sampled(g, learner)
     curve = None
     if isinstance(own, FeatureBeliefParams):
-        curve = Curve(RandomFeatures((_FREQUENCY,) * zones, own.features), own.ridge)
+        curve = Curve(RandomFeatures((_FREQUENCY,) * design.num_zones, own.features), own.ridge)
     belief = RegulatorBelief(believed, design.discount, design.max_episode_steps, curve)
     return _sampled(g, learner, own.information, belief)
 
 
 def naive(g: Runs[ThermalReleasedSetting]) -> Sampled[ThermalBatch]:
     """The direct part alone."""
-    return _sampled(
-        g,
-        TransitionScore(
-            g.game.problem.design,
-            _state_critic(g),
-            None,
-            noise=g.game.problem.noise,
-            max_score_norm=g.shared.max_score_norm,
-        ),
-    )
+    problem, norm = g.game.problem, g.shared.max_score_norm
+    learner = TransitionDirect(problem.design, _state_critic(g), "score", problem.noise, norm)
+    return _sampled(g, learner)
 
 
 def hpgd_mc(g: Runs[ThermalReleasedSetting]) -> Sampled[ThermalBatch]:
@@ -158,26 +140,7 @@ def hpgd_td(g: Runs[ThermalActionSetting]) -> Sampled[ThermalBatch]:
     return _hpgd(g, "action_value", _action_critic(g))
 
 
-def _hpgd(
-    g: Runs[ThermalReleasedSetting],
-    benefit: Benefit,
-    critic: ThermalCritic,
-) -> Sampled[ThermalBatch]:
-    return _sampled(
-        g,
-        TransitionHPGD(
-            g.game.problem.design,
-            critic,
-            g.temperature,
-            benefit,
-            noise=g.game.problem.noise,
-            max_score_norm=g.shared.max_score_norm,
-            mean=_sensitivity_critic(g.game.problem, g.shared.critic),
-        ),
-    )
-
-
-def exact_naive(g: Runs[ThermalSetting]) -> Estimator[RegulatorResponse]:
+def exact_naive(g: Runs[ThermalSetting]) -> ExactNaive:
     """The exact direct part."""
     return ExactNaive(g.game)
 
@@ -185,37 +148,39 @@ def exact_naive(g: Runs[ThermalSetting]) -> Estimator[RegulatorResponse]:
 # Network critics are imported where they are asked for, because importing torch takes seconds.
 
 
+def _hpgd(
+    g: Runs[ThermalReleasedSetting], benefit: Benefit, critic: ThermalCritic
+) -> Sampled[ThermalBatch]:
+    problem, own, mean = g.game.problem, g.shared.critic, None
+    if not isinstance(own, QuadraticCriticParams):
+        from bilevelrl.problems.thermal_control.released_critic import NetworkMean
+
+        mean = NetworkMean(problem, own.steps, own.step_size)
+    learner = TransitionHPGD(
+        problem.design, critic, "score", problem.noise, g.shared.max_score_norm,
+        temperature=g.temperature, benefit=benefit, mean=mean,
+    )  # fmt: skip
+    return _sampled(g, learner)
+
+
 def _action_critic(g: Runs[ThermalActionSetting]) -> ThermalCritic:
     """Of Q_L."""
     problem, own, samples = g.game.problem, g.shared.critic, g.shared.follower_samples
-    if isinstance(own, ReleasedCriticParams):
-        from bilevelrl.problems.thermal_control.released_critic import NetworkActionCritic
+    if isinstance(own, QuadraticCriticParams):
+        return QuadraticActionCritic(problem.design, expected=False, samples=samples)
+    from bilevelrl.problems.thermal_control.released_critic import NetworkActionCritic
 
-        return NetworkActionCritic(problem, own.steps, own.step_size, samples)
-    return QuadraticActionCritic(problem.design, expected=False, samples=samples)
+    return NetworkActionCritic(problem, own.steps, own.step_size, samples)
 
 
 def _state_critic(g: Runs[ThermalReleasedSetting]) -> ThermalCritic:
     """Of V_L."""
     problem, own = g.game.problem, g.shared.critic
-    if isinstance(own, ReleasedCriticParams):
-        from bilevelrl.problems.thermal_control.released_critic import NetworkStateCritic
-
-        return NetworkStateCritic(problem, own.steps, own.step_size)
-    return QuadraticStateCritic(problem.design)
-
-
-def _sensitivity_critic(
-    problem: ThermalControl, own: QuadraticCriticParams | ReleasedCriticParams
-) -> MeanSensitivity | None:
-    """Of ∇V_F, for HPGD; None is its own least squares."""
     if isinstance(own, QuadraticCriticParams):
-        return None
-    from bilevelrl.problems.thermal_control.released_critic import TDNetwork, network_mean
+        return QuadraticStateCritic(problem.design)
+    from bilevelrl.problems.thermal_control.released_critic import NetworkStateCritic
 
-    sizes = problem.num_zones, problem.num_parameters
-    network = TDNetwork(problem, *sizes, own.steps, own.step_size)
-    return lambda batch, other, streams: network_mean(network, batch.state, other, streams)
+    return NetworkStateCritic(problem, own.steps, own.step_size)
 
 
 def build(
@@ -225,17 +190,14 @@ def build(
 ) -> Training[Any]:
     """All that the training loop needs for runs that can share a batch."""
     shared, game = settings[0], make_game(settings, context.constants, context.followers)
-    momentum = [getattr(setting, "momentum", 0.0) for setting in settings]
-    rule = GroupAscent(
-        per_run(settings, "step_size"), shared.max_gradient_norm, GROUPS, np.array(momentum)
-    )
+    momentum = np.array([getattr(setting, "momentum", 0.0) for setting in settings])
+    rule = GroupAscent(per_run(settings, "step_size"), shared.max_gradient_norm, GROUPS, momentum)
     estimator = make(Group(settings, game))
     if isinstance(shared, ThermalImprovedSetting) and isinstance(shared.follower, SacFollower):
-        from bilevelrl.models.deep.build import against_sac
+        from bilevelrl.models.deep.game import SacGame, SacSampler
 
-        problem, learner = game.problem, context.followers.learner
-        episodes = shared.env_steps_per_update // problem.max_episode_steps
-        follower_task = ThermalFollowerTask(problem)
-        learning = against_sac(game, estimator, follower_task, episodes, shared.follower, learner)
-        return Training(*learning, rule)
+        task, beta = ThermalFollowerTask(game.problem), game.follower.temperature
+        sampler = SacSampler(task, _episodes(Group([shared], game)))
+        learning = SacGame(game, beta, task, context.followers.learner, shared.follower)
+        return Training(learning, replace(estimator, sampler=sampler), rule)
     return Training(game, estimator, rule)

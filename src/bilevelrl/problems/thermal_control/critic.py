@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.seeding import Streams
 from bilevelrl.models.linear_gaussian.lyapunov import discounted_sum
 from bilevelrl.models.linear_gaussian.quadratic import Quadratic, least_squares_td
-from bilevelrl.problems.thermal_control.loop import disturbance, leader_cost
+from bilevelrl.problems.thermal_control.design import ThermalDesign
+from bilevelrl.problems.thermal_control.exact import disturbance, leader_cost, spread_over
+from bilevelrl.problems.thermal_control.follower import RegulatorResponse
 from bilevelrl.problems.thermal_control.problem import ThermalControl
-from bilevelrl.problems.thermal_control.rollout import LinearPolicy, ThermalBatch
-
-Floats = NDArray[np.float64]
+from bilevelrl.problems.thermal_control.rollout import ThermalBatch
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,47 +35,30 @@ class LeaderValues:
     action_value: Floats | None = None
     slope: Floats | None = None
 
-
-class NormalPolicy(LinearPolicy, Protocol):
-    """a ~ N(m(s), Σ); -K s is m(s), or as close to it as a line gets."""
-
-    @property
-    def linear(self) -> bool:
-        """Whether m(s) = -K s."""
-        ...
-
-    def mean(self, state: Floats) -> Floats:
-        """The mean m(s), shape (R, N, m), for s (R, N, n)."""
-        ...
-
-
-class Horizon(Protocol):
-    """What least squares need to know; read-only."""
-
-    @property
-    def discount(self) -> float:
-        """γ."""
-        ...
-
-    @property
-    def max_episode_steps(self) -> int:
-        """Transitions per episode."""
-        ...
+    def of_actions(self) -> Floats:
+        """Q_L(s, a), shape (R, N), of a critic that knows it."""
+        assert self.action_value is not None  # the critic is chosen by the cell
+        return self.action_value
 
 
 class ThermalCritic(Protocol):
     """Learns from one batch, and is asked about it."""
 
     def evaluate(
-        self,
-        theta: Floats,
-        response: NormalPolicy,
-        batch: ThermalBatch,
-        reward: Floats,
-        streams: Streams,
+        self, theta: Floats, response: RegulatorResponse, batch: ThermalBatch, streams: Streams
     ) -> LeaderValues:
-        """Values of the batch's rows; `reward` is r_L, shape (R, N)."""
-        ...
+        """Values of the batch's rows."""
+
+
+def _learned(
+    design: ThermalDesign, batch: ThermalBatch, inputs: Floats, following: Floats,
+    added: Floats | None = None,
+) -> Quadratic:  # fmt: skip
+    """A value of `inputs` by least squares, see `least_squares_td`."""
+    return least_squares_td(
+        inputs, following, batch.leader_reward[:, :, None],
+        design.max_episode_steps, design.discount, added, batch.clipped,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,26 +66,17 @@ class QuadraticStateCritic:
     """V_L by least squares on 1 and all s_i s_j.
 
     Attributes:
-        problem: its discount and horizon.
+        design: the leader's own.
     """
 
-    problem: Horizon
+    design: ThermalDesign
 
     def evaluate(
-        self,
-        theta: Floats,
-        response: LinearPolicy,
-        batch: ThermalBatch,
-        reward: Floats,
-        streams: Streams,
+        self, theta: Floats, response: RegulatorResponse, batch: ThermalBatch, streams: Streams
     ) -> LeaderValues:
         """See `ThermalCritic`."""
         del theta, response, streams
-        problem = self.problem
-        found = least_squares_td(
-            batch.state, batch.next_state, reward[:, :, None],
-            problem.max_episode_steps, problem.discount, left_out=batch.clipped,
-        )  # fmt: skip
+        found = _learned(self.design, batch, batch.state, batch.next_state)
         value = found(batch.state)[:, :, 0]
         return LeaderValues(value, slope=2.0 * (batch.state @ found.matrix[:, 0]))
 
@@ -112,46 +86,37 @@ class QuadraticActionCritic:
     """Q_L by least squares on 1 and all products of (s, a).
 
     Attributes:
-        problem: its discount and horizon.
+        design: the leader's own.
         expected: take the follower's mean action at s', and its covariance, instead of the action
             that was played next.
         samples: draws behind E_a[Q_L] of a state; None takes the expectation. The mean of that many
             draws is replaced by its normal limit.
     """
 
-    problem: Horizon
+    design: ThermalDesign
     expected: bool = True
     samples: int | None = None
 
     def evaluate(
-        self,
-        theta: Floats,
-        response: NormalPolicy,
-        batch: ThermalBatch,
-        reward: Floats,
-        streams: Streams,
+        self, theta: Floats, response: RegulatorResponse, batch: ThermalBatch, streams: Streams
     ) -> LeaderValues:
         """See `ThermalCritic`."""
         del theta
-        problem, zones = self.problem, batch.state.shape[2]
+        zones, added = batch.state.shape[2], None
         pairs = np.concatenate([batch.state, batch.follower_action], axis=2)
-        added = None
         if self.expected:
             following = _with_mean(batch.next_state, response)
             added = np.zeros((len(pairs), pairs.shape[2], pairs.shape[2]))
             added[:, zones:, zones:] = response.covariance
         else:
             following = np.roll(pairs, -1, axis=1)
-        found = least_squares_td(
-            pairs, following, reward[:, :, None],
-            problem.max_episode_steps, problem.discount, added, batch.clipped,
-        )  # fmt: skip
+        found = _learned(self.design, batch, pairs, following, added)
         return values_of(found, batch, response, self.samples, streams)
 
 
 @dataclass(frozen=True, eq=False)
 class ExactThermalCritic:
-    """The truth, for tests and studies.
+    """The truth, for studies.
 
     Attributes:
         problem: the bi-level problem.
@@ -162,39 +127,29 @@ class ExactThermalCritic:
     samples: int | None = None
 
     def evaluate(
-        self,
-        theta: Floats,
-        response: NormalPolicy,
-        batch: ThermalBatch,
-        reward: Floats,
-        streams: Streams,
+        self, theta: Floats, response: RegulatorResponse, batch: ThermalBatch, streams: Streams
     ) -> LeaderValues:
         """See `ThermalCritic`."""
-        del reward
-        return values_of(
-            exact_action_value(self.problem, theta, response),
-            batch,
-            response,
-            self.samples,
-            streams,
-        )
+        found = exact_action_value(self.problem, theta, response)
+        return values_of(found, batch, response, self.samples, streams)
 
 
-def exact_action_value(problem: ThermalControl, theta: Floats, response: NormalPolicy) -> Quadratic:
+def exact_action_value(
+    problem: ThermalControl, theta: Floats, response: RegulatorResponse
+) -> Quadratic:
     """Q_L without end, a quadratic of (s, a)."""
     gamma, actuator = problem.discount, problem.input_matrix
     zones, units = actuator.shape
     drift = problem.dynamics(theta)
     cost = leader_cost(problem, response)
     to_go = discounted_sum(np.sqrt(gamma) * (drift - actuator @ response.gain), cost)
-    design = problem.configuration_cost(theta)
+    design = problem.design.configuration_cost(theta)
     played = problem.energy_weight * np.trace(response.covariance, axis1=1, axis2=2)
     shaken = gamma * (to_go * disturbance(problem, response)).sum(axis=(1, 2))
     offset = (design + played + shaken) / (1.0 - gamma)  # v_U
     onwards = np.concatenate([drift, np.broadcast_to(actuator, (len(drift), zones, units))], axis=2)
     matrix = -gamma * (onwards.mT @ to_go @ onwards)
-    spread = (np.eye(zones) - 1.0 / zones) / zones
-    matrix[:, :zones, :zones] -= problem.stability_weight * spread
+    matrix[:, :zones, :zones] -= problem.stability_weight * spread_over(zones)
     matrix[:, zones:, zones:] -= problem.energy_weight * np.eye(units)
     noise = problem.noise**2 * np.trace(to_go, axis1=1, axis2=2)
     return Quadratic(matrix[:, None], -(design + gamma * (noise + offset))[:, None])
@@ -203,20 +158,14 @@ def exact_action_value(problem: ThermalControl, theta: Floats, response: NormalP
 def values_of(
     found: Quadratic,
     batch: ThermalBatch,
-    response: NormalPolicy,
+    response: RegulatorResponse,
     samples: int | None,
     streams: Streams,
 ) -> LeaderValues:
     """What an action value says about a batch, its mean over actions in closed form.
 
-    Where the policy is not linear, the slope of V_L is that under the line closest to it.
-
-    Args:
-        found: Q_L of (s, a).
-        batch: transitions.
-        response: the follower's policy.
-        samples: see `QuadraticActionCritic`.
-        streams: random numbers of these.
+    Where the policy is not linear, the slope of V_L is that under the line closest to it. For
+    `samples` see `QuadraticActionCritic`.
     """
     zones = batch.state.shape[2]
     matrix, covariance = found.matrix[:, 0], response.covariance
@@ -226,7 +175,7 @@ def values_of(
     )  # (s, E[a | s]) from s
     of_state = whole.mT @ matrix @ whole
     offset = found.offset + (by_action * covariance).sum(axis=(1, 2))[:, None]
-    if response.linear:
+    if response.curve is None:
         value = Quadratic(of_state[:, None], offset)(batch.state)[:, :, 0]
     else:
         value = found(_with_mean(batch.state, response))[:, :, 0] + (offset - found.offset)
@@ -241,6 +190,6 @@ def values_of(
     return LeaderValues(value, found(pairs)[:, :, 0], 2.0 * (batch.state @ of_state))
 
 
-def _with_mean(state: Floats, response: NormalPolicy) -> Floats:
+def _with_mean(state: Floats, response: RegulatorResponse) -> Floats:
     """(s, E[a | s]), shape (R, N, n + m)."""
     return np.concatenate([state, response.mean(state)], axis=2)

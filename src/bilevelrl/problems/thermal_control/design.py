@@ -8,11 +8,9 @@ from dataclasses import dataclass
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.compilation import parallel_kernel
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,36 +50,32 @@ class ThermalDesign:
         Raises:
             ValueError: if θ has another shape.
         """
-        if theta.ndim != 2 or theta.shape[1] != self.num_parameters:
-            raise ValueError(
-                f"theta must be of shape (R, {self.num_parameters}), got {theta.shape}"
-            )
+        zones, size = self.num_zones, self.num_parameters
+        if theta.ndim != 2 or theta.shape[1] != size:
+            raise ValueError(f"theta must be of shape (R, {size}), got {theta.shape}")
         level: Floats = 0.5 * (1.0 + np.tanh(0.5 * theta))
-        return level[:, : self.num_zones], level[:, self.num_zones :]
+        return level[:, :zones], level[:, zones:]
+
+    def named_levels(self, theta: Floats) -> dict[str, Floats]:
+        """α of zone i as "alpha<i>" and β as "beta<i>", each (R,), in the order of θ."""
+        return {
+            f"{name}{zone + 1}": level[:, zone]
+            for name, level in zip(("alpha", "beta"), self.levels(theta), strict=True)
+            for zone in range(self.num_zones)
+        }
 
     def factors(self, theta: Floats) -> Floats:
         """-η_i dα_i, A⁰_ij dβ_i and A⁰_ji dβ_i, shape (R, 3, n): all that ∂A/∂θ consists of."""
         insulation, airflow = self.levels(theta)
-        steepness = airflow * (1.0 - airflow)
-        return np.stack(
-            [
-                -self.insulation_effect * insulation * (1.0 - insulation),
-                self.inwards * steepness,
-                self.outwards * steepness,
-            ],
-            axis=1,
-        )
+        kept, steepness = -self.insulation_effect * insulation, airflow * (1.0 - airflow)
+        flows = self.inwards * steepness, self.outwards * steepness
+        return np.stack([kept * (1.0 - insulation), *flows], axis=1)
 
     def pushed(self, theta: Floats, state: Floats, push: Floats) -> Floats:
-        """xᵀ (∂A/∂θ) s for every transition, shape (R, N, D).
+        """xᵀ (∂A/∂θ) s for every transition, shape (R, N, D), for s and x = `push` (R, N, n).
 
         With x = (s' - E s') / σ² this is ∇_θ log p(s' | s, a; θ), with x = ∇ f(s') it is ∇_θ f(s')
         at fixed noise.
-
-        Args:
-            theta: shape (R, D).
-            state: s, shape (R, N, n).
-            push: x, shape (R, N, n).
         """
         result = np.empty((*state.shape[:2], self.num_parameters))
         _pushed(self.factors(theta), state, push, result)
@@ -103,13 +97,9 @@ class ThermalDesign:
     def configuration_cost_slope(self, theta: Floats) -> Floats:
         """Its gradient, shape (R, D)."""
         weights = (self.insulation_weight, self.airflow_weight)
-        return np.concatenate(
-            [
-                2.0 * weight * np.square(level) * (1.0 - level)
-                for weight, level in zip(weights, self.levels(theta), strict=True)
-            ],
-            axis=1,
-        )
+        pairs = zip(weights, self.levels(theta), strict=True)
+        slopes = [2.0 * weight * np.square(level) * (1.0 - level) for weight, level in pairs]
+        return np.concatenate(slopes, axis=1)
 
 
 @parallel_kernel

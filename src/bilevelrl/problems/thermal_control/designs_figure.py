@@ -1,6 +1,6 @@
 """Designs of building thermal control: random ones in a histogram, three of them as a picture."""
 
-from typing import Any
+from collections.abc import Hashable
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,6 @@ from bilevelrl.figures import style
 
 _NUM_BINS = 30
 _EXACT, _SAMPLED = "#0072B2", "#E69F00"
-_OUTLINE: dict[str, Any] = {"histtype": "step"}
 #: Lower left corners of the zones' rooms, around the ring.
 _CORNERS = ((0.0, 1.0), (1.0, 1.0), (1.0, 0.0), (0.0, 0.0))
 _WALL, _AIR = "#8C510A", "#56B4E9"
@@ -23,24 +22,20 @@ def random_designs(designs: pd.DataFrame, published: pd.DataFrame, best_known: f
     """How J of uniformly drawn designs is distributed, exactly and as a few episodes show it.
 
     Args:
-        designs: columns leader_return, leader_return_sampled.
+        designs: columns leader_return, leader_return_sampled; a placeholder without rows.
         published: columns low, high, count of the published histogram of sampled returns.
         best_known: J of the best known design.
-
-    Returns:
-        One panel; a placeholder if there are no designs.
     """
     if designs.empty:
         return style.placeholder("Random designs")
     with style.theme():
         figure, ((ax,),) = style.new_figure(7.2, 3.8)
         bins = _common_bins(designs[["leader_return_sampled", "leader_return"]], published)
-        looks: tuple[tuple[str, str, dict[str, Any]], ...] = (
-            ("leader_return_sampled", "mean of a few episodes", {"color": _SAMPLED, "alpha": 0.6}),
-            ("leader_return", "exact J", _OUTLINE | {"color": _EXACT, "linewidth": 1.8}),
-        )
-        for column, text, look in looks:
-            ax.hist(designs[column], bins, label=f"{text}: {_moments(designs[column])}", **look)
+        shown, exact = designs["leader_return_sampled"], designs["leader_return"]
+        text = f"mean of a few episodes: {_moments(shown)}"
+        ax.hist(shown, bins, label=text, color=_SAMPLED, alpha=0.6)
+        text = f"exact J: {_moments(exact)}"
+        ax.hist(exact, bins, label=text, color=_EXACT, linewidth=1.8, histtype="step")
         if len(published):
             share = len(designs) / published["count"].sum()
             edges = [*published["low"], published["high"].iloc[-1]]
@@ -82,10 +77,7 @@ def buildings(designs: pd.DataFrame, names: dict[str, str]) -> Figure:
 
     Args:
         designs: columns design, leader_return, alpha1 to alpha4, beta1 to beta4.
-        names: designs to draw, and their titles.
-
-    Returns:
-        A panel per design; a placeholder if there is none of them.
+        names: designs to draw, and their titles; a placeholder if there is none of them.
     """
     shown = designs[designs["design"].isin(list(names))].set_index("design")
     if shown.empty:
@@ -93,11 +85,9 @@ def buildings(designs: pd.DataFrame, names: dict[str, str]) -> Figure:
     with style.theme():
         figure, axes = style.new_figure(2.9 * len(shown) + 0.2, 4.1, 1, len(shown))
         for ax, name in zip(axes[0], [name for name in names if name in shown.index], strict=True):
-            row: dict[Any, Any] = shown.loc[name].to_dict()
+            row: dict[Hashable, float] = shown.loc[name].to_dict()
             _building(
-                ax,
-                [row[f"alpha{zone}"] for zone in range(1, 5)],
-                [row[f"beta{zone}"] for zone in range(1, 5)],
+                ax, *([row[f"{of}{zone}"] for zone in range(1, 5)] for of in ("alpha", "beta"))
             )
             ax.set_title(f"{names[name]}\nJ = {style.number(row['leader_return'], 1)}")
         handles = [

@@ -4,100 +4,89 @@ The closed loop is linear and Gaussian with mean zero, so J needs second moments
 the state at its limit is ignored; it binds where the closed loop is unstable.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.estimator import Estimate, Memory
-from bilevelrl.core.exact import Differentiable, Hypergradient
+from bilevelrl.core.exact import Exact, Hypergradient
 from bilevelrl.core.seeding import Streams
-from bilevelrl.models.linear_gaussian.lyapunov import discounted_sum
 from bilevelrl.problems.thermal_control.follower import RegulatorResponse, ThermalRegulator
-from bilevelrl.problems.thermal_control.loop import disturbance, leader_cost
 from bilevelrl.problems.thermal_control.problem import ThermalControl
 
-Floats = NDArray[np.float64]
+
+def spread_over(zones: int) -> Floats:
+    """The matrix of the population variance over zones, shape (n, n)."""
+    return (np.eye(zones) - 1.0 / zones) / zones
+
+
+def leader_cost(problem: ThermalControl, response: RegulatorResponse) -> Floats:
+    """What the leader pays for a state under the follower's policy, less tr Σ, shape (R, n, n)."""
+    spread = problem.stability_weight * spread_over(problem.num_zones)
+    cost: Floats = spread + problem.energy_weight * (response.gain.mT @ response.gain)
+    return cost
+
+
+def disturbance(problem: ThermalControl, response: RegulatorResponse) -> Floats:
+    """Covariance that a step adds to the state, B Σ Bᵀ + σ² I, shape (R, n, n)."""
+    actuator = problem.input_matrix
+    added: Floats = actuator @ response.covariance @ actuator.T
+    return added + problem.noise**2 * np.eye(problem.num_zones)
 
 
 @dataclass(frozen=True, eq=False)
 class LoopSums:
-    """Discounted sums along the closed loop F = A - B K, over an episode or without end.
+    """Discounted sums over an episode along the closed loop F = A - B K.
 
     Attributes:
-        closed: F, shape (R, n, n).
         moment: Z = Σ_t γ^t M_t, M_t the second moment of s_t, shape (R, n, n).
         flow: Σ_t γ^{t+1} X_{t+1} F M_t, X_t the leader's cost to go at step t, shape (R, n, n).
         effort: Σ_t γ^t (k_E I + γ Bᵀ X_{t+1} B), shape (R, m, m).
         steps: Σ_t γ^t.
     """
 
-    closed: Floats
     moment: Floats
     flow: Floats
     effort: Floats
     steps: float
 
 
-def loop_sums(
-    problem: ThermalControl, theta: Floats, response: RegulatorResponse, horizon: int | None
-) -> LoopSums:
-    """Sums over `horizon` steps, or over all of time if None.
-
-    Args:
-        problem: the bi-level problem.
-        theta: shape (R, D).
-        response: the follower's answer.
-        horizon: steps.
-    """
-    gamma, actuator = problem.discount, problem.input_matrix
+def loop_sums(problem: ThermalControl, theta: Floats, response: RegulatorResponse) -> LoopSums:
+    """The sums under θ, shape (R, D), and the follower's answer."""
+    gamma, actuator, horizon = problem.discount, problem.input_matrix, problem.max_episode_steps
     closed = problem.dynamics(theta) - actuator @ response.gain
     cost, added = leader_cost(problem, response), disturbance(problem, response)
     zones, units = actuator.shape
-    first = np.broadcast_to(problem.initial_deviation**2 * np.eye(zones), closed.shape)
     own = problem.energy_weight * np.eye(units)
-    if horizon is None:
-        steps = 1.0 / (1.0 - gamma)
-        damped = np.sqrt(gamma) * closed
-        to_go = discounted_sum(damped, cost)
-        moment = discounted_sum(damped.mT, first + gamma * steps * added)
-        flow = gamma * (to_go @ closed @ moment)
-        return LoopSums(
-            closed, moment, flow, steps * (own + gamma * (actuator.T @ to_go @ actuator)), steps
-        )
     following = [np.zeros_like(cost)]  # X_T, X_{T-1}, ..., X_1
     for _ in range(horizon - 1):
         following.append(cost + gamma * (closed.mT @ following[-1] @ closed))
     moment, flow = np.zeros_like(closed), np.zeros_like(closed)
     effort = np.zeros((len(theta), units, units))
-    now, weight = first, 1.0
+    now = np.broadcast_to(problem.initial_deviation**2 * np.eye(zones), closed.shape)
+    weight = 1.0
     for to_go in reversed(following):
         moment = moment + weight * now
         flow = flow + weight * gamma * (to_go @ closed @ now)
         effort = effort + weight * (own + gamma * (actuator.T @ to_go @ actuator))
         now = closed @ now @ closed.mT + added
         weight *= gamma
-    return LoopSums(closed, moment, flow, effort, (1.0 - gamma**horizon) / (1.0 - gamma))
+    return LoopSums(moment, flow, effort, (1.0 - gamma**horizon) / (1.0 - gamma))
 
 
 def components(
-    problem: ThermalControl, theta: Floats, response: RegulatorResponse, horizon: int | None
+    problem: ThermalControl, theta: Floats, response: RegulatorResponse
 ) -> dict[str, Floats]:
-    """Discounted sums of Var(s) (negative), |a|², |α|² and |β|², each (R,); J weighs them.
+    """Discounted sums over an episode of Var(s) (negative), |a|², |α|² and |β|², each (R,).
 
-    Args:
-        problem: the bi-level problem.
-        theta: shape (R, D).
-        response: the follower's answer.
-        horizon: steps of an episode; None is without end.
+    θ is of shape (R, D), `response` the follower's answer; J weighs the sums, see `weighted`.
     """
-    sums = loop_sums(problem, theta, response, horizon)
-    zones = problem.num_zones
-    spread = (np.eye(zones) - 1.0 / zones) / zones
+    sums = loop_sums(problem, theta, response)
     played = response.gain @ sums.moment @ response.gain.mT + sums.steps * response.covariance
-    insulation, airflow = problem.levels(theta)
+    insulation, airflow = problem.design.levels(theta)
     return {
-        "stability": -(spread * sums.moment).sum(axis=(1, 2)),
+        "stability": -(spread_over(problem.num_zones) * sums.moment).sum(axis=(1, 2)),
         "energy": np.trace(played, axis1=1, axis2=2),
         "insulation": sums.steps * np.square(insulation).sum(axis=1),
         "airflow": sums.steps * np.square(airflow).sum(axis=1),
@@ -114,38 +103,24 @@ def weighted(problem: ThermalControl, parts: dict[str, Floats]) -> Floats:
     )
 
 
-@dataclass(frozen=True, eq=False)
-class ThermalHypergradient(Hypergradient):
-    """`direct` includes the cost of the design itself.
-
-    Attributes:
-        cost: that part of `direct`, shape (R, D).
-    """
-
-    cost: Floats
-
-
 def thermal_hypergradient(
-    follower: ThermalRegulator, theta: Floats, response: RegulatorResponse, horizon: int | None
-) -> ThermalHypergradient:
+    follower: ThermalRegulator, theta: Floats, response: RegulatorResponse
+) -> Hypergradient:
     """dJ/dθ by differentiating the closed form through the Riccati fixed point.
 
-    Args:
-        follower: knows the problem and the temperature.
-        theta: shape (R, D).
-        response: its best response to θ.
-        horizon: steps of an episode; None is without end.
+    θ is of shape (R, D), `response` the follower's best one to it; the direct part includes the
+    cost of the design itself.
     """
     problem = follower.problem
-    sums, slopes = loop_sums(problem, theta, response, horizon), follower.slopes(theta, response)
-    parts = components(problem, theta, response, horizon)
-    cost = -sums.steps * problem.configuration_cost_slope(theta)
-    direct = -2.0 * problem.pull_back_dynamics(theta, sums.flow)
+    sums, slopes = loop_sums(problem, theta, response), follower.slopes(theta, response)
+    cost = -sums.steps * problem.design.configuration_cost_slope(theta)
+    direct = -2.0 * (problem.dynamics_slopes(theta) * sums.flow[:, None]).sum(axis=(2, 3))
     by_gain = problem.energy_weight * (response.gain @ sums.moment)
     by_gain = by_gain - problem.input_matrix.T @ sums.flow
     indirect = -2.0 * (slopes.gain * by_gain[:, None]).sum(axis=(2, 3))
     indirect -= (slopes.covariance * sums.effort[:, None]).sum(axis=(2, 3))
-    return ThermalHypergradient(cost + direct, indirect, weighted(problem, parts), cost)
+    value = weighted(problem, components(problem, theta, response))
+    return Hypergradient(cost + direct, indirect, value)
 
 
 def spectral_radius(problem: ThermalControl, theta: Floats, response: RegulatorResponse) -> Floats:
@@ -155,26 +130,12 @@ def spectral_radius(problem: ThermalControl, theta: Floats, response: RegulatorR
     return radius
 
 
-@dataclass(frozen=True, eq=False)
-class ExactNaive:
-    """Ascent along the exact direct part alone: a Naive-PGD without noise.
-
-    Attributes:
-        game: supplies the hypergradient.
-    """
-
-    game: Differentiable[RegulatorResponse]
-
-    def start(self, streams: Streams) -> Memory:
-        """Nothing is remembered."""
-        del streams
-        return {}
+class ExactNaive(Exact[RegulatorResponse]):
+    """Ascent along the exact direct part alone: a Naive-PGD without noise."""
 
     def estimate(
         self, theta: Floats, response: RegulatorResponse, memory: Memory, streams: Streams
     ) -> Estimate:
         """The direct part; costs no samples."""
-        del memory, streams
-        truth = self.game.hypergradient(theta, response)
-        nothing = np.full(len(theta), np.nan)
-        return Estimate(truth.direct, np.zeros_like(truth.indirect), nothing)
+        found = super().estimate(theta, response, memory, streams)
+        return replace(found, indirect=np.zeros_like(found.indirect))

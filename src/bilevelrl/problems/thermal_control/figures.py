@@ -1,37 +1,46 @@
-"""Which figure shows which part of the results of building thermal control."""
+"""Figures of building thermal control: which there are, and those over the updates."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
 
+from bilevelrl.figures import style
+from bilevelrl.figures.coordinate_panels import coordinate_panels
 from bilevelrl.figures.gallery import Source, at
 from bilevelrl.figures.game_gallery import CURVES, game_figures
-from bilevelrl.problems.thermal_control.curves_figure import (
-    cost_components,
-    designs,
-    sample_efficiency,
-)
+from bilevelrl.figures.ticks import plain_log_ticks
 from bilevelrl.problems.thermal_control.designs_figure import buildings, random_designs
 from bilevelrl.problems.thermal_control.study_figure import directions, variance_ladder
 from bilevelrl.runs.table_files import read_csv
 
+#: What a coordinate of a trajectory is called on an axis.
+COMPONENTS = {
+    "stability": "stability: −Σ γᵗ Var(s), °²",
+    "energy": "energy: Σ γᵗ |a|²",
+    "insulation": "insulation: Σ γᵗ |α|²",
+    "airflow": "airflow: Σ γᵗ |β|²",
+}
+_SHADES = ("#F2A27B", "#E57A3A", "#B84E00", "#5E2900")
+_MARKERS = ("o", "s", "^", "D")
+#: Levels, likewise.
+LEVELS = {f"alpha{zone}": f"insulation α$_{zone}$ of zone {zone}" for zone in range(1, 5)} | {
+    f"beta{zone}": f"airflow β$_{zone}$, zones {zone} and {zone % 4 + 1}" for zone in range(1, 5)
+}
 #: Estimators whose designs are followed.
 _FOLLOWED = (
     ("bc_hg", "published"), ("bc_hg", "improved"), ("naive", "published"), ("exact", "published"),
 )  # fmt: skip
-_LEVELS = tuple(f"{name}{zone}" for name in ("alpha", "beta") for zone in range(1, 5))
 #: Rungs that the figure of the ladder shows alone.
 _IN_BETWEEN = (
     "bc_hg_corrected_centred_value", "bc_hg_corrected_centred_value_doubly_centred",
     "bc_hg_improved_singly_centred", "bc_hg_improved_doubly_centred",
 )  # fmt: skip
 _BUILDINGS = {"start": "start", "all 1": "published end", "best known": "best known"}
-_DESIGN = (
-    "leader_return", "spectral_radius", "stability", "energy", "insulation", "airflow",
-    *(f"{name}{zone}" for name in ("alpha", "beta") for zone in range(1, 5)),
-)  # fmt: skip
+_DESIGN = ("leader_return", "spectral_radius", *COMPONENTS, *LEVELS)
 #: data/environments/thermal_control/designs.csv: named designs.
 DESIGN_COLUMNS = (*_DESIGN, "design")
 #: data/environments/thermal_control/random_search.csv: designs drawn uniformly.
@@ -65,30 +74,100 @@ def figures(source: Source) -> Iterator[tuple[str, Figure]]:
     named = designs_table.set_index("design")["leader_return"]
     curves = at(results.curves, temperature=temperature, estimator="bc_hg", variant="improved")
     best, naive_end = float(named["best known"]), float(named["all 1"])
-    figure = sample_efficiency(curves, best, naive_end, source.thresholds)
-    yield "sample_efficiency", figure
+    yield "sample_efficiency", sample_efficiency(curves, best, naive_end, source.thresholds)
     followed = _followed(at(source.trajectories, temperature=temperature))
-    yield "designs", designs(followed, _LEVELS)
+    yield "designs", designs(followed)
     yield "components", cost_components(followed)
     yield "directions", directions(turned, drift)
     yield "ladder", variance_ladder(results.gradients)
-    figure = random_designs(drawn, histogram, best)
-    yield "random_search", figure
+    yield "random_search", random_designs(drawn, histogram, best)
     yield "buildings", buildings(designs_table, _BUILDINGS)
 
 
 def _beside_published(curves: pd.DataFrame) -> pd.DataFrame:
     """Rows at batch sizes of published variants; `sample_efficiency` shows the other ones."""
     budgets = set(at(curves, variant="published")["budget"]) | {0}
-    if budgets == {0}:
-        return curves
-    return curves[curves["budget"].isin(budgets)]
+    return curves if budgets == {0} else curves[curves["budget"].isin(budgets)]
 
 
 def _followed(trajectories: pd.DataFrame) -> pd.DataFrame:
     """Rows of `_FOLLOWED`, each at its largest budget."""
-    parts = []
-    for estimator, variant in _FOLLOWED:
-        rows = at(trajectories, estimator=estimator, variant=variant)
-        parts.append(at(rows, budget=rows["budget"].max()))
+    chosen = [at(trajectories, estimator=name, variant=variant) for name, variant in _FOLLOWED]
+    parts = [at(rows, budget=rows["budget"].max()) for rows in chosen]
     return pd.concat(parts, ignore_index=True)
+
+
+def designs(trajectories: pd.DataFrame) -> Figure:
+    """Levels over the updates, mean and range over seeds; a placeholder without rows.
+
+    `trajectories` has columns estimator, variant, budget, seed, update, coordinate, value.
+    """
+    return coordinate_panels(trajectories, LEVELS, 4, "Designs", (-0.03, 1.03))
+
+
+def cost_components(trajectories: pd.DataFrame) -> Figure:
+    """The four discounted sums that J weighs, mean and range over seeds; arguments as `designs`."""
+    return coordinate_panels(trajectories, COMPONENTS, 2, "Components of J", None)
+
+
+def sample_efficiency(
+    curves: pd.DataFrame, best_known: float, naive_end: float, thresholds: Sequence[float]
+) -> Figure:
+    """J of one estimator against the samples it took, and how much of J is missing.
+
+    Args:
+        curves: columns budget, env_steps, iqm, low, high of one estimator and variant; a line per
+            batch size, a placeholder without rows.
+        best_known: J of the best known design.
+        naive_end: J where a perfect naive leader ends.
+        thresholds: named on the right-hand panel, below `best_known`.
+    """
+    budgets = sorted(set(curves["budget"]))
+    if not budgets:
+        return style.placeholder("Samples to the optimum")
+    with style.theme():
+        figure, ((left, right),) = style.new_figure(8.6, 4.2, 1, 2)
+        for place, budget in enumerate(budgets):
+            rows = curves[(curves["budget"] == budget) & (curves["env_steps"] > 0)]
+            text, own = f"{budget:,} transitions per update", rows[["iqm", "low", "high"]]
+            for ax, values in ((left, own), (right, best_known - own)):
+                _line(ax, rows["env_steps"], values, place, text)
+        left.axhline(
+            best_known, color=style.BEST_KNOWN_COLOUR, linewidth=0.9, linestyle=(0, (8.0, 2.0)),
+            label=f"best known J ({style.number(best_known, 1)})",
+        )  # fmt: skip
+        text = f"all levels 1, a perfect Naive-PGD ({style.number(naive_end, 1)})"
+        colour = style.ESTIMATORS["naive"].colour
+        for ax, end in ((left, naive_end), (right, best_known - naive_end)):
+            ax.axhline(end, label=text, color=colour, linewidth=0.9, linestyle=(0, (3.0, 3.0)))
+        left.set_ylabel("leader return J(θ)\nIQM over seeds")
+        right.set_ylabel("best known J − J(θ)  (log scale)")
+        _missing(right, best_known, thresholds)
+        for ax in (left, right):
+            ax.set_xscale("log")
+            ax.xaxis.set_major_formatter(EngFormatter(sep=""))
+            ax.set_xlabel("transitions sampled by the leader")
+        handles = left.get_legend_handles_labels()[0]
+        style.legend_below(figure, [*handles, style.band_handle("interval over seeds")], columns=2)
+    return figure
+
+
+def _line(ax: Axes, x: pd.Series, values: pd.DataFrame, place: int, text: str) -> None:
+    colour, marker = _SHADES[min(place, len(_SHADES) - 1)], _MARKERS[place % len(_MARKERS)]
+    ax.plot(x, values["iqm"], markersize=4.0, color=colour, marker=marker,
+            markevery=(place, 12), label=text)  # fmt: skip
+    ax.fill_between(x, values["low"], values["high"], color=colour, alpha=style.BAND_ALPHA,
+                    linewidth=0)  # fmt: skip
+
+
+def _missing(ax: Axes, best_known: float, thresholds: Sequence[float]) -> None:
+    """A logarithmic axis of what J lacks, with the thresholds named on its right."""
+    ax.set_yscale("log", nonpositive="clip")
+    plain_log_ticks(ax)
+    ax.yaxis.grid(visible=False)
+    for threshold in thresholds:
+        if threshold < best_known:
+            ax.axhline(best_known - threshold, color="0.85", linewidth=0.8, zorder=0)
+            place = (1.02, best_known - threshold)
+            ax.annotate(f"J = {style.number(threshold, 1)}", place, va="center", fontsize=8.5,
+                        xycoords=("axes fraction", "data"))  # fmt: skip

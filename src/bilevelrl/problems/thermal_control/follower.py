@@ -1,30 +1,29 @@
 """The exact best response in building thermal control, and its derivative in the design."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from bilevelrl.core.seeding import Streams
+from bilevelrl.core.arrays import Floats, Index
 from bilevelrl.models.linear_gaussian.lyapunov import discounted_sum
 from bilevelrl.models.linear_gaussian.riccati import Regulator, check_accuracy
 from bilevelrl.problems.thermal_control.problem import ThermalControl
 
-Floats = NDArray[np.float64]
-
 
 @dataclass(frozen=True, eq=False)
 class RegulatorResponse:
-    """a ~ N(-K s, Σ) and V_F(s) = -(sᵀ P s + v).
+    """a ~ N(m(s), Σ), m(s) = -K s unless something else is believed, V_F(s) = -(sᵀ P s + v).
 
     Attributes:
-        gain: K, shape (R, m, n).
+        gain: K, shape (R, m, n); where m is not linear, of the line closest to it.
         covariance: Σ, shape (R, m, m).
         quadratic: P, shape (R, n, n).
         offset: v, shape (R,).
         accuracy: certified bound on the relative error of sᵀ P s, for every s, shape (R,).
         iterations: doublings used, shape (R,).
-        steps: see `protocol.Certified`.
+        steps: see `core.follower.Certified`.
+        curve: m, from s (R, N, n), where it is not linear.
     """
 
     gain: Floats
@@ -32,29 +31,22 @@ class RegulatorResponse:
     quadratic: Floats
     offset: Floats
     accuracy: Floats
-    iterations: NDArray[np.int64]
+    iterations: Index
     steps: int = 0
-
-    @property
-    def linear(self) -> bool:
-        """Whether `mean` is."""
-        return True
+    curve: Callable[[Floats], Floats] | None = None
 
     def mean(self, state: Floats) -> Floats:
-        """E[a | s] = -K s, shape (R, N, m), for s (R, N, n)."""
-        mean: Floats = -(state @ self.gain.mT)
-        return mean
+        """The mean m(s), shape (R, N, m), for s (R, N, n)."""
+        return -(state @ self.gain.mT) if self.curve is None else self.curve(state)
 
     def value(self, state: Floats) -> Floats:
         """V_F(s), shape (R, N), for s (R, N, n)."""
-        cost = (state * (state @ self.quadratic)).sum(axis=2)
-        value: Floats = -(cost + self.offset[:, None])
-        return value
+        cost: Floats = (state * (state @ self.quadratic)).sum(axis=2)
+        return -(cost + self.offset[:, None])
 
     def value_slope(self, state: Floats) -> Floats:
         """∂V_F/∂s, shape (R, N, n), for s (R, N, n)."""
-        slope: Floats = -2.0 * (state @ self.quadratic)
-        return slope
+        return -2.0 * (state @ self.quadratic)
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,30 +92,16 @@ class ThermalRegulator:
         if self.temperature.ndim != 1 or not (self.temperature > 0.0).all():
             raise ValueError(f"temperature must be one positive number a run: {self.temperature}")
 
-    def start(self, num_runs: int, streams: Streams) -> Floats:
-        """Nothing is remembered, shape (R, 0)."""
-        del streams
-        return np.empty((num_runs, 0))
-
-    @property
-    def _regulator(self) -> Regulator:
-        problem = self.problem
-        return Regulator(
-            problem.input_matrix, problem.state_cost, problem.control_cost, problem.discount,
-            self.max_iterations,
-        )  # fmt: skip
-
-    def respond(
-        self, theta: Floats, memory: Floats | None = None, streams: Streams | None = None
-    ) -> RegulatorResponse:
+    def respond(self, theta: Floats) -> RegulatorResponse:
         """The best response to θ, shape (R, D).
 
         Raises:
             NotConverged: if a run misses the tolerance.
         """
-        del memory, streams
-        problem, regulator, beta = self.problem, self._regulator, self.temperature
-        gamma, drift = problem.discount, problem.dynamics(theta)
+        problem, gamma, beta = self.problem, self.problem.discount, self.temperature
+        costs = problem.state_cost, problem.control_cost
+        regulator = Regulator(problem.input_matrix, *costs, gamma, self.max_iterations)
+        drift = problem.dynamics(theta)
         solution = regulator.solve(drift)
         refined = regulator.policy_cost(drift, regulator.gain(solution.quadratic, drift))
         bearable = np.isfinite(refined).all(axis=(1, 2), keepdims=True)
@@ -149,13 +127,12 @@ class ThermalRegulator:
         """
         problem, gamma = self.problem, self.problem.discount
         actuator, quadratic = problem.input_matrix, response.quadratic[:, None]
-        inverse = 2.0 * response.covariance / self.temperature[:, None, None]
+        inverse = (2.0 * response.covariance / self.temperature[:, None, None])[:, None]
         closed = (problem.dynamics(theta) - actuator @ response.gain)[:, None]
         drift = problem.dynamics_slopes(theta)
         pushed = gamma * (drift.mT @ quadratic @ closed)
         slope = discounted_sum(np.sqrt(gamma) * closed, pushed + pushed.mT)
         curvature = gamma * (actuator.T @ slope @ actuator)
-        inverse = inverse[:, None]
         half = 0.5 * self.temperature
         shaken = gamma * problem.noise**2 * np.trace(slope, axis1=2, axis2=3)
         widened = (inverse * curvature).sum(axis=(2, 3))

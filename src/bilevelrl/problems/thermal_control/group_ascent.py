@@ -3,11 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.ascent import OptimiserState, clipped
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,5 +40,4 @@ class GroupAscent:
             older += new
         mean = optimiser["sum"] / optimiser["weight"][:, None]
         apart = clipped(mean.reshape(len(theta) * self.groups, -1), self.max_norm)
-        step = self.step_size[:, None] * apart.reshape(theta.shape)
-        return theta + step
+        return theta + self.step_size[:, None] * apart.reshape(theta.shape)

@@ -1,14 +1,11 @@
 """Gymnasium view of ThermalControl: what the follower faces in a building that is built."""
 
-from typing import Any
-
 import gymnasium
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.problems.thermal_control.problem import ThermalControl
-
-Floats = NDArray[np.float64]
 
 
 class ThermalControlEnv(gymnasium.Env[Floats, Floats]):
@@ -57,9 +54,9 @@ class ThermalControlEnv(gymnasium.Env[Floats, Floats]):
     """
 
     # Not a ClassVar, because Gymnasium does not declare it as one.
-    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012
+    metadata: dict[str, list[str]] = {"render_modes": []}  # noqa: RUF012
 
-    def __init__(self, theta: ArrayLike | None = None, **options: Any) -> None:
+    def __init__(self, theta: ArrayLike | None = None, **options: object) -> None:
         """See the class for the arguments.
 
         Raises:
@@ -73,20 +70,16 @@ class ThermalControlEnv(gymnasium.Env[Floats, Floats]):
         self.action_space = gymnasium.spaces.Box(-np.inf, np.inf, (units,), np.float64)
         row = self.theta[None]
         self._drift = self.problem.dynamics(row)[0]
-        self._configuration_cost = float(self.problem.configuration_cost(row)[0])
-        insulation, airflow = self.problem.levels(row)
-        self._squares = {
-            "insulation": float(np.square(insulation).sum()),
-            "airflow": float(np.square(airflow).sum()),
-        }
+        design = self.problem.design
+        self._configuration_cost = float(design.configuration_cost(row)[0])
+        levels = zip(("insulation", "airflow"), design.levels(row), strict=True)
+        self._squares = {name: float(np.square(level).sum()) for name, level in levels}
         self._state, self._time, self._running = np.zeros(zones), 0, False
 
     def _checked(self, theta: ArrayLike | None) -> Floats:
         size = self.problem.num_parameters
-        if theta is None:
-            return np.zeros(size)
         try:
-            array = np.array(theta, dtype=np.float64)
+            array = np.zeros(size) if theta is None else np.array(theta, dtype=np.float64)
         except (TypeError, ValueError) as error:
             raise ValueError(f"theta must be {size} numbers, got {theta!r}") from error
         if array.shape != (size,) or np.isnan(array).any():
@@ -94,8 +87,8 @@ class ThermalControlEnv(gymnasium.Env[Floats, Floats]):
         return array
 
     def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Floats, dict[str, Any]]:
+        self, *, seed: int | None = None, options: dict[str, object] | None = None
+    ) -> tuple[Floats, dict[str, float]]:
         """Draw a new state; there are no options."""
         super().reset(seed=seed, options=options)
         normals = self.np_random.standard_normal(self.problem.num_zones)
@@ -103,7 +96,7 @@ class ThermalControlEnv(gymnasium.Env[Floats, Floats]):
         self._time, self._running = 0, True
         return self._state.copy(), {}
 
-    def step(self, action: Floats) -> tuple[Floats, float, bool, bool, dict[str, Any]]:
+    def step(self, action: Floats) -> tuple[Floats, float, bool, bool, dict[str, float]]:
         """Heat and cool for one step.
 
         Raises:

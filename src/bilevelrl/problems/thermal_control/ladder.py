@@ -6,13 +6,13 @@ measured rather than argued. `directions` asks what the published step rule make
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.cell import Group
-from bilevelrl.core.control_variate import ControlVariate
 from bilevelrl.core.ladder import Level, Rung
 from bilevelrl.core.model_based import exact
 from bilevelrl.core.problem import Problem
@@ -23,40 +23,35 @@ from bilevelrl.problems.thermal_control import cell
 from bilevelrl.problems.thermal_control.critic import ExactThermalCritic
 from bilevelrl.problems.thermal_control.game import ThermalGame
 from bilevelrl.problems.thermal_control.group_ascent import GroupAscent
+from bilevelrl.problems.thermal_control.rollout import ThermalBatch, ThermalRollout
 from bilevelrl.problems.thermal_control.settings import ThermalControlBlock, ThermalSetting
+from bilevelrl.problems.thermal_control.transition import TransitionDirect
+from bilevelrl.problems.thermal_control.transition_score import control_variate
 
-Floats = NDArray[np.float64]
+Estimator = Sampled[ThermalBatch]
 #: Replicates of a worker's batch; a row of it takes some 100 MB.
 TOGETHER = 20
 
 
-def _change(estimator: Sampled[Any], **options: Any) -> Sampled[Any]:
-    learner: Any = estimator.learner
-    return replace(estimator, learner=replace(learner, **options))
-
-
-def _exact_critic(estimator: Sampled[Any], game: ThermalGame) -> Sampled[Any]:
-    learner: Any = estimator.learner
-    samples = getattr(learner.critic, "samples", None)
-    return _change(estimator, critic=ExactThermalCritic(game.problem, samples))
-
-
-def _centred(estimator: Sampled[Any], game: ThermalGame) -> Sampled[Any]:
+def _change(estimator: Estimator, game: ThermalGame, **options: Any) -> Estimator:
+    """The estimator with other options of its learner."""
     del game
-    return _change(estimator, form="centred")
+    assert isinstance(estimator.learner, TransitionDirect)
+    return replace(estimator, learner=replace(estimator.learner, **options))
 
 
-def _centred_with_control(estimator: Sampled[Any], game: ThermalGame) -> Sampled[Any]:
-    zones, size = game.problem.num_zones, game.problem.num_parameters
-    control = ControlVariate(1 + zones * (zones + 1) // 2, size)
-    return _change(estimator, form="centred", control=control)
+def _exact_critic(estimator: Estimator, game: ThermalGame) -> Estimator:
+    assert isinstance(estimator.learner, TransitionDirect)
+    samples = getattr(estimator.learner.critic, "samples", None)
+    return _change(estimator, game, critic=ExactThermalCritic(game.problem, samples))
 
 
-def _no_control(estimator: Sampled[Any], game: ThermalGame) -> Sampled[Any]:
-    del game
-    return _change(estimator, control=None)
+def _centred_with_control(estimator: Estimator, game: ThermalGame) -> Estimator:
+    control = control_variate(game.problem.design)
+    return _change(estimator, game, form="centred", control=control)
 
 
+_centred, _no_control = partial(_change, form="centred"), partial(_change, control=None)
 _SAMPLED, _EXPECTED = {"sensitivity": "sampled"}, {"sensitivity": "expected"}
 LADDER = (
     Rung("bc_hg", "published", "quadratic"),
@@ -78,14 +73,14 @@ LEVELS = (Level(), Level({"kind": "linear", "information": "rewards"}))
 INFORMATION = {"variant": "improved", **_SAMPLED}
 #: Whose step directions are studied.
 DIRECTIONS = (
-    Rung("bc_hg", "published", "quadratic"),
-    Rung("bc_hg", "published", "exact", "exact critic", change=_exact_critic),
-    Rung("hpgd_mc", "published", "quadratic"),
-    Rung("hpgd_mc", "published", "exact", "exact critic", change=_exact_critic),
-    Rung("hpgd_td", "published", "quadratic"),
-    Rung("hpgd_td", "published", "exact", "exact critic", change=_exact_critic),
-    Rung("naive", "published", "quadratic"),
-    Rung("naive", "published", "exact", "exact critic", change=_exact_critic),
+    *(
+        rung
+        for estimator in ("bc_hg", "hpgd_mc", "hpgd_td", "naive")
+        for rung in (
+            Rung(estimator, "published", "quadratic"),
+            Rung(estimator, "published", "exact", "exact critic", change=_exact_critic),
+        )
+    ),
     Rung("bc_hg", "improved", "quadratic", entry=_EXPECTED),
 )
 
@@ -98,13 +93,11 @@ def group(
     return Group(settings, game)
 
 
-def mirrored(estimator: Sampled[Any], game: ThermalGame) -> Sampled[Any]:
+def mirrored(estimator: Estimator, game: ThermalGame) -> Estimator:
     """The same with the transitions' noise flipped."""
     del game
-    sampler: Any = estimator.sampler
-    return replace(
-        estimator, sampler=replace(sampler, rollout=replace(sampler.rollout, mirrored=True))
-    )
+    assert isinstance(estimator.sampler, ThermalRollout)
+    return replace(estimator, sampler=replace(estimator.sampler, mirrored=True))
 
 
 def points(problem: Problem[ThermalControlBlock], best_theta: Floats) -> dict[str, Floats]:
@@ -126,19 +119,16 @@ def _on_the_way(
     problem: Problem[ThermalControlBlock], updates: Collection[int]
 ) -> dict[str, Floats]:
     """Designs after so many updates of an exact ascent from θ = 0."""
-    block = problem.block
-    step_size = block.gradients.step_size
-    entry = {"variant": "published", "num_seeds": 1, "temperature": block.gradients.temperature}
-    entry |= {"step_size": step_size}
-    settings: Sequence[Any] = block.expanded("exact", entry, "gradients")
-    own = group(problem, settings)
+    study = problem.block.gradients
+    entry = {"variant": "published", "num_seeds": 1, "temperature": study.temperature}
+    entry |= {"step_size": study.step_size}
+    settings: Sequence[Any] = problem.block.expanded("exact", entry, "gradients")
+    own, step_size = group(problem, settings), np.array([study.step_size])
     steps = ascend(
         replace(own.game, initial_spread=np.zeros(1)),
         exact(own),
         Streams([0]),
-        rule=GroupAscent(
-            np.array([step_size]), own.shared.max_gradient_norm, cell.GROUPS, np.zeros(1)
-        ),
+        rule=GroupAscent(step_size, own.shared.max_gradient_norm, cell.GROUPS, np.zeros(1)),
         num_updates=max(updates) + 1,
     )
     wanted = {step.update: step.theta[0] for step in steps if step.update in updates}
@@ -152,6 +142,5 @@ def num_parameters(problem: Problem[ThermalControlBlock]) -> int:
 
 def groups(problem: Problem[ThermalControlBlock]) -> dict[str, slice]:
     """Which parameters have an optimiser of their own, by name."""
-    size = num_parameters(problem) // cell.GROUPS
-    names = ("insulation", "airflow")
-    return {name: slice(place * size, (place + 1) * size) for place, name in enumerate(names)}
+    zones = len(problem.block.constants.base_matrix)
+    return {"insulation": slice(0, zones), "airflow": slice(zones, 2 * zones)}

@@ -11,11 +11,9 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats, Index
 from bilevelrl.problems.thermal_control.design import ThermalDesign
-
-Floats = NDArray[np.float64]
 
 #: Axes of every field that is an array: n zones, m units.
 _AXES = {
@@ -26,21 +24,17 @@ _AXES = {
     "control_cost": "mm",
 }
 #: The authors' configuration.
-PUBLISHED: Mapping[str, Any] = MappingProxyType(
+PUBLISHED: Mapping[str, object] = MappingProxyType(
     {
         "base_matrix": (
-            (1.0, 0.05, 0.0, 0.05),
-            (0.03, 1.0, 0.04, 0.0),
-            (0.0, 0.04, 1.0, 0.06),
-            (0.05, 0.0, 0.03, 1.0),
+            (1.0, 0.05, 0.0, 0.05), (0.03, 1.0, 0.04, 0.0),
+            (0.0, 0.04, 1.0, 0.06), (0.05, 0.0, 0.03, 1.0),
         ),
         "input_matrix": ((0.1, 0.0), (0.6, 0.0), (0.0, 0.55), (0.0, 0.3)),
         "insulation_effect": (0.04, 0.03, 0.06, 0.05),
         "state_cost": (
-            (8.0, 0.0, 0.0, 0.0),
-            (0.0, 1.0, 0.0, 0.0),
-            (0.0, 0.0, 5.0, 0.0),
-            (0.0, 0.0, 0.0, 6.0),
+            (8.0, 0.0, 0.0, 0.0), (0.0, 1.0, 0.0, 0.0),
+            (0.0, 0.0, 5.0, 0.0), (0.0, 0.0, 0.0, 6.0),
         ),
         "control_cost": ((0.01, 0.0), (0.0, 0.01)),
         "noise": 0.02,
@@ -53,7 +47,7 @@ PUBLISHED: Mapping[str, Any] = MappingProxyType(
         "insulation_weight": 0.1,
         "airflow_weight": 0.1,
     }
-)
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,10 +136,16 @@ class ThermalControl:
             ValueError: if a matrix or vector is ragged, or no `ThermalControl` has such numbers.
             TypeError: if a field is missing or there is no such field.
         """
-        return cls(**{name: _array(name, value) for name, value in numbers.items()})
+        for name in [name for name in numbers if name in _AXES]:
+            try:
+                numbers[name] = np.array(numbers[name], dtype=np.float64)
+            except (TypeError, ValueError) as error:
+                got = f"rows all of one length, got {numbers[name]!r}"
+                raise ValueError(f"{name} must be numbers, {got}") from error
+        return cls(**numbers)
 
     @classmethod
-    def published(cls, **changes: Any) -> "ThermalControl":
+    def published(cls, **changes: object) -> "ThermalControl":
         """The released configuration, changed where told; see `from_numbers`."""
         return cls.from_numbers(**{**PUBLISHED, **changes})
 
@@ -159,47 +159,29 @@ class ThermalControl:
         """D = 2 n."""
         return 2 * self.num_zones
 
-    def initial_parameters(self, normals: Floats, spread: Floats) -> Floats:
-        """θ = spread · z, shape (R, D), from standard normals z (R, D), one spread per run (R,)."""
-        return normals * spread[:, None]
-
-    def levels(self, theta: Floats) -> tuple[Floats, Floats]:
-        """α and β, each (R, n), from θ, shape (R, D).
-
-        Raises:
-            ValueError: if θ has another shape.
-        """
-        return self.design.levels(theta)
-
     @cached_property
     def design(self) -> ThermalDesign:
         """What the leader knows of what it designs."""
-        _, _, inwards, outwards = self._ring
+        here, following = self._ring
+        inwards, outwards = self.base_matrix[here, following], self.base_matrix[following, here]
         return ThermalDesign(
-            self.insulation_effect,
-            inwards,
-            outwards,
-            self.insulation_weight,
-            self.airflow_weight,
-            self.discount,
-            self.max_episode_steps,
-        )
+            self.insulation_effect, inwards, outwards, self.insulation_weight, self.airflow_weight,
+            self.discount, self.max_episode_steps,
+        )  # fmt: skip
 
     @property
-    def _ring(self) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats, Floats]:
-        # A zone, the next one, and what flows from the next into it and back.
+    def _ring(self) -> tuple[Index, Index]:
+        # Every zone, and the next one.
         here = np.arange(self.num_zones)
-        following = (here + 1) % self.num_zones
-        base = self.base_matrix
-        return here, following, base[here, following], base[following, here]
+        return here, (here + 1) % self.num_zones
 
     def dynamics(self, theta: Floats) -> Floats:
         """A(α, β), shape (R, n, n)."""
-        insulation, airflow = self.levels(theta)
-        here, following, inwards, outwards = self._ring
+        insulation, airflow = self.design.levels(theta)
+        here, following = self._ring
         matrix = np.zeros((len(theta), self.num_zones, self.num_zones))
-        matrix[:, here, following] = inwards * airflow
-        matrix[:, following, here] = outwards * airflow
+        matrix[:, here, following] = self.design.inwards * airflow
+        matrix[:, following, here] = self.design.outwards * airflow
         kept = np.diag(self.base_matrix) + self.insulation_effect * (1.0 - insulation)
         matrix[:, here, here] = kept - matrix.sum(axis=2)
         return matrix
@@ -208,7 +190,7 @@ class ThermalControl:
         """∂A/∂θ, shape (R, D, n, n)."""
         zones = self.num_zones
         factors = self.design.factors(theta)
-        here, following, _, _ = self._ring
+        here, following = self._ring
         slopes = np.zeros((len(theta), 2 * zones, zones, zones))
         slopes[:, here, here, here] = factors[:, 0]
         edges = slopes[:, zones:]
@@ -217,15 +199,6 @@ class ThermalControl:
         edges[:, here, following, here] = factors[:, 2]
         edges[:, here, following, following] = -factors[:, 2]
         return slopes
-
-    def pushed(self, theta: Floats, state: Floats, push: Floats) -> Floats:
-        """xᵀ (∂A/∂θ) s for every transition, see `ThermalDesign.pushed`."""
-        return self.design.pushed(theta, state, push)
-
-    def pull_back_dynamics(self, theta: Floats, weights: Floats) -> Floats:
-        """Σ_ij w_ij ∂A_ij/∂θ, shape (R, D), for weights (R, n, n)."""
-        total: Floats = (self.dynamics_slopes(theta) * weights[:, None]).sum(axis=(2, 3))
-        return total
 
     def follower_reward(self, state: Floats, action: Floats) -> Floats:
         """r_F(s, a), shape (...,), from s (..., n) and a (..., m)."""
@@ -241,23 +214,3 @@ class ThermalControl:
         variance = np.einsum("...i,...i", apart, apart) / self.num_zones
         reward: Floats = -(self.stability_weight * variance + self.energy_weight * energy)
         return reward
-
-    def configuration_cost(self, theta: Floats) -> Floats:
-        """k_I |α|² + k_A |β|², charged in every step, shape (R,)."""
-        return self.design.configuration_cost(theta)
-
-    def configuration_cost_slope(self, theta: Floats) -> Floats:
-        """Its gradient, shape (R, D)."""
-        return self.design.configuration_cost_slope(theta)
-
-
-def _array(name: str, numbers: Any) -> Any:
-    """`numbers` as an array if the field `name` is one, else unchanged."""
-    if name not in _AXES:
-        return numbers
-    try:
-        return np.array(numbers, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"{name} must be numbers, rows all of one length, got {numbers!r}"
-        ) from error

@@ -16,18 +16,19 @@ from typing import TypeVar
 import numba
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.seeding import Streams, stream
 from bilevelrl.problems.thermal_control.critic import LeaderValues
+from bilevelrl.problems.thermal_control.follower import RegulatorResponse
 from bilevelrl.problems.thermal_control.problem import ThermalControl
-from bilevelrl.problems.thermal_control.rollout import LinearPolicy, ThermalBatch
+from bilevelrl.problems.thermal_control.rollout import ThermalBatch
 
-Floats = NDArray[np.float64]
 Result = TypeVar("Result")
 
 WIDTH = 64
+#: Of the initial weights of each layer.
 GAINS = (math.sqrt(2.0), math.sqrt(2.0), 0.01)
 #: Rows per product: their activations fit the second-level cache.
 BLOCK = 1000
@@ -59,28 +60,25 @@ class TDNetwork:
     step_size: float
 
     @property
-    def _shapes(self) -> list[tuple[int, ...]]:
-        sizes = (self.num_inputs, WIDTH, WIDTH, self.num_outputs)
-        return [shape for n, m in pairwise(sizes) for shape in ((n, m), (m,))]
+    def _sizes(self) -> list[tuple[int, int]]:
+        """Inputs and outputs of each layer."""
+        return list(pairwise((self.num_inputs, WIDTH, WIDTH, self.num_outputs)))
 
     def _layers(self, parameters: Tensor) -> list[Tensor]:
-        # Views: w1, b1, w2, b2, w3, b3.
-        parts = torch.split(parameters, [math.prod(shape) for shape in self._shapes])
-        return [part.view(shape) for part, shape in zip(parts, self._shapes, strict=True)]
+        """Views: w1, b1, w2, b2, w3, b3."""
+        shapes = [shape for n, m in self._sizes for shape in ((n, m), (m,))]
+        parts = torch.split(parameters, [math.prod(shape) for shape in shapes])
+        return [part.view(shape) for part, shape in zip(parts, shapes, strict=True)]
 
     def initial(self, seed: int, place: int) -> Tensor:
-        """Orthogonal weights, scaled by `GAINS`, and biases 0.
+        """Orthogonal weights, scaled by `GAINS`, and biases 0, of the network number `place`.
 
         They come from a child of the run's stream of "critic": every call finds the same ones, and
         none of the numbers that `Streams` hands out.
-
-        Args:
-            seed: of the run.
-            place: number of the network; networks of different numbers start differently.
         """
         generator = stream(seed, "critic").spawn(place + 1)[place]
         parts = []
-        for (rows, columns), gain in zip(self._shapes[::2], GAINS, strict=True):
+        for (rows, columns), gain in zip(self._sizes, GAINS, strict=True):
             parts += [gain * orthogonal(generator, rows, columns).ravel(), np.zeros(columns)]
         return _tensor(np.concatenate(parts))
 
@@ -92,15 +90,10 @@ class TDNetwork:
         return values
 
     def fit(self, parameters: Tensor, inputs: Tensor, reward: Tensor) -> Tensor:
-        """Parameters after all steps; the given ones are kept.
+        """Parameters after all steps from the given ones, for whole episodes x (N, p) and r (N, K).
 
         Each step descends the mean of (f(x) - r - γ f(x'))², f(x') held fixed, over outputs and
         over the rows with a successor: all but the last of each episode.
-
-        Args:
-            parameters: where to start from.
-            inputs: x, whole episodes one after the other, shape (N, p).
-            reward: r of each row, shape (N, K); not used of the last row of an episode.
 
         Raises:
             ValueError: if no step of an episode has a successor.
@@ -130,7 +123,7 @@ class TDNetwork:
 
 
 def _forward(layers: list[Tensor], inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    # Both hidden layers and the output.
+    """Both hidden layers and the output."""
     w1, b1, w2, b2, w3, b3 = layers
     first = torch.addmm(b1, inputs, w1).relu_()
     second = torch.addmm(b2, first, w2).relu_()
@@ -153,7 +146,7 @@ def _add_gradient(
 
 
 def _through_relu(slope: Tensor, output: Tensor) -> Tensor:
-    # Zeroed in place where the output is 0; ten times faster than `where`.
+    """Zeroed in place where the output is 0; ten times faster than `where`."""
     torch.ops.aten.threshold_backward.grad_input(slope, output, 0, grad_input=slope)
     return slope
 
@@ -181,59 +174,55 @@ def _tensor(array: Floats) -> Tensor:
     return torch.tensor(array, dtype=torch.float32)
 
 
-def network_mean(
-    network: TDNetwork, inputs: Floats, reward: Floats, streams: Streams, place: int = 1
-) -> Floats:
-    """E[Σ_k γ^k r_{t+k} | x_t] without end of every row, for each of K rewards, shape (R, N, K).
-
-    Each reward is divided by its largest size in the batch while the network learns. With x = s and
-    the rewards ψ of `transition.sensitivity` this is the released code's mean of ∇_θ Q_F.
-
-    Args:
-        network: p inputs, K outputs.
-        inputs: x, whole episodes one after the other, shape (R, N, p).
-        reward: r, shape (R, N, K); of the last row of an episode only its size is used.
-        streams: the seeds of the runs.
-        place: see `TDNetwork.initial`; the networks of V_L and Q_L are number 0.
-    """
-    scale: Floats = np.abs(reward).max(axis=1)
-    scale[scale == 0.0] = 1.0
-
-    def predictions(run: int) -> Floats:
-        x, r = _tensor(inputs[run]), _tensor(reward[run] / scale[run])
-        found = network.fit(network.initial(streams.seeds[run], place), x, r)
-        return network.predict(found, x)
-
-    return scale[:, None] * np.stack(each_run(predictions, len(inputs)))
-
-
 @dataclass(frozen=True, eq=False)
-class NetworkStateCritic:
-    """V_L by a network on s; rewards are divided by their largest size.
+class NetworkMean:
+    """E[Σ_k γ^k r_{t+k} | s_t] without end of every row, for each of K rewards.
+
+    Each reward is divided by its largest size in the batch while the network learns. With the
+    rewards ψ of `TransitionDirect.sensitivity` this is the released code's mean of ∇_θ Q_F.
 
     Attributes:
         problem: its discount and horizon are used.
         steps: of Adam per batch; 5,000 in the released code.
         step_size: Adam's; 1e-4 in the released code.
+        place: see `TDNetwork.initial`; the networks of V_L and Q_L are number 0.
     """
 
     problem: ThermalControl
     steps: int
     step_size: float
+    place: int = 1
+
+    def __call__(self, batch: ThermalBatch, reward: Floats, streams: Streams) -> Floats:
+        """The means, shape (R, N, K), of `reward` r, shape (R, N, K).
+
+        Of the last r of an episode only the size is used.
+        """
+        sizes = batch.state.shape[2], reward.shape[2]
+        network = TDNetwork(self.problem, *sizes, self.steps, self.step_size)
+        scale: Floats = np.abs(reward).max(axis=1)
+        scale[scale == 0.0] = 1.0
+
+        def predictions(run: int) -> Floats:
+            x, r = _tensor(batch.state[run]), _tensor(reward[run] / scale[run])
+            found = network.fit(network.initial(streams.seeds[run], self.place), x, r)
+            return network.predict(found, x)
+
+        return scale[:, None] * np.stack(each_run(predictions, len(reward)))
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkStateCritic(NetworkMean):
+    """V_L by a network on s."""
+
+    place: int = 0
 
     def evaluate(
-        self,
-        theta: Floats,
-        response: LinearPolicy,
-        batch: ThermalBatch,
-        reward: Floats,
-        streams: Streams,
+        self, theta: Floats, response: RegulatorResponse, batch: ThermalBatch, streams: Streams
     ) -> LeaderValues:
         """See `problems.thermal_control.critic.ThermalCritic`."""
         del theta, response
-        network = TDNetwork(self.problem, self.problem.num_zones, 1, self.steps, self.step_size)
-        value = network_mean(network, batch.state, reward[:, :, None], streams, place=0)
-        return LeaderValues(value[:, :, 0])
+        return LeaderValues(self(batch, batch.leader_reward[:, :, None], streams)[:, :, 0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -245,9 +234,7 @@ class NetworkActionCritic:
     less than a fifth of the noise of 256 draws.
 
     Attributes:
-        problem: its discount and horizon are used.
-        steps: of Adam per batch; 5,000 in the released code.
-        step_size: Adam's; 1e-4 in the released code.
+        problem, steps, step_size: as of `NetworkMean`.
         samples: draws behind V_L, 256 in the released code; None takes the expectation.
     """
 
@@ -257,12 +244,7 @@ class NetworkActionCritic:
     samples: int | None
 
     def evaluate(
-        self,
-        theta: Floats,
-        response: LinearPolicy,
-        batch: ThermalBatch,
-        reward: Floats,
-        streams: Streams,
+        self, theta: Floats, response: RegulatorResponse, batch: ThermalBatch, streams: Streams
     ) -> LeaderValues:
         """See `problems.thermal_control.critic.ThermalCritic`."""
         del theta
@@ -273,7 +255,7 @@ class NetworkActionCritic:
 
         def values(run: int) -> Floats:
             # Q_L of the row, and mean and variance of Q_L at its state, shape (3, N).
-            state, r = batch.state[run], _tensor(reward[run, :, None])
+            state, r = batch.state[run], _tensor(batch.leader_reward[run, :, None])
             pairs = _tensor(np.concatenate([state, batch.follower_action[run]], axis=1))
             found = network.fit(network.initial(streams.seeds[run], 0), pairs, r)
             own = network.predict(found, pairs)[:, 0]
@@ -285,7 +267,7 @@ class NetworkActionCritic:
             mean = (weights * at_nodes).sum(axis=0)
             return np.stack([own, mean, (weights * np.square(at_nodes - mean)).sum(axis=0)])
 
-        action_value, value, variance = np.stack(each_run(values, len(reward)), axis=1)
+        action_value, value, variance = np.stack(each_run(values, len(batch.state)), axis=1)
         if self.samples is not None:
             value += np.sqrt(variance / self.samples) * streams.normals("critic", value.shape[1:])
         return LeaderValues(value, action_value)

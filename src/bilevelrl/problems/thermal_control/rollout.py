@@ -1,32 +1,18 @@
 """On-policy batches of building thermal control."""
 
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.compilation import parallel_kernel
 from bilevelrl.core.observations import Observations
 from bilevelrl.core.seeding import Streams
+from bilevelrl.problems.thermal_control.follower import RegulatorResponse
 from bilevelrl.problems.thermal_control.problem import ThermalControl
-
-Floats = NDArray[np.float64]
-
-
-class LinearPolicy(Protocol):
-    """a ~ N(-K s, Σ); read-only."""
-
-    @property
-    def gain(self) -> Floats:
-        """K, shape (R, m, n)."""
-        ...
-
-    @property
-    def covariance(self) -> Floats:
-        """Σ, shape (R, m, m)."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +25,17 @@ class ThermalBatch(Observations):
     """
 
     innovation: Floats | None = None
+
+    @classmethod
+    def of(
+        cls, problem: ThermalControl, theta: Floats, state: Floats, action: Floats,
+        next_state: Floats, **seen: Floats,
+    ) -> "ThermalBatch":  # fmt: skip
+        """What was played under θ, with the leader's rewards, and what else was `seen`."""
+        reward = problem.operating_reward(state, action)
+        reward -= problem.design.configuration_cost(theta)[:, None]
+        none = np.empty((*reward.shape, 0))
+        return cls(state, none, action, next_state, reward, **seen)
 
     @property
     def clipped(self) -> NDArray[np.bool_] | None:
@@ -57,15 +54,13 @@ def _simulate(  # type: ignore[no-untyped-def]
     num_runs, num_episodes, _ = normals.shape
     zones, units = actuator.shape
     for r in numba.prange(num_runs):
-        mean = np.empty(zones)
         for e in range(num_episodes):
             z = normals[r, e]
             here = first * z[:zones]
             for t in range(horizon):
                 n = e * horizon + t
                 place = zones + t * (zones + units)
-                for i in range(zones):
-                    state[r, n, i] = here[i]
+                state[r, n] = here
                 for j in range(units):
                     played = 0.0
                     for i in range(zones):
@@ -79,42 +74,48 @@ def _simulate(  # type: ignore[no-untyped-def]
                         total += drift[r, i, k] * here[k]
                     for j in range(units):
                         total += actuator[i, j] * action[r, n, j]
-                    mean[i] = total
-                for i in range(zones):
-                    clipped = min(max(mean[i], -limit), limit)
-                    here[i] = clipped + noise * z[place + units + i]
-                    after[r, n, i] = here[i]
-                    inside = abs(mean[i]) <= limit
-                    innovation[r, n, i] = here[i] - clipped if inside else 0.0
+                    clipped = min(max(total, -limit), limit)
+                    after[r, n, i] = clipped + noise * z[place + units + i]
+                    innovation[r, n, i] = after[r, n, i] - clipped if abs(total) <= limit else 0.0
+                here[:] = after[r, n]
 
 
 @dataclass(frozen=True, eq=False)
 class ThermalRollout:
-    """Whole episodes of `ThermalControl`.
+    """Whole episodes of `ThermalControl`; implements `sampled.Sampler`.
 
     Attributes:
         problem: the bi-level problem.
         num_episodes: per batch and run.
         mirrored: flip the sign of the transition's noise, for antithetic pairs in studies.
+        information: what the leader sees; "rewards" are the follower's, and only "full" tells how
+            the building's noise fell.
     """
 
     problem: ThermalControl
     num_episodes: int
     mirrored: bool = False
+    information: Literal["full", "rewards"] = "full"
 
-    @property
-    def env_steps(self) -> int:
-        """Transitions per batch and run."""
-        return self.num_episodes * self.problem.max_episode_steps
+    def observe(
+        self, theta: Floats, response: RegulatorResponse, streams: Streams, *, at_random: bool
+    ) -> ThermalBatch:
+        """What the leader, who has no actions besides its design, sees of a `sample`."""
+        del at_random
+        seen = self.sample(theta, response, streams)
+        if self.information == "full":
+            return seen
+        paid = self.problem.follower_reward(seen.state, seen.follower_action)
+        return replace(seen, innovation=None, follower_reward=paid)
 
-    def sample(self, theta: Floats, policy: LinearPolicy, streams: Streams) -> ThermalBatch:
+    def sample(self, theta: Floats, policy: RegulatorResponse, streams: Streams) -> ThermalBatch:
         """A batch under θ, shape (R, D), and the follower's policy."""
         problem, horizon = self.problem, self.problem.max_episode_steps
         zones, units = problem.input_matrix.shape
         numbers = zones + horizon * (zones + units)
         normals = streams.normals("rollout", (self.num_episodes, numbers))
-        shapes = [(len(theta), self.env_steps, size) for size in (zones, units, zones, zones)]
-        arrays = [np.empty(shape) for shape in shapes]
+        rows = len(theta), self.num_episodes * horizon
+        arrays = [np.empty((*rows, size)) for size in (zones, units, zones, zones)]
         noise = -problem.noise if self.mirrored else problem.noise
         _simulate(
             problem.dynamics(theta), problem.input_matrix, policy.gain,
@@ -122,7 +123,4 @@ class ThermalRollout:
             problem.state_limit, normals, horizon, *arrays,
         )  # fmt: skip
         state, action, after, innovation = arrays
-        reward = problem.operating_reward(state, action)
-        reward -= problem.configuration_cost(theta)[:, None]
-        none = np.empty((*reward.shape, 0))
-        return ThermalBatch(state, none, action, after, reward, innovation=innovation)
+        return ThermalBatch.of(problem, theta, state, action, after, innovation=innovation)

@@ -1,12 +1,12 @@
 """J of building thermal control over the design: the best known one, named ones, random ones."""
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from functools import cached_property, partial
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.blocks import FollowerParams
 from bilevelrl.core.exact import Hypergradient
 from bilevelrl.core.games import AscentParams
@@ -14,6 +14,7 @@ from bilevelrl.core.observations import discounted_return
 from bilevelrl.core.problem import Problem, RunTasks
 from bilevelrl.core.search import Searched, climb, climbed
 from bilevelrl.core.seeding import Streams
+from bilevelrl.models.deep.settings import ComparedSacParams
 from bilevelrl.problems.thermal_control.cell import make_problem
 from bilevelrl.problems.thermal_control.exact import (
     components,
@@ -30,7 +31,6 @@ from bilevelrl.problems.thermal_control.settings import (
     ThermalSearchParams,
 )
 
-Floats = NDArray[np.float64]
 #: Designs by all levels of insulation and of airflow.
 DESIGNS = {
     "start": (0.5, 0.5),
@@ -53,48 +53,37 @@ class ThermalLandscape:
     """
 
     constants: ThermalControlParams
-    followers: FollowerParams[Any]
+    followers: FollowerParams[ComparedSacParams]
     temperature: float
 
-    @property
+    @cached_property
     def problem(self) -> ThermalControl:
         """With the constants of params.yaml."""
         return make_problem(self.constants)
 
     def follower(self, number: int) -> ThermalRegulator:
         """The exact best response of `number` runs."""
-        temperature = np.full(number, self.temperature)
-        return ThermalRegulator(
-            self.problem, temperature, self.followers.tolerance, self.followers.max_iterations
-        )
-
-    def returns(self, theta: Floats) -> Floats:
-        """J at θ, shape (N, D); shape (N,)."""
-        return self.describe(theta)["leader_return"].to_numpy()
+        accuracy = self.followers.tolerance, self.followers.max_iterations
+        return ThermalRegulator(self.problem, np.full(number, self.temperature), *accuracy)
 
     def describe(self, theta: Floats) -> pd.DataFrame:
         """J, its components, the spectral radius and the design at θ, shape (N, D)."""
         problem, response = self.problem, self.follower(len(theta)).respond(theta)
-        parts = components(problem, theta, response, problem.max_episode_steps)
-        levels = {
-            f"{name}{zone + 1}": level[:, zone]
-            for name, level in zip(("alpha", "beta"), problem.levels(theta), strict=True)
-            for zone in range(problem.num_zones)
-        }
+        parts = components(problem, theta, response)
         radius = spectral_radius(problem, theta, response)
         known = {"leader_return": weighted(problem, parts), "spectral_radius": radius}
-        return pd.DataFrame(known | parts | levels)
+        return pd.DataFrame(known | parts | problem.design.named_levels(theta))
 
     def initial_return(self, starts: Floats) -> float:
         """J at θ = 0, around which the runs start."""
-        return float(self.returns(np.zeros_like(starts[:1]))[0])
+        return float(self.describe(np.zeros_like(starts[:1]))["leader_return"].iloc[0])
 
     def climb(self, search: AscentParams) -> tuple[Floats, Floats, Floats]:
         """Exact ascent, see `core.search.climb`."""
-        follower, horizon = self.follower(search.starts), self.constants.max_episode_steps
+        follower = self.follower(search.starts)
 
         def hypergradient(theta: Floats) -> Hypergradient:
-            return thermal_hypergradient(follower, theta, follower.respond(theta), horizon)
+            return thermal_hypergradient(follower, theta, follower.respond(theta))
 
         return climb(hypergradient, self.problem.num_parameters, search)
 
@@ -110,7 +99,7 @@ class ThermalLandscape:
 
         Levels, not θ, are uniform.
         """
-        problem = self.problem
+        problem, horizon = self.problem, self.problem.max_episode_steps
         shape = (search.samples, problem.num_parameters)
         theta = _logit(np.random.default_rng(search.seed).uniform(size=shape))
         rollout, shown = ThermalRollout(problem, search.sample_episodes), []
@@ -118,9 +107,7 @@ class ThermalLandscape:
             some = theta[first : first + _CHUNK]
             streams = Streams(range(search.seed + first, search.seed + first + len(some)))
             batch = rollout.sample(some, self.follower(len(some)).respond(some), streams)
-            shown.append(
-                discounted_return(batch.leader_reward, problem.max_episode_steps, problem.discount)
-            )
+            shown.append(discounted_return(batch.leader_reward, horizon, problem.discount))
         return self.describe(theta).assign(leader_return_sampled=np.concatenate(shown))
 
 
@@ -135,10 +122,7 @@ def search(problem: Problem[ThermalControlBlock], run_tasks: RunTasks) -> Search
     """Exact ascent from many starts, named designs, and random ones."""
     del run_tasks
     block = problem.block
-
-    def landscape(temperature: float) -> ThermalLandscape:
-        return ThermalLandscape(block.constants, problem.followers, temperature)
-
+    landscape = partial(ThermalLandscape, block.constants, problem.followers)
     first = landscape(problem.temperatures[0])
     searched = climbed(asdict(first.problem), block.search, landscape)
     best = searched.best_theta[f"published_{problem.temperatures[0]}"]

@@ -1,12 +1,12 @@
 """What params.yaml says of building thermal control: constants, search, studies, settings."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from bilevelrl.core.blocks import LearningParams, StudyParams
 from bilevelrl.core.entries import Estimators, Registered
-from bilevelrl.core.games import AscentParams, Matrix, Vector
+from bilevelrl.core.games import AscentParams, Inside, Matrix, Vector
 from bilevelrl.core.problem import Constants, ProblemBlock, TrainingBlock
 from bilevelrl.core.settings import PER_RUN, BatchSetting, BoltzmannBelief, Component, Setting
 from bilevelrl.core.validation import (
@@ -32,7 +32,7 @@ class ThermalControlParams(Constants):
     noise: Positive
     state_limit: Positive
     initial_deviation: Positive
-    discount: Annotated[float, Field(gt=0.0, lt=1.0)]
+    discount: Inside
     stability_weight: NonNegative
     energy_weight: NonNegative
     insulation_weight: NonNegative
@@ -40,7 +40,7 @@ class ThermalControlParams(Constants):
 
 
 class ThermalLeaders(TrainingBlock):
-    """What all cells share and an entry may override; see the settings of the estimators."""
+    """What all cells share and an entry may override."""
 
     temperature: Positive
     env_steps_per_update: Count
@@ -113,7 +113,7 @@ class ReleasedCriticParams(Component):
     step_size: UnitInterval
 
     @property
-    def conditions(self) -> dict[str, Any]:
+    def conditions(self) -> dict[str, object]:
         """That it is the network."""
         return {"critic": self.kind}
 
@@ -163,7 +163,7 @@ class FeatureBeliefParams(BoltzmannBelief):
     ridge: Positive
 
     @property
-    def conditions(self) -> dict[str, Any]:
+    def conditions(self) -> dict[str, object]:
         """What the leader sees, and how it learns from that."""
         return super().conditions | {"belief": self.kind}
 

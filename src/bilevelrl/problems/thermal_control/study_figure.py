@@ -22,16 +22,16 @@ RUNGS = {
     "bc_hg_improved": "… expected sensitivity",
 }
 _POINT_COLOURS = ("#000000", "#0072B2", "#009E73", "#CC79A7", "#E69F00")
-_PARTS: dict[str, tuple[str, dict[str, Any]]] = {
-    "cosine_total": ("with dJ/dθ", {"color": "#000000", "marker": "o"}),
-    "cosine_direct": ("with its direct part", {"color": "#E69F00", "marker": "s"}),
-    "cosine_indirect": ("with its indirect part", {"color": "#0072B2", "marker": "D"}),
-}
 _POINT: dict[str, Any] = {"linestyle": "none", "markersize": 4.5}
-_DRIFT: dict[str, Any] = {"linestyle": "none", "color": "0.35", "marker": "o", "markersize": 4.5}
-_CROSS: dict[str, Any] = {
-    "linestyle": "none", "marker": "x", "color": "#D55E00", "markersize": 6.5,
-    "markeredgewidth": 1.6, "zorder": 5,
+_DRIFT = _POINT | {"color": "0.35", "marker": "o"}
+#: Columns, what is said of them, and their points.
+_PARTS = {
+    "cosine_total": ("with dJ/dθ", _POINT | {"color": "#000000", "marker": "o"}),
+    "cosine_direct": ("with its direct part", _POINT | {"color": "#E69F00", "marker": "s"}),
+    "cosine_indirect": ("with its indirect part", _POINT | {"color": "#0072B2", "marker": "D"}),
+}
+_CROSS = _POINT | {
+    "marker": "x", "color": "#D55E00", "markersize": 6.5, "markeredgewidth": 1.6, "zorder": 5,
 }  # fmt: skip
 #: Cosines and drifts that are smaller are drawn on a linear scale.
 _LINEAR = 0.01
@@ -42,10 +42,8 @@ def variance_ladder(gradients: pd.DataFrame) -> Figure:
     """Standard deviation of one BC-HG estimate in units of |dJ/dθ|, from rung to rung.
 
     Args:
-        gradients: columns of results/gradients.csv of one problem.
-
-    Returns:
-        One panel, a line per design, at the largest budget; a placeholder without rows.
+        gradients: columns of results/gradients.csv of one problem; a line per design, at the
+            largest budget, a placeholder without rows.
 
     Raises:
         ValueError: if a rung of BC-HG with a learned critic is not in `RUNGS`.
@@ -63,8 +61,8 @@ def variance_ladder(gradients: pd.DataFrame) -> Figure:
             ordered = own.sort_values("rung")
             ratio = ordered["standard_deviation"] / ordered["exact_norm"]
             colour = _POINT_COLOURS[place % len(_POINT_COLOURS)]
-            look: dict[str, Any] = {"color": colour, "marker": "o", "linewidth": 1.0}
-            ax.plot(ratio, ordered["rung"], label=str(point), **look)
+            ax.plot(ratio, ordered["rung"], label=str(point), color=colour, marker="o",
+                    linewidth=1.0)  # fmt: skip
         ax.axvline(
             1.0, color=style.BEST_KNOWN_COLOUR, linewidth=0.9, linestyle=(0, (8.0, 2.0)),
             label="as large as the hypergradient",
@@ -73,9 +71,8 @@ def variance_ladder(gradients: pd.DataFrame) -> Figure:
         ax.set_yticks(range(len(RUNGS)), list(RUNGS.values()))
         ax.invert_yaxis()
         budget = int(rows["env_steps_per_update"].iloc[0])
-        ax.set_xlabel(
-            f"standard deviation of one estimate from {budget:,} transitions, over |dJ/dθ|"
-        )
+        of = f"one estimate from {budget:,} transitions"
+        ax.set_xlabel(f"standard deviation of {of}, over |dJ/dθ|")
         style.legend_below(figure, ax.get_legend_handles_labels()[0], columns=3)
     return figure
 
@@ -84,17 +81,18 @@ def directions(table: pd.DataFrame, published: pd.DataFrame) -> Figure:
     """Where normalised estimates point at θ = 0: cosines with the exact parts, and the drift.
 
     Args:
-        table: columns of results/directions.csv of one problem.
+        table: columns of results/directions.csv of one problem; a row of panels per group of
+            parameters, a placeholder without rows.
         published: columns estimator, group, drift.
-
-    Returns:
-        A row per group of parameters; a placeholder without rows.
     """
     groups = list(dict.fromkeys(table["group"]))
     if not groups:
         return style.placeholder("Directions")
     with style.theme():
-        labels = _labels(table[table["group"] == groups[0]])
+        labels = [
+            f"{style.label(str(row.estimator), str(row.variant))}, {row.critic} critic"
+            for row in table[table["group"] == groups[0]].itertuples()
+        ]
         figure, axes = style.new_figure(
             8.4, (0.3 * len(labels) + 0.5) * len(groups) + 1.0, len(groups), 2, sharey=True
         )
@@ -103,7 +101,7 @@ def directions(table: pd.DataFrame, published: pd.DataFrame) -> Figure:
             place = np.arange(len(own))
             for shift, (column, (_, look)) in zip((-0.2, 0.0, 0.2), _PARTS.items(), strict=True):
                 error = 2.0 * own[f"{column}_error"]
-                left.errorbar(own[column], place + shift, xerr=error, capsize=2.0, **_POINT, **look)
+                left.errorbar(own[column], place + shift, xerr=error, capsize=2.0, **look)
             _drift(right, own, published[published["group"] == group])
             left.set_yticks(place, labels)
             left.set_ylabel(group)
@@ -113,7 +111,9 @@ def directions(table: pd.DataFrame, published: pd.DataFrame) -> Figure:
         axes[0][0].invert_yaxis()
         axes[-1][0].set_xlabel(f"mean cosine of one estimate ± 2 SE\n{_SCALE}")
         axes[-1][1].set_xlabel(f"drift of a unit step along (1, 1, 1, 1)/2\n{_SCALE}")
-        style.legend_below(figure, _direction_handles(), columns=5)
+        entries = [*_PARTS.values(), ("drift ± 2 SE, ours", _DRIFT), ("drift, published", _CROSS)]
+        handles = [Line2D([], [], label=text, **look) for text, look in entries]
+        style.legend_below(figure, list[Artist](handles), columns=5)
     return figure
 
 
@@ -124,20 +124,6 @@ def _signed_log(ax: Axes) -> None:
     ax.set_xticks(ticks, [f"{tick:g}".replace("-", "−") for tick in ticks])
     ax.set_xlim(-0.2, 1.3)
     ax.minorticks_off()
-
-
-def _direction_handles() -> list[Artist]:
-    handles = [Line2D([], [], label=text, **_POINT, **look) for text, look in _PARTS.values()]
-    handles.append(Line2D([], [], label="drift ± 2 SE, ours", **_DRIFT))
-    handles.append(Line2D([], [], label="drift, published", **_CROSS))
-    return list[Artist](handles)
-
-
-def _labels(rows: pd.DataFrame) -> list[str]:
-    return [
-        f"{style.label(str(row.estimator), str(row.variant))}, {row.critic} critic"
-        for row in rows.itertuples()
-    ]
 
 
 def _drift(ax: Axes, own: pd.DataFrame, published: pd.DataFrame) -> None:

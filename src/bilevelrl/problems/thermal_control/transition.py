@@ -1,4 +1,12 @@
-"""What every sampled estimator in thermal control shares: gradients through p(s' | s, a; θ).
+"""The direct part of thermal control's estimators, and gradients through p(s' | s, a; θ).
+
+θ enters through p(s' | s, a; θ) and a cost of its own (arXiv 2603.14867), hence
+
+    direct   = E[Σ_t γ^t ∇r_L + Σ_t γ^{t+1} V_L(s_{t+1}) ∇ log p(s_{t+1} | s_t, a_t)],
+    indirect = (1/β) E[Σ_k e_k ψ_k - b],   e_k = γ e_{k-1} + i_k,
+    ψ_k      = γ V_F(s_{k+1}) ∇ log p(s_{k+1} | s_k, a_k).
+
+Estimators differ in the injection i and the baseline b.
 
 The score's variance grows as 1 / σ². Its mean is zero, so that f(s') - f(E[s' | s, a]) may take the
 place of f(s') ("centred"). The leader knows its own building, s' = A(θ) s + B a + σ z, so that
@@ -7,15 +15,15 @@ place of f(s') ("centred"). The leader knows its own building, s' = A(θ) s + B 
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from typing import Literal
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.compilation import parallel_kernel
-from bilevelrl.core.covariance import weighted_sum
-from bilevelrl.core.estimator import Estimate
+from bilevelrl.core.covariance import covariance_term, weighted_sum
+from bilevelrl.core.estimator import Estimate, Memory
 from bilevelrl.core.observations import discounted_return
 from bilevelrl.core.seeding import Streams
 from bilevelrl.core.trace import powers
@@ -24,61 +32,26 @@ from bilevelrl.problems.thermal_control.design import ThermalDesign
 from bilevelrl.problems.thermal_control.follower import RegulatorResponse
 from bilevelrl.problems.thermal_control.rollout import ThermalBatch
 
-Floats = NDArray[np.float64]
 Form = Literal["score", "centred", "pathwise"]
-
-
-class Transitional(Protocol):
-    """What every estimator of this family knows; read-only."""
-
-    @property
-    def design(self) -> ThermalDesign: ...  # noqa: D102
-
-    @property
-    def critic(self) -> ThermalCritic: ...  # noqa: D102
-
-    @property
-    def form(self) -> Form: ...  # noqa: D102
-
-    @property
-    def noise(self) -> float | None: ...  # noqa: D102
-
-    @property
-    def max_score_norm(self) -> float | None: ...  # noqa: D102
 
 
 @dataclass(frozen=True, eq=False)
 class Drawn:
-    """A batch and what the critic says about it.
+    """A batch under θ, shape (R, D), and what leader and follower make of it.
 
     Attributes:
-        batch: whole episodes.
-        values: of the batch's rows.
+        theta, response, batch: whole episodes under both.
+        values: what the critic says of the batch's rows.
         weight: γ^t over the number of episodes, shape (N,).
-        goes_on: 1 where the episode has a next step, else 0, shape (N,).
+        onwards: γ where the episode has a next step, else 0, shape (N,).
     """
 
+    theta: Floats
+    response: RegulatorResponse
     batch: ThermalBatch
     values: LeaderValues
     weight: Floats
-    goes_on: Floats
-
-
-def weigh(
-    estimator: Transitional,
-    theta: Floats,
-    response: RegulatorResponse,
-    batch: ThermalBatch,
-    streams: Streams,
-) -> Drawn:
-    """Let the critic learn from whole episodes."""
-    design, reward = estimator.design, batch.leader_reward
-    values = estimator.critic.evaluate(theta, response, batch, reward, streams)
-    horizon = design.max_episode_steps
-    episodes = reward.shape[1] // horizon
-    weight = np.tile(powers(design.discount, horizon) / episodes, episodes)
-    goes_on = np.tile((np.arange(horizon) < horizon - 1).astype(np.float64), episodes)
-    return Drawn(batch, values, weight, goes_on)
+    onwards: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,27 +59,32 @@ class Slopes:
     """v = c xᵀ (∂A/∂θ) s of every transition, of which only scalars and pushes are kept.
 
     Attributes:
-        design: the leader's own.
-        theta: shape (R, D).
-        state: s, shape (R, N, n).
+        design, drawn: have ∂A/∂θ and s.
         push: x, shape (R, N, n).
         scale: c, shape (R, N).
     """
 
     design: ThermalDesign
-    theta: Floats
-    state: Floats
+    drawn: Drawn
     push: Floats
     scale: Floats
 
     def pull_back(self, weights: Floats) -> Floats:
         """Σ_k w_k v_k, shape (R, D), for weights (R, N)."""
-        return self.design.pull_back(self.theta, self.state, self.push, weights * self.scale)
+        theta, state = self.drawn.theta, self.drawn.batch.state
+        return self.design.pull_back(theta, state, self.push, weights * self.scale)
 
     def rows(self) -> Floats:
         """Every v, shape (R, N, D): for control variates and clips, which need single ones."""
-        pushed = self.design.pushed(self.theta, self.state, self.push)
+        pushed = self.design.pushed(self.drawn.theta, self.drawn.batch.state, self.push)
         return self.scale[:, :, None] * pushed
+
+    def covariance(self, injection: Floats, temperature: Floats, baseline: Floats | None) -> Floats:
+        """See `core.covariance.covariance_term`, with v as the sensitivity, shape (R, D)."""
+        return covariance_term(
+            injection, self.pull_back, temperature, self.design.max_episode_steps,
+            self.design.discount, include_current=True, baseline=baseline,
+        )  # fmt: skip
 
 
 def score_push(noise: float | None, batch: ThermalBatch) -> Floats:
@@ -121,70 +99,101 @@ def score_push(noise: float | None, batch: ThermalBatch) -> Floats:
     return push
 
 
-def moved(
-    estimator: Transitional,
-    theta: Floats,
-    batch: ThermalBatch,
-    value: Callable[[], Floats],
-    slope: Callable[[], Floats],
-    scale: Floats,
-) -> Slopes:
-    """One-sample ∇_θ E[f(s') | s, a] of every transition, in the estimator's form.
+@dataclass(frozen=True, eq=False)
+class TransitionDirect:
+    """Naive-PGD, and what the others add an indirect part to; implements `sampled.Learner`.
 
-    Args:
-        estimator: its form and what it knows.
-        theta: shape (R, D).
-        batch: transitions.
-        value: f(s'), shape (R, N); asked by the form "score".
-        slope: ∂f/∂s', shape (R, N, n); asked by the other two.
-        scale: multiplies every sample, shape (N,).
+    Attributes:
+        design: the leader's own; all that the pathwise form needs to know of the problem.
+        critic: of V_L, and of Q_L where the indirect part needs it.
+        form: "score", "centred" or "pathwise", of both parts.
+        noise: σ, which the score is made of; the pathwise form does without.
+        max_score_norm: clip of each score in the direct part, insulation and airflow apart
+            (released code); None clips nothing, which alone is unbiased.
     """
-    state, innovation = batch.state, batch.innovation
-    if estimator.form == "pathwise":
-        push = slope()
-        if innovation is not None:
-            push = np.where(innovation == 0.0, 0.0, push)  # a clipped mean does not move
-        return Slopes(estimator.design, theta, state, push, np.broadcast_to(scale, state.shape[:2]))
-    push = score_push(estimator.noise, batch)
-    if estimator.form == "score":
-        return Slopes(estimator.design, theta, state, push, scale * value())
-    assert innovation is not None  # the score was made of it
-    # f(s') - f(E s') up to a term of second order, whose covariance with the score is zero.
-    rise: Floats = (slope() * innovation).sum(axis=2)
-    return Slopes(estimator.design, theta, state, push, scale * rise)
 
+    design: ThermalDesign
+    critic: ThermalCritic
+    form: Form = "score"
+    noise: float | None = None
+    max_score_norm: float | None = None
 
-def sensitivity(
-    estimator: Transitional, theta: Floats, response: RegulatorResponse, drawn: Drawn
-) -> Slopes:
-    """ψ of every row, 0 in the last of an episode."""
-    after = drawn.batch.next_state
-    return moved(
-        estimator,
-        theta,
-        drawn.batch,
-        lambda: response.value(after),
-        lambda: response.value_slope(after),
-        estimator.design.discount * drawn.goes_on,
-    )
+    def start(self, streams: Streams) -> Memory:
+        """Nothing is remembered."""
+        del streams
+        return {}
 
+    def acts_at_random(self, memory: Memory) -> bool:
+        """The leader does not act."""
+        del memory
+        return False
 
-def direct_term(estimator: Transitional, theta: Floats, drawn: Drawn) -> Floats:
-    """The part through the transition, the follower's policy held fixed, shape (R, D)."""
-    values, goes_on = drawn.values, estimator.design.discount * drawn.goes_on
+    def learn(
+        self,
+        theta: Floats,
+        response: RegulatorResponse,
+        batch: ThermalBatch,
+        memory: Memory,
+        streams: Streams,
+    ) -> Estimate:
+        """Estimate both parts from a batch under θ; updates `memory` in place."""
+        design, reward = self.design, batch.leader_reward
+        horizon, discount = design.max_episode_steps, design.discount
+        values = self.critic.evaluate(theta, response, batch, streams)
+        episodes, discounts = reward.shape[1] // horizon, powers(discount, horizon)
+        weight = np.tile(discounts / episodes, episodes)
+        onwards = np.tile(discount * (np.arange(horizon) < horizon - 1), episodes)
+        drawn = Drawn(theta, response, batch, values, weight, onwards)
+        indirect = self.indirect(drawn, memory, streams)
+        direct = self._direct(drawn) - discounts.sum() * design.configuration_cost_slope(theta)
+        sampled = discounted_return(reward, horizon, discount)
+        return Estimate(direct, indirect, sampled, env_steps=reward.shape[1])
 
-    def slope() -> Floats:
-        assert values.slope is not None  # the critic is chosen by the cell
-        return np.roll(values.slope, -1, axis=1)
+    def indirect(self, drawn: Drawn, memory: Memory, streams: Streams) -> Floats:
+        """The part through the follower's answer, shape (R, D); none here."""
+        del memory, streams
+        return np.zeros_like(drawn.theta)
 
-    following = np.roll(values.value, -1, axis=1)
-    own = moved(estimator, theta, drawn.batch, lambda: following, slope, goes_on)
-    weight = np.broadcast_to(drawn.weight, following.shape)
-    if estimator.form != "score" or estimator.max_score_norm is None:
-        return own.pull_back(weight)
-    scores = replace(own, scale=np.ones_like(following)).rows()
-    _clip_halves(scores, estimator.max_score_norm)
-    return weighted_sum(weight * own.scale, scores)
+    def sensitivity(self, drawn: Drawn) -> Slopes:
+        """ψ of every row, 0 in the last of an episode."""
+        after, response = drawn.batch.next_state, drawn.response
+        return self._moved(
+            drawn, lambda: response.value(after), lambda: response.value_slope(after)
+        )
+
+    def _direct(self, drawn: Drawn) -> Floats:
+        """The part through the transition, the follower's policy held fixed, shape (R, D)."""
+        values = drawn.values
+
+        def slope() -> Floats:
+            assert values.slope is not None  # the critic is chosen by the cell
+            return np.roll(values.slope, -1, axis=1)
+
+        following = np.roll(values.value, -1, axis=1)
+        own = self._moved(drawn, lambda: following, slope)
+        weight = np.broadcast_to(drawn.weight, following.shape)
+        if self.form != "score" or self.max_score_norm is None:
+            return own.pull_back(weight)
+        scores = replace(own, scale=np.ones_like(following)).rows()
+        _clip_halves(scores, self.max_score_norm)
+        return weighted_sum(weight * own.scale, scores)
+
+    def _moved(
+        self, drawn: Drawn, value: Callable[[], Floats], slope: Callable[[], Floats]
+    ) -> Slopes:
+        """γ ∇_θ E[f(s') | s, a] from one sample, from f(s') (R, N) or from ∂f/∂s' (R, N, n)."""
+        innovation = drawn.batch.innovation
+        if self.form == "pathwise":
+            push, rise = slope(), np.ones(drawn.batch.leader_reward.shape)
+            if innovation is not None:
+                push = np.where(innovation == 0.0, 0.0, push)  # a clipped mean does not move
+        else:
+            push = score_push(self.noise, drawn.batch)
+            assert innovation is not None  # the score was made of it
+            # Centred, f(s') - f(E s') is known up to a term of second order, whose covariance with
+            # the score is zero.
+            rise = value() if self.form == "score" else (slope() * innovation).sum(axis=2)
+        return Slopes(self.design, drawn, push, drawn.onwards * rise)
 
 
 @parallel_kernel
@@ -200,16 +209,3 @@ def _clip_halves(score, max_norm):  # type: ignore[no-untyped-def]
                 if square > max_norm**2:
                     for p in range(first, first + size // 2):
                         score[r, n, p] *= max_norm / np.sqrt(square)
-
-
-def finish(estimator: Transitional, theta: Floats, drawn: Drawn, indirect: Floats) -> Estimate:
-    """The estimate of dJ/dθ from an indirect part, shape (R, D), and the batch it came from."""
-    design, reward = estimator.design, drawn.batch.leader_reward
-    horizon = design.max_episode_steps
-    steps = powers(design.discount, horizon).sum()
-    return Estimate(
-        direct_term(estimator, theta, drawn) - steps * design.configuration_cost_slope(theta),
-        indirect,
-        discounted_return(reward, horizon, design.discount),
-        env_steps=reward.shape[1],
-    )

@@ -1,0 +1,119 @@
+"""What a leader learns about its follower's policy by watching its choices."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium.spaces import Box, Discrete, Space
+from torch.distributions import Categorical, Distribution
+
+from bilevelrl.trainer.functions import Network, RandomFeatures, Standardised, Table, minibatches
+from bilevelrl.trainer.policies import FollowerPolicy, HalfRanges, Watched, gaussian
+from bilevelrl.trainer.spaces import Anything, Encoding, Floats, JointEncoding
+
+#: Of Adam, where a belief is linear in random features.
+_LINEAR_STEPS = Network(units=(), step_size=0.01)
+
+
+def make_belief(
+    kind: Table | RandomFeatures | Network,
+    observations: Space[Any],
+    actions: Space[Any],
+    num_samples: int,
+    rng: np.random.Generator,
+) -> FollowerPolicy:
+    """A belief that knows nothing yet.
+
+    Raises:
+        ValueError: the kind does not go with the spaces.
+    """
+    encoding = JointEncoding([Encoding.of("the follower's observation space", observations)])
+    source: Watched
+    if isinstance(kind, Table):
+        if encoding.num_elements is None or not isinstance(actions, Discrete):
+            raise ValueError(
+                f"belief of kind table over {observations} and {actions}; expected discrete "
+                "spaces: take kind 'random_features' or 'network'"
+            )
+        source = FrequencyBelief(kind, encoding, encoding.num_elements, actions)
+    elif isinstance(actions, Discrete) or (isinstance(actions, Box) and len(actions.shape) == 1):
+        source = LikelihoodBelief(kind, encoding, actions, rng)
+    else:
+        raise ValueError(
+            f"the follower's action space is {actions}; expected Discrete, or Box with one axis"
+        )
+    return FollowerPolicy(source, actions, num_samples, HalfRanges(actions))
+
+
+class FrequencyBelief:
+    """π(b | o) from how often every action was chosen, of finitely many of both."""
+
+    def __init__(
+        self, kind: Table, encoding: JointEncoding, number: int, actions: Discrete
+    ) -> None:
+        self.kind, self.encoding, self._start = kind, encoding, int(actions.start)
+        self._counts = np.zeros((number, int(actions.n)))
+
+    def learn(self, observation: Anything, action: Anything) -> None:
+        """Count N choices; older ones fade."""
+        self._counts *= self.kind.forgetting
+        np.add.at(self._counts, (self.encoding.numbers([observation]), action - self._start), 1.0)
+
+    def distribution(self, observation: Anything) -> Distribution:
+        """Frequencies, with `prior` choices spread evenly."""
+        even = self.kind.prior / self._counts.shape[1]
+        weights = self._counts[self.encoding.numbers([observation])] + even
+        return Categorical(probs=torch.as_tensor(weights))
+
+
+class LikelihoodBelief:
+    """Categorical or Gaussian π(b | o), its logits or mean and spread fitted to the likelihood."""
+
+    def __init__(
+        self,
+        kind: RandomFeatures | Network,
+        encoding: JointEncoding,
+        actions: Discrete | Box,
+        rng: np.random.Generator,
+    ) -> None:
+        self._rng, self._inputs, self._actions = rng, Standardised(encoding), actions
+        self._squashed = HalfRanges(actions).bounded
+        self._fit = kind if isinstance(kind, Network) else _LINEAR_STEPS
+        self._weights, self._offsets = np.zeros((encoding.size, 0)), np.zeros(0)
+        if isinstance(kind, RandomFeatures):
+            self._weights = kind.frequency * rng.standard_normal((encoding.size, kind.number))
+            centres = rng.standard_normal(self._weights.shape)
+            self._offsets = (self._weights * centres).sum(axis=0)
+        outputs = int(actions.n) if isinstance(actions, Discrete) else 2 * actions.shape[0]
+        self._network = self._fit.layers(encoding.size + len(self._offsets), outputs, rng)
+        self._optimizer = torch.optim.Adam(self._network.parameters(), lr=self._fit.step_size)
+
+    def _features(self, observation: Anything) -> torch.Tensor:
+        rows: Floats = self._inputs.rows([observation])
+        curved = np.tanh(rows @ self._weights - self._offsets)
+        return torch.as_tensor(np.concatenate([rows, curved], axis=1), dtype=torch.float32)
+
+    def _of(self, features: torch.Tensor) -> Distribution:
+        outputs = self._network(features)
+        if isinstance(self._actions, Discrete):
+            return Categorical(logits=outputs)
+        mean, log_std = outputs.chunk(2, dim=1)
+        return gaussian(mean, log_std.clamp(-5.0, 2.0), squashed=self._squashed)
+
+    def distribution(self, observation: Anything) -> Distribution:
+        """As fitted so far."""
+        return self._of(self._features(observation))
+
+    def learn(self, observation: Anything, action: Anything) -> None:
+        """A few passes of Adam over N choices."""
+        features = self._features(observation)
+        if isinstance(self._actions, Discrete):
+            wanted = torch.as_tensor(np.asarray(action, np.int64) - int(self._actions.start))
+        else:
+            wanted = torch.as_tensor(action, dtype=torch.float32)
+        for _ in range(self._fit.epochs):
+            for part in minibatches(self._rng, len(wanted), self._fit.minibatch):
+                loss = -self._of(features[part]).log_prob(wanted[part]).mean()
+                self._optimizer.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+                self._optimizer.step()

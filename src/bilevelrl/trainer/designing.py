@@ -1,0 +1,147 @@
+"""A leader that sets rewards or shapes the dynamics of a follower's Gymnasium environment."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium
+import numpy as np
+import torch
+from gymnasium.spaces import Space
+
+from bilevelrl.trainer.simulation import (
+    Batch,
+    Follower,
+    Rows,
+    Spaces,
+    element,
+    first_seed,
+    predicted,
+    tensor,
+)
+from bilevelrl.trainer.spaces import Anything
+
+#: Where a step's `info` holds the leader's reward.
+LEADER_REWARD = "leader_reward"
+
+
+class DesigningLeader:
+    """φ_θ(s, b, s') of a module that is called with observation, action and next observation."""
+
+    def __init__(self, module: torch.nn.Module, observations: Space[Any], actions: Space[Any]):
+        """Of a module with at least one parameter, whose device it uses."""
+        self.module, self._observations, self._actions = module, observations, actions
+
+    def terms(
+        self, observation: Anything, action: Anything, following: Anything
+    ) -> tuple[torch.Tensor, ...]:
+        """What the module returns, one or two tensors of shape (N,), with gradients.
+
+        Raises:
+            TypeError: it returns something else.
+            ValueError: tensors of another shape.
+        """
+        device = next(self.module.parameters()).device
+        found = self.module(
+            tensor(self._observations, observation, device),
+            tensor(self._actions, action, device),
+            tensor(self._observations, following, device),
+        )
+        terms = found if isinstance(found, tuple) else (found,)
+        for term in terms:
+            if not isinstance(term, torch.Tensor) or len(terms) > 2:
+                raise TypeError(
+                    f"leader(observation, action, next_observation) returned {found!r:.80}; "
+                    "expected a tensor with one number per transition, or two such tensors"
+                )
+            if term.shape != (len(observation),):
+                raise ValueError(
+                    f"leader(observation, action, next_observation) has shape {tuple(term.shape)}; "
+                    f"expected {(len(observation),)}, one number per transition"
+                )
+        return terms
+
+
+class DesignedSimulator:
+    """Plays environments that read the leader themselves, as `WithIncentives` does."""
+
+    def __init__(
+        self,
+        envs: Sequence[gymnasium.Env[Any, Any]],
+        leader: torch.nn.Module,
+        max_episode_steps: int | None,
+    ) -> None:
+        """Of equal environments, whose steps' `info` holds the leader's reward."""
+        self._envs, self._limit, self._time = envs, max_episode_steps, np.zeros(len(envs), int)
+        self._seen: list[Any] = [None] * len(envs)
+        self._seeded = False
+        first = envs[0]
+        self.spaces = Spaces(
+            first.observation_space, None, first.observation_space, first.action_space
+        )
+        self.leader = DesigningLeader(leader, first.observation_space, first.action_space)
+
+    def play(self, follower: Follower, num_episodes: int, rng: np.random.Generator) -> Batch:
+        """So many whole episodes, spread evenly over the environments.
+
+        Raises:
+            ValueError: a step's `info` has no leader's reward.
+        """
+        rows = Rows(len(self._envs), num_episodes)
+        for i in rows.running:
+            self._reset(i, None if self._seeded else first_seed(rng))
+        self._seeded = True
+        while running := rows.running:
+            answers = predicted(follower, [self._seen[i] for i in running])
+            for i, answer in zip(running, answers, strict=True):
+                action = element(self.spaces.follower_action, answer)
+                following, reward, ended, cut, info = self._envs[i].step(action)
+                if LEADER_REWARD not in info:
+                    raise ValueError(
+                        f"info of env.step holds {sorted(info)}; expected {LEADER_REWARD!r} too"
+                    )
+                self._time[i] += 1
+                cut = not ended and (cut or self._time[i] == self._limit)
+                here = self._seen[i]
+                step = (
+                    here, 0, here, action, following,
+                    float(info[LEADER_REWARD]), float(reward), bool(ended), bool(cut),
+                )  # fmt: skip
+                self._seen[i] = following
+                if rows.add(i, step):
+                    self._reset(i, None)
+        return rows.batch()
+
+    def _reset(self, i: int, seed: int | None) -> None:
+        self._time[i] = 0
+        self._seen[i] = self._envs[i].reset(seed=seed)[0]
+
+
+class WithIncentives(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """Adds what a leader pays to the follower's reward, and what that costs to the leader's.
+
+    The module is called with observation, action and next observation and returns what it adds to
+    the follower's reward, or a pair: what it adds to the leader's, and to the follower's.
+    """
+
+    def __init__(self, env: gymnasium.Env[Any, Any], leader: torch.nn.Module) -> None:
+        """Around an environment whose `info` holds the leader's reward."""
+        super().__init__(env)
+        self._leader = DesigningLeader(leader, env.observation_space, env.action_space)
+        self._seen: Any = None
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """A new episode."""
+        self._seen, info = self.env.reset(seed=seed, options=options)
+        return self._seen, info
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """One step, with the leader as it is."""
+        following, reward, ended, cut, info = self.env.step(action)
+        arrays = (np.asarray(each)[None] for each in (self._seen, action, following))
+        with torch.no_grad():
+            *own, paid = (float(term[0]) for term in self._leader.terms(*arrays))
+        info = {**info, LEADER_REWARD: float(info.get(LEADER_REWARD, 0.0)) + sum(own)}
+        self._seen = following
+        return following, float(reward) + paid, ended, cut, info

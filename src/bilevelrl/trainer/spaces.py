@@ -1,0 +1,116 @@
+"""Observations and actions of Gymnasium spaces as rows of numbers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from gymnasium.spaces import Box, Discrete, MultiDiscrete, Space
+from numpy.typing import NDArray
+
+Floats: TypeAlias = NDArray[np.float64]
+Anything: TypeAlias = NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Encoding:
+    """Rows of numbers that a linear function can use: coordinates, or a one for the element.
+
+    Attributes:
+        space: whose elements are encoded.
+        size: numbers per element.
+        num_elements: how many there are; None in a `Box`.
+    """
+
+    space: Space[Any]
+    size: int
+    num_elements: int | None
+
+    @classmethod
+    def of(cls, name: str, space: Space[Any]) -> "Encoding":
+        """The encoding of a space.
+
+        Raises:
+            ValueError: it is neither `Discrete`, `MultiDiscrete` nor `Box`.
+        """
+        if isinstance(space, Discrete):
+            return cls(space, int(space.n), int(space.n))
+        if isinstance(space, MultiDiscrete):
+            return cls(space, int(space.nvec.sum()), int(np.prod(space.nvec)))
+        if isinstance(space, Box):
+            return cls(space, int(np.prod(space.shape)), None)
+        raise ValueError(f"{name} is {space}; expected a Discrete, MultiDiscrete or Box space")
+
+    def rows(self, elements: Anything) -> Floats:
+        """Shape (N, size), of elements (N, ...)."""
+        if self.num_elements is None:
+            return np.asarray(elements, np.float64).reshape(len(elements), self.size)
+        parts = [np.eye(n)[digits] for digits, n in self._digits(elements)]
+        return np.concatenate(parts, axis=1)
+
+    def numbers(self, elements: Anything) -> NDArray[np.int64]:
+        """Each element's number among all, shape (N,), of a space with finitely many."""
+        number = np.zeros(len(elements), dtype=np.int64)
+        for digits, n in self._digits(elements):
+            number = number * n + digits
+        return number
+
+    def _digits(self, elements: Anything) -> list[tuple[NDArray[np.int64], int]]:
+        if isinstance(self.space, Discrete):
+            start = int(self.space.start)
+            return [(np.asarray(elements, np.int64) - start, int(self.space.n))]
+        assert isinstance(self.space, MultiDiscrete)
+        columns = (np.asarray(elements, np.int64) - self.space.start).T
+        return list(zip(columns, map(int, self.space.nvec), strict=True))
+
+
+def all_elements(space: Discrete) -> NDArray[np.int64]:
+    """Every element of a discrete space, in order."""
+    return np.arange(space.n, dtype=np.int64) + int(space.start)
+
+
+@dataclass(frozen=True, eq=False)
+class JointEncoding:
+    """Elements of several spaces in one row.
+
+    Attributes:
+        parts: of the single spaces.
+        num_elements: combinations; None if one of the spaces is a `Box`.
+    """
+
+    parts: Sequence[Encoding]
+
+    @property
+    def size(self) -> int:
+        """Numbers per row."""
+        return sum(part.size for part in self.parts)
+
+    @property
+    def num_elements(self) -> int | None:
+        """How many combinations there are; None if there are infinitely many."""
+        total = 1
+        for part in self.parts:
+            if part.num_elements is None:
+                return None
+            total *= part.num_elements
+        return total
+
+    @property
+    def is_coordinate(self) -> NDArray[np.bool_]:
+        """Which columns are coordinates of a `Box`, shape (size,)."""
+        return np.repeat(
+            [part.num_elements is None for part in self.parts], [part.size for part in self.parts]
+        )
+
+    def rows(self, elements: Sequence[Anything]) -> Floats:
+        """Shape (N, size)."""
+        pairs = zip(self.parts, elements, strict=True)
+        return np.concatenate([part.rows(values) for part, values in pairs], axis=1)
+
+    def numbers(self, elements: Sequence[Anything]) -> NDArray[np.int64]:
+        """Each combination's number, shape (N,), of spaces with finitely many elements."""
+        number = np.zeros(len(elements[0]), dtype=np.int64)
+        for part, values in zip(self.parts, elements, strict=True):
+            assert part.num_elements is not None
+            number = number * part.num_elements + part.numbers(values)
+        return number

@@ -1,0 +1,92 @@
+"""Cells of the games in which the leader acts, as params.yaml has them but short, for tests."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bilevelrl.core.cell import Context, Training
+from bilevelrl.core.sampled import Sampled
+from bilevelrl.core.score_function import ScoreFunction
+from bilevelrl.core.settings import Setting
+from bilevelrl.runs.chunks import Chunk, Run, cell_of, maker, train_chunk
+from bilevelrl.runs.params import Params, read_params
+
+Floats = NDArray[np.float64]
+
+
+PARAMS: Params = read_params(Path(__file__).parents[2] / "params.yaml")
+
+
+GAMES = ("discrete_toy_r1", "discrete_toy_r2", "bilevel_lqr")
+
+
+#: Every estimator and variant of every game.
+CASES = [
+    (problem, estimator, variant)
+    for problem in GAMES
+    for estimator, variant in PARAMS.block(problem).estimators
+]
+
+
+def shipped(problem: str, estimator: str, variant: str) -> list[Setting]:
+    if estimator not in PARAMS.block(problem).cells:
+        return []
+    return [each for each in PARAMS.settings(problem, estimator) if each.variant == variant]
+
+
+def make_setting(problem: str, estimator: str, variant: str, **changes: Any) -> Setting:
+    """The shipped setting, short; made up where there is none."""
+    found = shipped(problem, estimator, variant)
+    if found:
+        return found[0].model_copy(update={"num_updates": 3, **changes})
+    block = PARAMS.block(problem)
+    entry = {"variant": variant, "num_updates": 3, **changes}
+    if block.estimators[estimator, variant].has("actor_steps"):
+        entry |= {"actor_steps": 1}
+    (setting,) = block.expanded(estimator, entry, "cells")
+    return setting
+
+
+def context(problem: str) -> Context[Any, Any, Any]:
+    return Context(
+        PARAMS.block(problem).constants,
+        PARAMS.problem(problem).followers,
+        PARAMS.block(problem).training,
+    )
+
+
+def train_runs(
+    problem: str, estimator: str, settings: list[Setting], seeds: list[int]
+) -> list[dict[str, Floats]]:
+    runs = [Run(each, seed, str(seed)) for each, seed in zip(settings, seeds, strict=True)]
+    kind = PARAMS.block(problem).kind
+    return train_chunk(Chunk(problem, kind, estimator, tuple(runs), context(problem), 500))
+
+
+def build(problem: str, estimator: str, variant: str, **changes: Any) -> Training[Any]:
+    return build_runs(
+        problem, estimator, [make_setting(problem, estimator, variant, **changes)] * 2
+    )
+
+
+def build_runs(problem: str, estimator: str, settings: list[Setting]) -> Training[Any]:
+    kind = PARAMS.block(problem).kind
+    make = maker(kind, estimator, settings[0])
+    return cell_of(kind).build(make, settings, context(problem))
+
+
+def learner_of(built: Training[Any]) -> ScoreFunction:
+    """What is behind the simulator, with nothing between them."""
+    assert isinstance(built.estimator, Sampled)
+    assert built.estimator.belief is None
+    assert isinstance(built.estimator.learner, ScoreFunction)
+    return built.estimator.learner
+
+
+def env_steps(built: Training[Any]) -> int:
+    estimator: Any = built.estimator
+    sampler = estimator.sampler
+    steps: int = getattr(sampler, "rollout", sampler).env_steps
+    return steps
