@@ -37,8 +37,12 @@ print(look_ahead(3.0), sum(look_ahead.stats.cache_hits.values()))
 def project(tmp_path: Path) -> Path:
     """A package of two modules with one kernel each, and the real way to compile them."""
     package = tmp_path / "src" / "bilevelrl"
-    (package / "core").mkdir(parents=True)
-    for name in ("__init__.py", "core/__init__.py", "core/compilation.py", "core/provenance.py"):
+    names = [
+        "__init__.py", "core/__init__.py", "core/compilation.py", "core/provenance.py",
+        "problems/__init__.py", "problems/registry.py",
+    ]  # fmt: skip
+    for name in names:
+        (package / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(PACKAGE / name, package / name)
     (package / "inner.py").write_text(INNER.format(factor=2.0))
     (package / "outer.py").write_text(OUTER)

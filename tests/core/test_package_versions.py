@@ -107,8 +107,18 @@ def test_the_builds_of_torch_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> 
     assert len(digests) == 3
 
 
-def test_an_import_that_nobody_installed_is_said(tmp_path: Path) -> None:
+def test_what_is_not_installed_runs_in_nothing(tmp_path: Path) -> None:
+    # As PyTorch where the public functions are only given NumPy arrays.
     path = tmp_path / "script.py"
-    path.write_text("import no_such_package\n", encoding="utf-8")
-    with pytest.raises(ImportError, match="no_such_package"):
-        third_party([path])
+    path.write_text("import no_such_package\nimport cloudpickle\n", encoding="utf-8")
+    assert third_party([path]) == {"cloudpickle": importlib.metadata.version("cloudpickle")}
+
+
+def test_requirements_of_an_extra_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = [
+        "numpy>=2", "Some.Name_x (>=1.0)", "tqdm[notebook]~=4.0 ; python_version >= '3.8'",
+        "torch; extra == 'deep'", "dask>=1; python_version < '4' and extra == \"extra\"", "extra",
+    ]  # fmt: skip
+    monkeypatch.setattr(importlib.metadata, "requires", lambda name: listed)
+    found = provenance._required.__wrapped__("anything")
+    assert found == ("numpy", "some-name-x", "tqdm", "extra")

@@ -155,8 +155,14 @@ def test_everything_that_is_loaded_with_a_chunk_is_in_its_closure() -> None:
 
 
 def is_a_public_name(node: ast.stmt) -> bool:
-    """Part of how `bilevelrl.name` is found: it runs when a user asks for it, never in a run."""
+    """Part of how users find public names and Gymnasium environments; no run asks for either."""
     match node:
+        case ast.Import(names=[ast.alias(name="gymnasium")]):
+            return True
+        case ast.ImportFrom(module="bilevelrl.problems", names=[ast.alias(name="registry")]):
+            return True
+        case ast.For():
+            return ast.unparse(node.iter) == "registry.ENVIRONMENTS.items()"
         case ast.FunctionDef(name="__getattr__" | "__dir__"):
             return True
         case ast.If(test=ast.Name(id="TYPE_CHECKING"), orelse=[]):

@@ -1,15 +1,18 @@
 """What is installed, from where the package comes, and what `make` says before it installs."""
 
+import itertools
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from pipeline import installation
 from pipeline.installation import LOCKS, complaints, pins
@@ -19,6 +22,11 @@ ROOT = Path(__file__).parents[2]
 
 def normalised(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def requirements(listed: Iterable[str]) -> set[str]:
+    """Names of packages, but for this one, whose extras name one another."""
+    return {normalised(Requirement(one).name) for one in listed} - {"bilevelrl"}
 
 
 def pinned(lock: str) -> dict[str, str]:
@@ -68,16 +76,19 @@ def test_every_requirement_is_pinned_once() -> None:
     assert not runtime.keys() & development.keys()
     assert not torch.keys() & (runtime.keys() | development.keys())
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    needed = {normalised(re.split(r"[\[=<>~!; ]", one)[0]) for one in project["dependencies"]}
-    assert needed <= runtime.keys() | torch.keys()
-    assert f"torch=={torch['torch']}" in project["dependencies"]
-    optional = {
-        normalised(re.split(r"[\[=<>~!; ]", one)[0])
-        for listed in project["optional-dependencies"].values()
-        for one in listed
-    }
-    assert optional <= development.keys() | runtime.keys()
-    assert {"ruff", "mypy", "pytest", "hypothesis", "dask"} <= development.keys()
+    extras = project["optional-dependencies"]
+    library, pipeline = requirements(project["dependencies"]), requirements(extras["pipeline"])
+    assert library == {"gymnasium", "numba", "numpy"}
+    assert library | pipeline <= runtime.keys()
+    assert "bilevelrl[torch]" in extras["pipeline"]
+    for extra in ("dask", "dev", "pettingzoo"):
+        assert not requirements(extras[extra]) & pipeline
+        assert requirements(extras[extra]) <= development.keys()
+    assert requirements(extras["examples"]) <= development.keys() | runtime.keys()
+    pins_of_all = runtime | torch | development
+    for one in map(Requirement, (*project["dependencies"], *itertools.chain(*extras.values()))):
+        assert one.name == "bilevelrl" or pins_of_all[normalised(one.name)] in one.specifier
+        assert all(part.operator == ">=" for part in one.specifier), "ranges, not pins"
 
 
 def run(folder: Path, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:

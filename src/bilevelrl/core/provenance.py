@@ -9,13 +9,13 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-from packaging.requirements import Requirement
-
 PACKAGE = Path(__file__).parents[1]
 #: Packages that run without being declared: Numba's linear algebra is SciPy's BLAS and LAPACK.
 _UNDECLARED = {"numba": ("scipy",)}
 #: Required but never run here: torch's compiler of extensions, which no lock pins.
 _BUILD_TOOLS = frozenset({"setuptools"})
+#: A requirement's name, and its marker if that names an extra.
+_REQUIREMENT = re.compile(r"\s*([A-Za-z0-9][\w.-]*)[^;]*(;.*\bextra\b)?")
 
 
 def imported_modules(path: Path) -> frozenset[str]:
@@ -58,14 +58,12 @@ def third_party(sources: Iterable[Path]) -> dict[str, str]:
     """Versions of the installed distributions that run when the sources do, by normalised name.
 
     What the sources import, what that requires without extras, and what is known to run undeclared.
-    A version has its build's label (2.13.0+cpu): no build of PyTorch stands for another.
-
-    Raises:
-        ImportError: if an imported package is not installed.
+    A version has its build's label (2.13.0+cpu): no build of PyTorch stands for another. What is
+    not installed cannot run, and is left out: public functions take tensors only with PyTorch.
     """
     tops = {name.split(".")[0] for path in sources for name in imported_modules(path)}
     own = {PACKAGE.name, *sys.stdlib_module_names}
-    waiting = [_distribution(top) for top in tops - own]
+    waiting = [name for top in tops - own if (name := _distribution(top))]
     found: dict[str, str] = {}
     while waiting:
         name = waiting.pop()
@@ -81,21 +79,18 @@ def third_party(sources: Iterable[Path]) -> dict[str, str]:
 
 @cache
 def _required(distribution: str) -> tuple[str, ...]:
-    listed = map(Requirement, importlib.metadata.requires(distribution) or ())
-    chosen = (one for one in listed if one.marker is None or one.marker.evaluate({"extra": ""}))
-    return tuple(_normalised(one.name) for one in chosen)
+    listed = map(_REQUIREMENT.match, importlib.metadata.requires(distribution) or ())
+    return tuple(_normalised(one[1]) for one in listed if one and not one[2])
 
 
 @cache
-def _distribution(module: str) -> str:
-    """Normalised name of the distribution that a top-level module belongs to."""
+def _distribution(module: str) -> str | None:
+    """Normalised name of the installed distribution that a top-level module belongs to."""
     try:
         importlib.metadata.distribution(module)
     except importlib.metadata.PackageNotFoundError:
         names = importlib.metadata.packages_distributions().get(module)
-        if not names:
-            raise ImportError(f"{module} is imported, but no installed package has it") from None
-        return _normalised(names[0])
+        return _normalised(names[0]) if names else None
     return _normalised(module)
 
 

@@ -1,4 +1,4 @@
-"""Which kinds of problems there are: names of folders, nothing else.
+"""Which kinds of problems there are: names of folders and of environments, nothing else.
 
 What a folder has is found by the names of its modules, and imported when it is asked for, so that a
 new kind changes no run key of the others. `docs/extending.md` lists the modules.
@@ -9,14 +9,16 @@ import importlib.util
 from types import ModuleType
 from typing import Any
 
-#: Folders beside this file.
-KINDS = (
-    "four_rooms",
-    "discrete_toy",
-    "bilevel_lqr",
-    "thermal_control",
-    "guided_cartpole",
-)
+#: Folders beside this file, each with the name of its Gymnasium environment, None if it has none:
+#: "FourRooms" is `FourRoomsEnv` in its module `gym`, which is made as bilevelrl/FourRooms-v0.
+ENVIRONMENTS: dict[str, str | None] = {
+    "four_rooms": "FourRooms",
+    "discrete_toy": "DiscreteToy",
+    "bilevel_lqr": "BilevelLQR",
+    "thermal_control": "ThermalControl",
+    "guided_cartpole": "GuidedCartPole",
+}
+KINDS = tuple(ENVIRONMENTS)
 
 
 def module_name(kind: str, part: str) -> str:

@@ -8,7 +8,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 from numpy.typing import NDArray
 
-from bilevelrl.problems.guided_cartpole.gym import GUIDED_CARTPOLE_ID, GuidedCartPoleEnv
+from bilevelrl.problems.guided_cartpole.gym import GuidedCartPoleEnv
 from bilevelrl.problems.guided_cartpole.problem import GuidedCartPole
 
 Floats = NDArray[np.float64]
@@ -75,7 +75,7 @@ def test_an_impossible_number_is_named(name: str, value: Any) -> None:
 
 @pytest.mark.filterwarnings("ignore:.*space m.* value is:UserWarning")
 def test_honours_the_gymnasium_contract() -> None:
-    check_env(gymnasium.make(GUIDED_CARTPOLE_ID).unwrapped)
+    check_env(gymnasium.make("bilevelrl/GuidedCartPole-v0").unwrapped)
 
 
 def test_an_action_is_the_leader_s_followed_by_the_follower_s() -> None:

@@ -8,7 +8,6 @@ import numpy as np
 from bilevelrl.core.arrays import Floats
 from bilevelrl.problems.bilevel_lqr.problem import BilevelLQR
 
-BILEVEL_LQR_ID = "bilevelrl/BilevelLQR-v0"
 _OBSERVES = {"follower_observes": "state and leader action"}
 
 
@@ -26,7 +25,8 @@ class BilevelLQREnv(gymnasium.Env[Floats, Floats]):
 
     ## Action Space
     `Box(-inf, inf, (l + m,), float64)`: the concatenation [a, u] of the leader's l and the
-    follower's m actions; l = m = 1 in the published game.
+    follower's m actions; l = m = 1 in the published game. `leader_action_space` and
+    `follower_action_space` are its parts.
 
     ## Observation Space
     `Box(-inf, inf, (n,), float64)`: the state x; n = 2 in the published game.
@@ -52,6 +52,7 @@ class BilevelLQREnv(gymnasium.Env[Floats, Floats]):
 
     # Not a ClassVar, because Gymnasium does not declare it as one.
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012
+    follower_sees_action = True
 
     def __init__(self, **options: Any) -> None:
         """See the class for the arguments.
@@ -62,9 +63,11 @@ class BilevelLQREnv(gymnasium.Env[Floats, Floats]):
         """
         self.problem = BilevelLQR.published(**options)
         states, self._num_leader_actions = self.problem.leader_matrix.shape
-        actions = self._num_leader_actions + self.problem.follower_matrix.shape[1]
-        self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (states,), np.float64)
-        self.action_space = gymnasium.spaces.Box(-np.inf, np.inf, (actions,), np.float64)
+        num_follower_actions = self.problem.follower_matrix.shape[1]
+        self.observation_space = _unbounded(states)
+        self.action_space = _unbounded(self._num_leader_actions + num_follower_actions)
+        self.leader_action_space = _unbounded(self._num_leader_actions)
+        self.follower_action_space = _unbounded(num_follower_actions)
         self._state, self._time, self._running = self.problem.initial_state, 0, False
 
     def reset(
@@ -97,4 +100,5 @@ class BilevelLQREnv(gymnasium.Env[Floats, Floats]):
         return self._state.copy(), reward, False, truncated, info
 
 
-gymnasium.register(id=BILEVEL_LQR_ID, entry_point=f"{__name__}:BilevelLQREnv")
+def _unbounded(size: int) -> gymnasium.Space[Floats]:
+    return gymnasium.spaces.Box(-np.inf, np.inf, (size,), np.float64)

@@ -17,8 +17,6 @@ from bilevelrl.problems.discrete_toy.problem import (
 Action = NDArray[np.int64]
 Info = dict[str, object]
 
-DISCRETE_TOY_ID = "bilevelrl/DiscreteToy-v0"
-
 
 class DiscreteToyEnv(gymnasium.Env[np.int64, Action]):
     """The discrete toy with both players acting from outside.
@@ -35,7 +33,7 @@ class DiscreteToyEnv(gymnasium.Env[np.int64, Action]):
     ## Action Space
     `MultiDiscrete([2, 3])`: [leader's action a, follower's action b]. b is the state that the
     follower asks for, 0 S, 1 A, 2 B. a matters in A only: 0 grants the wish, 1 sends to S. From B,
-    asking for A or B stays in B.
+    asking for A or B stays in B. `leader_action_space` and `follower_action_space` are `Discrete`.
 
     ## Observation Space
     `Discrete(3)`: the state s, 0 S, 1 A, 2 B.
@@ -64,6 +62,7 @@ class DiscreteToyEnv(gymnasium.Env[np.int64, Action]):
 
     # Not a ClassVar, because Gymnasium does not declare it as one.
     metadata: dict[str, Any] = {"render_modes": ["ansi"], "render_fps": 4}  # noqa: RUF012
+    follower_sees_action = True
 
     def __init__(
         self, revisit_reward: float = 1.0, *, render_mode: str | None = None, **options: Any
@@ -80,6 +79,8 @@ class DiscreteToyEnv(gymnasium.Env[np.int64, Action]):
         self.render_mode = render_mode
         self.observation_space = gymnasium.spaces.Discrete(self.game.num_states)
         self.action_space = gymnasium.spaces.MultiDiscrete([2, 3])
+        self.leader_action_space = gymnasium.spaces.Discrete(2)
+        self.follower_action_space = gymnasium.spaces.Discrete(3)
         self._state, self._time, self._running, self._moved = S, 0, False, ""
 
     def reset(
@@ -124,6 +125,3 @@ class DiscreteToyEnv(gymnasium.Env[np.int64, Action]):
             return None
         marks = [f"[{name}]" if s == self._state else name for s, name in enumerate(STATE_NAMES)]
         return " ".join(marks) + self._moved + "\n"
-
-
-gymnasium.register(id=DISCRETE_TOY_ID, entry_point=f"{__name__}:DiscreteToyEnv")

@@ -9,8 +9,6 @@ from numpy.typing import ArrayLike, NDArray
 from bilevelrl.core.arrays import Floats
 from bilevelrl.problems.four_rooms.problem import MAP, FourRooms
 
-ENVIRONMENT_ID = "bilevelrl/FourRooms-v0"
-
 _CELL_PIXELS = 24
 _LINEAR_BELOW = 1e-3  # penalties under this are shaded linearly, larger ones by their logarithm
 _WALL, _GRID = (34, 34, 34), (170, 170, 170)
@@ -177,6 +175,3 @@ def _stamp(tile: NDArray[np.uint8], glyph: tuple[str, ...], ink: tuple[int, int,
     mask = np.kron(dots, np.ones((2, 2), dtype=bool))
     top, left = ((outer - inner) // 2 for outer, inner in zip(tile.shape, mask.shape, strict=False))
     tile[top : top + mask.shape[0], left : left + mask.shape[1]][mask] = ink
-
-
-gymnasium.register(id=ENVIRONMENT_ID, entry_point=f"{__name__}:FourRoomsEnv")

@@ -9,8 +9,6 @@ import numpy as np
 from bilevelrl.core.arrays import Floats
 from bilevelrl.problems.guided_cartpole.problem import GuidedCartPole
 
-GUIDED_CARTPOLE_ID = "bilevelrl/GuidedCartPole-v0"
-
 
 class GuidedCartPoleEnv(gymnasium.Env[Floats, Floats]):
     """Guided cart-pole with both players acting from outside.
@@ -24,7 +22,8 @@ class GuidedCartPoleEnv(gymnasium.Env[Floats, Floats]):
     `info["follower_observes"]` says so at run time.
 
     ## Action Space
-    `Box(-1, 1, (2,), float64)`: the pair [w, u] of the leader's and the follower's action.
+    `Box(-1, 1, (2,), float64)`: the pair [w, u] of the leader's and the follower's action, whose
+    spaces are `leader_action_space` and `follower_action_space`.
 
     ## Observation Space
     `Box(-inf, inf, (4,), float64)`: cart position and speed, pole angle and angular speed.
@@ -49,12 +48,15 @@ class GuidedCartPoleEnv(gymnasium.Env[Floats, Floats]):
 
     # Not a ClassVar, because Gymnasium does not declare it as one.
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012
+    follower_sees_action = True
 
     def __init__(self, **options: Any) -> None:
         """See the class for the arguments; raises as `GuidedCartPole` does."""
         self.problem = replace(GuidedCartPole(), **options)
         self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (4,), np.float64)
         self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (2,), np.float64)
+        self.leader_action_space = gymnasium.spaces.Box(-1.0, 1.0, (1,), np.float64)
+        self.follower_action_space = gymnasium.spaces.Box(-1.0, 1.0, (1,), np.float64)
         self._state, self._time, self._running = np.zeros(4), 0, False
 
     def reset(
@@ -86,6 +88,3 @@ class GuidedCartPoleEnv(gymnasium.Env[Floats, Floats]):
         info = {"follower_reward": 1.0, "follower_observes": "state and leader action"}
         reward = float(self.problem.leader_reward(self._state))
         return self._state.copy(), reward, terminated, truncated, info
-
-
-gymnasium.register(id=GUIDED_CARTPOLE_ID, entry_point=f"{__name__}:GuidedCartPoleEnv")

@@ -7,8 +7,6 @@ from numpy.typing import ArrayLike
 from bilevelrl.core.arrays import Floats
 from bilevelrl.problems.thermal_control.problem import ThermalControl
 
-THERMAL_CONTROL_ID = "bilevelrl/ThermalControl-v0"
-
 
 class ThermalControlEnv(gymnasium.Env[Floats, Floats]):
     """ThermalControl as a single-agent problem with the leader's θ frozen.
@@ -125,6 +123,3 @@ class ThermalControlEnv(gymnasium.Env[Floats, Floats]):
         truncated = self._time >= problem.max_episode_steps
         self._running = not truncated
         return self._state.copy(), reward, False, truncated, info
-
-
-gymnasium.register(id=THERMAL_CONTROL_ID, entry_point=f"{__name__}:ThermalControlEnv")
