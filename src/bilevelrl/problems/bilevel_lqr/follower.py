@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bilevelrl.core.arrays import Floats, Index
+from bilevelrl.models.linear_gaussian.checks import check_temperature
 from bilevelrl.models.linear_gaussian.riccati import Regulator, check_accuracy, symmetric
 from bilevelrl.problems.bilevel_lqr.problem import BilevelLQR, matrix_vector
 
@@ -98,8 +99,7 @@ class MaxEntropyLQR:
     max_iterations: int = 50
 
     def __post_init__(self) -> None:
-        if self.temperature.ndim != 1 or not (self.temperature > 0.0).all():
-            raise ValueError(f"temperature must be one positive number a run: {self.temperature}")
+        check_temperature(self.temperature)
 
     def respond(self, theta: Floats) -> LinearGaussianResponse:
         """The best response to θ, shape (R, D).

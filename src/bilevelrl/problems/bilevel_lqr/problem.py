@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from bilevelrl.core.arrays import Floats
+from bilevelrl.models.linear_gaussian.checks import check_costs, check_positive, check_steps
 
 #: Axes of every field that is an array: n states, m follower's and l leader's actions.
 _AXES = {
@@ -107,21 +108,15 @@ class BilevelLQR:
             array, shape = getattr(self, name), tuple(sizes[axis] for axis in axes)
             if array.shape != shape or not np.isfinite(array).all():
                 raise ValueError(f"{name} must be finite, of shape {shape}, got {array.tolist()}")
-        for name in ("state_cost", "control_cost"):
-            cost = getattr(self, name)
-            if (cost != cost.T).any() or np.linalg.eigvalsh(cost).min() <= 0.0:
-                raise ValueError(f"{name} must be symmetric, positive definite: {cost.tolist()}")
+        check_costs(self, "state_cost", "control_cost")
         if not (self.target_scale > 0.0).all():
             raise ValueError(f"target_scale must be positive, got {self.target_scale.tolist()}")
-        for name in ("leader_reward_scale", "leader_noise"):
-            if not 0.0 < getattr(self, name) < np.inf:
-                raise ValueError(f"{name} must be positive and finite, got {getattr(self, name)}")
+        check_positive(self, "leader_reward_scale", "leader_noise")
         if not 0.0 < self.leader_discount <= 1.0:
             raise ValueError(f"leader_discount must lie in (0, 1], got {self.leader_discount}")
         if not 0.0 < self.follower_discount < 1.0:
             raise ValueError(f"follower_discount must lie in (0, 1), got {self.follower_discount}")
-        if self.max_episode_steps < 1:
-            raise ValueError(f"max_episode_steps must be at least 1, got {self.max_episode_steps}")
+        check_steps(self.max_episode_steps)
 
     @classmethod
     def from_numbers(cls, **numbers: Any) -> "BilevelLQR":

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from bilevelrl.core.arrays import Floats, Index
+from bilevelrl.models.linear_gaussian.checks import check_costs, check_positive, check_steps
 from bilevelrl.problems.thermal_control.design import ThermalDesign
 
 #: Axes of every field that is an array: n zones, m units.
@@ -113,20 +114,14 @@ class ThermalControl:
                 "base_matrix: only neighbours in the ring may exchange heat, got "
                 f"{self.base_matrix.tolist()}"
             )
-        for name in ("state_cost", "control_cost"):
-            cost = getattr(self, name)
-            if (cost != cost.T).any() or np.linalg.eigvalsh(cost).min() <= 0.0:
-                raise ValueError(f"{name} must be symmetric, positive definite: {cost.tolist()}")
-        for name in ("noise", "state_limit", "initial_deviation"):
-            if not 0.0 < getattr(self, name) < np.inf:
-                raise ValueError(f"{name} must be positive and finite, got {getattr(self, name)}")
+        check_costs(self, "state_cost", "control_cost")
+        check_positive(self, "noise", "state_limit", "initial_deviation")
         for name in ("stability_weight", "energy_weight", "insulation_weight", "airflow_weight"):
             if not 0.0 <= getattr(self, name) < np.inf:
                 raise ValueError(f"{name} must be finite, not negative, got {getattr(self, name)}")
         if not 0.0 < self.discount < 1.0:
             raise ValueError(f"discount must lie in (0, 1), got {self.discount}")
-        if self.max_episode_steps < 1:
-            raise ValueError(f"max_episode_steps must be at least 1, got {self.max_episode_steps}")
+        check_steps(self.max_episode_steps)
 
     @classmethod
     def from_numbers(cls, **numbers: Any) -> "ThermalControl":
