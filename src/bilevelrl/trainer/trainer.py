@@ -1,5 +1,6 @@
 """Trains any leader in PyTorch through followers that it only plays with."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from bilevelrl.core.global_random import OwnRandomNumbers
 from bilevelrl.core.observations import Information
 from bilevelrl.core.seeding import Streams, stream
 from bilevelrl.core.training import Progress, advance
-from bilevelrl.hypergradients.coefficients import Agents, Channel
+from bilevelrl.hypergradients.coefficients import Agents, Channel, NotCentredWarning
 from bilevelrl.trainer import checkpoints, parameters
 from bilevelrl.trainer.build import Options, make_estimator
 from bilevelrl.trainer.callbacks import AnyCallback, Callbacks, ProgressBar
@@ -174,6 +175,7 @@ class BilevelTrainer:
         }
         self.history: list[dict[str, float]] = []
         self.env_steps = self.follower_steps = 0
+        self._off_centre = False
         self._random = OwnRandomNumbers(seed)
         self._streams = Streams((seed,))
         envs = list(env) if isinstance(env, Sequence) else [env]
@@ -233,10 +235,15 @@ class BilevelTrainer:
         return self
 
     def _update(self) -> None:
-        with self._random.used():
+        with self._random.used(), warnings.catch_warnings(record=True) as caught:
             step = advance(
                 self._progress, self._meeting, self._estimator, self._streams, rule=self._rule
             )
+        for each in caught:
+            off_centre = issubclass(each.category, NotCentredWarning)
+            if not (off_centre and self._off_centre):  # a belief that lags would warn every time
+                warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
+            self._off_centre |= off_centre
         estimate = step.estimate
         parameters.write(self.leader, step.next_theta)
         self.env_steps += estimate.env_steps
