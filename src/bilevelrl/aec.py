@@ -26,8 +26,8 @@ def aec_env(name: str, **options: Any) -> "AECEnv[str, Any, Any]":
 
     Raises:
         ImportError: if PettingZoo is not installed.
-        gymnasium.error.Error: if there is no environment of that name.
-        ValueError: if the environment is no such game.
+        ValueError: if the environment is no such game. A name that Gymnasium does not know raises
+            as `gymnasium.make` does.
     """
     try:
         import pettingzoo  # noqa: F401
