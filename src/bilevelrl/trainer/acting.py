@@ -9,6 +9,7 @@ import torch
 from gymnasium.spaces import Box, Discrete, Space
 from torch.distributions import Distribution
 
+from bilevelrl.core.arrays import AnyArray
 from bilevelrl.trainer.checks import check_equal
 from bilevelrl.trainer.simulation import (
     FOLLOWER,
@@ -22,7 +23,6 @@ from bilevelrl.trainer.simulation import (
     predicted,
     tensor,
 )
-from bilevelrl.trainer.spaces import Anything
 
 
 class LeaderPolicy:
@@ -32,7 +32,7 @@ class LeaderPolicy:
         """Of a module with at least one parameter, whose device it uses."""
         self.module, self._observations, self._actions = module, observations, actions
 
-    def distribution(self, observation: Anything) -> Distribution:
+    def distribution(self, observation: AnyArray) -> Distribution:
         """At observations (N, ...), over single actions.
 
         Raises:
@@ -56,7 +56,7 @@ class LeaderPolicy:
             )
         return found
 
-    def log_prob(self, observation: Anything, action: Anything) -> torch.Tensor:
+    def log_prob(self, observation: AnyArray, action: AnyArray) -> torch.Tensor:
         """Log f_θ(a | s), shape (N,), with gradients."""
         distribution = self.distribution(observation)
         start = int(self._actions.start) if isinstance(self._actions, Discrete) else 0
@@ -64,11 +64,11 @@ class LeaderPolicy:
         device = next(self.module.parameters()).device
         return distribution.log_prob(torch.as_tensor(action - start, dtype=dtype, device=device))
 
-    def draw(self, observation: Anything) -> Anything:
+    def draw(self, observation: AnyArray) -> AnyArray:
         """Actions (N, ...), of a Box perhaps beyond its bounds."""
         start = int(self._actions.start) if isinstance(self._actions, Discrete) else 0
         with torch.no_grad():
-            drawn: Anything = self.distribution(observation).sample().cpu().numpy() + start
+            drawn: AnyArray = self.distribution(observation).sample().cpu().numpy() + start
         return drawn
 
 

@@ -7,9 +7,10 @@ import torch
 from gymnasium.spaces import Box, Discrete, Space
 from torch.distributions import Categorical, Distribution
 
-from bilevelrl.trainer.functions import Network, RandomFeatures, Standardised, Table, minibatches
+from bilevelrl.core.arrays import AnyArray, Floats
+from bilevelrl.trainer.functions import Network, RandomFeatures, Table, minibatches
 from bilevelrl.trainer.policies import FollowerPolicy, HalfRanges, Watched, gaussian
-from bilevelrl.trainer.spaces import Anything, Encoding, Floats, JointEncoding
+from bilevelrl.trainer.spaces import Encoding, JointEncoding, Standardised
 
 #: Of Adam, where a belief is linear in random features.
 _LINEAR_STEPS = Network(units=(), step_size=0.01)
@@ -54,12 +55,12 @@ class FrequencyBelief:
         self.kind, self.encoding, self._start = kind, encoding, int(actions.start)
         self._counts = np.zeros((number, int(actions.n)))
 
-    def learn(self, observation: Anything, action: Anything) -> None:
+    def learn(self, observation: AnyArray, action: AnyArray) -> None:
         """Count N choices; older ones fade."""
         self._counts *= self.kind.forgetting
         np.add.at(self._counts, (self.encoding.numbers([observation]), action - self._start), 1.0)
 
-    def distribution(self, observation: Anything) -> Distribution:
+    def distribution(self, observation: AnyArray) -> Distribution:
         """Frequencies, with `prior` choices spread evenly."""
         even = self.kind.prior / self._counts.shape[1]
         weights = self._counts[self.encoding.numbers([observation])] + even
@@ -88,7 +89,7 @@ class LikelihoodBelief:
         self._network = self._fit.layers(encoding.size + len(self._offsets), outputs, rng)
         self._optimizer = torch.optim.Adam(self._network.parameters(), lr=self._fit.step_size)
 
-    def _features(self, observation: Anything) -> torch.Tensor:
+    def _features(self, observation: AnyArray) -> torch.Tensor:
         rows: Floats = self._inputs.rows([observation])
         curved = np.tanh(rows @ self._weights - self._offsets)
         return torch.as_tensor(np.concatenate([rows, curved], axis=1), dtype=torch.float32)
@@ -100,11 +101,11 @@ class LikelihoodBelief:
         mean, log_std = outputs.chunk(2, dim=1)
         return gaussian(mean, log_std.clamp(-5.0, 2.0), squashed=self._squashed)
 
-    def distribution(self, observation: Anything) -> Distribution:
+    def distribution(self, observation: AnyArray) -> Distribution:
         """As fitted so far."""
         return self._of(self._features(observation))
 
-    def learn(self, observation: Anything, action: Anything) -> None:
+    def learn(self, observation: AnyArray, action: AnyArray) -> None:
         """A few passes of Adam over N choices."""
         features = self._features(observation)
         if isinstance(self._actions, Discrete):

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from gymnasium.spaces import Space
 
+from bilevelrl.core.arrays import AnyArray
 from bilevelrl.trainer.parameters import trainable
-from bilevelrl.trainer.spaces import Anything
 
 
 def check_leader(leader: object) -> None:
@@ -58,7 +58,7 @@ def check_differentiable(name: str, terms: Sequence[torch.Tensor]) -> None:
         )
 
 
-def examples(space: Space[Any], number: int = 3) -> Anything:
+def examples(space: Space[Any], number: int = 3) -> AnyArray:
     """A few elements of a space, whose own random numbers stay as they are."""
     own = copy.deepcopy(space)
     own.seed(0)

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from gymnasium.spaces import Box
 
+from bilevelrl.core.arrays import AnyArray, Floats
 from bilevelrl.trainer.functions import FunctionKind, ValueFunction
 from bilevelrl.trainer.simulation import Batch, Spaces
-from bilevelrl.trainer.spaces import Anything, Encoding, Floats, JointEncoding
+from bilevelrl.trainer.spaces import Encoding, JointEncoding
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,12 +59,12 @@ class Critic:
             ahead = reward + self.discount * ~terminated * self.value.values(there)
             self.gain.regress(self._choice(batch, None), ahead - self.value.values(here))
 
-    def gains(self, batch: Batch, answer: Anything | None = None) -> Floats:
+    def gains(self, batch: Batch, answer: AnyArray | None = None) -> Floats:
         """A of what was chosen, or of other answers (n, ...) of the follower, shape (n,)."""
         assert self.gain is not None
         return self.gain.values(self._choice(batch, answer))
 
-    def mean_gains(self, batch: Batch, answers: Anything, weights: Floats) -> Floats:
+    def mean_gains(self, batch: Batch, answers: AnyArray, weights: Floats) -> Floats:
         """Mean of A over answers of the follower, shape (n,).
 
         Args:
@@ -76,7 +77,7 @@ class Critic:
             total += weight * self.gains(batch, answer)
         return total
 
-    def _choice(self, batch: Batch, answer: Anything | None) -> Sequence[Anything]:
+    def _choice(self, batch: Batch, answer: AnyArray | None) -> Sequence[AnyArray]:
         chosen = batch.valid("follower_action") if answer is None else answer
         seen, space = batch.valid("observation"), self.spaces.leader_action
         if space is None:

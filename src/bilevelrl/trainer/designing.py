@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from gymnasium.spaces import Space
 
+from bilevelrl.core.arrays import AnyArray
 from bilevelrl.trainer.simulation import (
     Batch,
     Follower,
@@ -18,7 +19,6 @@ from bilevelrl.trainer.simulation import (
     predicted,
     tensor,
 )
-from bilevelrl.trainer.spaces import Anything
 
 #: Where a step's `info` holds the leader's reward.
 LEADER_REWARD = "leader_reward"
@@ -32,7 +32,7 @@ class DesigningLeader:
         self.module, self._observations, self._actions = module, observations, actions
 
     def terms(
-        self, observation: Anything, action: Anything, following: Anything
+        self, observation: AnyArray, action: AnyArray, following: AnyArray
     ) -> tuple[torch.Tensor, ...]:
         """What the module returns, one or two tensors of shape (N,), with gradients.
 

@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 import numpy as np
 import torch
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.estimator import Estimate, Memory
 from bilevelrl.core.seeding import Streams
 from bilevelrl.hypergradients.advantages import generalized_advantages
@@ -24,7 +25,6 @@ from bilevelrl.trainer.critics import Critic
 from bilevelrl.trainer.parameters import gradient
 from bilevelrl.trainer.policies import FollowerPolicy
 from bilevelrl.trainer.simulation import Batch, Follower, Simulator
-from bilevelrl.trainer.spaces import Floats
 
 EstimatorName = Literal["bc_hg", "naive"]
 

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from bilevelrl.core.arrays import AnyArray, Floats
 from bilevelrl.core.random_features import remember, solved, sums
 from bilevelrl.trainer.kinds import expect_number
-from bilevelrl.trainer.spaces import Anything, Floats, JointEncoding
+from bilevelrl.trainer.spaces import JointEncoding, Standardised
 
 #: Combinations that a table may have.
 LARGEST_TABLE = 5000
@@ -20,18 +21,18 @@ LARGEST_TABLE = 5000
 class ValueFunction(Protocol):
     """A number for every element of some spaces, zero before it was fitted."""
 
-    def values(self, elements: Sequence[Anything]) -> Floats:
+    def values(self, elements: Sequence[AnyArray]) -> Floats:
         """At N elements, shape (N,)."""
         ...
 
-    def regress(self, elements: Sequence[Anything], targets: Floats) -> None:
+    def regress(self, elements: Sequence[AnyArray], targets: Floats) -> None:
         """Fit E[target | element] from N pairs, beside what earlier calls brought."""
         ...
 
     def evaluate(
         self,
-        elements: Sequence[Anything],
-        following: Sequence[Anything],
+        elements: Sequence[AnyArray],
+        following: Sequence[AnyArray],
         reward: Floats,
         discount: float,
         terminated: NDArray[np.bool_],
@@ -88,11 +89,11 @@ class _Tabled:
         self._weight, self._sum = np.zeros((2, number))
         self._matrix = np.zeros((0, number))
 
-    def values(self, elements: Sequence[Anything]) -> Floats:
+    def values(self, elements: Sequence[AnyArray]) -> Floats:
         found: Floats = self._table[self.encoding.numbers(elements)]
         return found
 
-    def regress(self, elements: Sequence[Anything], targets: Floats) -> None:
+    def regress(self, elements: Sequence[AnyArray], targets: Floats) -> None:
         here = self.encoding.numbers(elements)
         self._weight *= self.kind.forgetting
         self._sum *= self.kind.forgetting
@@ -102,8 +103,8 @@ class _Tabled:
 
     def evaluate(
         self,
-        elements: Sequence[Anything],
-        following: Sequence[Anything],
+        elements: Sequence[AnyArray],
+        following: Sequence[AnyArray],
         reward: Floats,
         discount: float,
         terminated: NDArray[np.bool_],
@@ -159,24 +160,24 @@ class _Featured:
         self._memory = sums(size, 1, 1, "value")
         self._coefficients = np.zeros(size)
 
-    def _features(self, elements: Sequence[Anything]) -> Floats:
+    def _features(self, elements: Sequence[AnyArray]) -> Floats:
         inputs = self._inputs.rows(elements)
         offsets = (self._weights * self._centres).sum(axis=0)
         curved = np.tanh(inputs @ self._weights - offsets)
         return np.concatenate([np.ones((len(inputs), 1)), inputs, curved], axis=1)
 
-    def values(self, elements: Sequence[Anything]) -> Floats:
+    def values(self, elements: Sequence[AnyArray]) -> Floats:
         found: Floats = self._features(elements) @ self._coefficients
         return found
 
-    def regress(self, elements: Sequence[Anything], targets: Floats) -> None:
+    def regress(self, elements: Sequence[AnyArray], targets: Floats) -> None:
         here = self._features(elements)
         self._solve(here.T @ here, here.T @ targets)
 
     def evaluate(
         self,
-        elements: Sequence[Anything],
-        following: Sequence[Anything],
+        elements: Sequence[AnyArray],
+        following: Sequence[AnyArray],
         reward: Floats,
         discount: float,
         terminated: NDArray[np.bool_],
@@ -238,18 +239,18 @@ class _Networked:
         self._network = kind.layers(encoding.size, 1, rng)
         self._optimizer = torch.optim.Adam(self._network.parameters(), lr=kind.step_size)
 
-    def values(self, elements: Sequence[Anything]) -> Floats:
+    def values(self, elements: Sequence[AnyArray]) -> Floats:
         return self._read(self._inputs.tensor(elements))
 
-    def regress(self, elements: Sequence[Anything], targets: Floats) -> None:
+    def regress(self, elements: Sequence[AnyArray], targets: Floats) -> None:
         inputs = self._inputs.tensor(elements)
         for _ in range(self.kind.epochs):
             self._pass(inputs, targets)
 
     def evaluate(
         self,
-        elements: Sequence[Anything],
-        following: Sequence[Anything],
+        elements: Sequence[AnyArray],
+        following: Sequence[AnyArray],
         reward: Floats,
         discount: float,
         terminated: NDArray[np.bool_],
@@ -276,28 +277,6 @@ def minibatches(rng: np.random.Generator, number: int, size: int) -> list[torch.
     """Indices of all `number` samples in random order, in parts of `size` and a rest."""
     order = rng.permutation(number)
     return [torch.as_tensor(order[i : i + size]) for i in range(0, number, size)]
-
-
-class Standardised:
-    """Rows whose coordinates have mean zero and spread one in the first batch; ones stay ones."""
-
-    def __init__(self, encoding: JointEncoding) -> None:
-        self.encoding = encoding
-        self._mean: Floats | None = None
-        self._spread: Floats | None = None
-
-    def rows(self, elements: Sequence[Anything]) -> Floats:
-        """Shape (N, n)."""
-        rows = self.encoding.rows(elements)
-        if self._mean is None or self._spread is None:
-            moving = self.encoding.is_coordinate & (rows.std(axis=0) > 1e-8)
-            self._mean = np.where(self.encoding.is_coordinate, rows.mean(axis=0), 0.0)
-            self._spread = np.where(moving, rows.std(axis=0), 1.0)
-        return (rows - self._mean) / self._spread
-
-    def tensor(self, elements: Sequence[Anything]) -> torch.Tensor:
-        """The same as a tensor of float32."""
-        return torch.as_tensor(self.rows(elements), dtype=torch.float32)
 
 
 #: What `critic=` may be.

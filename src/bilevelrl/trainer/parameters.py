@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from bilevelrl.trainer.spaces import Floats
+from bilevelrl.core.arrays import Floats
 
 
 def trainable(module: torch.nn.Module) -> list[torch.nn.Parameter]:

@@ -19,7 +19,8 @@ from torch.distributions import (
     TransformedDistribution,
 )
 
-from bilevelrl.trainer.spaces import Anything, Floats, all_elements
+from bilevelrl.core.arrays import AnyArray, Floats
+from bilevelrl.trainer.spaces import all_elements
 
 #: How close to a bound an action is read, in half ranges.
 _MARGIN = 1e-6
@@ -28,11 +29,11 @@ _MARGIN = 1e-6
 class Watched(Protocol):
     """Where the distribution of a follower's answers comes from."""
 
-    def learn(self, observation: Anything, action: Anything) -> None:
+    def learn(self, observation: AnyArray, action: AnyArray) -> None:
         """Look at N choices."""
         ...
 
-    def distribution(self, observation: Anything) -> Distribution:
+    def distribution(self, observation: AnyArray) -> Distribution:
         """π(. | o), o what the follower observes."""
         ...
 
@@ -48,14 +49,14 @@ class HalfRanges:
             self._middle = (space.high + space.low) / 2.0
             self._half = (space.high - space.low) / 2.0
 
-    def within(self, action: Anything) -> Anything:
+    def within(self, action: AnyArray) -> AnyArray:
         """In units of half a range, off the bounds."""
         if not self.bounded:
             return action
         scaled = (action - self._middle) / self._half
         return np.clip(scaled, _MARGIN - 1.0, 1.0 - _MARGIN)
 
-    def back(self, action: Anything) -> Anything:
+    def back(self, action: AnyArray) -> AnyArray:
         """From these units."""
         return self._middle + self._half * action if self.bounded else action
 
@@ -81,17 +82,17 @@ class FollowerPolicy:
     ) -> None:
         self.source, self.space, self.num_samples, self.units = source, space, num_samples, units
 
-    def learn(self, observation: Anything, action: Anything) -> None:
+    def learn(self, observation: AnyArray, action: AnyArray) -> None:
         """Look at N choices."""
         self.source.learn(observation, self.units.within(action))
 
-    def log_prob(self, observation: Anything, action: Anything) -> Floats:
+    def log_prob(self, observation: AnyArray, action: AnyArray) -> Floats:
         """The log-density or log-probability of each answer, shape (N,)."""
         with torch.no_grad():
             distribution = self.source.distribution(observation)
             return _numbers(distribution.log_prob(_tensor(distribution, self.units.within(action))))
 
-    def answers(self, observation: Anything) -> tuple[Anything, Floats]:
+    def answers(self, observation: AnyArray) -> tuple[AnyArray, Floats]:
         """Answers b_k, shape (K, N, ...), and weights (K, N), so that a mean is Σ_k w_k f(b_k).
 
         All actions with their probabilities where there are finitely many, else K draws.
@@ -131,10 +132,10 @@ class _Told:
     def __init__(self, follower: Any) -> None:
         self._follower = follower
 
-    def learn(self, observation: Anything, action: Anything) -> None:
+    def learn(self, observation: AnyArray, action: AnyArray) -> None:
         pass
 
-    def distribution(self, observation: Anything) -> Distribution:
+    def distribution(self, observation: AnyArray) -> Distribution:
         found: Distribution = self._follower.distribution(observation)
         return found
 
@@ -145,15 +146,15 @@ class _Actor:
     def __init__(self, policy: Any) -> None:
         self._policy = policy
 
-    def learn(self, observation: Anything, action: Anything) -> None:
+    def learn(self, observation: AnyArray, action: AnyArray) -> None:
         pass
 
-    def _tensor(self, observation: Anything) -> torch.Tensor:
+    def _tensor(self, observation: AnyArray) -> torch.Tensor:
         self._policy.set_training_mode(False)
         tensor: torch.Tensor = self._policy.obs_to_tensor(observation)[0]
         return tensor
 
-    def distribution(self, observation: Anything) -> Distribution:
+    def distribution(self, observation: AnyArray) -> Distribution:
         found: Distribution = self._policy.get_distribution(self._tensor(observation)).distribution
         return Independent(found, 1) if isinstance(found, Normal) else found
 
@@ -161,12 +162,12 @@ class _Actor:
 class _SquashedActor(_Actor):
     """Of SAC."""
 
-    def distribution(self, observation: Anything) -> Distribution:
+    def distribution(self, observation: AnyArray) -> Distribution:
         mean, log_std, _ = self._policy.actor.get_action_dist_params(self._tensor(observation))
         return gaussian(mean, log_std, squashed=True)
 
 
-def _tensor(distribution: Distribution, action: Anything) -> torch.Tensor:
+def _tensor(distribution: Distribution, action: AnyArray) -> torch.Tensor:
     if isinstance(distribution, Categorical):
         return torch.as_tensor(action, device=distribution.logits.device)
     return torch.as_tensor(action, dtype=torch.float32)

@@ -9,7 +9,7 @@ import torch
 from gymnasium.spaces import Box, Discrete, Space
 from numpy.typing import NDArray
 
-from bilevelrl.trainer.spaces import Anything, Floats
+from bilevelrl.core.arrays import AnyArray, Floats
 
 #: The agents' names in a PettingZoo environment.
 LEADER, FOLLOWER = "leader", "follower"
@@ -22,7 +22,7 @@ class Follower(Protocol):
         """Learn from so many transitions of its own, against the leader as it is."""
         ...
 
-    def predict(self, observation: Anything) -> Any:
+    def predict(self, observation: AnyArray) -> Any:
         """Answers to observations (K, ...): actions, or a tuple that starts with them."""
         ...
 
@@ -61,11 +61,11 @@ class Batch:
         mask: False at padding, shape (R, N).
     """
 
-    observation: Anything
-    leader_action: Anything
-    follower_observation: Anything
-    follower_action: Anything
-    next_observation: Anything
+    observation: AnyArray
+    leader_action: AnyArray
+    follower_observation: AnyArray
+    follower_action: AnyArray
+    next_observation: AnyArray
     leader_reward: Floats
     follower_reward: Floats
     terminated: NDArray[np.bool_]
@@ -77,12 +77,12 @@ class Batch:
         """Without padding."""
         return int(self.mask.sum())
 
-    def valid(self, name: str) -> Anything:
+    def valid(self, name: str) -> AnyArray:
         """An array without padding and rows, shape (n, ...)."""
-        found: Anything = getattr(self, name)[self.mask]
+        found: AnyArray = getattr(self, name)[self.mask]
         return found
 
-    def scatter(self, values: Anything) -> Floats:
+    def scatter(self, values: AnyArray) -> Floats:
         """Numbers of the valid transitions (n,) at their places, zero elsewhere, shape (R, N)."""
         placed = np.zeros(self.mask.shape)
         placed[self.mask] = values
@@ -144,13 +144,13 @@ class Rows:
         )  # fmt: skip
 
 
-def tensor(space: Space[Any], elements: Anything, device: torch.device) -> torch.Tensor:
+def tensor(space: Space[Any], elements: AnyArray, device: torch.device) -> torch.Tensor:
     """Elements of a space as a leader reads them: integers, or float32 of a `Box`."""
     dtype = torch.float32 if isinstance(space, Box) else torch.int64
     return torch.as_tensor(elements, dtype=dtype, device=device)
 
 
-def predicted(follower: Follower, observations: Sequence[Any]) -> Anything:
+def predicted(follower: Follower, observations: Sequence[Any]) -> AnyArray:
     """Its answers, shape (K, ...)."""
     found = follower.predict(np.asarray(observations))
     return np.asarray(found[0] if isinstance(found, tuple) else found)

@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
+import torch
 from gymnasium.spaces import Box, Discrete, MultiDiscrete, Space
 from numpy.typing import NDArray
 
-Floats: TypeAlias = NDArray[np.float64]
-Anything: TypeAlias = NDArray[Any]
+from bilevelrl.core.arrays import AnyArray, Floats, Index
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,21 +41,21 @@ class Encoding:
             return cls(space, int(np.prod(space.shape)), None)
         raise ValueError(f"{name} is {space}; expected a Discrete, MultiDiscrete or Box space")
 
-    def rows(self, elements: Anything) -> Floats:
+    def rows(self, elements: AnyArray) -> Floats:
         """Shape (N, size), of elements (N, ...)."""
         if self.num_elements is None:
             return np.asarray(elements, np.float64).reshape(len(elements), self.size)
         parts = [np.eye(n)[digits] for digits, n in self._digits(elements)]
         return np.concatenate(parts, axis=1)
 
-    def numbers(self, elements: Anything) -> NDArray[np.int64]:
+    def numbers(self, elements: AnyArray) -> Index:
         """Each element's number among all, shape (N,), of a space with finitely many."""
         number = np.zeros(len(elements), dtype=np.int64)
         for digits, n in self._digits(elements):
             number = number * n + digits
         return number
 
-    def _digits(self, elements: Anything) -> list[tuple[NDArray[np.int64], int]]:
+    def _digits(self, elements: AnyArray) -> list[tuple[Index, int]]:
         if isinstance(self.space, Discrete):
             start = int(self.space.start)
             return [(np.asarray(elements, np.int64) - start, int(self.space.n))]
@@ -64,7 +64,7 @@ class Encoding:
         return list(zip(columns, map(int, self.space.nvec), strict=True))
 
 
-def all_elements(space: Discrete) -> NDArray[np.int64]:
+def all_elements(space: Discrete) -> Index:
     """Every element of a discrete space, in order."""
     return np.arange(space.n, dtype=np.int64) + int(space.start)
 
@@ -102,15 +102,37 @@ class JointEncoding:
             [part.num_elements is None for part in self.parts], [part.size for part in self.parts]
         )
 
-    def rows(self, elements: Sequence[Anything]) -> Floats:
+    def rows(self, elements: Sequence[AnyArray]) -> Floats:
         """Shape (N, size)."""
         pairs = zip(self.parts, elements, strict=True)
         return np.concatenate([part.rows(values) for part, values in pairs], axis=1)
 
-    def numbers(self, elements: Sequence[Anything]) -> NDArray[np.int64]:
+    def numbers(self, elements: Sequence[AnyArray]) -> Index:
         """Each combination's number, shape (N,), of spaces with finitely many elements."""
         number = np.zeros(len(elements[0]), dtype=np.int64)
         for part, values in zip(self.parts, elements, strict=True):
             assert part.num_elements is not None
             number = number * part.num_elements + part.numbers(values)
         return number
+
+
+class Standardised:
+    """Rows whose coordinates have mean zero and spread one in the first batch; ones stay ones."""
+
+    def __init__(self, encoding: JointEncoding) -> None:
+        self.encoding = encoding
+        self._mean: Floats | None = None
+        self._spread: Floats | None = None
+
+    def rows(self, elements: Sequence[AnyArray]) -> Floats:
+        """Shape (N, n)."""
+        rows = self.encoding.rows(elements)
+        if self._mean is None or self._spread is None:
+            moving = self.encoding.is_coordinate & (rows.std(axis=0) > 1e-8)
+            self._mean = np.where(self.encoding.is_coordinate, rows.mean(axis=0), 0.0)
+            self._spread = np.where(moving, rows.std(axis=0), 1.0)
+        return (rows - self._mean) / self._spread
+
+    def tensor(self, elements: Sequence[AnyArray]) -> torch.Tensor:
+        """The same as a tensor of float32."""
+        return torch.as_tensor(self.rows(elements), dtype=torch.float32)

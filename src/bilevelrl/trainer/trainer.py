@@ -10,6 +10,7 @@ import gymnasium
 import numpy as np
 import torch
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.ascent import Adam
 from bilevelrl.core.global_random import OwnRandomNumbers
 from bilevelrl.core.observations import Information
@@ -23,7 +24,6 @@ from bilevelrl.trainer.checks import check_follower, check_leader
 from bilevelrl.trainer.estimator import Answer, EstimatorName
 from bilevelrl.trainer.kinds import expect_number
 from bilevelrl.trainer.simulation import Follower
-from bilevelrl.trainer.spaces import Floats
 
 
 @dataclass(frozen=True, eq=False)
