@@ -41,6 +41,17 @@ def test_grit_leads_the_follower_past_the_kiosk(tmp_path: Path) -> None:
     assert (tmp_path / "environment_design.png").stat().st_size > 10_000
 
 
+@pytest.mark.slow
+def test_only_the_hypergradient_sees_the_follower_go(tmp_path: Path) -> None:
+    trainers = run("acting_leader", tmp_path)["trainers"]
+    ends = {
+        name: np.mean([row["leader_return_sampled"] for row in trainer.history[-5:]])
+        for name, trainer in trainers.items()
+    }
+    assert ends["BC-HG"] > 15.0 > 5.0 > ends["Naive-PGD"]
+    assert (tmp_path / "acting_leader.png").stat().st_size > 10_000
+
+
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.py")), ids=lambda path: path.stem)
 def test_examples_are_short_and_show_their_figure(path: Path) -> None:
     lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
