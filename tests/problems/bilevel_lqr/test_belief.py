@@ -37,7 +37,7 @@ def watched(episodes: int) -> tuple[LinearGaussianResponse, Observations]:
 def errors(episodes: int) -> tuple[float, float]:
     """Root mean square error of the mean action, and of V_F(x, a), where the leader innovation."""
     found, seen = watched(episodes)
-    at, blind = seen.first(20), blinded(PROBLEM)
+    at, blind = seen.take(np.tile(np.arange(20), (RUNS, 1))), blinded(PROBLEM)
     push = at.leader_action + 0.3 * np.random.default_rng(2).standard_normal(at.leader_action.shape)
     gaps = [
         getattr(found, name)(blind, THETA, at.state, push)
@@ -83,7 +83,7 @@ def test_one_batch_is_enough_for_a_leader_that_plans() -> None:
 
 def test_planning_beats_evaluating_the_same_batch() -> None:
     (evaluated, seen), (trusting, _) = watched(1), planned(1)
-    at, blind = seen.first(20), blinded(PROBLEM)
+    at, blind = seen.take(np.tile(np.arange(20), (RUNS, 1))), blinded(PROBLEM)
     truth = RESPONSE.value(PROBLEM, THETA, at.state, at.leader_action)
     error = [
         np.abs(found.value(blind, THETA, at.state, at.leader_action) - truth).max()

@@ -11,8 +11,7 @@ from bilevelrl.core.games import GameSetting
 from bilevelrl.core.settings import Setting
 from bilevelrl.problems.bilevel_lqr.game import LinearGame
 from bilevelrl.problems.bilevel_lqr.model_leader import ModelLeader
-from bilevelrl.problems.bilevel_lqr.released_critic import LinearNetworkCritic
-from bilevelrl.problems.bilevel_lqr.released_leader import NetworkLinearLeader
+from bilevelrl.problems.bilevel_lqr.released_leader import LinearNetworkCritic, NetworkLinearLeader
 from tests.problems.game_cells import PARAMS, build, build_runs, env_steps, learner_of, make_setting
 
 Floats = NDArray[np.float64]

@@ -40,11 +40,10 @@ def test_the_dynamics_are_found_exactly() -> None:
 def test_all_batches_count() -> None:
     # Each of them alone says too little.
     whole = batch_of([0, 1])
-    parts = [
-        whole.first(3),
-        Observations(*(a[:, 3:8] for a in vars(whole).values() if a is not None)),
-    ]
-    memory, together = learned(*parts), learned(whole.first(8))
+    start, rest, both = (
+        whole.take(np.tile(steps, (2, 1))) for steps in (np.r_[:3], np.r_[3:8], np.r_[:8])
+    )
+    memory, together = learned(start, rest), learned(both)
     for name in memory:
         np.testing.assert_allclose(memory[name], together[name], rtol=1e-12)
     own, _, _ = CRITIC.dynamics(memory)
