@@ -8,7 +8,6 @@ Stable-Baselines3 draws from global generators and lets PyTorch use every core. 
 states of its own and one thread, so that it does not matter which others learn beside it.
 """
 
-import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -23,11 +22,10 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 from bilevelrl.core.arrays import Floats
 from bilevelrl.core.follower import FollowerDiverged
+from bilevelrl.core.global_random import OwnRandomNumbers
 from bilevelrl.models.deep.settings import SacParams
 from bilevelrl.models.deep.view import FollowerView
 
-#: Of Python, NumPy and PyTorch.
-RandomState = tuple[tuple[object, ...], dict[str, object], torch.Tensor]
 ACTIVATIONS = {"relu": torch.nn.ReLU, "tanh": torch.nn.Tanh}
 #: An agent whose losses or parameters leave this range has diverged.
 LARGEST_LOSS = 1e8
@@ -63,8 +61,8 @@ class SacAgent:
         self.steps = 0
         self.views = [make_view() for _ in range(options.n_envs)]
         self._options = options
-        self._random: RandomState | None = None
-        with self._own_random_numbers():
+        self._random = OwnRandomNumbers()
+        with self._random.used(), _one_thread():
             envs = DummyVecEnv(
                 [
                     partial(TransformReward, view, lambda reward: float(reward) / scale)
@@ -101,7 +99,7 @@ class SacAgent:
         Raises:
             FollowerDiverged: if a parameter is no longer finite, or a loss explodes.
         """
-        with self._own_random_numbers():
+        with self._random.used(), _one_thread():
             try:
                 self._model.learn(steps, reset_num_timesteps=False)
             except ValueError as error:  # PyTorch's distributions refuse NaN
@@ -153,18 +151,6 @@ class SacAgent:
         ratio = options.final_learning_rate / options.learning_rate
         return float(options.learning_rate * ratio ** min(1.0, taken / options.decay_steps))
 
-    @contextmanager
-    def _own_random_numbers(self) -> Iterator[None]:
-        outside = _random_state()
-        if self._random is not None:
-            _set_random_state(self._random)
-        try:
-            with _one_thread():
-                yield
-        finally:
-            self._random = _random_state()
-            _set_random_state(outside)
-
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
@@ -174,14 +160,3 @@ def _one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
-
-
-def _random_state() -> RandomState:
-    numpy = np.random.get_state(legacy=False)  # noqa: NPY002
-    return random.getstate(), numpy, torch.get_rng_state()
-
-
-def _set_random_state(state: RandomState) -> None:
-    random.setstate(state[0])
-    np.random.set_state(state[1])  # noqa: NPY002
-    torch.set_rng_state(state[2])
