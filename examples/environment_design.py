@@ -8,8 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
-from bilevelrl import Agents
-from bilevelrl.trainer import BilevelTrainer
+from bilevelrl.trainer import Agents, BilevelTrainer
 
 MAP, KIOSK, GAMMA, TEMPERATURE = "S    H H   HH  G", 6, 0.95, 0.02
 PLACE = np.stack([np.arange(16) // 4, np.arange(16) % 4], axis=1)
@@ -32,8 +31,12 @@ class Ice(torch.nn.Module):
 
 
 class Lake(gymnasium.Wrapper):
+    def __init__(self, leader):
+        super().__init__(gymnasium.make("FrozenLake-v1"))
+        self.leader = leader
+
     def reset(self, **options):
-        for cell, chance in enumerate(leader.chances().tolist()):
+        for cell, chance in enumerate(self.leader.chances().tolist()):
             for rows in filter(lambda rows: len(rows) == 3, self.unwrapped.P[cell].values()):
                 rows[:] = [(p, *row[1:]) for p, row in zip(chance, rows, strict=True)]
         return self.env.reset(**options)
@@ -44,8 +47,11 @@ class Lake(gymnasium.Wrapper):
 
 
 class Planner:
+    def __init__(self, leader):
+        self.leader, self.rng = leader, np.random.default_rng(0)
+
     def learn(self, steps):
-        chances, value = leader.chances().detach().numpy(), np.zeros(16)
+        chances, value = self.leader.chances().detach().numpy(), np.zeros(16)
         for _ in range(150):  # soft value iteration
             ahead = np.where([mark in "HG" for mark in MAP], np.eye(16)[15], GAMMA * value)
             quality = (chances[:, None] * ahead[AFTER]).sum(axis=2)
@@ -53,24 +59,20 @@ class Planner:
         self.policy = np.exp((quality - value[:, None]) / TEMPERATURE).cumsum(axis=1)
 
     def predict(self, cells):
-        return (self.policy[cells, :3] < rng.random((len(cells), 1))).sum(axis=1)
+        return (self.policy[cells, :3] < self.rng.random((len(cells), 1))).sum(axis=1)
 
 
-leader, rng = Ice(), np.random.default_rng(0)
+leader = Ice()
 trainer = BilevelTrainer(
-    leader, [Lake(gymnasium.make("FrozenLake-v1")) for _ in range(16)], Planner(),
-    channel="transitions", agents=Agents(GAMMA, GAMMA, TEMPERATURE), episodes_per_update=64,
-    step_size=0.1, max_gradient_norm=1.0,
+    leader, [Lake(leader) for _ in range(16)], Planner(leader), channel="transitions",
+    agents=Agents(GAMMA, GAMMA, TEMPERATURE), episodes_per_update=64, step_size=0.1,
 ).learn(50_000)  # fmt: skip
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.2), layout="constrained")
-left.plot(
-    *([row[key] for row in trainer.history] for key in ("env_steps", "leader_return_sampled"))
-)
-left.set(xlabel="transitions", ylabel="the leader's return")
-image = right.pcolormesh(leader.chances()[:, 1].detach().reshape(4, 4), cmap="Blues_r", vmin=0.4)
+left.plot([row["leader_return_sampled"] for row in trainer.history])
+left.set(xlabel="update", ylabel="the leader's return")
+right.pcolormesh(leader.chances()[:, 1].detach().reshape(4, 4), cmap="Blues_r", vmin=0.4)
 for (row, column), mark in zip(PLACE, MAP[:KIOSK] + "K" + MAP[KIOSK + 1 :], strict=True):
     right.text(column + 0.5, row + 0.5, mark, ha="center", va="center")
-right.set(xticks=[], yticks=[], aspect=1, ylim=(4, 0))
-figure.colorbar(image, label="grip")
+right.set(title="grip, from .4 (dark) to 1", xticks=[], yticks=[], aspect=1, ylim=(4, 0))
 figure.savefig(__file__.replace(".py", ".png"), dpi=120)

@@ -1,6 +1,5 @@
 """The estimates of a trainer, from large batches, against the exact hypergradient."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -35,14 +34,6 @@ STATES, LEADER, FOLLOWER = GAME.leader_reward.shape
 SPACES = Spaces(
     Discrete(STATES), Discrete(LEADER), MultiDiscrete([STATES, LEADER]), Discrete(FOLLOWER)
 )
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 class FastGame:

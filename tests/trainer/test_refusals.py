@@ -14,6 +14,11 @@ from bilevelrl.trainer import BilevelTrainer, FollowerView, WithIncentives
 from tests.trainer.games import ExactFollower, TableLeader, TurnGame
 
 AGENTS = Agents(0.9, 0.9, 0.1)
+GAME = TurnGame()
+
+
+def dropped(values: torch.Tensor) -> torch.Tensor:
+    return torch.nn.functional.dropout(values, 0.5)
 
 
 def make(**changes: Any) -> BilevelTrainer:
@@ -207,5 +212,58 @@ def test_wrappers_look_at_their_arguments() -> None:
         FollowerView(Line(), TableLeader())
     wrapped = WithIncentives(Line(), Returns(lambda logits, *_: logits))
     wrapped.reset()
-    with pytest.raises(ValueError, match=r"has shape \(4, 3\); expected \(1,\)"):
+    with pytest.raises(ValueError, match=r"info of env.step holds \['follower'\]; expected"):
         wrapped.step(0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"env": [GAME, GAME]}, "env holds the same environment twice"),
+        (
+            {"leader": Returns(lambda logits, s: Categorical(logits=dropped(logits[s])))},
+            "gives other numbers in another batch",
+        ),
+        (
+            {**design(lambda logits, s, *_: logits[s, 0]), "estimator": "naive"},
+            "returned one tensor with estimator='naive'",
+        ),
+        ({"estimator": "naive", "belief": "nonsense"}, "belief is of kind 'nonsense'"),
+        ({"seed": 2**70}, "seed is"),
+    ],
+)
+def test_what_would_go_wrong_in_silence(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make(**changes)
+
+
+class Nan(TurnGame):
+    def step(self, action: Any) -> None:
+        super().step(action)
+        self.rewards["leader"] = np.nan
+
+
+def test_a_reward_that_is_none_is_named_before_anything_learns() -> None:
+    healthy, game = make(), Nan()
+    trainer = make(env=game)
+    with pytest.raises(ValueError, match="the leader's reward of a step is nan"):
+        trainer.learn(1)
+    game.__class__ = TurnGame
+    trainer.learn(1)
+    assert trainer.num_updates == 1
+    assert healthy.num_updates == 0
+
+
+def test_answers_that_are_no_actions() -> None:
+    class Far(Silent):
+        def predict(self, observation: Any) -> Any:
+            return np.full(len(observation), 9)
+
+    class Scalar(Silent):
+        def predict(self, observation: Any) -> Any:
+            return 0
+
+    with pytest.raises(ValueError, match=r"follower.predict returned .*9.*; expected an action in"):
+        make(follower=Far()).learn(1)
+    with pytest.raises(ValueError, match=r"follower.predict returned shape \(\) for 1 observation"):
+        make(follower=Scalar()).learn(1)

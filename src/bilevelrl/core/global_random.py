@@ -35,10 +35,14 @@ class OwnRandomNumbers:
 
 
 def _random_state() -> tuple[Any, ...]:
-    return random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
+    used: bool = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    devices = torch.cuda.get_rng_state_all() if used else []
+    return random.getstate(), np.random.get_state(), torch.get_rng_state(), devices  # noqa: NPY002
 
 
 def _set_random_state(state: tuple[Any, ...]) -> None:
     random.setstate(state[0])
     np.random.set_state(state[1])  # noqa: NPY002
     torch.set_rng_state(state[2])
+    if state[3]:
+        torch.cuda.set_rng_state_all(state[3])

@@ -19,6 +19,7 @@ and biases the covariance. What happens after an episode was cut is left out of 
 """
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Generic, Literal
 
@@ -26,7 +27,7 @@ import numpy as np
 
 from bilevelrl.core.compilation import kernel
 from bilevelrl.hypergradients.advantages import fraction
-from bilevelrl.hypergradients.arrays import AnyArray, Array, Floats, like, numbers
+from bilevelrl.hypergradients.arrays import AnyArray, Array, like, numbers
 from bilevelrl.hypergradients.episodes import Carry, Counts, Episodes
 
 #: A_L is called off its centre if its mean is that many standard errors from zero, and at least
@@ -120,8 +121,7 @@ def action_coefficients(
         ValueError: shapes differ, a number is not finite, or a discount is 1 where nothing ends.
     """
     factors = {"leader_advantage": leader_advantage, "follower_advantage": follower_advantage}
-    later = agents.follower_sees_action
-    return _coefficients(episodes, agents, follower_side_advantage, factors, "actions", later=later)
+    return _warned(episodes, agents, follower_side_advantage, factors, "actions")
 
 
 def reward_coefficients(
@@ -138,7 +138,7 @@ def reward_coefficients(
         TypeError: an argument holds no floating-point numbers.
         ValueError: shapes differ, a number is not finite, or a discount is 1 where nothing ends.
     """
-    return _coefficients(episodes, agents, follower_side_advantage, {}, "rewards", later=False)
+    return _warned(episodes, agents, follower_side_advantage, {}, "rewards")
 
 
 def transition_coefficients(
@@ -164,25 +164,34 @@ def transition_coefficients(
         ValueError: shapes differ, a number is not finite, or a discount is 1 where nothing ends.
     """
     factors = {"leader_advantage": leader_advantage, "follower_advantage": follower_advantage}
-    return _coefficients(
-        episodes, agents, follower_side_advantage, factors, "transitions", later=False
-    )
+    return _warned(episodes, agents, follower_side_advantage, factors, "transitions")
 
 
-def _coefficients(
+def _warned(
     episodes: Episodes,
     agents: Agents,
     follower_side_advantage: Array,
-    factors: dict[str, AnyArray],
+    factors: Mapping[str, AnyArray],
     channel: Channel,
-    *,
-    later: bool,
 ) -> Coefficients[Array]:
+    found = weigh(episodes, agents, follower_side_advantage, factors, channel)
+    if message := off_centre(episodes, follower_side_advantage):
+        warnings.warn(message, NotCentredWarning, stacklevel=3)
+    return found
+
+
+def weigh(
+    episodes: Episodes,
+    agents: Agents,
+    follower_side_advantage: Array,
+    factors: Mapping[str, AnyArray],
+    channel: Channel,
+) -> Coefficients[Array]:
+    """Coefficients of any channel, whatever the mean of A_L; see the functions of the channels."""
     shape, valid = episodes.shape, episodes.valid
     advantage = numbers("follower_side_advantage", follower_side_advantage, shape, valid)
     read = {name: numbers(name, given, shape, valid) for name, given in factors.items()}
     _check_ends(episodes, agents)
-    _warn_unless_centred(advantage, episodes)
     weight = valid * agents.leader_discount ** episodes.step.astype(np.float64)
     trace, left = np.empty_like(advantage), np.empty(len(advantage))
     _trace(
@@ -190,7 +199,7 @@ def _coefficients(
         episodes.start | ~valid,
         episodes.carry.trace,
         agents.follower_discount,
-        later,
+        channel == "actions" and agents.follower_sees_action,
         trace,
         left,
     )
@@ -228,16 +237,18 @@ def _check_ends(episodes: Episodes, agents: Agents) -> None:
             )
 
 
-def _warn_unless_centred(advantage: Floats, episodes: Episodes) -> None:
+def off_centre(episodes: Episodes, follower_side_advantage: AnyArray) -> str:
+    """What is wrong with the mean of A_L, shape (N,) or (R, N); empty if nothing."""
+    shape, valid = episodes.shape, episodes.valid
+    advantage = numbers("follower_side_advantage", follower_side_advantage, shape, valid)
     # Given the past A_L has mean zero, so that its sum has the variance of its squares' sum.
-    number, scale = episodes.valid.sum(), np.sqrt(np.sum(advantage**2) / episodes.valid.sum())
+    number, scale = valid.sum(), np.sqrt(np.sum(advantage**2) / valid.sum())
     mean, error = advantage.sum() / number, scale / np.sqrt(number)
-    if abs(mean) > max(STANDARD_ERRORS * error, SHARE * scale):
-        warnings.warn(
-            f"follower_side_advantage has mean {mean:.3g} ± {error:.2g} where its root mean square "
-            f"is {scale:.3g}; expected mean 0 under the follower's policy: subtract the mean over "
-            "the follower's actions, as `choice_advantages` does (if it is subtracted, an action "
-            "that matters is too rare to be in this batch)",
-            NotCentredWarning,
-            stacklevel=4,
-        )
+    if abs(mean) <= max(STANDARD_ERRORS * error, SHARE * scale):
+        return ""
+    return (
+        f"follower_side_advantage has mean {mean:.3g} ± {error:.2g} where its root mean square is "
+        f"{scale:.3g}; expected mean 0 under the follower's policy: subtract the mean over the "
+        "follower's actions, as `choice_advantages` does (if it is subtracted, an action that "
+        "matters is too rare to be in this batch)"
+    )

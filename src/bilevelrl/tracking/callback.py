@@ -1,5 +1,6 @@
 """Logs a `BilevelTrainer` to MLflow while it learns."""
 
+import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -57,20 +58,21 @@ class MLflowCallback:
 
     def on_update(self, trainer: "BilevelTrainer") -> bool | None:
         """Log the newest numbers."""
-        from mlflow.entities import Metric
-
         client, newest = self._client, trainer.history[-1]
         if client is not None:
+            from mlflow.entities import Metric
+
             now, step = int(time.time() * 1000), int(newest["env_steps"])
             metrics = [Metric(name, value, now, step) for name, value in newest.items()]
             self._attempt(lambda: client.log_batch(self._run, metrics=metrics))
         return None
 
     def on_end(self, trainer: "BilevelTrainer") -> None:
-        """Close the run."""
-        client = self._client
+        """Close the run; it failed if an error is under way."""
+        client, error = self._client, sys.exc_info()[0]
         if client is not None:
-            self._attempt(lambda: client.set_terminated(self._run))
+            status = "FINISHED" if error is None else "FAILED"
+            self._attempt(lambda: client.set_terminated(self._run, status))
         self._client = None
 
     def _attempt(self, log: Callable[[], object]) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 import gymnasium
 import numpy as np
 import torch
-from gymnasium.spaces import Box, Discrete, Space
-from torch.distributions import Distribution
+from gymnasium.spaces import Space
+from torch.distributions import Categorical, Distribution, Independent
 
 from bilevelrl.core.arrays import AnyArray
 from bilevelrl.trainer.checks import check_equal
@@ -23,6 +23,7 @@ from bilevelrl.trainer.simulation import (
     predicted,
     tensor,
 )
+from bilevelrl.trainer.spaces import start_of
 
 
 class LeaderPolicy:
@@ -39,8 +40,8 @@ class LeaderPolicy:
             TypeError: the module returns no distribution.
             ValueError: not one distribution per observation, of the shape of an action.
         """
-        device = next(self.module.parameters()).device
-        found: object = self.module(tensor(self._observations, observation, device))
+        like = next(self.module.parameters())
+        found: object = self.module(tensor(self._observations, observation, like))
         if not isinstance(found, Distribution):
             raise TypeError(
                 f"leader(observation) returned a {type(found).__name__}; expected a distribution "
@@ -48,7 +49,7 @@ class LeaderPolicy:
             )
         shape = tuple(self._actions.shape or ())
         if found.batch_shape[len(found.batch_shape) - len(shape) :] == shape and shape:
-            found = torch.distributions.Independent(found, len(shape))
+            found = Independent(found, len(shape))
         if found.batch_shape != (len(observation),) or tuple(found.event_shape) != shape:
             raise ValueError(
                 f"leader(observation) has batch shape {tuple(found.batch_shape)} and event shape "
@@ -58,18 +59,18 @@ class LeaderPolicy:
 
     def log_prob(self, observation: AnyArray, action: AnyArray) -> torch.Tensor:
         """Log f_θ(a | s), shape (N,), with gradients."""
-        distribution = self.distribution(observation)
-        start = int(self._actions.start) if isinstance(self._actions, Discrete) else 0
-        dtype = torch.float32 if isinstance(self._actions, Box) else torch.int64
-        device = next(self.module.parameters()).device
-        return distribution.log_prob(torch.as_tensor(action - start, dtype=dtype, device=device))
+        distribution, like = self.distribution(observation), next(self.module.parameters())
+        base = distribution.base_dist if isinstance(distribution, Independent) else distribution
+        dtype = torch.int64 if isinstance(base, Categorical) else like.dtype
+        chosen = action - start_of(self._actions)
+        return distribution.log_prob(torch.as_tensor(chosen, dtype=dtype, device=like.device))
 
     def draw(self, observation: AnyArray) -> AnyArray:
         """Actions (N, ...), of a Box perhaps beyond its bounds."""
-        start = int(self._actions.start) if isinstance(self._actions, Discrete) else 0
         with torch.no_grad():
-            drawn: AnyArray = self.distribution(observation).sample().cpu().numpy() + start
-        return drawn
+            drawn: AnyArray = self.distribution(observation).sample().cpu().numpy()
+        found: AnyArray = drawn + start_of(self._actions)
+        return found
 
 
 class ActingSimulator:
@@ -109,7 +110,7 @@ class ActingSimulator:
         self._seeded = True
         while running := rows.running:
             envs = [self._envs[i] for i in running]
-            seen = [env.observe(LEADER) for env in envs]
+            seen = [np.array(env.observe(LEADER)) for env in envs]
             drawn = self.policy.draw(np.asarray(seen))
             space = self.spaces.leader_action
             assert space is not None
@@ -117,8 +118,8 @@ class ActingSimulator:
                 _move(env, LEADER, element(space, action))
                 for env, action in zip(envs, drawn, strict=True)
             ]
-            shown = [env.observe(FOLLOWER) for env in envs]
-            answers = predicted(follower, shown)
+            shown = [np.array(env.observe(FOLLOWER)) for env in envs]
+            answers = predicted(follower, shown, self.spaces.follower_action)
             for k, (i, env) in enumerate(zip(running, envs, strict=True)):
                 _expect_running(env)
                 later = _move(env, FOLLOWER, element(self.spaces.follower_action, answers[k]))
@@ -127,7 +128,7 @@ class ActingSimulator:
                 ended = bool(env.terminations[LEADER])
                 cut = bool(env.truncations[LEADER]) or self._time[i] == self._limit
                 step = (
-                    seen[k], drawn[k], shown[k], answers[k], env.observe(LEADER),
+                    seen[k], drawn[k], shown[k], answers[k], np.array(env.observe(LEADER)),
                     rewards[LEADER], rewards[FOLLOWER], ended, cut and not ended,
                 )  # fmt: skip
                 if rows.add(i, step):
@@ -182,25 +183,34 @@ class FollowerView(gymnasium.Env[Any, Any]):
         self._policy = LeaderPolicy(leader, env.observation_space(LEADER), self._actions)
         self.observation_space = env.observation_space(FOLLOWER)
         self.action_space = env.action_space(FOLLOWER)
+        self._numbers: torch.Tensor | None = None  # of the leader's draws, once seeded
+        self._paid = 0.0
 
-    def _lead(self) -> float:
-        drawn = self._policy.draw(np.asarray(self._env.observe(LEADER))[None])[0]
-        return _move(self._env, LEADER, element(self._actions, drawn))[FOLLOWER]
+    def _lead(self) -> None:
+        with torch.random.fork_rng(devices=[], enabled=self._numbers is not None):
+            if self._numbers is not None:
+                torch.set_rng_state(self._numbers)
+            drawn = self._policy.draw(np.array(self._env.observe(LEADER))[None])[0]
+            if self._numbers is not None:
+                self._numbers = torch.get_rng_state()
+        self._paid = _move(self._env, LEADER, element(self._actions, drawn))[FOLLOWER]
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
-        """A new episode, after the leader's first move."""
+        """A new episode, after the leader's first move; a seed is for the leader's draws too."""
         super().reset(seed=seed)
+        if seed is not None:
+            self._numbers = torch.Generator().manual_seed(seed).get_state()
         self._env.reset(seed=seed, options=options)
         self._lead()
         return self._env.observe(FOLLOWER), {}
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """The follower's move, then the leader's; the reward is the follower's of this round."""
-        reward = _move(self._env, FOLLOWER, action)[FOLLOWER]
+        """The follower's move; its reward is that of the round, the leader's move included."""
+        reward = self._paid + _move(self._env, FOLLOWER, action)[FOLLOWER]
         ended = bool(self._env.terminations[FOLLOWER])
         cut = bool(self._env.truncations[FOLLOWER])
         if not (ended or cut):
-            reward += self._lead()
+            self._lead()
         return self._env.observe(FOLLOWER), reward, ended, cut, {}

@@ -1,5 +1,6 @@
 """What a leader learns about its follower's policy by watching its choices."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -8,16 +9,51 @@ from gymnasium.spaces import Box, Discrete, Space
 from torch.distributions import Categorical, Distribution
 
 from bilevelrl.core.arrays import AnyArray, Floats
-from bilevelrl.trainer.functions import Network, RandomFeatures, Table, minibatches
+from bilevelrl.trainer.functions import LARGEST_TABLE, Network, Table, minibatches
+from bilevelrl.trainer.kinds import expect_number
 from bilevelrl.trainer.policies import FollowerPolicy, HalfRanges, Watched, gaussian
 from bilevelrl.trainer.spaces import Encoding, JointEncoding, Standardised
 
-#: Of Adam, where a belief is linear in random features.
-_LINEAR_STEPS = Network(units=(), step_size=0.01)
+
+@dataclass(frozen=True)
+class FeatureBelief:
+    """Logits, or mean and spread, that are linear in random tanh features, fitted by Adam.
+
+    Attributes:
+        number: of features beside the coordinates themselves.
+        frequency: standard deviation of their weights, in units of the inputs' spread.
+        step_size: of Adam.
+        epochs: passes over a batch.
+        minibatch: samples per step.
+    """
+
+    number: int = 200
+    frequency: float = 1.0
+    step_size: float = 0.01
+    epochs: int = 10
+    minibatch: int = 256
+
+    def __post_init__(self) -> None:
+        expect_number("number", self.number, least=0, whole=True)
+        expect_number("frequency", self.frequency, above=0.0)
+        self.fit()
+
+    def fit(self) -> Network:
+        """How it is fitted."""
+        return Network((), self.step_size, self.epochs, self.minibatch)
+
+
+BeliefKind = Table | FeatureBelief | Network
+#: What `belief=` may be.
+BELIEFS: dict[str, type[Table] | type[FeatureBelief] | type[Network]] = {
+    "table": Table,
+    "random_features": FeatureBelief,
+    "network": Network,
+}
 
 
 def make_belief(
-    kind: Table | RandomFeatures | Network,
+    kind: BeliefKind,
     observations: Space[Any],
     actions: Space[Any],
     num_samples: int,
@@ -35,6 +71,11 @@ def make_belief(
             raise ValueError(
                 f"belief of kind table over {observations} and {actions}; expected discrete "
                 "spaces: take kind 'random_features' or 'network'"
+            )
+        if encoding.num_elements * int(actions.n) > LARGEST_TABLE:
+            raise ValueError(
+                f"belief of kind table over {encoding.num_elements} observations and {actions}; "
+                f"expected at most {LARGEST_TABLE} combinations: take another kind"
             )
         source = FrequencyBelief(kind, encoding, encoding.num_elements, actions)
     elif isinstance(actions, Discrete) or (isinstance(actions, Box) and len(actions.shape) == 1):
@@ -72,16 +113,16 @@ class LikelihoodBelief:
 
     def __init__(
         self,
-        kind: RandomFeatures | Network,
+        kind: FeatureBelief | Network,
         encoding: JointEncoding,
         actions: Discrete | Box,
         rng: np.random.Generator,
     ) -> None:
         self._rng, self._inputs, self._actions = rng, Standardised(encoding), actions
         self._squashed = HalfRanges(actions).bounded
-        self._fit = kind if isinstance(kind, Network) else _LINEAR_STEPS
+        self._fit = kind if isinstance(kind, Network) else kind.fit()
         self._weights, self._offsets = np.zeros((encoding.size, 0)), np.zeros(0)
-        if isinstance(kind, RandomFeatures):
+        if isinstance(kind, FeatureBelief):
             self._weights = kind.frequency * rng.standard_normal((encoding.size, kind.number))
             centres = rng.standard_normal(self._weights.shape)
             self._offsets = (self._weights * centres).sum(axis=0)

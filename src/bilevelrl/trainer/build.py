@@ -11,8 +11,8 @@ import torch
 from bilevelrl.core.observations import Information
 from bilevelrl.hypergradients.coefficients import Agents, Channel
 from bilevelrl.trainer.acting import ActingSimulator
-from bilevelrl.trainer.beliefs import make_belief
-from bilevelrl.trainer.checks import check_differentiable, check_equal, examples
+from bilevelrl.trainer.beliefs import BELIEFS, BeliefKind, make_belief
+from bilevelrl.trainer.checks import check_differentiable, check_equal, check_same, examples
 from bilevelrl.trainer.critics import Critic, choice_encoding
 from bilevelrl.trainer.designing import DesignedSimulator
 from bilevelrl.trainer.estimator import Acts, EstimatorName, LeaderEstimator
@@ -20,6 +20,7 @@ from bilevelrl.trainer.functions import FUNCTIONS, LARGEST_TABLE, Network, Rando
 from bilevelrl.trainer.kinds import component
 from bilevelrl.trainer.policies import FollowerPolicy, known_policy
 from bilevelrl.trainer.simulation import Batch, Follower, Simulator, Spaces
+from bilevelrl.trainer.spaces import Encoding
 
 Kind = Table | RandomFeatures | Network
 
@@ -73,6 +74,8 @@ def make_estimator(
         TypeError: the leader returns something of the wrong type.
         ValueError: arguments do not go together, or an environment lacks something.
     """
+    if options.belief is not None:
+        component("belief", options.belief, BELIEFS)
     simulator, acts = _simulator(leader, envs, options)
     spaces, bc_hg = simulator.spaces, options.estimator == "bc_hg"
     kind = _critic_kind(options.critic, spaces)
@@ -107,12 +110,17 @@ def _simulator(
 ) -> tuple[Simulator, Acts]:
     if not envs:
         raise ValueError("env is empty; expected an environment, or several equal ones")
+    if len({id(getattr(env, "unwrapped", env)) for env in envs}) < len(envs):
+        raise ValueError("env holds the same environment twice; expected one for each place")
     if options.channel == "actions":
         acting = ActingSimulator(envs, leader, options.max_episode_steps)
         policy, spaces = acting.policy, acting.spaces
         assert spaces.leader_action is not None
-        log_prob = policy.log_prob(examples(spaces.observation), examples(spaces.leader_action))
+        choice_encoding(spaces)
+        seen, moves = examples(spaces.observation), examples(spaces.leader_action)
+        log_prob = policy.log_prob(seen, moves)
         check_differentiable("leader(observation)", [log_prob])
+        check_same("leader(observation)", log_prob, policy.log_prob(seen[:2], moves[:2]))
 
         def acts(batch: Batch) -> tuple[torch.Tensor | None, torch.Tensor]:
             phi = policy.log_prob(batch.valid("observation"), batch.valid("leader_action"))
@@ -129,13 +137,21 @@ def _simulator(
     check_equal(envs, "the action space", [env.action_space for env in envs])
     designed = DesignedSimulator(envs, leader, options.max_episode_steps)
     terms = designed.leader.terms
-    seen = examples(designed.spaces.observation)
-    returned = terms(seen, examples(designed.spaces.follower_action), seen)
-    check_differentiable("leader(observation, action, next_observation)", returned)
+    choice_encoding(designed.spaces)
+    seen, moves = examples(designed.spaces.observation), examples(designed.spaces.follower_action)
+    returned = terms(seen, moves, seen)
+    name = "leader(observation, action, next_observation)"
     if options.channel == "transitions" and len(returned) > 1:
         raise TypeError(
             "leader(observation, action, next_observation) returned two tensors; expected "
             "log p(next_observation | observation, action) alone for channel='transitions'"
+        )
+    check_differentiable(name, returned[-1:] if options.channel == "rewards" else returned)
+    check_same(name, returned[-1], terms(seen[:2], moves[:2], seen[:2])[-1])
+    if options.estimator == "naive" and options.channel == "rewards" and len(returned) == 1:
+        raise ValueError(
+            f"{name} returned one tensor with estimator='naive', which follows the leader's own "
+            "reward alone; expected a pair of tensors"
         )
 
     def acts_by_design(batch: Batch) -> tuple[torch.Tensor | None, torch.Tensor]:
@@ -143,7 +159,8 @@ def _simulator(
         found = terms(*(batch.valid(name) for name in names))
         if options.channel == "transitions":
             return found[0], found[0]
-        return (found[0] if len(found) == 2 else None), found[-1]
+        own = found[0] if len(found) == 2 and found[0].requires_grad else None
+        return own, found[-1]
 
     return designed, acts_by_design
 
@@ -161,10 +178,15 @@ def _policy(
     if options.information == "full":
         return known_policy(follower, spaces.follower_action, options.answers)
     seen, actions = spaces.follower_observation, spaces.follower_action
-    kind: Kind
+    kind: BeliefKind
     if options.belief is not None:
-        kind = component("belief", options.belief, FUNCTIONS)
+        kind = component("belief", options.belief, BELIEFS)
     else:
-        finite = isinstance(seen, gymnasium.spaces.Discrete | gymnasium.spaces.MultiDiscrete)
-        kind = Table() if finite and isinstance(actions, gymnasium.spaces.Discrete) else Network()
+        number = Encoding.of("the follower's observation space", seen).num_elements
+        few = (
+            number is not None
+            and isinstance(actions, gymnasium.spaces.Discrete)
+            and number * int(actions.n) <= LARGEST_TABLE
+        )
+        kind = Table() if few else Network()
     return make_belief(kind, seen, actions, options.answers, rng)

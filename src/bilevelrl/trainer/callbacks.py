@@ -1,8 +1,11 @@
 """What a trainer tells while it learns."""
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from bilevelrl.trainer.kinds import expect_number
 
 if TYPE_CHECKING:
     from bilevelrl.trainer.trainer import BilevelTrainer
@@ -43,20 +46,23 @@ class Callbacks:
 
     def on_update(self, trainer: "BilevelTrainer") -> bool:
         """All; whether none says stop."""
-        going_on = [each.on_update(trainer) is not False for each in self._all]
-        return all(going_on)
+        told = [each.on_update(trainer) for each in self._all]
+        return all(answer is None or bool(answer) for answer in told)
 
     def on_end(self, trainer: "BilevelTrainer") -> None:
         """All."""
-        for each in self._all:
-            each.on_end(trainer)
+        with ExitStack() as stack:  # all of them, whatever one raises
+            for each in self._all:
+                stack.callback(each.on_end, trainer)
 
 
 def _as_callback(given: Any) -> Callback:
-    if all(hasattr(given, name) for name in ("on_start", "on_update", "on_end")):
+    if not isinstance(given, type) and all(
+        hasattr(given, name) for name in ("on_start", "on_update", "on_end")
+    ):
         callback: Callback = given
         return callback
-    if not callable(given):
+    if not callable(given) or isinstance(given, type):
         raise TypeError(
             f"callback is {given!r}; expected a function of the trainer, or an object with "
             "on_start, on_update and on_end"
@@ -82,7 +88,15 @@ class Checkpoints:
     """Saves the trainer every so many updates, the newest only."""
 
     def __init__(self, path: str | Path, every: int = 10) -> None:
-        """To a file; see `BilevelTrainer.save`."""
+        """To a file; see `BilevelTrainer.save`.
+
+        Raises:
+            FileNotFoundError: the file's folder does not exist.
+            ValueError: `every` is not positive.
+        """
+        expect_number("every", every, least=1, whole=True)
+        if not Path(path).parent.is_dir():
+            raise FileNotFoundError(f"{Path(path).parent} is no folder")
         self._path, self._every = Path(path), every
 
     def on_start(self, trainer: "BilevelTrainer", total_timesteps: int) -> None:

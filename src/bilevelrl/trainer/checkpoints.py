@@ -1,12 +1,14 @@
 """An object in a file, with everything that hangs on it."""
 
-import os
+import io
 import pickle
 import sys
 from pathlib import Path
 from typing import Any, TypeVar
 
 import cloudpickle
+
+from bilevelrl.core.atomic_files import write_atomically
 
 Kept = TypeVar("Kept")
 _STREAMS = ("stdout", "stderr")
@@ -36,15 +38,12 @@ def save(kept: object, path: Path) -> None:
         TypeError: a part cannot be pickled.
         OSError: the file cannot be written.
     """
-    part = path.with_name(path.name + ".part")
+    content = io.BytesIO()
     try:
-        with part.open("wb") as file:
-            _Pickler(file).dump(kept)
-        os.replace(part, path)
+        _Pickler(content).dump(kept)
     except (pickle.PicklingError, TypeError, AttributeError) as error:
         raise TypeError(f"{path} was not written: a part cannot be pickled: {error}") from error
-    finally:
-        part.unlink(missing_ok=True)
+    write_atomically(path, content.getvalue())
 
 
 def load(kind: type[Kept], path: Path) -> Kept:
@@ -57,7 +56,7 @@ def load(kind: type[Kept], path: Path) -> Kept:
     with path.open("rb") as file:
         try:
             kept = _Unpickler(file).load()
-        except (pickle.UnpicklingError, EOFError, IndexError, ValueError) as error:
+        except Exception as error:  # a file of something else can raise anything
             raise ValueError(f"{path} holds no {kind.__name__}: {error}") from error
     if not isinstance(kept, kind):
         raise ValueError(f"{path} holds a {type(kept).__name__}; expected a {kind.__name__}")

@@ -58,6 +58,15 @@ def check_differentiable(name: str, terms: Sequence[torch.Tensor]) -> None:
         )
 
 
+def check_same(name: str, several: torch.Tensor, fewer: torch.Tensor) -> None:
+    """Raise a ValueError unless the first numbers are the same when fewer were asked for."""
+    if not torch.allclose(several[: len(fewer)], fewer, rtol=1e-3, atol=1e-5):
+        raise ValueError(
+            f"{name} gives other numbers in another batch; expected the same for the same input "
+            "(call leader.eval() if it holds dropout or batch normalisation)"
+        )
+
+
 def examples(space: Space[Any], number: int = 3) -> AnyArray:
     """A few elements of a space, whose own random numbers stay as they are."""
     own = copy.deepcopy(space)

@@ -40,11 +40,11 @@ class DesigningLeader:
             TypeError: it returns something else.
             ValueError: tensors of another shape.
         """
-        device = next(self.module.parameters()).device
+        like = next(self.module.parameters())
         found = self.module(
-            tensor(self._observations, observation, device),
-            tensor(self._actions, action, device),
-            tensor(self._observations, following, device),
+            tensor(self._observations, observation, like),
+            tensor(self._actions, action, like),
+            tensor(self._observations, following, like),
         )
         terms = found if isinstance(found, tuple) else (found,)
         for term in terms:
@@ -91,14 +91,13 @@ class DesignedSimulator:
             self._reset(i, None if self._seeded else first_seed(rng))
         self._seeded = True
         while running := rows.running:
-            answers = predicted(follower, [self._seen[i] for i in running])
+            asked = [self._seen[i] for i in running]
+            answers = predicted(follower, asked, self.spaces.follower_action)
             for i, answer in zip(running, answers, strict=True):
                 action = element(self.spaces.follower_action, answer)
-                following, reward, ended, cut, info = self._envs[i].step(action)
-                if LEADER_REWARD not in info:
-                    raise ValueError(
-                        f"info of env.step holds {sorted(info)}; expected {LEADER_REWARD!r} too"
-                    )
+                seen, reward, ended, cut, info = self._envs[i].step(action)
+                _expect_leader_reward(info)
+                following = np.array(seen)
                 self._time[i] += 1
                 cut = not ended and (cut or self._time[i] == self._limit)
                 here = self._seen[i]
@@ -113,7 +112,12 @@ class DesignedSimulator:
 
     def _reset(self, i: int, seed: int | None) -> None:
         self._time[i] = 0
-        self._seen[i] = self._envs[i].reset(seed=seed)[0]
+        self._seen[i] = np.array(self._envs[i].reset(seed=seed)[0])
+
+
+def _expect_leader_reward(info: dict[str, Any]) -> None:
+    if LEADER_REWARD not in info:
+        raise ValueError(f"info of env.step holds {sorted(info)}; expected {LEADER_REWARD!r} too")
 
 
 class WithIncentives(gymnasium.Wrapper[Any, Any, Any, Any]):
@@ -133,15 +137,21 @@ class WithIncentives(gymnasium.Wrapper[Any, Any, Any, Any]):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
         """A new episode."""
-        self._seen, info = self.env.reset(seed=seed, options=options)
-        return self._seen, info
+        seen, info = self.env.reset(seed=seed, options=options)
+        self._seen = np.array(seen)
+        return seen, info
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        """One step, with the leader as it is."""
+        """One step, with the leader as it is.
+
+        Raises:
+            ValueError: `info` has no leader's reward.
+        """
         following, reward, ended, cut, info = self.env.step(action)
+        _expect_leader_reward(info)
         arrays = (np.asarray(each)[None] for each in (self._seen, action, following))
         with torch.no_grad():
             *own, paid = (float(term[0]) for term in self._leader.terms(*arrays))
-        info = {**info, LEADER_REWARD: float(info.get(LEADER_REWARD, 0.0)) + sum(own)}
-        self._seen = following
+        info = {**info, LEADER_REWARD: float(info[LEADER_REWARD]) + sum(own)}
+        self._seen = np.array(following)
         return following, float(reward) + paid, ended, cut, info

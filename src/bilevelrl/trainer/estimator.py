@@ -1,13 +1,13 @@
 """BC-HG and Naive-PGD for a leader in PyTorch, from episodes that it plays with its follower."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import warnings
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 import numpy as np
 import torch
 
-from bilevelrl.core.arrays import Floats
+from bilevelrl.core.arrays import AnyArray, Floats
 from bilevelrl.core.estimator import Estimate, Memory
 from bilevelrl.core.seeding import Streams
 from bilevelrl.hypergradients.advantages import generalized_advantages
@@ -15,9 +15,9 @@ from bilevelrl.hypergradients.coefficients import (
     Agents,
     Channel,
     Coefficients,
-    action_coefficients,
-    reward_coefficients,
-    transition_coefficients,
+    NotCentredWarning,
+    off_centre,
+    weigh,
 )
 from bilevelrl.hypergradients.episodes import Episodes
 from bilevelrl.hypergradients.surrogate import surrogate
@@ -68,6 +68,7 @@ class LeaderEstimator:
         follower_critic: of the follower's, with its bonus for entropy; None where none is needed.
         policy: of the follower; None leaves the indirect term out (Naive-PGD).
         rng: of environments' first seeds.
+        notices: that A_L is not centred, given once: a belief that lags would say it every time.
     """
 
     simulator: Simulator
@@ -81,6 +82,7 @@ class LeaderEstimator:
     follower_critic: Critic | None
     policy: FollowerPolicy | None
     rng: np.random.Generator
+    notices: list[str] = field(default_factory=list)
 
     def start(self, streams: Streams) -> Memory:
         """Nothing beside the parts."""
@@ -90,12 +92,18 @@ class LeaderEstimator:
     def estimate(
         self, theta: Floats, response: Answer, memory: Memory, streams: Streams
     ) -> Estimate:
-        """Play, let critics and belief learn, and estimate dJ/dθ, shape (1, D)."""
+        """Play, estimate dJ/dθ, shape (1, D), and let critics and belief learn from the batch.
+
+        A first batch has no critic yet, so that its indirect part is zero.
+
+        Raises:
+            FloatingPointError: an estimate is not finite.
+        """
         del theta, memory, streams
         batch = self.simulator.play(response.follower, self.num_episodes, self.rng)
         episodes = Episodes.read(batch.terminated, batch.truncated, mask=batch.mask)
-        self.leader_critic.learn(batch, batch.valid("leader_reward"))
         coefficients = self._coefficients(batch, episodes)
+        self._learn(batch)
         direct_phi, indirect_phi = self.acts(batch)
         gradients = {}
         if direct_phi is not None:
@@ -126,38 +134,44 @@ class LeaderEstimator:
         if self.policy is not None:
             side, follower = self._follower_side(self.policy, batch, episodes)
         advantage = like.new_tensor(side, dtype=torch.float32)
-        if self.channel == "rewards":
-            return reward_coefficients(episodes, self.agents, follower_side_advantage=advantage)
-        leader = _advantage(
-            self.leader_critic, batch, episodes, batch.leader_reward, self.decay, self.channel
-        )
-        make: Callable[..., Coefficients[torch.Tensor]] = (
-            action_coefficients if self.channel == "actions" else transition_coefficients
-        )
-        return make(
-            episodes,
-            self.agents,
-            leader_advantage=leader,
-            follower_side_advantage=advantage,
-            follower_advantage=follower,
-        )
+        factors: dict[str, AnyArray] = {}
+        if self.channel != "rewards":
+            factors["leader_advantage"] = _advantage(
+                self.leader_critic, batch, episodes, batch.leader_reward, self.decay, self.channel
+            )
+            factors["follower_advantage"] = follower
+        if not self.notices and (message := off_centre(episodes, advantage)):
+            self.notices.append(message)
+            warnings.warn(message, NotCentredWarning, stacklevel=2)
+        return weigh(episodes, self.agents, advantage, factors, self.channel)
 
     def _follower_side(
         self, policy: FollowerPolicy, batch: Batch, episodes: Episodes
     ) -> tuple[Floats, Floats]:
-        seen, chosen = batch.valid("follower_observation"), batch.valid("follower_action")
-        policy.learn(seen, chosen)
-        critic = self.leader_critic
+        seen, critic = batch.valid("follower_observation"), self.leader_critic
         side = critic.gains(batch) - critic.mean_gains(batch, *policy.answers(seen))
         if self.follower_critic is None:
             return batch.scatter(side), np.zeros(batch.mask.shape)
-        bonus = -self.agents.temperature * policy.log_prob(seen, chosen)
-        soft = batch.valid("follower_reward") + bonus
-        self.follower_critic.learn(batch, soft)
-        follower = _advantage(
-            self.follower_critic, batch, episodes, batch.scatter(soft), self.decay, self.channel
-        )
+        soft = batch.scatter(self._soft_reward(policy, batch))
+        follower = _advantage(self.follower_critic, batch, episodes, soft, self.decay, self.channel)
         return batch.scatter(side), follower
+
+    def _soft_reward(self, policy: FollowerPolicy, batch: Batch) -> Floats:
+        """The follower's rewards with its bonus for entropy, shape (n,)."""
+        at = batch.valid("follower_observation"), batch.valid("follower_action")
+        bonus = -self.agents.temperature * policy.log_prob(*at)
+        soft: Floats = batch.valid("follower_reward") + bonus
+        return soft
+
+    def _learn(self, batch: Batch) -> None:
+        """After the estimate: what was fitted to a batch shares its chance."""
+        self.leader_critic.learn(batch, batch.valid("leader_reward"))
+        if self.policy is None:
+            return
+        at = batch.valid("follower_observation"), batch.valid("follower_action")
+        self.policy.learn(*at)
+        if self.follower_critic is not None:
+            self.follower_critic.learn(batch, self._soft_reward(self.policy, batch))
 
 
 def _advantage(

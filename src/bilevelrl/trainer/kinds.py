@@ -3,7 +3,10 @@
 import math
 from collections.abc import Mapping
 from dataclasses import fields
+from numbers import Integral, Real
 from typing import Any, TypeVar
+
+import numpy as np
 
 Made = TypeVar("Made")
 
@@ -41,10 +44,12 @@ def expect_number(
         TypeError: no number, or no integer where one is needed.
         ValueError: out of range.
     """
-    if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
+    kind = Integral if whole else Real
+    if isinstance(value, bool | np.bool_) or not isinstance(value, kind):
         raise TypeError(f"{name} is {value!r}; expected {'an integer' if whole else 'a number'}")
-    assert isinstance(value, int | float)
-    if not (math.isfinite(value) and above < value and least <= value <= most):
+    assert isinstance(value, Real)
+    number = float(value)
+    if not (math.isfinite(number) and above < number and least <= number <= most):
         bounds = [
             f"{word} {bound:g}"
             for word, bound in (("above", above), ("at least", least), ("at most", most))

@@ -20,7 +20,7 @@ from torch.distributions import (
 )
 
 from bilevelrl.core.arrays import AnyArray, Floats
-from bilevelrl.trainer.spaces import all_elements
+from bilevelrl.trainer.spaces import all_elements, start_of
 
 #: How close to a bound an action is read, in half ranges.
 _MARGIN = 1e-6
@@ -90,7 +90,8 @@ class FollowerPolicy:
         """The log-density or log-probability of each answer, shape (N,)."""
         with torch.no_grad():
             distribution = self.source.distribution(observation)
-            return _numbers(distribution.log_prob(_tensor(distribution, self.units.within(action))))
+            chosen = self.units.within(action) - start_of(self.space)
+            return _numbers(distribution.log_prob(_tensor(distribution, chosen)))
 
     def answers(self, observation: AnyArray) -> tuple[AnyArray, Floats]:
         """Answers b_k, shape (K, N, ...), and weights (K, N), so that a mean is Σ_k w_k f(b_k).
@@ -104,22 +105,35 @@ class FollowerPolicy:
                 actions = all_elements(self.space)[:, None]
                 return np.broadcast_to(actions, weights.shape), weights
             drawn = distribution.sample(torch.Size((self.num_samples,))).cpu().numpy()
-        return self.units.back(drawn), np.full(drawn.shape[:2], 1.0 / self.num_samples)
+        assert isinstance(self.space, Box)
+        within = np.clip(self.units.back(drawn), self.space.low, self.space.high)
+        return within, np.full(drawn.shape[:2], 1.0 / self.num_samples)
 
 
 def known_policy(follower: object, space: Space[Any], num_samples: int) -> FollowerPolicy:
     """The policy of a follower that tells it, by `distribution(observation)` or as an SB3 agent.
 
     Raises:
-        ValueError: it tells no distribution over its actions.
+        ValueError: it tells no distribution over its actions, or none that can be read.
     """
+    if not isinstance(space, Discrete | Box):
+        raise ValueError(f"the follower's action space is {space}; expected Discrete or Box")
     if callable(getattr(follower, "distribution", None)):
         return FollowerPolicy(_Told(follower), space, num_samples, HalfRanges(Discrete(1)))
     policy = getattr(follower, "policy", None)
     actor = getattr(policy, "actor", None)
+    if getattr(policy, "use_sde", False) or getattr(actor, "use_sde", False):
+        raise ValueError(
+            "information='full' cannot read a follower with use_sde=True; expected False"
+        )
     if callable(getattr(actor, "get_action_dist_params", None)):
         return FollowerPolicy(_SquashedActor(policy), space, num_samples, HalfRanges(space))
     if callable(getattr(policy, "get_distribution", None)):
+        if isinstance(space, Box):
+            raise ValueError(
+                f"{type(follower).__name__} clips its actions at the bounds of {space}, which its "
+                "density does not tell; expected SAC, or information='rewards'"
+            )
         return FollowerPolicy(_Actor(policy), space, num_samples, HalfRanges(Discrete(1)))
     raise ValueError(
         f"information='full' reads the follower's policy, and {type(follower).__name__} tells "
@@ -156,7 +170,7 @@ class _Actor:
 
     def distribution(self, observation: AnyArray) -> Distribution:
         found: Distribution = self._policy.get_distribution(self._tensor(observation)).distribution
-        return Independent(found, 1) if isinstance(found, Normal) else found
+        return found
 
 
 class _SquashedActor(_Actor):
@@ -170,7 +184,11 @@ class _SquashedActor(_Actor):
 def _tensor(distribution: Distribution, action: AnyArray) -> torch.Tensor:
     if isinstance(distribution, Categorical):
         return torch.as_tensor(action, device=distribution.logits.device)
-    return torch.as_tensor(action, dtype=torch.float32)
+    base = distribution
+    while isinstance(base, Independent | TransformedDistribution):
+        base = base.base_dist
+    device = base.loc.device if isinstance(base, Normal) else None
+    return torch.as_tensor(action, dtype=torch.float32, device=device)
 
 
 def _numbers(values: torch.Tensor) -> Floats:

@@ -89,6 +89,9 @@ class Batch:
         return placed
 
 
+_NUMBERS = ("leader's reward", "follower's reward")
+#: Steps after which a first episode is taken for one that never ends.
+_LONGEST = 100_000
 #: Fields of a transition in the order of `Batch`.
 Transition = tuple[Any, Any, Any, Any, Any, float, float, bool, bool]
 
@@ -121,7 +124,16 @@ class Rows:
 
     def add(self, env: int, transition: Transition) -> bool:
         """Keep a transition; whether its environment has to be reset for another episode."""
+        for name, value in zip(_NUMBERS, transition[5:7], strict=True):
+            if not np.isfinite(value):
+                raise ValueError(f"the {name} of a step is {value}; expected a finite number")
         self._rows[env].append(transition)
+        row = self._rows[env]
+        if len(row) > _LONGEST and not any(step[-1] or step[-2] for step in row):
+            raise ValueError(
+                f"an episode goes on after {_LONGEST} steps; expected one that ends, or "
+                "max_episode_steps"
+            )
         ended = transition[-1] or transition[-2]
         self._left[env] -= ended
         return ended and self._left[env] > 0
@@ -144,16 +156,30 @@ class Rows:
         )  # fmt: skip
 
 
-def tensor(space: Space[Any], elements: AnyArray, device: torch.device) -> torch.Tensor:
-    """Elements of a space as a leader reads them: integers, or float32 of a `Box`."""
-    dtype = torch.float32 if isinstance(space, Box) else torch.int64
-    return torch.as_tensor(elements, dtype=dtype, device=device)
+def tensor(space: Space[Any], elements: AnyArray, like: torch.Tensor) -> torch.Tensor:
+    """Elements of a space as a leader reads them: integers, or of a `Box` numbers of its kind."""
+    dtype = like.dtype if isinstance(space, Box) else torch.int64
+    return torch.as_tensor(elements, dtype=dtype, device=like.device)
 
 
-def predicted(follower: Follower, observations: Sequence[Any]) -> AnyArray:
-    """Its answers, shape (K, ...)."""
+def predicted(follower: Follower, observations: Sequence[Any], space: Space[Any]) -> AnyArray:
+    """Its answers, shape (K, ...).
+
+    Raises:
+        ValueError: not one answer per observation, or one that is none of its actions.
+    """
     found = follower.predict(np.asarray(observations))
-    return np.asarray(found[0] if isinstance(found, tuple) else found)
+    answers = np.asarray(found[0] if isinstance(found, tuple) else found)
+    shape = (len(observations), *(space.shape or ()))
+    if answers.shape != shape:
+        raise ValueError(
+            f"follower.predict returned shape {answers.shape} for {len(observations)} "
+            f"observations; expected {shape}"
+        )
+    for answer in answers:
+        if not isinstance(space, Box) and not space.contains(answer):
+            raise ValueError(f"follower.predict returned {answer!r}; expected an action in {space}")
+    return answers
 
 
 def element(space: Space[Any], value: Any) -> Any:
@@ -161,7 +187,9 @@ def element(space: Space[Any], value: Any) -> Any:
     if isinstance(space, Discrete):
         return np.int64(value)
     if isinstance(space, Box):
-        return np.clip(np.asarray(value, space.dtype), space.low, space.high)
+        within = np.clip(value, space.low, space.high)
+        whole = np.issubdtype(space.dtype, np.integer)
+        return np.asarray(np.rint(within) if whole else within, space.dtype)
     return np.asarray(value, space.dtype)
 
 

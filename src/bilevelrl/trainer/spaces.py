@@ -1,5 +1,6 @@
 """Observations and actions of Gymnasium spaces as rows of numbers."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -36,7 +37,7 @@ class Encoding:
         if isinstance(space, Discrete):
             return cls(space, int(space.n), int(space.n))
         if isinstance(space, MultiDiscrete):
-            return cls(space, int(space.nvec.sum()), int(np.prod(space.nvec)))
+            return cls(space, int(space.nvec.sum()), math.prod(map(int, space.nvec)))
         if isinstance(space, Box):
             return cls(space, int(np.prod(space.shape)), None)
         raise ValueError(f"{name} is {space}; expected a Discrete, MultiDiscrete or Box space")
@@ -56,12 +57,16 @@ class Encoding:
         return number
 
     def _digits(self, elements: AnyArray) -> list[tuple[Index, int]]:
+        from_zero = np.asarray(elements, np.int64) - start_of(self.space)
         if isinstance(self.space, Discrete):
-            start = int(self.space.start)
-            return [(np.asarray(elements, np.int64) - start, int(self.space.n))]
+            return [(from_zero, int(self.space.n))]
         assert isinstance(self.space, MultiDiscrete)
-        columns = (np.asarray(elements, np.int64) - self.space.start).T
-        return list(zip(columns, map(int, self.space.nvec), strict=True))
+        return list(zip(from_zero.T, map(int, self.space.nvec), strict=True))
+
+
+def start_of(space: Space[Any]) -> Any:
+    """The smallest element of a discrete space, in each of its places; 0 of a `Box`."""
+    return getattr(space, "start", 0)
 
 
 def all_elements(space: Discrete) -> Index:

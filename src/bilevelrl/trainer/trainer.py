@@ -1,6 +1,6 @@
 """Trains any leader in PyTorch through followers that it only plays with."""
 
-import warnings
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from bilevelrl.core.global_random import OwnRandomNumbers
 from bilevelrl.core.observations import Information
 from bilevelrl.core.seeding import Streams, stream
 from bilevelrl.core.training import Progress, advance
-from bilevelrl.hypergradients.coefficients import Agents, Channel, NotCentredWarning
+from bilevelrl.hypergradients.coefficients import Agents, Channel
 from bilevelrl.trainer import checkpoints, parameters
 from bilevelrl.trainer.build import Options, make_estimator
 from bilevelrl.trainer.callbacks import AnyCallback, Callbacks, ProgressBar
@@ -43,17 +43,19 @@ class _Meeting:
         del streams
         parameters.write(self.leader, theta)
         steps = self.steps if memory["answers"] else self.first_steps
+        taken = _learn(self.follower, steps) if steps else 0
         memory["answers"] += 1
-        if steps:
-            _learn(self.follower, steps)
-        return Answer(self.follower, steps, np.full(1, np.nan))
+        return Answer(self.follower, taken, np.full(1, np.nan))
 
 
-def _learn(follower: Any, steps: int) -> None:
-    if hasattr(follower, "num_timesteps"):  # Stable-Baselines3 would start counting anew
-        follower.learn(steps, reset_num_timesteps=False)
+def _learn(follower: Any, steps: int) -> int:
+    """Let it learn; the transitions that it took, as far as it counts them."""
+    before = getattr(follower, "num_timesteps", None)
+    if "reset_num_timesteps" in inspect.signature(follower.learn).parameters:
+        follower.learn(steps, reset_num_timesteps=False)  # Stable-Baselines3 would begin anew
     else:
         follower.learn(steps)
+    return steps if before is None else int(follower.num_timesteps - before)
 
 
 class BilevelTrainer:
@@ -142,7 +144,7 @@ class BilevelTrainer:
             ("answers", answers, 1),
             ("seed", seed, 0),
         ):
-            expect_number(name, value, least=least, whole=True)
+            expect_number(name, value, least=least, most=2**32 - 1, whole=True)
         for name, limit in (
             ("first_follower_steps", first_follower_steps),
             ("max_episode_steps", max_episode_steps),
@@ -175,7 +177,6 @@ class BilevelTrainer:
         }
         self.history: list[dict[str, float]] = []
         self.env_steps = self.follower_steps = 0
-        self._off_centre = False
         self._random = OwnRandomNumbers(seed)
         self._streams = Streams((seed,))
         envs = list(env) if isinstance(env, Sequence) else [env]
@@ -191,6 +192,7 @@ class BilevelTrainer:
         self._meeting = _Meeting(leader, follower, first, follower_steps)
         self._rule = Adam(np.array([float(step_size)]), max_gradient_norm)
         self._progress = Progress.start(self._meeting, self._estimator, self._streams, self._rule)
+        self._written = self._progress.theta
 
     @property
     def num_updates(self) -> int:
@@ -224,8 +226,8 @@ class BilevelTrainer:
         shown = [ProgressBar()] if progress_bar else []
         told = Callbacks([each for each in [*given, *shown] if each is not None])
         goal = self.env_steps + total_timesteps
-        told.on_start(self, total_timesteps)
         try:
+            told.on_start(self, total_timesteps)
             while self.env_steps < goal:
                 self._update()
                 if not told.on_update(self):
@@ -235,17 +237,21 @@ class BilevelTrainer:
         return self
 
     def _update(self) -> None:
-        with self._random.used(), warnings.catch_warnings(record=True) as caught:
+        found = parameters.read(self.leader)
+        if found.shape != self._progress.theta.shape:
+            raise ValueError(
+                f"the leader has {found.shape[1]} trainable parameters; expected "
+                f"{self._progress.theta.shape[1]}, as when the trainer was made"
+            )
+        if (found != self._written).any():  # by a callback, or between calls
+            self._progress.theta = found
+        with self._random.used():
             step = advance(
                 self._progress, self._meeting, self._estimator, self._streams, rule=self._rule
             )
-        for each in caught:
-            off_centre = issubclass(each.category, NotCentredWarning)
-            if not (off_centre and self._off_centre):  # a belief that lags would warn every time
-                warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
-            self._off_centre |= off_centre
         estimate = step.estimate
         parameters.write(self.leader, step.next_theta)
+        self._written = parameters.read(self.leader)
         self.env_steps += estimate.env_steps
         self.follower_steps += step.response.steps
         self.history.append(
