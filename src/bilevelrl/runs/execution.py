@@ -99,39 +99,57 @@ def run_tasks(
         MemoryError: in a worker, or if one was killed.
     """
     units = list(weights or [1] * len(tasks))
-    with contextlib.ExitStack() as stack:
-        if runtime.backend == "dask":
-            stack.enter_context(_dask_client(runtime.dask_scheduler))
-            stack.enter_context(joblib.parallel_config(backend="dask"))
-        bar = stack.enter_context(
-            tqdm(total=sum(units), desc=description, unit="run", disable=None)
+    with tqdm(total=sum(units), desc=description, unit="run", disable=None) as bar:
+        for position, result in _results(function, tasks, runtime):
+            bar.update(units[position])
+            yield position, result
+
+
+def _results(
+    function: Callable[[Task], Result], tasks: Sequence[Task], runtime: Runtime
+) -> Iterator[tuple[int, Result]]:
+    if runtime.backend == "dask":
+        yield from _on_cluster(function, tasks, runtime)
+        return
+    if runtime.jobs == 1 or len(tasks) == 1:
+        for position, task in enumerate(tasks):
+            yield position, _limited(runtime.threads, function, task)
+        return
+    parallel = joblib.Parallel(
+        n_jobs=min(runtime.jobs, max(1, len(tasks))), return_as="generator_unordered"
+    )
+    with _interrupts_held_back():
+        results = parallel(
+            joblib.delayed(_numbered)(position, runtime.threads, function, task, "")
+            for position, task in enumerate(tasks)
         )
-        if runtime.backend == "loky" and (runtime.jobs == 1 or len(tasks) == 1):
-            for position, task in enumerate(tasks):
-                result = _limited(runtime.threads, function, task)
-                bar.update(units[position])
-                yield position, result
-            return
-        parallel = joblib.Parallel(
-            n_jobs=None if runtime.backend == "dask" else min(runtime.jobs, max(1, len(tasks))),
-            return_as="generator_unordered",
-        )
-        code = package_digest() if runtime.backend == "dask" else ""
-        with _interrupts_held_back():
-            results = parallel(
-                joblib.delayed(_numbered)(position, runtime.threads, function, task, code)
-                for position, task in enumerate(tasks)
-            )
+    try:
+        yield from results
+    except TerminatedWorkerError as error:
+        raise MemoryError("a worker process was killed, as happens without memory") from error
+    finally:
+        with warnings.catch_warnings():  # that tasks are cancelled, which is what we want
+            warnings.simplefilter("ignore", UserWarning)
+            results.close()
+
+
+def _on_cluster(
+    function: Callable[[Task], Result], tasks: Sequence[Task], runtime: Runtime
+) -> Iterator[tuple[int, Result]]:
+    # Dask's own futures: joblib's backend for it can lose an answer and wait for ever.
+    code = package_digest()
+    with _dask_client(runtime.dask_scheduler) as client:
+        from dask.distributed import as_completed
+
+        futures = [
+            client.submit(_numbered, position, runtime.threads, function, task, code, pure=False)
+            for position, task in enumerate(tasks)
+        ]
         try:
-            for position, result in results:
-                bar.update(units[position])
-                yield position, result
-        except TerminatedWorkerError as error:
-            raise MemoryError("a worker process was killed, as happens without memory") from error
+            for future in as_completed(futures):  # type: ignore[no-untyped-call]
+                yield future.result()
         finally:
-            with warnings.catch_warnings():  # that tasks are cancelled, which is what we want
-                warnings.simplefilter("ignore", UserWarning)
-                results.close()
+            client.cancel(futures)
 
 
 def tasks_runner(runtime: Runtime) -> RunTasks:
