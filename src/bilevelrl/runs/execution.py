@@ -124,7 +124,9 @@ def _results(
             for position, task in enumerate(tasks)
         )
     try:
-        yield from results
+        # `yield from` would close them before warnings are silenced.
+        for numbered in results:  # noqa: UP028
+            yield numbered
     except TerminatedWorkerError as error:
         raise MemoryError("a worker process was killed, as happens without memory") from error
     finally:
