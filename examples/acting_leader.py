@@ -41,7 +41,7 @@ def train(estimator):
         estimator=estimator, episodes_per_update=8, follower_steps=600, first_follower_steps=6000,
         step_size=0.05,
     )  # fmt: skip
-    return trainer.learn(36_000)
+    return trainer.learn(30_000)
 
 
 trainers = {"BC-HG": train("bc_hg"), "Naive-PGD": train("naive")}
