@@ -1,5 +1,6 @@
 """What a trainer refuses before anything is played, in one line that names the argument."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -267,3 +268,16 @@ def test_answers_that_are_no_actions() -> None:
         make(follower=Far()).learn(1)
     with pytest.raises(ValueError, match=r"follower.predict returned shape \(\) for 1 observation"):
         make(follower=Scalar()).learn(1)
+
+
+def test_an_episode_that_never_ends_after_one_that_did(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("bilevelrl.trainer.simulation._LONGEST", 200)
+    game = TurnGame()
+
+    def watch(trainer: BilevelTrainer) -> None:
+        game.game = replace(game.game, max_episode_steps=10**6)
+
+    with pytest.raises(ValueError, match="an episode goes on after 200 steps; expected one that"):
+        make(env=game, episodes_per_update=1).learn(1000, watch)

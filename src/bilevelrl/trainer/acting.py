@@ -84,7 +84,7 @@ class ActingSimulator:
         Raises:
             ValueError: one has not the two agents, or not the spaces of the first.
         """
-        self._envs, self._limit, self._time = envs, max_episode_steps, np.zeros(len(envs), int)
+        self._envs, self._limit = envs, max_episode_steps
         self._seeded = False
         for env in envs:
             _check_agents(env)
@@ -104,7 +104,7 @@ class ActingSimulator:
 
     def play(self, follower: Follower, num_episodes: int, rng: np.random.Generator) -> Batch:
         """So many whole episodes, spread evenly over the environments."""
-        rows = Rows(len(self._envs), num_episodes)
+        rows = Rows(len(self._envs), num_episodes, self._limit)
         for i in rows.running:
             self._reset(i, None if self._seeded else first_seed(rng))
         self._seeded = True
@@ -124,19 +124,16 @@ class ActingSimulator:
                 _expect_running(env)
                 later = _move(env, FOLLOWER, element(self.spaces.follower_action, answers[k]))
                 rewards = {agent: paid[k][agent] + later[agent] for agent in later}
-                self._time[i] += 1
-                ended = bool(env.terminations[LEADER])
-                cut = bool(env.truncations[LEADER]) or self._time[i] == self._limit
                 step = (
                     seen[k], drawn[k], shown[k], answers[k], np.array(env.observe(LEADER)),
-                    rewards[LEADER], rewards[FOLLOWER], ended, cut and not ended,
+                    rewards[LEADER], rewards[FOLLOWER],
+                    bool(env.terminations[LEADER]), bool(env.truncations[LEADER]),
                 )  # fmt: skip
                 if rows.add(i, step):
                     self._reset(i, None)
         return rows.batch()
 
     def _reset(self, i: int, seed: int | None) -> None:
-        self._time[i] = 0
         self._envs[i].reset(seed=seed)
 
 

@@ -71,7 +71,7 @@ class DesignedSimulator:
         max_episode_steps: int | None,
     ) -> None:
         """Of equal environments, whose steps' `info` holds the leader's reward."""
-        self._envs, self._limit, self._time = envs, max_episode_steps, np.zeros(len(envs), int)
+        self._envs, self._limit = envs, max_episode_steps
         self._seen: list[Any] = [None] * len(envs)
         self._seeded = False
         first = envs[0]
@@ -86,7 +86,7 @@ class DesignedSimulator:
         Raises:
             ValueError: a step's `info` has no leader's reward.
         """
-        rows = Rows(len(self._envs), num_episodes)
+        rows = Rows(len(self._envs), num_episodes, self._limit)
         for i in rows.running:
             self._reset(i, None if self._seeded else first_seed(rng))
         self._seeded = True
@@ -98,8 +98,6 @@ class DesignedSimulator:
                 seen, reward, ended, cut, info = self._envs[i].step(action)
                 _expect_leader_reward(info)
                 following = np.array(seen)
-                self._time[i] += 1
-                cut = not ended and (cut or self._time[i] == self._limit)
                 here = self._seen[i]
                 step = (
                     here, 0, here, action, following,
@@ -111,7 +109,6 @@ class DesignedSimulator:
         return rows.batch()
 
     def _reset(self, i: int, seed: int | None) -> None:
-        self._time[i] = 0
         self._seen[i] = np.array(self._envs[i].reset(seed=seed)[0])
 
 

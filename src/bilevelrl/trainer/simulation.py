@@ -90,7 +90,7 @@ class Batch:
 
 
 _NUMBERS = ("leader's reward", "follower's reward")
-#: Steps after which a first episode is taken for one that never ends.
+#: Steps after which an episode is taken for one that never ends.
 _LONGEST = 100_000
 #: Fields of a transition in the order of `Batch`.
 Transition = tuple[Any, Any, Any, Any, Any, float, float, bool, bool]
@@ -112,10 +112,10 @@ class Simulator(Protocol):
 class Rows:
     """Transitions as they come, a list for each environment, until each had its episodes."""
 
-    def __init__(self, num_envs: int, num_episodes: int) -> None:
+    def __init__(self, num_envs: int, num_episodes: int, max_episode_steps: int | None) -> None:
         self._rows: list[list[Transition]] = [[] for _ in range(num_envs)]
         shares = [num_episodes // num_envs + (i < num_episodes % num_envs) for i in range(num_envs)]
-        self._left = shares
+        self._left, self._limit, self._steps = shares, max_episode_steps, [0] * num_envs
 
     @property
     def running(self) -> list[int]:
@@ -127,14 +127,17 @@ class Rows:
         for name, value in zip(_NUMBERS, transition[5:7], strict=True):
             if not np.isfinite(value):
                 raise ValueError(f"the {name} of a step is {value}; expected a finite number")
-        self._rows[env].append(transition)
-        row = self._rows[env]
-        if len(row) > _LONGEST and not any(step[-1] or step[-2] for step in row):
+        self._steps[env] += 1
+        *observed, terminated, truncated = transition
+        truncated = not terminated and (truncated or self._steps[env] == self._limit)
+        self._rows[env].append((*observed, terminated, truncated))
+        ended = terminated or truncated
+        if not ended and self._steps[env] >= _LONGEST:
             raise ValueError(
                 f"an episode goes on after {_LONGEST} steps; expected one that ends, or "
                 "max_episode_steps"
             )
-        ended = transition[-1] or transition[-2]
+        self._steps[env] *= not ended
         self._left[env] -= ended
         return ended and self._left[env] > 0
 
