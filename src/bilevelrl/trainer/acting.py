@@ -48,7 +48,7 @@ class LeaderPolicy:
                 "of torch.distributions over the leader's actions"
             )
         shape = tuple(self._actions.shape or ())
-        if found.batch_shape[len(found.batch_shape) - len(shape) :] == shape and shape:
+        if not found.event_shape and shape and found.batch_shape[1:] == shape:
             found = Independent(found, len(shape))
         if found.batch_shape != (len(observation),) or tuple(found.event_shape) != shape:
             raise ValueError(

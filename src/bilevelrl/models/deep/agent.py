@@ -8,8 +8,7 @@ Stable-Baselines3 draws from global generators and lets PyTorch use every core. 
 states of its own and one thread, so that it does not matter which others learn beside it.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -23,6 +22,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 from bilevelrl.core.arrays import Floats
 from bilevelrl.core.follower import FollowerDiverged
 from bilevelrl.core.global_random import OwnRandomNumbers
+from bilevelrl.core.threads import one_thread
 from bilevelrl.models.deep.settings import SacParams
 from bilevelrl.models.deep.view import FollowerView
 
@@ -62,7 +62,7 @@ class SacAgent:
         self.views = [make_view() for _ in range(options.n_envs)]
         self._options = options
         self._random = OwnRandomNumbers()
-        with self._random.used(), _one_thread():
+        with self._random.used(), one_thread():
             envs = DummyVecEnv(
                 [
                     partial(TransformReward, view, lambda reward: float(reward) / scale)
@@ -99,7 +99,7 @@ class SacAgent:
         Raises:
             FollowerDiverged: if a parameter is no longer finite, or a loss explodes.
         """
-        with self._random.used(), _one_thread():
+        with self._random.used(), one_thread():
             try:
                 self._model.learn(steps, reset_num_timesteps=False)
             except ValueError as error:  # PyTorch's distributions refuse NaN
@@ -124,7 +124,7 @@ class SacAgent:
 
     def gaussian(self, observation: Floats) -> tuple[Floats, Floats]:
         """Mean and standard deviation of the action before tanh, each (N, m), at (N, n)."""
-        with torch.no_grad(), _one_thread():
+        with torch.no_grad(), one_thread():
             mean, log_deviation, _ = self._model.actor.get_action_dist_params(
                 torch.as_tensor(observation, dtype=torch.float32)
             )
@@ -150,13 +150,3 @@ class SacAgent:
         taken = self._model.num_timesteps if hasattr(self, "_model") else 0
         ratio = options.final_learning_rate / options.learning_rate
         return float(options.learning_rate * ratio ** min(1.0, taken / options.decay_steps))
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

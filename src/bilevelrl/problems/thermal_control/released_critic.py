@@ -20,6 +20,7 @@ from torch import Tensor
 
 from bilevelrl.core.arrays import Floats
 from bilevelrl.core.seeding import Streams, stream
+from bilevelrl.core.threads import one_thread
 from bilevelrl.problems.thermal_control.critic import LeaderValues
 from bilevelrl.problems.thermal_control.follower import RegulatorResponse
 from bilevelrl.problems.thermal_control.problem import ThermalControl
@@ -161,13 +162,8 @@ def orthogonal(generator: np.random.Generator, rows: int, columns: int) -> Float
 
 def each_run(function: Callable[[int], Result], num_runs: int) -> list[Result]:
     """function(0), ..., function(R - 1), on as many threads as kernels may use."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with ThreadPoolExecutor(numba.get_num_threads()) as pool:
-            return list(pool.map(function, range(num_runs)))
-    finally:
-        torch.set_num_threads(before)
+    with one_thread(), ThreadPoolExecutor(numba.get_num_threads()) as pool:
+        return list(pool.map(function, range(num_runs)))
 
 
 def _tensor(array: Floats) -> Tensor:
