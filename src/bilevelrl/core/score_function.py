@@ -17,7 +17,7 @@ import numpy as np
 
 from bilevelrl.core.arrays import AnyArray, Floats, Index
 from bilevelrl.core.control_variate import ControlVariate
-from bilevelrl.core.covariance import covariance_term, expected_covariance_term
+from bilevelrl.core.covariance import covariance_term
 from bilevelrl.core.estimator import Estimate, Memory, Response_contra
 from bilevelrl.core.observations import Observations, discounted_return
 from bilevelrl.core.replay import Replay
@@ -93,10 +93,15 @@ class StepwiseLeader(Protocol):
 class SensitivityModel(Protocol):
     """A leader that can tell what its samples of the sensitivity would average to."""
 
-    def expected_sensitivity(
-        self, theta: Floats, response: Any, batch: Observations, memory: Memory
+    def expected_sum(
+        self,
+        theta: Floats,
+        response: Any,
+        batch: Observations,
+        injection: Floats,
+        memory: Memory,
     ) -> Floats:
-        """E[∇_θ Q_F | s, a, b] - E[∇_θ Q_F | s, a], shape (R, N, D)."""
+        """Σ_k i_k (E[∇_θ Q_F | s, a, b] - E[∇_θ Q_F | s, a]), (R, D), for injections i (R, N)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,8 +217,8 @@ class ScoreFunction:
         benefit = leader.follower_side_advantage(theta, response, drawn, time, memory, streams)
         injection = _scatter(index, weight * benefit, stored.leader_reward.shape)
         if self.expectation is not None:
-            expected = self.expectation.expected_sensitivity(theta, response, stored, memory)
-            return direct, expected_covariance_term(injection, expected, self.temperature)
+            total = self.expectation.expected_sum(theta, response, stored, injection, memory)
+            return direct, total / self.temperature[:, None]
         factor = leader.follower_factor(theta, response, stored, memory)
         baseline = None
         if self.control is not None:

@@ -44,7 +44,7 @@ CONTEXT = Context(CONSTANTS, FOLLOWERS.model_copy(update={"learner": LEARNER}), 
 PROBLEM = "guided_cartpole"
 BASE: dict[str, Any] = {
     "variant": "improved", "temperature": 0.2, "step_size": 0.01, "first_seed": 0, "num_seeds": 1,
-    "num_updates": 3, "winds": (-0.5, 0.0, 0.5), "units": 8, "evaluation_episodes": 4,
+    "num_updates": 3, "winds": (-0.5, 0.0, 0.5), "units": (8,), "evaluation_episodes": 4,
     "follower": {"kind": "sac", "start": "carry", "first_steps": 96, "steps": 32},
 }  # fmt: skip
 LEARNING: dict[str, Any] = {
@@ -157,7 +157,7 @@ def test_a_follower_that_diverges_stops_the_run(network: str, message: str) -> N
 
 def test_only_runs_that_can_share_arrays_do() -> None:
     assert group_key(setting()) == group_key(setting(step_size=0.5, temperature=1.0, study="x"))
-    assert group_key(setting()) != group_key(setting(units=9))
+    assert group_key(setting()) != group_key(setting(units=(9,)))
 
 
 @pytest.mark.parametrize(

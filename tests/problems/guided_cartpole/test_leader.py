@@ -13,7 +13,7 @@ from bilevelrl.core.seeding import Streams
 from bilevelrl.problems.guided_cartpole.belief import CartPoleBelief, WatchedFollower, value_rows
 from bilevelrl.problems.guided_cartpole.critic import ArrivalCritic
 from bilevelrl.problems.guided_cartpole.leader import CartPoleLeader, Idle
-from bilevelrl.problems.guided_cartpole.policy import StateNetwork
+from bilevelrl.problems.guided_cartpole.policy import ModulePolicy
 from bilevelrl.problems.guided_cartpole.problem import GuidedCartPole
 from bilevelrl.problems.guided_cartpole.rollout import CartPoleBatch, CartPoleRollout
 from bilevelrl.problems.guided_cartpole.view import scaled
@@ -27,7 +27,7 @@ PROBLEM = GuidedCartPole(
 #: With states far enough apart for smooth features.
 WIDE = replace(PROBLEM, angle_limit=0.6, initial_spread=0.5, goal=(-0.1, 0.3))
 WINDS = np.array([-0.5, 0.0, 0.5])
-POLICY = StateNetwork(4, 3, 5)
+POLICY = ModulePolicy(4, 3, (5,))
 TEMPERATURE = 0.3
 RIDGE = 1e-6
 DEVIATION = 0.4
@@ -91,7 +91,7 @@ def watched(theta: Floats, batch: CartPoleBatch, seeds: list[int]) -> tuple[Watc
 
 def test_watching_finds_the_physics_and_the_follower() -> None:
     theta = generic(1)
-    response, _ = watched(theta, batch_of(theta, [0], 300), [0])
+    response, _ = watched(theta, batch_of(theta, [0], 600), [0])
     fresh = batch_of(theta, [1], 5)
     alive = fresh.alive[0]
     state, wind = fresh.state[0][alive], WINDS[fresh.leader_action[0][alive]]
@@ -179,7 +179,7 @@ def test_the_estimate_is_the_double_sum_over_advantages() -> None:
             push = batch.follower_action[0, n]
             end = response.arrival(0, state, WINDS[a : a + 1], push)
             benefit = made.critic.values(0, end, np.array([t + 1]), memory)[0] - leader_values[a]
-            score = POLICY.mean_scores(theta[0], scaled(state), np.eye(POLICY.num_actions)[[a]])[0]
+            score = POLICY.pull_back(theta[0], scaled(state), np.eye(3)[None, [a]])[0]
             own = leader_values[a] - policy @ leader_values
             rows.append((own, benefit, follower_values[a] - policy @ follower_values, score))
         for k, (own, _, follower, score) in enumerate(rows):

@@ -5,11 +5,12 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
+import torch
 from gymnasium.utils.env_checker import check_env
 from numpy.typing import NDArray
 
 from bilevelrl.core.seeding import Streams
-from bilevelrl.problems.guided_cartpole.policy import StateNetwork
+from bilevelrl.problems.guided_cartpole.policy import ModulePolicy, StateNetwork
 from bilevelrl.problems.guided_cartpole.problem import GuidedCartPole
 from bilevelrl.problems.guided_cartpole.rollout import CartPoleBatch, CartPoleRollout
 from bilevelrl.problems.guided_cartpole.view import SCALE, CartPoleView, scaled
@@ -17,7 +18,7 @@ from bilevelrl.problems.guided_cartpole.view import SCALE, CartPoleView, scaled
 Floats = NDArray[np.float64]
 PROBLEM = GuidedCartPole()
 WINDS = np.array([-0.5, 0.0, 0.5])
-POLICY = StateNetwork(4, 3, 8)
+POLICY = ModulePolicy(4, 3, (8, 6))
 HORIZON = PROBLEM.max_episode_steps
 
 
@@ -157,16 +158,25 @@ def test_pull_back_is_the_gradient_of_the_log_probability() -> None:
 
     steps = 1e-6 * np.eye(POLICY.num_parameters)
     numeric = [(total(theta + step) - total(theta - step)) / 2e-6 for step in steps]
-    gradient = POLICY.pull_back(theta, state, action, weights)
-    np.testing.assert_allclose(gradient, numeric, atol=1e-7)
-    rows = POLICY.mean_scores(theta, state, np.eye(POLICY.num_actions)[action])
-    np.testing.assert_allclose(weights @ rows, gradient, atol=1e-12)
+    choices = np.eye(3)[action] * weights[:, None]
+    both = POLICY.pull_back(theta, state, np.stack([choices, 2.0 * choices]))
+    np.testing.assert_allclose(both[0], numeric, atol=1e-7)
+    np.testing.assert_allclose(both[1], 2.0 * both[0], rtol=1e-12)
+
+
+def test_theta_is_what_pytorch_calls_the_parameters() -> None:
+    theta = generic(1)[0]
+    network = StateNetwork(4, 3, (8, 6), np.random.default_rng(0))
+    torch.nn.utils.vector_to_parameters(torch.as_tensor(theta), network.parameters())
+    states = np.random.default_rng(0).standard_normal((5, 4))
+    expected = network(torch.as_tensor(states)).probs.detach().numpy()
+    np.testing.assert_array_equal(POLICY.probabilities(theta, states), expected)
 
 
 def test_a_leader_starts_uniform_and_draws_what_it_says() -> None:
     first = POLICY.initial_parameters(Streams([0, 1]))
     states = np.random.default_rng(0).standard_normal((5, 4))
-    np.testing.assert_array_equal(POLICY.probabilities(first[0], states), 1.0 / 3.0)
+    np.testing.assert_allclose(POLICY.probabilities(first[0], states), 1.0 / 3.0, rtol=1e-15)
     assert not np.array_equal(*first)
     theta, uniforms = generic(1)[0], (np.arange(4000) + 0.5) / 4000
     state = np.tile(states[:1], (4000, 1))

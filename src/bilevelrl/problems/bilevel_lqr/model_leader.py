@@ -144,6 +144,18 @@ class ModelLeader:
         centred: Floats = gamma * (after - spread[:, None, :])
         return centred
 
+    def expected_sum(
+        self,
+        theta: Floats,
+        response: LinearGaussianResponse,
+        batch: Observations,
+        injection: Floats,
+        memory: Memory,
+    ) -> Floats:
+        """Σ_k i_k times the `expected_sensitivity`, shape (R, D)."""
+        expected = self.expected_sensitivity(theta, response, batch, memory)
+        return weighted_sum(injection, expected)
+
     def from_coordinates(self, theta: Floats, coordinates: Floats) -> Floats:
         """Sensitivities are gradients already."""
         del theta

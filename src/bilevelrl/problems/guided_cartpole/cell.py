@@ -18,7 +18,7 @@ from bilevelrl.problems.guided_cartpole.belief import CartPoleBelief
 from bilevelrl.problems.guided_cartpole.critic import ArrivalCritic
 from bilevelrl.problems.guided_cartpole.game import CartPoleGame, CartPoleSampler
 from bilevelrl.problems.guided_cartpole.leader import CartPoleLeader, Idle
-from bilevelrl.problems.guided_cartpole.policy import StateNetwork
+from bilevelrl.problems.guided_cartpole.policy import ModulePolicy
 from bilevelrl.problems.guided_cartpole.problem import GuidedCartPole
 from bilevelrl.problems.guided_cartpole.rollout import CartPoleBatch, CartPoleRollout
 from bilevelrl.problems.guided_cartpole.settings import (
@@ -49,7 +49,7 @@ def build(
 ) -> Training[AgentResponse]:
     """All that the training loop needs for runs that can share a batch."""
     shared = settings[0]
-    policy = StateNetwork(len(_STATE), len(shared.winds), shared.units)
+    policy = ModulePolicy(len(_STATE), len(shared.winds), shared.units)
     game = CartPoleGame(
         CartPoleRollout(make_problem(context.constants), policy, np.array(shared.winds)),
         per_run(settings, "temperature"),

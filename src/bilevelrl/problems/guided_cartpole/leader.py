@@ -17,7 +17,7 @@ from bilevelrl.problems.guided_cartpole.belief import (
     value_rows,
 )
 from bilevelrl.problems.guided_cartpole.critic import ArrivalCritic
-from bilevelrl.problems.guided_cartpole.policy import StateNetwork
+from bilevelrl.problems.guided_cartpole.policy import ModulePolicy
 from bilevelrl.problems.guided_cartpole.rollout import CartPoleBatch
 from bilevelrl.problems.guided_cartpole.view import scaled
 
@@ -34,10 +34,10 @@ class CartPoleLeader:
     Attributes:
         policy: f_θ(a | s), a the number of a wind.
         critic: of what follows a step.
-        expected: learn the function ∇_θ v_F, too, as `expected_sensitivity` needs it.
+        expected: learn the function ∇_θ v_F, too, as `expected_sum` needs it.
     """
 
-    policy: StateNetwork
+    policy: ModulePolicy
     critic: ArrivalCritic
     expected: bool = False
 
@@ -67,20 +67,21 @@ class CartPoleLeader:
         belief, size = response.belief, self.policy.num_parameters
         if f"{_SLOPE}_matrix" not in memory:
             memory |= sums(VALUE_SIZE, size, len(theta), _SLOPE)
-            shape = (len(theta), VALUE_SIZE, size)
-            memory[f"{_SLOPE}_coefficients"] = np.zeros(shape)
         for run, alive in enumerate(batch.alive):
             state = batch.state[run][alive]
             policy = self.policy.probabilities(theta[run], scaled(state))
             values = response.soft_values(run, state)
             weights = policy * (values - (policy * values).sum(axis=1, keepdims=True))
-            slopes = self.policy.mean_scores(theta[run], scaled(state), weights)
             here = value_rows(state)
+            slopes = self.policy.pull_back(
+                theta[run], scaled(state), here.T[:, :, None] * weights[None]
+            )
             following = value_rows(batch.next_state[run][alive])
             fell = batch.terminated[run][alive]
-            new = temporal_difference(here, following, slopes, belief.discount, fell)
-            remember(memory, _SLOPE, run, new, belief.forgetting_factor)
-            memory[f"{_SLOPE}_coefficients"][run] = solved(memory, _SLOPE, run, belief.ridge)
+            matrix, _ = temporal_difference(
+                here, following, np.zeros((len(here), 0)), belief.discount, fell
+            )
+            remember(memory, _SLOPE, run, (matrix, slopes), belief.forgetting_factor)
 
     def leader_advantage(
         self,
@@ -139,12 +140,20 @@ class CartPoleLeader:
             factor[run, alive] = self._centred(theta[run], state, values, chosen)
         return factor
 
-    def expected_sensitivity(
-        self, theta: Floats, response: WatchedFollower, batch: Observations, memory: Memory
+    def expected_sum(
+        self,
+        theta: Floats,
+        response: WatchedFollower,
+        batch: Observations,
+        injection: Floats,
+        memory: Memory,
     ) -> Floats:
-        """γ_F (∇_θ v_F(s') - E_b ∇_θ v_F(s')), shape (R, N, D)."""
+        """Σ_k i_k γ_F (∇_θ v_F(s') - E_b ∇_θ v_F(s')), shape (R, D).
+
+        With ∇_θ v_F linear in `value_rows`, the sum over transitions is one over these few.
+        """
         belief, batch = response.belief, _masked(batch)
-        rows = np.zeros((*batch.leader_reward.shape, self.policy.num_parameters))
+        total = np.zeros(theta.shape)
         for run, alive in enumerate(batch.alive):
             state, chosen = batch.state[run][alive], batch.leader_action[run][alive]
             push = batch.follower_action[run][alive][:, 0]
@@ -154,16 +163,17 @@ class CartPoleLeader:
             mean = np.tensordot(ahead.weight, every.reshape(len(state), len(ahead.weight), -1),
                                 axes=(0, 1))  # fmt: skip
             reached = value_rows(response.arrival(run, state, blown, push))
-            coefficients = memory[f"{_SLOPE}_coefficients"][run]
-            rows[run, alive] = belief.discount * (reached - mean) @ coefficients
-        return rows
+            weights = belief.discount * injection[run][alive] @ (reached - mean)
+            total[run] = weights @ solved(memory, _SLOPE, run, belief.ridge)
+        return total
 
     def pull_back(
         self, theta: Floats, state: AnyArray, action: AnyArray, weights: Floats
     ) -> Floats:
         """Σ_k w_k ∇_θ log f_θ(a_k | s_k), shape (R, D)."""
-        runs = zip(theta, scaled(state), action, weights, strict=True)
-        return np.stack([self.policy.pull_back(*run) for run in runs])
+        choices = np.eye(self.policy.num_actions)[action] * weights[:, :, None]
+        runs = zip(theta, scaled(state), choices[:, None], strict=True)
+        return np.concatenate([self.policy.pull_back(*run) for run in runs])
 
     def _expected(self, run: int, ahead: Answers, time: Index, memory: Memory) -> Floats:
         later = np.repeat(time + 1, int(np.prod(ahead.arrival.shape[1:3])))

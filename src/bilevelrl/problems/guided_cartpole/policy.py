@@ -1,49 +1,82 @@
-"""A leader that chooses from finitely many actions by a small network on a continuous state."""
+"""A leader that chooses from finitely many actions on a continuous state: a PyTorch module."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
+import torch
+from torch.distributions import Categorical
 
 from bilevelrl.core.arrays import Floats, Index
-from bilevelrl.core.seeding import Streams
-from bilevelrl.models.finite_game.policies import softmax
+from bilevelrl.core.seeding import Streams, stream
+from bilevelrl.core.threads import one_thread
+from bilevelrl.trainer import parameters
+from bilevelrl.trainer.functions import Network
+
+#: Of the first weights, times the root of the number of inputs.
+_GAIN = 2.0
 
 
-@dataclass(frozen=True)
-class StateNetwork:
-    """f_θ(a | s): state -> tanh units -> softmax, exactly uniform at the start.
+class StateNetwork(torch.nn.Module):
+    """State -> tanh layers -> softmax, exactly uniform at the start."""
 
-    θ are the weights and biases of the hidden layer, then those of the output. Runs are computed
-    one by one, so that the bits of one do not depend on the others.
+    def __init__(
+        self, num_inputs: int, num_actions: int, units: Sequence[int], rng: np.random.Generator
+    ) -> None:
+        """Random weights, and zeros in the last layer.
+
+        Args:
+            num_inputs: n, length of a state of order one.
+            num_actions: A.
+            units: of the hidden layers.
+            rng: of the weights.
+        """
+        super().__init__()
+        self.layers = Network(tuple(units)).layers(num_inputs, num_actions, rng).double()
+        next(self.parameters()).data *= _GAIN
+
+    def forward(self, state: torch.Tensor) -> Categorical:
+        """f_θ(. | s) at states (N, n)."""
+        return Categorical(logits=self.layers(state))
+
+
+class ModulePolicy:
+    """f_θ(a | s) of such a network for any θ: its parameters in their order, as one vector.
+
+    Runs are computed one by one and by one thread, so that their bits depend on neither.
 
     Attributes:
-        num_inputs: n, length of a state of order one.
         num_actions: A.
-        units: of the hidden layer.
-        gain: standard deviation of the first hidden weights, times the root of n.
+        num_parameters: D.
     """
 
-    num_inputs: int
-    num_actions: int
-    units: int = 32
-    gain: float = 2.0
+    def __init__(self, num_inputs: int, num_actions: int, units: Sequence[int]) -> None:
+        """Of states (N, n = `num_inputs`), with hidden layers of so many `units`."""
+        self.num_actions = num_actions
+        self._sizes = num_inputs, num_actions, tuple(units)
+        # It is lent out to one θ after the other.
+        self._module = self._made(np.random.default_rng(0))
+        self.num_parameters = parameters.read(self._module).shape[1]
 
-    @property
-    def num_parameters(self) -> int:
-        """D."""
-        return (self.num_inputs + 1) * self.units + (self.units + 1) * self.num_actions
+    def _made(self, rng: np.random.Generator) -> StateNetwork:
+        return StateNetwork(*self._sizes, rng)
 
     def initial_parameters(self, streams: Streams) -> Floats:
-        """Normal hidden weights, everything else 0, shape (R, D)."""
-        theta = np.zeros((len(streams.seeds), self.num_parameters))
-        size = self.num_inputs * self.units
-        normals = streams.normals("initial_parameters", (size,))
-        theta[:, :size] = self.gain / np.sqrt(self.num_inputs) * normals
-        return theta
+        """Of a new network for each run, shape (R, D)."""
+        made = [self._made(stream(seed, "initial_parameters")) for seed in streams.seeds]
+        return np.concatenate([parameters.read(module) for module in made])
+
+    @contextmanager
+    def _at(self, theta: Floats) -> Iterator[StateNetwork]:
+        with one_thread():
+            parameters.write(self._module, theta[None])
+            yield self._module
 
     def probabilities(self, theta: Floats, state: Floats) -> Floats:
         """f_θ(a | s), shape (N, A), of one run's θ (D,) at states (N, n)."""
-        return self._forward(theta, state)[1]
+        with self._at(theta) as module, torch.no_grad():
+            found: Floats = module(torch.as_tensor(state)).probs.numpy()
+        return found
 
     def choose(self, theta: Floats, state: Floats, uniforms: Floats) -> Index:
         """Actions of one run, shape (N,), from uniform numbers (N,)."""
@@ -53,34 +86,12 @@ class StateNetwork:
         chosen: Index = passed.sum(axis=1)
         return chosen
 
-    def mean_scores(self, theta: Floats, state: Floats, weights: Floats) -> Floats:
-        """Σ_a w(k, a) ∇_θ log f_θ(a | s_k) of one run, shape (N, D), for weights (N, A)."""
-        hidden, policy = self._forward(theta, state)
-        to_logits = weights - weights.sum(axis=1, keepdims=True) * policy
-        to_hidden = (to_logits @ self._layers(theta)[2].T) * (1.0 - np.square(hidden))
-        outer = [state[:, :, None] * to_hidden[:, None], hidden[:, :, None] * to_logits[:, None]]
-        number = len(state)
-        first, second = (each.reshape(number, -1) for each in outer)
-        rows: Floats = np.concatenate([first, to_hidden, second, to_logits], axis=1)
-        return rows
+    def pull_back(self, theta: Floats, state: Floats, weights: Floats) -> Floats:
+        """Σ_k Σ_a w_m(k, a) ∇_θ log f_θ(a | s_k) of one run, shape (M, D), for weights (M, N, A).
 
-    def pull_back(self, theta: Floats, state: Floats, action: Index, weights: Floats) -> Floats:
-        """Σ_k w_k ∇_θ log f_θ(a_k | s_k) of one run, shape (D,), for weights (N,)."""
-        hidden, policy = self._forward(theta, state)
-        to_logits = (np.eye(self.num_actions)[action] - policy) * weights[:, None]
-        to_hidden = (to_logits @ self._layers(theta)[2].T) * (1.0 - np.square(hidden))
-        parts = (state.T @ to_hidden, to_hidden.sum(axis=0), hidden.T @ to_logits,
-                 to_logits.sum(axis=0))  # fmt: skip
-        gradient: Floats = np.concatenate([part.ravel() for part in parts])
-        return gradient
-
-    def _layers(self, theta: Floats) -> tuple[Floats, Floats, Floats, Floats]:
-        inputs, units, actions = self.num_inputs, self.units, self.num_actions
-        ends = np.cumsum([inputs * units, units, units * actions])
-        first, bias, second, last = np.split(theta, ends)
-        return first.reshape(inputs, units), bias, second.reshape(units, actions), last
-
-    def _forward(self, theta: Floats, state: Floats) -> tuple[Floats, Floats]:
-        first, bias, second, last = self._layers(theta)
-        hidden: Floats = np.tanh(state @ first + bias)
-        return hidden, softmax(hidden @ second + last)
+        One forward pass and M backward passes; no gradient of a single transition is ever made.
+        """
+        with self._at(theta) as module:
+            scores = module(torch.as_tensor(state)).logits
+            sums = [(scores * torch.as_tensor(each)).sum() for each in weights]
+            return np.concatenate([parameters.gradient(module, each) for each in sums])

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from bilevelrl.core.arrays import Floats, Index
 from bilevelrl.core.observations import Observations
 from bilevelrl.models.deep.players import Player
-from bilevelrl.problems.guided_cartpole.policy import StateNetwork
+from bilevelrl.problems.guided_cartpole.policy import ModulePolicy
 from bilevelrl.problems.guided_cartpole.problem import GuidedCartPole
 from bilevelrl.problems.guided_cartpole.view import follower_observation, scaled
 
@@ -43,7 +43,7 @@ class CartPoleRollout:
     """
 
     problem: GuidedCartPole
-    policy: StateNetwork
+    policy: ModulePolicy
     winds: Floats
 
     def play(

@@ -12,6 +12,9 @@ from bilevelrl.core.settings import BatchSetting, Component, Setting, Share, Wat
 from bilevelrl.core.validation import Choices, ConfigError, Count, Positive
 from bilevelrl.models.deep.settings import SacFollower, SacParams
 
+#: Of hidden layers.
+Units = Annotated[tuple[Count, ...], Field(min_length=1, strict=False)]
+
 
 class GuidedCartPoleParams(Constants):
     """Constants, see `problems.guided_cartpole.problem.GuidedCartPole`, which checks them."""
@@ -71,7 +74,7 @@ class GuidedCartPoleLeaders(TrainingBlock):
     step_size: Positive
     max_gradient_norm: Positive
     winds: Choices[float]
-    units: Count
+    units: Units
     evaluation_episodes: Count
     follower: SacFollower
     env_steps_per_update: Count
@@ -84,13 +87,13 @@ class GuidedCartPoleSetting(Setting):
 
     Attributes:
         winds: that the leader chooses from, in [-1, 1].
-        units: of the leader's hidden layer.
+        units: of the leader's hidden layers.
         evaluation_episodes: simulated for every J, with the same random numbers.
         follower: balances the pole; transitions of an answer are a multiple of its environments.
     """
 
     winds: Choices[float]
-    units: Count
+    units: Units
     evaluation_episodes: Count
     follower: SacFollower
 

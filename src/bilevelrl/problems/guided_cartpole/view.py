@@ -4,7 +4,7 @@ import numpy as np
 
 from bilevelrl.core.arrays import Floats
 from bilevelrl.models.deep.view import Floats32, FollowerView
-from bilevelrl.problems.guided_cartpole.policy import StateNetwork
+from bilevelrl.problems.guided_cartpole.policy import ModulePolicy
 from bilevelrl.problems.guided_cartpole.problem import GuidedCartPole
 
 #: What a state is divided by before any network sees it.
@@ -30,7 +30,7 @@ class CartPoleView(FollowerView):
     """
 
     def __init__(
-        self, problem: GuidedCartPole, policy: StateNetwork, winds: Floats, theta: Floats
+        self, problem: GuidedCartPole, policy: ModulePolicy, winds: Floats, theta: Floats
     ) -> None:
         """See `FollowerView`; `policy` chooses from `winds`, shape (A,)."""
         self.problem, self.policy, self.winds = problem, policy, winds
