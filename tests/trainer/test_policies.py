@@ -161,3 +161,25 @@ def test_a_follower_s_view_passes_gymnasium_s_checks() -> None:
     from gymnasium.utils.env_checker import check_env
 
     check_env(FollowerView(TurnGame(), TableLeader()), skip_render_check=True)
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_leader_may_return_distributions_over_vectors(number: int) -> None:
+    class Vector(torch.nn.Module):
+        def __init__(self, joint: bool) -> None:
+            super().__init__()
+            self.mean, self.joint = torch.nn.Parameter(torch.zeros(2)), joint
+
+        def forward(self, seen: torch.Tensor) -> torch.distributions.Distribution:
+            mean = self.mean + seen
+            if self.joint:
+                return torch.distributions.MultivariateNormal(mean, torch.eye(2))
+            return torch.distributions.Normal(mean, torch.ones(2))
+
+    seen = np.random.default_rng(0).standard_normal((number, 2)).astype(np.float32)
+    joint, single = (
+        LeaderPolicy(Vector(kind), Box(-9.0, 9.0, (2,)), Box(-9.0, 9.0, (2,))).log_prob(seen, seen)
+        for kind in (True, False)
+    )
+    assert joint.shape == (number,)
+    torch.testing.assert_close(joint, single)

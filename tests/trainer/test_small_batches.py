@@ -5,9 +5,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from gymnasium.spaces import Discrete
 
 from bilevelrl.hypergradients.coefficients import Agents
-from bilevelrl.trainer import BilevelTrainer, WithIncentives
+from bilevelrl.trainer import BilevelTrainer, Table, WithIncentives
+from bilevelrl.trainer.functions import Transitions
+from bilevelrl.trainer.spaces import Encoding, JointEncoding
 from tests.trainer.test_trainer import Corridor
 
 
@@ -72,3 +75,13 @@ def test_luck_is_worth_nothing(information: Any, critic: Any) -> None:
     blocks = np.reshape(estimates, (10, -1)).mean(axis=1)
     assert np.std(estimates) > 0.01
     assert abs(blocks.mean()) < 4.0 * blocks.std(ddof=1) / np.sqrt(len(blocks))
+
+
+def test_what_was_never_seen_is_worth_as_much_as_the_rest() -> None:
+    encoding = JointEncoding([Encoding.of("state", Discrete(3))])
+    table = Table(prior=1.0).make(encoding, np.random.default_rng(0))
+    here, ends = np.array([0, 0, 0, 1]), np.zeros(4, dtype=np.bool_)
+    for _ in range(3):
+        table.evaluate(Transitions([here], [here[::-1]], np.full(4, -1.0), ends, 0.9))
+    # Were the third state worth 0, whoever drew it first would seem to gain 10.
+    assert table.values([np.arange(3)]) == pytest.approx(-10.0)

@@ -252,23 +252,3 @@ def test_a_follower_of_stable_baselines_learns_in_its_view() -> None:
     )  # fmt: skip
     trainer.learn(40)
     assert follower.num_timesteps == 128
-
-
-def test_it_goes_on_bit_for_bit_with_a_follower_of_stable_baselines(tmp_path: Path) -> None:
-    from stable_baselines3 import PPO
-
-    def trainer() -> BilevelTrainer:
-        leader = TableLeader()
-        follower = PPO(
-            "MlpPolicy", FollowerView(TurnGame(), leader), n_steps=64, batch_size=32, n_epochs=1,
-            device="cpu", seed=0, verbose=1,
-        )  # fmt: skip
-        return BilevelTrainer(
-            leader, TurnGame(), follower, channel="actions", agents=AGENTS,
-            episodes_per_update=2, follower_steps=64, max_episode_steps=10,
-        )  # fmt: skip
-
-    straight, halted = trainer().learn(60), trainer().learn(20)
-    halted.save(tmp_path / "trainer")
-    resumed = BilevelTrainer.load(tmp_path / "trainer").learn(40)
-    np.testing.assert_array_equal(theta(resumed), theta(straight))

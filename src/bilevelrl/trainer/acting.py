@@ -183,6 +183,11 @@ class FollowerView(gymnasium.Env[Any, Any]):
         self._numbers: torch.Tensor | None = None  # of the leader's draws, once seeded
         self._paid = 0.0
 
+    @property
+    def module(self) -> torch.nn.Module:
+        """The leader."""
+        return self._policy.module
+
     def _lead(self) -> None:
         with torch.random.fork_rng(devices=[], enabled=self._numbers is not None):
             if self._numbers is not None:

@@ -12,6 +12,7 @@ from bilevelrl.core.arrays import AnyArray, Floats
 from bilevelrl.trainer.functions import LARGEST_TABLE, Network, Table, minibatches
 from bilevelrl.trainer.kinds import expect_number
 from bilevelrl.trainer.policies import FollowerPolicy, HalfRanges, Watched, gaussian
+from bilevelrl.trainer.random_tanh import RandomTanh
 from bilevelrl.trainer.spaces import Encoding, JointEncoding, Standardised
 
 
@@ -121,19 +122,19 @@ class LikelihoodBelief:
         self._rng, self._inputs, self._actions = rng, Standardised(encoding), actions
         self._squashed = HalfRanges(actions).bounded
         self._fit = kind if isinstance(kind, Network) else kind.fit()
-        self._weights, self._offsets = np.zeros((encoding.size, 0)), np.zeros(0)
+        self._random: RandomTanh | None = None
+        size = encoding.size
         if isinstance(kind, FeatureBelief):
-            self._weights = kind.frequency * rng.standard_normal((encoding.size, kind.number))
-            centres = rng.standard_normal(self._weights.shape)
-            self._offsets = (self._weights * centres).sum(axis=0)
+            self._random = RandomTanh(kind.number, kind.frequency, encoding.size, rng)
+            size = self._random.size
         outputs = int(actions.n) if isinstance(actions, Discrete) else 2 * actions.shape[0]
-        self._network = self._fit.layers(encoding.size + len(self._offsets), outputs, rng)
+        self._network = self._fit.layers(size, outputs, rng)
         self._optimizer = torch.optim.Adam(self._network.parameters(), lr=self._fit.step_size)
 
     def _features(self, observation: AnyArray) -> torch.Tensor:
         rows: Floats = self._inputs.rows([observation])
-        curved = np.tanh(rows @ self._weights - self._offsets)
-        return torch.as_tensor(np.concatenate([rows, curved], axis=1), dtype=torch.float32)
+        features = rows if self._random is None else self._random.of(rows)
+        return torch.as_tensor(features, dtype=torch.float32)
 
     def _of(self, features: torch.Tensor) -> Distribution:
         outputs = self._network(features)

@@ -7,7 +7,7 @@ import numpy as np
 from gymnasium.spaces import Box
 
 from bilevelrl.core.arrays import AnyArray, Floats
-from bilevelrl.trainer.functions import FunctionKind, ValueFunction
+from bilevelrl.trainer.functions import FunctionKind, Transitions, ValueFunction
 from bilevelrl.trainer.simulation import Batch, Spaces
 from bilevelrl.trainer.spaces import Encoding, JointEncoding
 
@@ -54,7 +54,7 @@ class Critic:
         """From a batch with rewards (n,) of its valid transitions."""
         here, there = [batch.valid("observation")], [batch.valid("next_observation")]
         terminated = batch.valid("terminated")
-        self.value.evaluate(here, there, reward, self.discount, terminated)
+        self.value.evaluate(Transitions(here, there, reward, terminated, self.discount))
         if self.gain is not None:
             ahead = reward + self.discount * ~terminated * self.value.values(there)
             self.gain.regress(self._choice(batch, None), ahead - self.value.values(here))

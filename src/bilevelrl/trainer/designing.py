@@ -130,6 +130,11 @@ class WithIncentives(gymnasium.Wrapper[Any, Any, Any, Any]):
         self._leader = DesigningLeader(leader, env.observation_space, env.action_space)
         self._seen: Any = None
 
+    @property
+    def module(self) -> torch.nn.Module:
+        """The leader."""
+        return self._leader.module
+
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:

@@ -9,13 +9,33 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from bilevelrl.core import random_features as core
 from bilevelrl.core.arrays import AnyArray, Floats
-from bilevelrl.core.random_features import remember, solved, sums
 from bilevelrl.trainer.kinds import expect_number
+from bilevelrl.trainer.random_tanh import RandomTanh
 from bilevelrl.trainer.spaces import JointEncoding, Standardised
 
 #: Combinations that a table may have.
 LARGEST_TABLE = 5000
+
+
+@dataclass(frozen=True, eq=False)
+class Transitions:
+    """N of them, for v(s) = E[r + γ v(s')] with v(s') = 0 after a termination.
+
+    Attributes:
+        here: elements that v is a function of.
+        there: those that follow.
+        reward: shape (N,).
+        terminated: nothing follows, shape (N,).
+        discount: γ.
+    """
+
+    here: Sequence[AnyArray]
+    there: Sequence[AnyArray]
+    reward: Floats
+    terminated: NDArray[np.bool_]
+    discount: float
 
 
 class ValueFunction(Protocol):
@@ -29,15 +49,8 @@ class ValueFunction(Protocol):
         """Fit E[target | element] from N pairs, beside what earlier calls brought."""
         ...
 
-    def evaluate(
-        self,
-        elements: Sequence[AnyArray],
-        following: Sequence[AnyArray],
-        reward: Floats,
-        discount: float,
-        terminated: NDArray[np.bool_],
-    ) -> None:
-        """Fit v(s) = E[r + γ v(s')], v(s') = 0 after a termination, from N transitions."""
+    def evaluate(self, seen: Transitions) -> None:
+        """Fit the value of a policy from transitions of its own."""
         ...
 
 
@@ -55,7 +68,7 @@ class Table:
 
     Attributes:
         forgetting: factor of older batches' weight with every new one, 0 to 1.
-        prior: number of samples that a value of zero counts for.
+        prior: number of samples that a gain of zero, or a state of average value, counts for.
     """
 
     forgetting: float = 0.9
@@ -87,7 +100,7 @@ class _Tabled:
         self.kind, self.encoding = kind, encoding
         self._table: Floats = np.zeros(number)
         self._weight, self._sum = np.zeros((2, number))
-        self._matrix = np.zeros((0, number))
+        self._matrix, self._mean = np.zeros((0, number)), np.zeros(2)
 
     def values(self, elements: Sequence[AnyArray]) -> Floats:
         found: Floats = self._table[self.encoding.numbers(elements)]
@@ -101,24 +114,21 @@ class _Tabled:
         np.add.at(self._sum, here, targets)
         self._table = self._sum / (self._weight + self.kind.prior)
 
-    def evaluate(
-        self,
-        elements: Sequence[AnyArray],
-        following: Sequence[AnyArray],
-        reward: Floats,
-        discount: float,
-        terminated: NDArray[np.bool_],
-    ) -> None:
+    def evaluate(self, seen: Transitions) -> None:
         if not self._matrix.size:
             self._matrix = np.zeros((len(self._sum), len(self._sum)))
-        here, there = self.encoding.numbers(elements), self.encoding.numbers(following)
+        here, there = self.encoding.numbers(seen.here), self.encoding.numbers(seen.there)
         self._matrix *= self.kind.forgetting
         self._sum *= self.kind.forgetting
         np.add.at(self._matrix, (here, here), 1.0)
-        np.add.at(self._matrix, (here, there), -discount * ~terminated)
-        np.add.at(self._sum, here, reward)
+        np.add.at(self._matrix, (here, there), -seen.discount * ~seen.terminated)
+        np.add.at(self._sum, here, seen.reward)
+        # The best constant: were rare elements worth 0, arriving there would look like a change.
+        change = 1.0 - seen.discount * ~seen.terminated
+        self._mean = self.kind.forgetting * self._mean + [seen.reward.sum(), change.sum()]
+        mean = self._mean[0] / self._mean[1] if self._mean[1] > 0.0 else 0.0
         matrix = self._matrix + self.kind.prior * np.eye(len(self._sum))
-        self._table = np.linalg.solve(matrix, self._sum).astype(np.float64)
+        self._table[:] = np.linalg.solve(matrix, self._sum + self.kind.prior * mean)
 
 
 @dataclass(frozen=True)
@@ -154,17 +164,13 @@ class _Featured:
     ) -> None:
         self.kind = kind
         self._inputs = Standardised(encoding)
-        self._weights = kind.frequency * rng.standard_normal((encoding.size, kind.number))
-        self._centres = rng.standard_normal((encoding.size, kind.number))
-        size = 1 + encoding.size + kind.number
-        self._memory = sums(size, 1, 1, "value")
+        self._random = RandomTanh(kind.number, kind.frequency, encoding.size, rng)
+        size = self._random.size
+        self._memory = core.sums(size, 1, 1, "value")
         self._coefficients = np.zeros(size)
 
     def _features(self, elements: Sequence[AnyArray]) -> Floats:
-        inputs = self._inputs.rows(elements)
-        offsets = (self._weights * self._centres).sum(axis=0)
-        curved = np.tanh(inputs @ self._weights - offsets)
-        return np.concatenate([np.ones((len(inputs), 1)), inputs, curved], axis=1)
+        return self._random.of(self._inputs.rows(elements))
 
     def values(self, elements: Sequence[AnyArray]) -> Floats:
         found: Floats = self._features(elements) @ self._coefficients
@@ -174,20 +180,14 @@ class _Featured:
         here = self._features(elements)
         self._solve(here.T @ here, here.T @ targets)
 
-    def evaluate(
-        self,
-        elements: Sequence[AnyArray],
-        following: Sequence[AnyArray],
-        reward: Floats,
-        discount: float,
-        terminated: NDArray[np.bool_],
-    ) -> None:
-        here, there = self._features(elements), self._features(following)
-        self._solve(here.T @ (here - discount * ~terminated[:, None] * there), here.T @ reward)
+    def evaluate(self, seen: Transitions) -> None:
+        here, there = self._features(seen.here), self._features(seen.there)
+        change = here - seen.discount * ~seen.terminated[:, None] * there
+        self._solve(here.T @ change, here.T @ seen.reward)
 
     def _solve(self, matrix: Floats, vector: Floats) -> None:
-        remember(self._memory, "value", 0, (matrix, vector[:, None]), self.kind.forgetting)
-        self._coefficients = solved(self._memory, "value", 0, self.kind.ridge)[:, 0]
+        core.remember(self._memory, "value", 0, (matrix, vector[:, None]), self.kind.forgetting)
+        self._coefficients = core.solved(self._memory, "value", 0, self.kind.ridge)[:, 0]
 
 
 @dataclass(frozen=True)
@@ -247,17 +247,11 @@ class _Networked:
         for _ in range(self.kind.epochs):
             self._pass(inputs, targets)
 
-    def evaluate(
-        self,
-        elements: Sequence[AnyArray],
-        following: Sequence[AnyArray],
-        reward: Floats,
-        discount: float,
-        terminated: NDArray[np.bool_],
-    ) -> None:
-        here, there = self._inputs.tensor(elements), self._inputs.tensor(following)
+    def evaluate(self, seen: Transitions) -> None:
+        here, there = self._inputs.tensor(seen.here), self._inputs.tensor(seen.there)
         for _ in range(self.kind.epochs):
-            self._pass(here, reward + discount * ~terminated * self._read(there))
+            ahead = seen.discount * ~seen.terminated * self._read(there)
+            self._pass(here, seen.reward + ahead)
 
     def _read(self, inputs: torch.Tensor) -> Floats:
         with torch.no_grad():

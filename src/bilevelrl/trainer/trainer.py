@@ -24,6 +24,7 @@ from bilevelrl.trainer.checks import check_follower, check_leader
 from bilevelrl.trainer.estimator import Answer, EstimatorName
 from bilevelrl.trainer.kinds import expect_number
 from bilevelrl.trainer.simulation import Follower
+from bilevelrl.trainer.wiring import check_wiring
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,6 +181,7 @@ class BilevelTrainer:
         self._random = OwnRandomNumbers(seed)
         self._streams = Streams((seed,))
         envs = list(env) if isinstance(env, Sequence) else [env]
+        check_wiring(leader, envs, follower)
         options = Options(
             channel, agents, estimator, information, critic, belief, episodes_per_update,
             float(advantage_decay), answers, max_episode_steps,
