@@ -1,121 +1,30 @@
 """What a user gets: the wheel, in an environment that has what it asks for and nothing else."""
 
-import os
-import re
+import json
 import shutil
-import subprocess
-import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import pytest
-from packaging.requirements import Requirement
 
 from bilevelrl.problems import registry
+from tests.installed import ROOT, SOURCES, User, built, required
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parents[1]
-#: What the sdist is made of.
-SOURCES = (
-    "CHANGELOG.md", "CITATION.cff", "LICENSE", "MANIFEST.in", "README.md", "docs/library.md",
-    "examples", "pyproject.toml", "src", "tests",
-)  # fmt: skip
+EXAMPLES = ROOT / "examples"
+
 LIBRARY = {
     "bilevelrl", "cloudpickle", "farama-notifications", "gymnasium", "llvmlite", "numba", "numpy",
     "typing-extensions",
 }  # fmt: skip
 
 
-def normalised(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def required(listed: Iterable[str], extra: str = "") -> dict[str, metadata.Distribution]:
-    """The installed distributions that pip would install for requirements, by name."""
-    found: dict[str, metadata.Distribution] = {}
-    waiting = [*named(listed, extra)]
-    while waiting:
-        if (name := waiting.pop()) not in found:
-            found[name] = metadata.distribution(name)
-            waiting += named(found[name].requires or ())
-    return found
-
-
-def named(listed: Iterable[str], extra: str = "") -> Iterator[str]:
-    for one in map(Requirement, listed):
-        if not one.marker or one.marker.evaluate({"extra": extra}):
-            yield normalised(one.name)
-
-
-class User:
-    """A virtual environment without pip, and how a user runs Python in it."""
-
-    def __init__(self, folder: Path, wheels: Path) -> None:
-        self.folder, self.wheels = folder, wheels
-        self.python = folder / "env" / "bin" / "python"
-        command = [sys.executable, "-m", "venv", "--without-pip", str(folder / "env")]
-        subprocess.run(command, check=True)
-        (self.site,) = (folder / "env" / "lib").glob("python*/site-packages")
-        kept = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(("NUMBA", "PYTHON", "VIRTUAL_ENV"))
-        }
-        self.environment = kept | {"XDG_CACHE_HOME": str(folder / "cache")}
-
-    def link(self, distributions: dict[str, metadata.Distribution]) -> None:
-        """Put packages there as they are installed here; whole folders, for they are large."""
-        owners = metadata.packages_distributions()
-        for one in distributions.values():
-            for top in {file.parts[0] for file in one.files or ()} - {"..", "__pycache__"}:
-                # A folder of several packages would bring those that nobody asked for.
-                assert {*map(normalised, owners.get(top, []))} <= distributions.keys(), top
-                if not (self.site / top).exists():
-                    (self.site / top).symlink_to(one.locate_file(top))
-
-    def install(self, what: str) -> None:
-        """Let pip find that all is there that the wheel requires, and install it."""
-        pip = [sys.executable, "-m", "pip", "--python", str(self.python)]
-        options = ["--quiet", "--no-index", "--no-compile", "--find-links", str(self.wheels)]
-        self.call(*pip, "install", *options, what)
-
-    def installed(self) -> set[str]:
-        found = metadata.distributions(path=[str(self.site)])
-        return {normalised(one.metadata["Name"]) for one in found}
-
-    def run(self, code: str) -> str:
-        """What a script prints; warnings are errors."""
-        script = self.folder / "script.py"
-        script.write_text(code, encoding="utf-8")
-        return self.call(str(self.python), "-W", "error", str(script))
-
-    def call(self, *command: str) -> str:
-        done = subprocess.run(
-            command, cwd=self.folder, env=self.environment, capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built from the sdist, which is built from a copy: setuptools leaves files behind."""
-    folder = tmp_path_factory.mktemp("project")
-    for name in SOURCES:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        if (ROOT / name).is_dir():
-            ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
-            shutil.copytree(ROOT / name, folder / name, ignore=ignored)
-        else:
-            shutil.copy2(ROOT / name, folder / name)
-    # PyTorch requires a setuptools that is new enough.
-    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", "dist", "."]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    (built,) = (folder / "dist").glob("*.whl")
-    return built
+    return built(tmp_path_factory.mktemp("project"))
 
 
 @pytest.fixture(scope="module")
@@ -135,6 +44,15 @@ def user_of_torch(user: User) -> User:
     user.link(required(one.requires or (), "torch"))
     user.install("bilevelrl[torch]")
     return user
+
+
+@pytest.fixture(scope="module")
+def user_of_examples(user_of_torch: User) -> User:
+    """Somebody who then ran `pip install bilevelrl[examples]`."""
+    (one,) = metadata.distributions(name="bilevelrl", path=[str(user_of_torch.site)])
+    user_of_torch.link(required(one.requires or (), "examples"))
+    user_of_torch.install("bilevelrl[examples]")
+    return user_of_torch
 
 
 def files(archive: Path) -> Iterator[str]:
@@ -218,3 +136,55 @@ def test_the_first_example_of_a_page_runs(user_of_torch: User, page: str) -> Non
     _, *blocks = (ROOT / page).read_text(encoding="utf-8").split("```python\n")
     assert blocks, f"{page} has no example in Python"
     user_of_torch.run(blocks[0].split("```")[0])
+
+
+def example(user: User, name: str, ignored: str, *results: str) -> list[Any]:
+    """What expressions in the names of an example are worth; it draws beside itself."""
+    copy = Path(shutil.copy(EXAMPLES / f"{name}.py", user.folder))
+    code = (
+        "import json, os, runpy, warnings\n"
+        "os.environ['MPLBACKEND'] = 'Agg'\n"
+        "import bilevelrl, numpy as np\n"
+        f"{ignored}\n"
+        f"names = runpy.run_path({str(copy)!r})\n"
+        f"print(json.dumps([eval(each, names | {{'np': np}}) for each in {results!r}]))\n"
+    )
+    found: list[Any] = json.loads(user.run(code).splitlines()[-1])
+    assert copy.with_suffix(".png").stat().st_size > 10_000
+    return found
+
+
+def test_fines_keep_the_follower_in_the_middle(user_of_examples: User) -> None:
+    first, last, middle, start = example(
+        user_of_examples, "reward_design", "", "float(np.mean(curve[:20]))",
+        "float(np.mean(curve[-20:]))", "fines[MIDDLE].item()", "fines[START].item()",
+    )  # fmt: skip
+    assert last > 3.0 > 1.0 > first
+    assert middle < 0.05 < 0.15 < start
+
+
+def test_grit_leads_the_follower_past_the_kiosk(user_of_examples: User) -> None:
+    lags = "warnings.simplefilter('ignore', bilevelrl.NotCentredWarning)"  # a belief at first
+    returns, grip, kiosk = example(
+        user_of_examples, "environment_design", lags,
+        "[row['leader_return_sampled'] for row in trainer.history]",
+        "leader.chances()[:, 1].tolist()", "KIOSK",
+    )  # fmt: skip
+    assert returns[0] < 0.2 < 0.7 < sum(returns[-10:]) / 10.0
+    assert grip[4] < 0.6 < 0.9 < grip[kiosk]
+
+
+def test_only_the_hypergradient_sees_the_follower_go(user_of_examples: User) -> None:
+    (ends,) = example(
+        user_of_examples, "acting_leader", "",
+        "{name: float(np.mean([row['leader_return_sampled'] for row in each.history[-5:]])) "
+        "for name, each in trainers.items()}",
+    )  # fmt: skip
+    assert ends["BC-HG"] > 15.0 > 5.0 > ends["Naive-PGD"]
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.stem)
+def test_examples_are_short_and_show_their_figure(path: Path) -> None:
+    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    assert len(lines) < 60
+    assert path.with_suffix(".png").exists()
