@@ -8,7 +8,6 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
-from stable_baselines3 import PPO
 from torch.distributions import Categorical, Normal
 
 from bilevelrl.hypergradients.coefficients import Agents
@@ -216,28 +215,6 @@ def test_wrappers_look_at_their_arguments() -> None:
     wrapped.reset()
     with pytest.raises(ValueError, match=r"info of env.step holds \['follower'\]; expected"):
         wrapped.step(0)
-
-
-def learner(env: TurnGame, leader: TableLeader) -> PPO:
-    return PPO("MlpPolicy", FollowerView(env, leader), n_steps=8, batch_size=8, device="cpu")
-
-
-def test_leader_and_follower_have_environments_of_their_own() -> None:
-    leader, shared = TableLeader(), TurnGame()
-    make(leader=leader, follower=learner(TurnGame(), leader), env=shared)
-    message = r"the follower's environment 0 is one of env too; expected environments of its own"
-    with pytest.raises(ValueError, match=message):
-        make(leader=leader, follower=learner(shared, leader), env=[TurnGame(), shared])
-
-
-def test_the_leader_that_learns_is_the_one_that_is_played_against() -> None:
-    stranger = TableLeader()
-    with pytest.raises(ValueError, match="follower's environment 0 holds another module"):
-        make(follower=learner(TurnGame(), stranger))
-    design_of = Returns(lambda logits, s, *_: logits[s, 0])
-    paid = gymnasium.wrappers.TimeLimit(WithIncentives(Line(), Returns(design_of.what)), 5)
-    with pytest.raises(ValueError, match=r"env\[0\] holds another module as the leader, a Returns"):
-        make(leader=design_of, env=paid, channel="rewards")
 
 
 @pytest.mark.parametrize(
