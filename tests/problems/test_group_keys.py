@@ -172,7 +172,7 @@ def others(kind: Kind, key: str) -> Iterator[Any]:
     elif isinstance(value, float):
         yield from (0.5 * value, 0.25)
     elif isinstance(value, tuple):
-        yield tuple(0.5 * part for part in value)
+        yield tuple(type(part)(0.5 * part) for part in value)
     elif value is None:
         yield from (0.5, 2, 160)
     yield from (name for name in literals(type(place).model_fields[own].annotation))
