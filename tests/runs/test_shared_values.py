@@ -56,7 +56,7 @@ def another(value: Any) -> Any:
         returns = {"discounted": "undiscounted", "undiscounted": "discounted"}
         return returns.get(value, value)
     if isinstance(value, list):
-        return value[:-1]
+        return value[:-1] or [2 * value[0]]
     return 2 * value if isinstance(value, int) else value / 2
 
 
