@@ -37,22 +37,23 @@ def user(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> User:
     return user
 
 
+def with_extra(user: User, extra: str) -> User:
+    (one,) = metadata.distributions(name="bilevelrl", path=[str(user.site)])
+    user.link(required(one.requires or (), extra))
+    user.install(f"bilevelrl[{extra}]")
+    return user
+
+
 @pytest.fixture(scope="module")
 def user_of_torch(user: User) -> User:
     """Somebody who then ran `pip install bilevelrl[torch]`."""
-    (one,) = metadata.distributions(name="bilevelrl", path=[str(user.site)])
-    user.link(required(one.requires or (), "torch"))
-    user.install("bilevelrl[torch]")
-    return user
+    return with_extra(user, "torch")
 
 
 @pytest.fixture(scope="module")
 def user_of_examples(user_of_torch: User) -> User:
     """Somebody who then ran `pip install bilevelrl[examples]`."""
-    (one,) = metadata.distributions(name="bilevelrl", path=[str(user_of_torch.site)])
-    user_of_torch.link(required(one.requires or (), "examples"))
-    user_of_torch.install("bilevelrl[examples]")
-    return user_of_torch
+    return with_extra(user_of_torch, "examples")
 
 
 def files(archive: Path) -> Iterator[str]:
