@@ -1,33 +1,22 @@
-"""A follower that learns from interaction alone in continuous spaces: Stable-Baselines3's SAC.
+"""A follower that learns from interaction alone in continuous spaces: soft actor-critic.
 
 The follower's view of a problem is a Gymnasium environment into which the leader is frozen; the
-entropy coefficient is the problem's temperature. Learning goes on from one leader to the next: the
-environment changes under the agent, the agent stays.
-
-Stable-Baselines3 draws from global generators and lets PyTorch use every core. An agent here keeps
-states of its own and one thread, so that it does not matter which others learn beside it.
+weight of the entropy is the problem's temperature. Learning goes on from one leader to the next:
+the environment changes under the agent, the agent stays.
 """
 
 from collections.abc import Callable
-from functools import partial
 
 import numpy as np
-import torch
-from gymnasium.wrappers import TransformReward
-from numpy.typing import NDArray
-from stable_baselines3 import SAC
-from stable_baselines3.common.logger import Logger
-from stable_baselines3.common.vec_env import DummyVecEnv
 
 from bilevelrl.core.arrays import Floats
 from bilevelrl.core.follower import FollowerDiverged
-from bilevelrl.core.global_random import OwnRandomNumbers
-from bilevelrl.core.threads import one_thread
+from bilevelrl.models.deep.networks import Floats32
+from bilevelrl.models.deep.sac import Losses, ReplayMemory, SoftActorCritic, Transitions
 from bilevelrl.models.deep.settings import SacParams
 from bilevelrl.models.deep.view import FollowerView
 
-ACTIVATIONS = {"relu": torch.nn.ReLU, "tanh": torch.nn.Tanh}
-#: An agent whose losses or parameters leave this range has diverged.
+#: An agent whose losses leave this range has diverged.
 LARGEST_LOSS = 1e8
 
 
@@ -57,41 +46,27 @@ class SacAgent:
             options: hyper-parameters.
             seed: of networks, environments and exploration.
         """
-        scale = options.reward_scale
         self.steps = 0
         self.views = [make_view() for _ in range(options.n_envs)]
         self._options = options
-        self._random = OwnRandomNumbers()
-        with self._random.used(), one_thread():
-            envs = DummyVecEnv(
-                [
-                    partial(TransformReward, view, lambda reward: float(reward) / scale)
-                    for view in self.views
-                ]
-            )
-            self._model = SAC(
-                "MlpPolicy",
-                envs,
-                learning_rate=self._learning_rate,
-                buffer_size=options.buffer_size,
-                learning_starts=options.learning_starts,
-                batch_size=options.batch_size,
-                tau=options.tau,
-                gamma=discount,
-                train_freq=1,
-                gradient_steps=options.gradient_steps,
-                ent_coef=temperature / scale,
-                policy_kwargs={
-                    "net_arch": list(options.net_arch),
-                    "activation_fn": ACTIVATIONS[options.activation_fn],
-                    "n_critics": options.n_critics,
-                },
-                seed=seed,
-                device="cpu",
-            )
-
-            # The library would log into a new folder of its own.
-            self._model.set_logger(Logger(folder=None, output_formats=[]))
+        self._numbers = np.random.default_rng(seed)
+        (states,), (actions,) = (
+            space.shape for space in (self.views[0].observation_space, self.views[0].action_space)
+        )
+        self._learner = SoftActorCritic(
+            states,
+            actions,
+            hidden=options.net_arch,
+            activation=options.activation_fn,
+            critics=options.n_critics,
+            temperature=temperature / options.reward_scale,
+            discount=discount,
+            target_rate=options.tau,
+            numbers=self._numbers,
+        )
+        self._memory = ReplayMemory(options.buffer_size, options.n_envs, states, actions)
+        starts = (view.reset(seed=seed + place)[0] for place, view in enumerate(self.views))
+        self._seen = np.stack(list(starts))
 
     def learn(self, steps: int) -> None:
         """Interact for `steps` transitions, a multiple of `n_envs`, and learn from them.
@@ -99,36 +74,28 @@ class SacAgent:
         Raises:
             FollowerDiverged: if a parameter is no longer finite, or a loss explodes.
         """
-        with self._random.used(), one_thread():
-            try:
-                self._model.learn(steps, reset_num_timesteps=False)
-            except ValueError as error:  # PyTorch's distributions refuse NaN
-                raise FollowerDiverged(f"SAC after {self.steps} transitions: {error}") from error
-        self.steps += steps
-        losses = {
-            name: float(self._model.logger.name_to_value.get(f"train/{name}", 0.0))
-            for name in ("actor_loss", "critic_loss")
-        }
-        healthy = all(np.isfinite(loss) and abs(loss) < LARGEST_LOSS for loss in losses.values())
-        parameters = self._model.policy.parameters()
-        if not healthy or not all(bool(torch.isfinite(each).all()) for each in parameters):
+        options, losses = self._options, Losses(0.0, 0.0)
+        with np.errstate(all="ignore"):  # what is not finite is noticed below
+            for _ in range(-(-steps // options.n_envs)):
+                self._interact()
+                if self.steps > options.learning_starts:
+                    for _ in range(options.gradient_steps):
+                        losses = self._improve()
+        sizes = np.abs([losses.critic, losses.actor])
+        if not (sizes < LARGEST_LOSS).all() or not self._learner.finite():
             raise FollowerDiverged(
-                f"SAC after {self.steps} transitions: losses {losses}, which must stay finite and "
-                f"below {LARGEST_LOSS:g}"
+                f"SAC after {self.steps} transitions: {losses}, which must stay finite and below "
+                f"{LARGEST_LOSS:g}"
             )
 
-    def policy(self) -> dict[str, NDArray[np.float32]]:
-        """The actor's parameters by name."""
-        state = self._model.actor.state_dict()
-        return {name: tensor.numpy().copy() for name, tensor in state.items()}
+    def policy(self) -> dict[str, Floats32]:
+        """The actor's parameters, by the names that Stable-Baselines3 gives to its actor's."""
+        return self._learner.actor_layers()
 
     def gaussian(self, observation: Floats) -> tuple[Floats, Floats]:
         """Mean and standard deviation of the action before tanh, each (N, m), at (N, n)."""
-        with torch.no_grad(), one_thread():
-            mean, log_deviation, _ = self._model.actor.get_action_dist_params(
-                torch.as_tensor(observation, dtype=torch.float32)
-            )
-        return mean.double().numpy(), log_deviation.exp().double().numpy()
+        mean, log_deviation = self._learner.gaussian(observation.astype(np.float32))
+        return mean.astype(np.float64), np.exp(log_deviation.astype(np.float64))
 
     def act(self, state: Floats, normals: Floats) -> tuple[Floats, Floats]:
         """See `players.Player`."""
@@ -141,12 +108,41 @@ class SacAgent:
         widened = normals.shape[1] * np.log(view.bound)
         return view.bound * np.tanh(raw), (density - slope).sum(axis=1) - widened
 
-    def _learning_rate(self, remaining: float) -> float:
-        # What remains depends on how often `learn` is called; transitions do not.
-        del remaining
+    def _interact(self) -> None:
+        # One step of all environments; of an episode that ends, the next one's start is seen next.
+        shape = (len(self.views), *self.views[0].action_space.shape)
+        if self.steps < self._options.learning_starts:
+            action = self._numbers.uniform(-1.0, 1.0, shape).astype(np.float32)
+        else:
+            normals = self._numbers.standard_normal(shape, dtype=np.float32)
+            action = self._learner.sample(self._seen, normals)
+        reached, following = np.empty_like(self._seen), np.empty_like(self._seen)
+        reward, goes_on = np.empty((2, len(self.views)), np.float32)
+        for place, view in enumerate(self.views):
+            try:
+                reached[place], paid, terminated, truncated, _ = view.step(action[place])
+            except ValueError as error:  # an action that is no number
+                message = f"SAC after {self.steps} transitions: {error}"
+                raise FollowerDiverged(message) from error
+            reward[place] = paid / self._options.reward_scale
+            goes_on[place] = not terminated
+            ended = terminated or truncated
+            following[place] = view.reset()[0] if ended else reached[place]
+        self._memory.add(Transitions(self._seen, action, reward, reached, goes_on))
+        self._seen = following
+        self.steps += len(self.views)
+
+    def _improve(self) -> Losses:
+        seen = self._memory.sample(self._options.batch_size, self._numbers)
+        normals = self._numbers.standard_normal((2, *seen.action.shape), dtype=np.float32)
+        return self._learner.step(seen, normals, self.step_size)
+
+    @property
+    def step_size(self) -> float:
+        """Adam's, after the transitions so far."""
         options = self._options
         if options.final_learning_rate is None:
             return options.learning_rate
-        taken = self._model.num_timesteps if hasattr(self, "_model") else 0
         ratio = options.final_learning_rate / options.learning_rate
-        return float(options.learning_rate * ratio ** min(1.0, taken / options.decay_steps))
+        share = min(1.0, self.steps / options.decay_steps)
+        return float(options.learning_rate * ratio**share)

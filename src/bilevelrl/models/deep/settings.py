@@ -1,4 +1,4 @@
-"""What params.yaml says of followers that are agents of Stable-Baselines3."""
+"""What params.yaml says of followers that are soft actor-critics."""
 
 from typing import Annotated, ClassVar, Literal
 
@@ -9,7 +9,7 @@ from bilevelrl.core.validation import Block, Count, Positive, UnitInterval
 
 
 class SacParams(Block):
-    """An agent of Stable-Baselines3; see `stable_baselines3.SAC`.
+    """A soft actor-critic; names and meanings are those of `stable_baselines3.SAC`.
 
     Attributes:
         net_arch: units of the hidden layers of every network.
