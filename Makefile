@@ -1,4 +1,4 @@
-# make repro | test | ui | lint | docs | site. PROFILE=paper or smoke runs another grid in a folder of its own.
+# make quick | repro | test | ui | lint | docs | site. PROFILE=paper or smoke runs another grid in a folder of its own.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -8,14 +8,18 @@ PORT ?= 5000
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: repro test lint ui docs site tuning bench clean environment repository
+.PHONY: repro quick test lint ui docs site tuning bench clean environment repository
 
 repro: repository environment
 ifdef PROFILE
 	python -m pipeline.profile $(PROFILE)
 else
-	dvc repro
+	python -m pipeline.repro
 endif
+
+# Every problem and its main estimators with few seeds; `make repro` computes none of these runs again.
+quick: repository environment
+	python -m pipeline.profile quick
 
 test: repository environment
 	python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests

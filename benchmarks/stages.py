@@ -1,9 +1,10 @@
-"""Where the time of a cold `dvc repro` goes: `python benchmarks/stages.py > table.csv`.
+"""Where the time of a cold `make repro` goes: `python benchmarks/stages.py > table.csv`.
 
-Clones the project's last commit into a temporary folder, with empty caches of runs and kernels, runs
-`dvc repro` there (or that of a profile) in this environment, and prints one row per stage: wall and
-CPU seconds, and of the latter those of imports, of Numba's compiler and of SAC. What the wall clock
-saw beside stages is DVC's. `benchmarks/clocks` measures.
+Clones the project's last commit into a temporary folder, with empty caches of runs and kernels,
+runs `python -m pipeline.repro` there (or a profile) in this environment, and prints one row per
+stage: wall and CPU seconds, and of the latter those of imports, of Numba's compiler and of SAC.
+`ahead` are all runs, which are trained before DVC starts; what the wall clock saw beside stages is
+DVC's. `benchmarks/clocks` measures.
 """
 
 import argparse
@@ -43,7 +44,9 @@ def main(profile: str | None, folder: Path) -> None:
         "NUMBA_CACHE_DIR": str(folder / "kernels"),
         "DVC_NO_ANALYTICS": "1",
     }
-    command = ["dvc", "repro"] if profile is None else ["python", "-m", "pipeline.profile", profile]
+    command = [sys.executable, "-m", "pipeline.repro"]
+    if profile is not None:
+        command = [sys.executable, "-m", "pipeline.profile", profile]
     started = time.time()
     subprocess.run(command, cwd=clone, env=environment, stdout=sys.stderr, check=True)
     table(clocks, time.time() - started).to_csv(sys.stdout, index=False, lineterminator="\n")

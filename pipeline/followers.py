@@ -13,9 +13,10 @@ import pandas as pd
 
 from bilevelrl.core.atomic_files import write_arrays
 from bilevelrl.problems import registry
-from bilevelrl.runs.execution import tasks_runner
+from bilevelrl.runs.execution import ResultCache, work_folder
 from bilevelrl.runs.params import read_params
 from bilevelrl.runs.records import LEARNING_COLUMNS
+from bilevelrl.runs.remembering import tasks_runner
 from bilevelrl.runs.table_files import concatenate, read_csv, read_json, write_csv, write_json
 from bilevelrl.tracking.sync import sync_followers, sync_pending
 from bilevelrl.tracking.tracker import Tracker
@@ -25,7 +26,8 @@ from pipeline.stage import run_problem_stage
 def main(problem_name: str, data: Path = Path("data")) -> None:
     """Solve for every variant and temperature that the environments stage lists, then learn."""
     params = read_params()
-    problem, run_tasks = params.problem(problem_name), tasks_runner(params.runtime)
+    problem = params.problem(problem_name)
+    run_tasks = tasks_runner(params.runtime, ResultCache(work_folder() / "tasks"))
     kind = problem.block.kind
     known = registry.has(kind, "best_response")
     entries = read_json(data / "environments" / problem_name / "metadata.json")["entries"]

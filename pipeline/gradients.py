@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from bilevelrl.runs.execution import tasks_runner
+from bilevelrl.runs.execution import ResultCache, work_folder
 from bilevelrl.runs.params import read_params
 from bilevelrl.runs.records import DIRECTION_COLUMNS, GRADIENT_COLUMNS, INFORMATION_COLUMNS
+from bilevelrl.runs.remembering import tasks_runner
 from bilevelrl.runs.table_files import read_array, write_csv, write_parquet
 from bilevelrl.studies.directions import directions
 from bilevelrl.studies.gradient_errors import quality_rows
@@ -24,7 +25,8 @@ from pipeline.stage import run_problem_stage
 def main(problem_name: str, data: Path = Path("data")) -> None:
     """Replicate all studies and summarise each in one row."""
     params = read_params()
-    problem, run_tasks = params.problem(problem_name), tasks_runner(params.runtime)
+    problem = params.problem(problem_name)
+    run_tasks = tasks_runner(params.runtime, ResultCache(work_folder() / "tasks"))
     quality = pd.DataFrame(columns=list(GRADIENT_COLUMNS))
     information = pd.DataFrame(columns=list(INFORMATION_COLUMNS))
     turned = pd.DataFrame(columns=list(DIRECTION_COLUMNS))

@@ -23,11 +23,12 @@ from bilevelrl.runs.params import read_params
 from bilevelrl.runs.yaml_files import mapping_text, read_mapping
 from bilevelrl.tracking.claims import wait_for_lock
 from bilevelrl.tracking.workspace import tracking_uri, workspace
-from pipeline.stage import run_stage
+from pipeline.stage import run_stage, wait
 
 #: What a profile's folder needs of the project, besides dvc.yaml and params.yaml.
 SOURCES = (
     "pipeline", "src", "reference", "requirements.lock", "requirements-torch.txt", ".dvcignore",
+    "benchmarks/results/durations.csv",
 )  # fmt: skip
 
 
@@ -61,6 +62,7 @@ def prepare(name: str, root: Path, folder: Path) -> None:
             ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
             shutil.copytree(root / source, target, ignore=ignore)
         else:
+            target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(root / source, target)
 
 
@@ -76,23 +78,6 @@ def alone(folder: Path) -> Iterator[None]:
         yield
 
 
-def wait(process: "subprocess.Popen[bytes]") -> int:
-    """The exit status of a process, which ends in its own way where Ctrl-C reaches it too.
-
-    Raises:
-        KeyboardInterrupt: if it came meanwhile, afterwards.
-    """
-    interrupted = False
-    while process.poll() is None:
-        try:
-            process.wait()
-        except KeyboardInterrupt:
-            interrupted = True
-    if interrupted:
-        raise KeyboardInterrupt
-    return process.returncode
-
-
 def main(name: str, root: Path) -> None:
     """Run `dvc repro` for the profile and copy its small results to results/<name>/."""
     folder = root / ".work" / "profiles" / name
@@ -106,7 +91,8 @@ def main(name: str, root: Path) -> None:
         if not (folder / ".dvc").exists():
             subprocess.run(["dvc", "init", "--quiet", "--no-scm"], cwd=folder, check=True)
             subprocess.run(["dvc", "config", "core.analytics", "false"], cwd=folder, check=True)
-        if status := wait(subprocess.Popen(["dvc", "repro"], cwd=folder, env=environment)):
+        command = [sys.executable, "-m", "pipeline.repro"]
+        if status := wait(subprocess.Popen(command, cwd=folder, env=environment)):
             sys.exit(status)
         results = root / "results" / name
         results.mkdir(parents=True, exist_ok=True)

@@ -2,13 +2,16 @@
 
 import argparse
 import errno
+import json
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 
 import pipeline
 from bilevelrl.core.follower import NotConverged
 from bilevelrl.core.validation import ConfigError
+from bilevelrl.runs.forecast import in_words
 from bilevelrl.runs.table_files import CorruptRecord
 
 #: Of files that cannot be written, and what to do about it.
@@ -19,6 +22,8 @@ _REMEDIES = {
     **dict.fromkeys((errno.EACCES, errno.EPERM), "allow writing there"),
 }
 _KEPT = "finished runs are kept, `dvc repro` goes on from there"
+#: Environment variable of `pipeline.repro`: JSON, all stages in order and the seconds of each.
+FORECAST = "BILEVELRL_FORECAST"
 #: What a shell reports of a command that Ctrl-C ended.
 INTERRUPTED = 130
 
@@ -29,6 +34,7 @@ def run_stage(stage: Callable[[], None]) -> None:
     So does an edit of what the stage depends on while it ran.
     """
     try:
+        _say_what_is_left()
         stage()
         _refuse_edits()
     except SystemExit:
@@ -45,6 +51,32 @@ def run_problem_stage(stage: Callable[[str], None], description: str | None) -> 
     parser.add_argument("problem_name", help="a block of `problems` in params.yaml")
     arguments = parser.parse_args()
     run_stage(lambda: stage(arguments.problem_name))
+
+
+def wait(process: "subprocess.Popen[bytes]") -> int:
+    """The exit status of a process, which ends in its own way where Ctrl-C reaches it too.
+
+    Raises:
+        KeyboardInterrupt: if it came meanwhile, afterwards.
+    """
+    interrupted = False
+    while process.poll() is None:
+        try:
+            process.wait()
+        except KeyboardInterrupt:
+            interrupted = True
+    if interrupted:
+        raise KeyboardInterrupt
+    return process.returncode
+
+
+def _say_what_is_left() -> None:
+    plan = json.loads(os.environ.get(FORECAST, "{}"))
+    name = os.environ.get("DVC_STAGE")
+    if name in plan:
+        place = list(plan).index(name)
+        left = in_words(sum(list(plan.values())[place:]))
+        print(f"stage {place + 1} of {len(plan)}, about {left} left", flush=True)
 
 
 def _refuse_edits() -> None:

@@ -1,7 +1,8 @@
 """Counts CPU seconds of every Python process that finds this folder on its path.
 
-Python runs `sitecustomize` before anything else. A process of a DVC stage, or of its workers, leaves
-one JSON file in STAGE_CLOCKS: what it spent in all, in imports, in Numba's compiler and in SAC.
+Python runs `sitecustomize` before anything else. A process of a DVC stage, or of its workers,
+leaves one JSON file in STAGE_CLOCKS: what it spent in all, in imports, in Numba's compiler and in
+SAC. Those that are no stage's count as `ahead`.
 """
 
 import atexit
@@ -15,7 +16,7 @@ import sys
 import time
 from pathlib import Path
 
-FOLDER, STAGE = os.environ.get("STAGE_CLOCKS"), os.environ.get("DVC_STAGE")
+FOLDER, STAGE = os.environ.get("STAGE_CLOCKS"), os.environ.get("DVC_STAGE", "ahead")
 spent = {"imports": 0.0, "compilation": 0.0, "sac": 0.0}
 depth = dict.fromkeys(spent, 0)
 started = time.time()
@@ -39,9 +40,10 @@ def timed(name, function):
 
 def write():
     """What was spent so far; a worker may be killed at any time."""
-    content = spent | {"stage": STAGE, "cpu": time.process_time(), "started": started,
+    stage = "dvc" if Path(sys.argv[0]).name == "dvc" else STAGE
+    content = spent | {"stage": stage, "cpu": time.process_time(), "started": started,
                        "ended": time.time()}  # fmt: skip
-    path = Path(FOLDER) / f"{STAGE.replace('/', '_')}-{os.getpid()}-{int(started * 1000)}.json"
+    path = Path(FOLDER) / f"{stage}-{os.getpid()}-{int(started * 1000)}.json"
     path.write_text(json.dumps(content))
 
 
@@ -60,8 +62,8 @@ def written_after(function):
 
 def patch(module):
     """Put clocks on what a module defines."""
-    if module.__name__ == "stable_baselines3.sac.sac":
-        module.SAC.learn = timed("sac", module.SAC.learn)
+    if module.__name__ == "bilevelrl.models.deep.agent":
+        module.SacAgent.learn = timed("sac", module.SacAgent.learn)
     elif module.__name__ == "bilevelrl.runs.execution":
         module._limited = written_after(module._limited)
     else:
@@ -83,7 +85,8 @@ def patch(module):
 class Finder(importlib.abc.MetaPathFinder):
     """Patches a module after it has run."""
 
-    names = {"stable_baselines3.sac.sac", "numba.core.event", "bilevelrl.runs.execution"}
+    def __init__(self):
+        self.names = {"bilevelrl.models.deep.agent", "numba.core.event", "bilevelrl.runs.execution"}
 
     def find_spec(self, name, path=None, target=None):
         """The usual one, with another `exec_module`."""
@@ -101,7 +104,7 @@ class Finder(importlib.abc.MetaPathFinder):
         return spec
 
 
-if FOLDER and STAGE:
+if FOLDER:
     loaders._LoaderBasics.exec_module = timed("imports", loaders._LoaderBasics.exec_module)
     sys.meta_path.insert(0, Finder())
     atexit.register(write)

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from bilevelrl.core.problem import Problem, RunTasks
 from bilevelrl.evaluation.information_errors import error_curves
 from bilevelrl.problems import registry
-from bilevelrl.runs.execution import tasks_runner
 from bilevelrl.runs.params import read_params
 from bilevelrl.runs.records import INFORMATION_COLUMNS
+from bilevelrl.runs.remembering import tasks_runner
 from bilevelrl.studies.information_errors import errors
 
 Floats = NDArray[np.float64]

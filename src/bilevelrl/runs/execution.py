@@ -5,7 +5,6 @@ processes, or which pieces were already known.
 """
 
 import contextlib
-import functools
 import hashlib
 import io
 import json
@@ -23,13 +22,13 @@ import joblib
 import numba
 import numpy as np
 from joblib.externals.loky.process_executor import TerminatedWorkerError
-from tqdm import tqdm
 
 from bilevelrl.core.arrays import Arrays
 from bilevelrl.core.atomic_files import write_atomically
-from bilevelrl.core.problem import Result, RunTasks, Task
+from bilevelrl.core.problem import Result, Task
 from bilevelrl.core.provenance import PACKAGE, package_digest
 from bilevelrl.core.validation import ConfigError
+from bilevelrl.runs.progress import progress
 from bilevelrl.runs.runtime import Runtime
 
 
@@ -56,6 +55,10 @@ class ResultCache:
         except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError) as error:
             warnings.warn(f"{path} is damaged ({error}); computing it again", stacklevel=2)
             return None
+
+    def has(self, key: str) -> bool:
+        """Whether something is stored under the key, damaged or not."""
+        return self._path(key).exists()
 
     def put(self, key: str, arrays: Arrays) -> None:
         """Store in one step: a kill leaves all or nothing."""
@@ -90,8 +93,8 @@ def run_tasks(
 ) -> Iterator[tuple[int, Result]]:
     """Yield (position, function(task)) as tasks finish, in any order; workers import `function`.
 
-    `weights` are the progress units of each task, e.g. the runs in a chunk; `description` stands
-    left of the progress bar, which appears on terminals only.
+    `weights` are the units of each task, e.g. its seconds, in which progress is shown after
+    `description`.
 
     Raises:
         ConfigError: if the scheduler of the backend "dask" cannot be reached, or a worker runs
@@ -99,9 +102,9 @@ def run_tasks(
         MemoryError: in a worker, or if one was killed.
     """
     units = list(weights or [1] * len(tasks))
-    with tqdm(total=sum(units), desc=description, unit="run", disable=None) as bar:
+    with progress(sum(units), description) as advance:
         for position, result in _results(function, tasks, runtime):
-            bar.update(units[position])
+            advance(units[position])
             yield position, result
 
 
@@ -152,11 +155,6 @@ def _on_cluster(
                 yield future.result()
         finally:
             client.cancel(futures)
-
-
-def tasks_runner(runtime: Runtime) -> RunTasks:
-    """`run_tasks` on the processes of params.yaml."""
-    return functools.partial(run_tasks, runtime=runtime)
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """Train all runs of a cell: split into chunks, reuse what is known, assemble one table."""
 
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -30,6 +31,8 @@ from bilevelrl.runs.records import (
 )
 from bilevelrl.runs.table_files import concatenate
 
+#: What a run took, among the arrays of the cache; part of no table.
+SECONDS = "cpu_seconds"
 #: Runs per task: enough to spread the cost of Python's calls, few enough to balance cores.
 CHUNK = 20
 
@@ -95,6 +98,14 @@ def _cost(chunk: Chunk) -> int:
     return total
 
 
+def train_timed(chunk: Chunk) -> list[Arrays]:
+    """What `train_chunk` returns, with the CPU seconds of a run among its arrays as `SECONDS`."""
+    started = time.process_time()
+    trained = train_chunk(chunk)
+    seconds = np.array((time.process_time() - started) / len(chunk.runs))
+    return [arrays | {SECONDS: seconds} for arrays in trained]
+
+
 def train_runs(
     params: Params, problem: str, estimator: str, runs: Sequence[Run], cache: ResultCache
 ) -> dict[str, Arrays]:
@@ -103,7 +114,7 @@ def train_runs(
     missing = [run for run in runs if run.key not in results]
     chunks = make_chunks(params, problem, estimator, missing)
     for position, trained in run_tasks(
-        train_chunk,
+        train_timed,
         chunks,
         params.runtime,
         weights=[len(chunk.runs) for chunk in chunks],

@@ -17,8 +17,8 @@ from bilevelrl.problems.four_rooms.cell import make_four_rooms
 from bilevelrl.problems.four_rooms.ladder import LADDER, points
 from bilevelrl.problems.four_rooms.search import leader_return_at
 from bilevelrl.problems.four_rooms.settings import ESTIMATORS
-from bilevelrl.runs.execution import tasks_runner
 from bilevelrl.runs.params import Params, parse_params
+from bilevelrl.runs.remembering import tasks_runner
 from bilevelrl.runs.yaml_files import read_mapping
 from bilevelrl.studies.fixed_theta import Replication, replicate, replicate_all
 from bilevelrl.studies.gradient_errors import replication

@@ -24,8 +24,8 @@ from bilevelrl.problems.four_rooms.settings import (
     FourRoomsParams,
     SearchParams,
 )
-from bilevelrl.runs.execution import tasks_runner
 from bilevelrl.runs.params import read_params
+from bilevelrl.runs.remembering import tasks_runner
 from bilevelrl.runs.runtime import Runtime
 from tests.follower_params import FOLLOWERS
 

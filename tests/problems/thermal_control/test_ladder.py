@@ -11,9 +11,9 @@ from bilevelrl.problems.thermal_control.exact import thermal_hypergradient
 from bilevelrl.problems.thermal_control.follower import ThermalRegulator
 from bilevelrl.problems.thermal_control.ladder import DIRECTIONS, LADDER, points
 from bilevelrl.problems.thermal_control.problem import ThermalControl
-from bilevelrl.runs.execution import tasks_runner
 from bilevelrl.runs.params import read_params
 from bilevelrl.runs.records import DIRECTION_COLUMNS
+from bilevelrl.runs.remembering import tasks_runner
 from bilevelrl.studies.directions import directions
 from tests.studies.recorded import recorded
 

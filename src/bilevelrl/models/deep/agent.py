@@ -50,9 +50,7 @@ class SacAgent:
         self.views = [make_view() for _ in range(options.n_envs)]
         self._options = options
         self._numbers = np.random.default_rng(seed)
-        (states,), (actions,) = (
-            space.shape for space in (self.views[0].observation_space, self.views[0].action_space)
-        )
+        states, actions = self.views[0].observations, self.views[0].actions
         self._learner = SoftActorCritic(
             states,
             actions,
@@ -110,7 +108,7 @@ class SacAgent:
 
     def _interact(self) -> None:
         # One step of all environments; of an episode that ends, the next one's start is seen next.
-        shape = (len(self.views), *self.views[0].action_space.shape)
+        shape = (len(self.views), self.views[0].actions)
         if self.steps < self._options.learning_starts:
             action = self._numbers.uniform(-1.0, 1.0, shape).astype(np.float32)
         else:

@@ -195,7 +195,8 @@ class SoftActorCritic:
 
     def _split(self, outputs: Floats32) -> tuple[Floats32, Floats32]:
         mean, log_deviation = outputs[:, : self._actions], outputs[:, self._actions :]
-        return mean, np.clip(log_deviation, *map(np.float32, LOG_DEVIATIONS))
+        low, high = map(np.float32, LOG_DEVIATIONS)
+        return mean, np.clip(log_deviation, low, high)
 
     def _log_density(self, raw: Floats32, log_deviation: Floats32, normals: Floats32) -> Floats32:
         # Of tanh(raw), with log(1 - tanh²) written without cancellation.

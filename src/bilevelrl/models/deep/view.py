@@ -21,6 +21,8 @@ class FollowerView(gymnasium.Env[Floats32, Floats32]):
         theta: the leader, shape (D,); see `face`.
         bound: an action u stands for `bound` · u in the problem.
         scale: what the problem's states are divided by.
+        observations: how many numbers are observed.
+        actions: m.
     """
 
     def __init__(
@@ -37,14 +39,15 @@ class FollowerView(gymnasium.Env[Floats32, Floats32]):
 
         Args:
             theta: see the class.
-            observations: how many numbers are observed.
-            actions: m.
+            observations: see the class.
+            actions: see the class.
             horizon: transitions after which an episode is cut.
             bound: see the class.
             scale: see the class.
         """
         self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (observations,), np.float32)
         self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (actions,), np.float32)
+        self.observations, self.actions = observations, actions
         self.bound, self.scale, self._horizon = bound, scale, horizon
         self._time, self._running = 0, False
         self.face(theta)

@@ -6,9 +6,11 @@ the state at its limit is ignored; it binds where the closed loop is unstable.
 
 from dataclasses import dataclass, replace
 
+import numba
 import numpy as np
 
 from bilevelrl.core.arrays import Floats
+from bilevelrl.core.compilation import kernel, parallel_kernel
 from bilevelrl.core.estimator import Estimate, Memory
 from bilevelrl.core.exact import Exact, Hypergradient
 from bilevelrl.core.seeding import Streams
@@ -57,22 +59,58 @@ def loop_sums(problem: ThermalControl, theta: Floats, response: RegulatorRespons
     gamma, actuator, horizon = problem.discount, problem.input_matrix, problem.max_episode_steps
     closed = problem.dynamics(theta) - actuator @ response.gain
     cost, added = leader_cost(problem, response), disturbance(problem, response)
-    zones, units = actuator.shape
-    own = problem.energy_weight * np.eye(units)
-    following = [np.zeros_like(cost)]  # X_T, X_{T-1}, ..., X_1
-    for _ in range(horizon - 1):
-        following.append(cost + gamma * (closed.mT @ following[-1] @ closed))
-    moment, flow = np.zeros_like(closed), np.zeros_like(closed)
-    effort = np.zeros((len(theta), units, units))
-    now = np.broadcast_to(problem.initial_deviation**2 * np.eye(zones), closed.shape)
-    weight = 1.0
-    for to_go in reversed(following):
-        moment = moment + weight * now
-        flow = flow + weight * gamma * (to_go @ closed @ now)
-        effort = effort + weight * (own + gamma * (actuator.T @ to_go @ actuator))
-        now = closed @ now @ closed.mT + added
-        weight *= gamma
+    moment, flow = np.empty_like(closed), np.empty_like(closed)
+    effort = np.empty_like(response.covariance)
+    start, own = problem.initial_deviation**2, problem.energy_weight
+    _sum_up(closed, cost, added, actuator, start, own, gamma, horizon, moment, flow, effort)
     return LoopSums(moment, flow, effort, (1.0 - gamma**horizon) / (1.0 - gamma))
+
+
+@kernel
+def _multiply(left, right, result):  # type: ignore[no-untyped-def]
+    # Of a few rows and columns, for which a library's call takes longer than the sums.
+    for i in range(left.shape[0]):
+        for j in range(right.shape[1]):
+            total = 0.0
+            for k in range(left.shape[1]):
+                total += left[i, k] * right[k, j]
+            result[i, j] = total
+
+
+@parallel_kernel
+def _sum_up(  # type: ignore[no-untyped-def]
+    closed, cost, added, actuator, start, own, gamma, horizon, moment, flow, effort
+):
+    zones, units = actuator.shape
+    for r in numba.prange(len(closed)):
+        loop, forward, backward = closed[r], closed[r].T, actuator.T
+        moment[r], flow[r], effort[r] = 0.0, 0.0, 0.0
+        ahead = np.zeros((horizon, zones, zones))  # X_T, X_{T-1}, ..., X_1
+        half, moved = np.empty((zones, zones)), np.empty((zones, zones))
+        square = np.empty((zones, zones))
+        pushed, held = np.empty((zones, units)), np.empty((units, units))
+        for t in range(1, horizon):
+            _multiply(forward, ahead[t - 1], half)
+            _multiply(half, loop, square)
+            ahead[t] = cost[r] + gamma * square
+        now, weight = start * np.eye(zones), 1.0
+        for t in range(horizon):
+            to_go = ahead[horizon - 1 - t]
+            _multiply(loop, now, moved)
+            _multiply(to_go, moved, square)
+            _multiply(to_go, actuator, pushed)
+            _multiply(backward, pushed, held)
+            for i in range(zones):
+                for j in range(zones):
+                    moment[r, i, j] += weight * now[i, j]
+                    flow[r, i, j] += weight * gamma * square[i, j]
+            for i in range(units):
+                effort[r, i, i] += weight * own
+                for j in range(units):
+                    effort[r, i, j] += weight * gamma * held[i, j]
+            _multiply(moved, forward, square)
+            now[:] = square + added[r]
+            weight *= gamma
 
 
 def components(
