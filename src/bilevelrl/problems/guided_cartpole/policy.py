@@ -56,6 +56,7 @@ class ModulePolicy:
         self._sizes = num_inputs, num_actions, tuple(units)
         # It is lent out to one θ after the other.
         self._module = self._made(np.random.default_rng(0))
+        self._written: Floats = np.empty(0)
         self.num_parameters = parameters.read(self._module).shape[1]
 
     def _made(self, rng: np.random.Generator) -> StateNetwork:
@@ -69,13 +70,15 @@ class ModulePolicy:
     @contextmanager
     def _at(self, theta: Floats) -> Iterator[StateNetwork]:
         with one_thread():
-            parameters.write(self._module, theta[None])
+            if not np.array_equal(self._written, theta):  # a follower asks state by state
+                parameters.write(self._module, theta[None])
+                self._written = theta.copy()
             yield self._module
 
     def probabilities(self, theta: Floats, state: Floats) -> Floats:
         """f_θ(a | s), shape (N, A), of one run's θ (D,) at states (N, n)."""
         with self._at(theta) as module, torch.no_grad():
-            found: Floats = module(torch.as_tensor(state)).probs.numpy()
+            found: Floats = torch.softmax(module.layers(torch.as_tensor(state)), -1).numpy()
         return found
 
     def choose(self, theta: Floats, state: Floats, uniforms: Floats) -> Index:
