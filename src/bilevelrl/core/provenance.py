@@ -132,6 +132,14 @@ def code_digest(*modules: str, values: tuple[str, ...] = ()) -> str:
 
 
 @cache
+def folders_digest(*folders: str) -> str:
+    """Digest of all that `bilevelrl.<folder>` and what is below import."""
+    return digest_of(
+        path for folder in folders for path in PACKAGE.joinpath(*folder.split(".")).rglob("*.py")
+    )
+
+
+@cache
 def package_digest() -> str:
     """Digest of this whole package and all that it imports, to tell equal installations."""
     return digest_of(PACKAGE.rglob("*.py"))

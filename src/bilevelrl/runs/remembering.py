@@ -8,16 +8,19 @@ import joblib
 import numpy as np
 
 from bilevelrl.core.problem import Result, RunTasks, Task
-from bilevelrl.core.provenance import package_digest
+from bilevelrl.core.provenance import folders_digest
 from bilevelrl.runs.execution import ResultCache, content_key, run_tasks
 from bilevelrl.runs.runtime import Runtime
+
+#: Folders whose code a task may run, some of it found by name only.
+COMPUTING = ("core", "models", "problems", "studies", "trainer", "hypergradients", "evaluation")
 
 
 def tasks_runner(runtime: Runtime, cache: ResultCache | None = None) -> RunTasks:
     """`run_tasks` on the processes of params.yaml, which computes what `cache` does not know.
 
     Without a cache it computes everything. A task's key covers the function, all that it is given,
-    this whole package and the packages that it imports.
+    every file that may compute something, and the packages that these import.
     """
     if cache is None:
         return functools.partial(run_tasks, runtime=runtime)
@@ -59,6 +62,6 @@ def _key(function: Callable[[Task], Result], task: Task) -> str:
         {
             "function": f"{function.__module__}.{function.__qualname__}",
             "task": joblib.hash(task, hash_name="sha1"),
-            "code": package_digest(),
+            "code": folders_digest(*COMPUTING),
         }
     )

@@ -170,7 +170,7 @@ def test_theta_is_what_pytorch_calls_the_parameters() -> None:
     torch.nn.utils.vector_to_parameters(torch.as_tensor(theta), network.parameters())
     states = np.random.default_rng(0).standard_normal((5, 4))
     expected = network(torch.as_tensor(states)).probs.detach().numpy()
-    np.testing.assert_array_equal(POLICY.probabilities(theta, states), expected)
+    np.testing.assert_allclose(POLICY.probabilities(theta, states), expected, rtol=1e-14)
 
 
 def test_a_leader_starts_uniform_and_draws_what_it_says() -> None:
