@@ -146,7 +146,7 @@ def test_a_follower_that_diverges_stops_the_run(network: str, message: str) -> N
     game = build("naive", [setting()], CONTEXT).game
     theta, followers = game.start(Streams([0]))
     game.respond(theta, followers, Streams([0]))
-    getattr(followers[0]._learner, network)[:] = np.nan if network == "actor" else 1e6
+    getattr(followers[0]._learner, network)[:] = np.nan if network == "actor" else 1e3
     with pytest.raises(FollowerDiverged, match=message):
         game.respond(theta, followers, Streams([0]))
 
