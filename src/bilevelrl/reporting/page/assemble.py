@@ -76,6 +76,7 @@ def _reading(facts: Facts) -> Section:
             "“Failed” counts runs without a result, “unstable” runs whose closed loop was "
             f"unstable at some update, “stuck” runs within {facts.stuck_radius:g} of J of a leader "
             "that charges nothing. “Transitions” are those that the estimator samples per update.",
+            f"In figures, an “interval over seeds” is the {level} interval of what the axis names.",
         ),
     )
 

@@ -5,10 +5,8 @@ from collections.abc import Iterator
 import pandas as pd
 
 from bilevelrl.figures import style
-from bilevelrl.reporting.formats import number
+from bilevelrl.reporting import formats
 from bilevelrl.reporting.page.content import EMPTY, Table, table
-
-_DIGITS = "3s"
 
 
 def of_problem(gradients: pd.DataFrame, problem: str) -> list[Table]:
@@ -65,18 +63,18 @@ def _over_points(rows: pd.DataFrame) -> Iterator[dict[str, str]]:
 def _at_points(rows: pd.DataFrame) -> Iterator[dict[str, str]]:
     for label, alike in _kinds(rows):
         for row in alike.to_dict("records"):
-            bias, error = (number(row[name], _DIGITS) for name in ("bias", "bias_error"))
+            bias, error = (number(row[name]) for name in ("bias", "bias_error"))
             yield {
                 "estimate": label,
                 "critic": str(row["critic"]),
                 "θ": str(row["point"]),
                 "transitions": _count(row["env_steps_per_update"]),
-                "|dJ/dθ|": number(row["exact_norm"], _DIGITS),
+                "|dJ/dθ|": number(row["exact_norm"]),
                 "bias ± SE": f"{bias} ± {error}",
-                "SD of one estimate": number(row["standard_deviation"], _DIGITS),
-                "RMSE": number(row["rmse"], _DIGITS),
-                "mean cosine": number(row["cosine_mean"], _DIGITS),
-                "cosine of the mean": number(row["cosine_of_mean"], _DIGITS),
+                "SD of one estimate": number(row["standard_deviation"]),
+                "RMSE": number(row["rmse"]),
+                "mean cosine": number(row["cosine_mean"]),
+                "cosine of the mean": number(row["cosine_of_mean"]),
             }
 
 
@@ -85,7 +83,10 @@ def _count(value: object) -> str:
 
 
 def _median(values: pd.Series) -> str:
-    middle, low, high = (
-        number(value, _DIGITS) for value in (values.median(), values.min(), values.max())
-    )
+    middle, low, high = (number(value) for value in (values.median(), values.min(), values.max()))
     return f"{middle} [{low}, {high}]"
+
+
+def number(value: float) -> str:
+    """Three significant digits, or 0."""
+    return formats.number(value, "3s") if value else "0"

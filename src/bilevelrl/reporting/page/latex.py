@@ -17,7 +17,6 @@ _TABULAR = r"\begin{tabular}"
 _HEAD = r"""% Every table of this folder: pdflatex all.tex
 \documentclass[a4paper,landscape]{article}
 \usepackage[margin=15mm]{geometry}
-\usepackage[T1]{fontenc}
 \usepackage{booktabs,graphicx}
 \newcommand{\shown}[1]{\section*{\texttt{\detokenize{#1}}}\noindent
   \resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{\input{#1.tex}}\par}

@@ -35,7 +35,7 @@ def verdict(folder: Path, remedy: str) -> Verdict:
     except UnknownState as error:
         return Verdict("unknown", f"DVC cannot tell whether the results are current: {error}.", {})
     if not stale:
-        text = "The results are current: dvc.lock describes this code and these settings."
+        text = "The results are current: dvc.lock describes this code, these settings and tables."
         return Verdict("current", text, {})
     text = (
         f"The results are stale: {len(stale)} stages of dvc.yaml are not as dvc.lock describes "

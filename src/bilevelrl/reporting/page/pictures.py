@@ -50,7 +50,9 @@ def pictures(paths: Iterable[Path], told: Mapping[Path, str], root: Path) -> Ite
         for path, (source, size) in zip(paths, pool.map(_embedded, paths), strict=True):
             name = Path("figures", "png", path.parent.name, path.name)
             title = path.stem.replace("_", " ").capitalize()
-            yield Picture(title, told.get((root / name).resolve(), ""), source, *size)
+            caption = told.get((root / name).resolve(), "")
+            says_more = not title.lower().startswith(caption.lower())
+            yield Picture(title, caption if says_more else "", source, *size)
 
 
 def _embedded(path: Path) -> tuple[str, tuple[int, int]]:

@@ -24,15 +24,21 @@ def section(facts: Facts) -> Section:
 
 
 def _differences(facts: Facts) -> tuple[Table, ...]:
-    caption = "Hyper-parameters in which variants of one estimator differ in the main comparison."
+    caption = (
+        "Hyper-parameters in which variants of one estimator differ in the main comparison; a dash "
+        "where there is no such variant, or it has no such hyper-parameter."
+    )
     found = table(caption, _differing(facts))
     return (found,) if found.rows else ()
 
 
 def _differing(facts: Facts) -> Iterator[dict[str, str]]:
-    main = sorted((cell for cell in facts.cells if cell.study == "main"), key=_compared)
-    for (problem, estimator, budget), alike in groupby(main, _compared):
-        cells = {cell.variant: cell for cell in alike}
+    compared: dict[tuple[str, str, int], dict[str, CellSetting]] = {}
+    for cell in facts.cells:
+        if cell.study == "main":
+            alike = (cell.problem, cell.estimator, cell.budget)
+            compared.setdefault(alike, {})[cell.variant] = cell
+    for (problem, estimator, budget), cells in compared.items():
         for name in _varying(list(cells.values())):
             yield {
                 "problem": facts.problems[problem].title,
@@ -41,10 +47,6 @@ def _differing(facts: Facts) -> Iterator[dict[str, str]]:
                 "hyper-parameter": name,
                 **{v: shown(cells[v].values.get(name)) for v in style.variant_order(cells)},
             }
-
-
-def _compared(cell: CellSetting) -> tuple[str, str, int]:
-    return cell.problem, cell.estimator, cell.budget
 
 
 def _of_problem(facts: Facts, problem: str) -> Section:
