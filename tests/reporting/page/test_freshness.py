@@ -21,6 +21,9 @@ stages:
     deps: [data/big, library]
     outs:
       - results/table.csv: {cache: false}
+  third:
+    cmd: ls data
+    deps: [data]
 """
 
 

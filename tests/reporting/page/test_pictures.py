@@ -15,8 +15,7 @@ from bilevelrl.runs.table_files import CorruptRecord
 def test_pixels_are_kept(tmp_path: Path) -> None:
     path = tmp_path / "figures" / "png" / "toy" / "a_map.png"
     path.parent.mkdir(parents=True)
-    pixels = np.zeros((40, 60, 3), dtype=np.uint8)
-    pixels[10:20, 5:50] = (213, 94, 0)
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(path)
     told = {path: "What it shows"}
     (picture,) = pictures([path], told, tmp_path)
