@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from bilevelrl.reporting.page.gradients import of_problem
+from bilevelrl.reporting.page.gradients import number, of_problem
 from bilevelrl.runs.records import GRADIENT_COLUMNS
 
 
@@ -37,3 +37,8 @@ def test_errors_are_shares_of_the_hypergradient_over_points() -> None:
 def test_a_problem_without_the_study_has_no_table() -> None:
     assert of_problem(rows(), "other") == []
     assert of_problem(pd.DataFrame(columns=["problem"]), "toy") == []
+
+
+def test_small_numbers_are_short() -> None:
+    shown = [number(value) for value in (0.0, 1.0, 0.00012345, -2.5e-17, float("nan"))]
+    assert shown == ["0", "1.00", "0.000123", "−2.50·10⁻¹⁷", "–"]

@@ -6,7 +6,8 @@ from pathlib import Path
 from bilevelrl.reporting.page.content import table
 from bilevelrl.reporting.page.latex import as_latex, write_tables
 
-TABLE = table("A caption", [{"θ": "f(1|A) = 50 %", "J": "1.0 ± 0.5"}, {"θ": "a_b"}], name="toy")
+ROWS = [{"θ": "f(1|A) = 50 %", "J": "1.0 ± 0.5"}, {"θ": "a_b", "J": "−2·10⁻⁵"}]
+TABLE = table("A caption", ROWS, name="toy")
 
 
 def test_signs_that_latex_does_not_know_become_commands() -> None:
@@ -14,7 +15,7 @@ def test_signs_that_latex_does_not_know_become_commands() -> None:
     assert text.isascii()
     assert r"$\theta$ & J \\" in text
     assert r"f(1\textbar{}A) = 50 \% & 1.0 $\pm$ 0.5 \\" in text
-    assert r"a\_b & -- \\" in text
+    assert r"a\_b & $-$2$\cdot$10$^{-}$$^{5}$ \\" in text
 
 
 def test_all_tables_are_files_of_one_document(tmp_path: Path) -> None:

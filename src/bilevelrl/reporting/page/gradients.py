@@ -1,5 +1,6 @@
 """How far estimates at fixed θ are from the exact hypergradient, from results/gradients.csv."""
 
+import math
 from collections.abc import Iterator
 
 import pandas as pd
@@ -7,6 +8,8 @@ import pandas as pd
 from bilevelrl.figures import style
 from bilevelrl.reporting import formats
 from bilevelrl.reporting.page.content import EMPTY, Table, table
+
+_SMALL = 1e-4
 
 
 def of_problem(gradients: pd.DataFrame, problem: str) -> list[Table]:
@@ -88,5 +91,7 @@ def _median(values: pd.Series) -> str:
 
 
 def number(value: float) -> str:
-    """Three significant digits, or 0."""
-    return formats.number(value, "3s") if value else "0"
+    """Three significant digits, with a power of ten where there would be many zeros."""
+    if not value or math.isnan(value):
+        return EMPTY if value else "0"
+    return formats.number(value, ".2e" if abs(value) < _SMALL else "3s")

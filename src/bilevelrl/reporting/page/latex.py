@@ -12,6 +12,7 @@ from bilevelrl.reporting.page.content import Table
 _SYMBOLS = {
     "θ": r"$\theta$", "β": r"$\beta$", "|": r"\textbar{}", "—": "--", "<": "$<$", ">": "$>$",
     "^": r"\^{}", "~": r"\~{}", "“": "``", "”": "''", "Σ": r"$\Sigma$", "·": r"$\cdot$",
+    **{sign: f"$^{{{plain}}}$" for sign, plain in zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-", strict=True)},
 }  # fmt: skip
 _TABULAR = r"\begin{tabular}"
 _HEAD = r"""% Every table of this folder: pdflatex all.tex
