@@ -1,4 +1,4 @@
-# make quick | repro | test | ui | lint | docs | site. PROFILE=paper or smoke runs another grid in a folder of its own.
+# make quick | repro | test | ui | report | lint | docs | site. PROFILE=paper or smoke runs another grid in a folder of its own.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -8,7 +8,7 @@ PORT ?= 5000
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: repro quick test lint ui docs site tuning bench clean environment repository
+.PHONY: repro quick test lint ui report docs site tuning bench clean environment repository
 
 repro: repository environment
 ifdef PROFILE
@@ -33,6 +33,10 @@ lint: environment
 
 ui: environment
 	@python -m pipeline.ui --port $(PORT)
+
+# One HTML page of the results, with LaTeX tables and PDF figures beside it, in report/.
+report: environment
+	python -m pipeline.report $(if $(PROFILE),--profile $(PROFILE))
 
 # Numbers, tables and claims of README.md and docs/, from results/.
 docs: environment

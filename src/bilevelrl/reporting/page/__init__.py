@@ -1,0 +1,1 @@
+"""One HTML page of the results, LaTeX tables and PDF figures beside it: `make report`."""
