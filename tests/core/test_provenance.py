@@ -132,9 +132,9 @@ def test_kinds_of_problems_share_no_more_than_they_must() -> None:
 def test_closure_of_the_leaders_adds_what_runs_around_chunks() -> None:
     added = closure_of("runs.leaders") - closure_of("runs.chunks")
     assert added == {
-        "core/atomic_files.py", "runs/evaluate_block.py", "runs/execution.py", "runs/forecast.py", "runs/leaders.py",
-        "runs/params.py", "runs/progress.py", "runs/records.py", "runs/runtime.py", "runs/table_files.py",
-        "runs/yaml_files.py",
+        "core/atomic_files.py", "runs/cluster.py", "runs/evaluate_block.py", "runs/execution.py",
+        "runs/forecast.py", "runs/leaders.py", "runs/params.py", "runs/progress.py",
+        "runs/records.py", "runs/runtime.py", "runs/table_files.py", "runs/yaml_files.py",
     }  # fmt: skip
 
 

@@ -10,13 +10,11 @@ import io
 import json
 import os
 import signal
-import socket
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from multiprocessing import resource_tracker
 from pathlib import Path
-from typing import Any
 
 import joblib
 import numba
@@ -26,8 +24,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from bilevelrl.core.arrays import Arrays
 from bilevelrl.core.atomic_files import write_atomically
 from bilevelrl.core.problem import Result, Task
-from bilevelrl.core.provenance import PACKAGE, package_digest
-from bilevelrl.core.validation import ConfigError
+from bilevelrl.runs.cluster import on_cluster
 from bilevelrl.runs.progress import progress
 from bilevelrl.runs.runtime import Runtime
 
@@ -97,9 +94,8 @@ def run_tasks(
     `description`.
 
     Raises:
-        ConfigError: if the scheduler of the backend "dask" cannot be reached, or a worker runs
-            other code than this process.
-        MemoryError: in a worker, or if one was killed.
+        ConfigError: with the backend "dask", see `cluster.on_cluster`.
+        MemoryError: in a worker, or if one of "loky" was killed.
     """
     units = list(weights or [1] * len(tasks))
     with progress(sum(units), description) as advance:
@@ -112,7 +108,9 @@ def _results(
     function: Callable[[Task], Result], tasks: Sequence[Task], runtime: Runtime
 ) -> Iterator[tuple[int, Result]]:
     if runtime.backend == "dask":
-        yield from _on_cluster(function, tasks, runtime)
+        address = str(runtime.dask_scheduler)  # it has one, see `Runtime`
+        calls = [(position, runtime.threads, function, task) for position, task in enumerate(tasks)]
+        yield from on_cluster(_numbered, calls, address)
         return
     if runtime.jobs == 1 or len(tasks) == 1:
         for position, task in enumerate(tasks):
@@ -123,7 +121,7 @@ def _results(
     )
     with _interrupts_held_back():
         results = parallel(
-            joblib.delayed(_numbered)(position, runtime.threads, function, task, "")
+            joblib.delayed(_numbered)(position, runtime.threads, function, task)
             for position, task in enumerate(tasks)
         )
     try:
@@ -136,25 +134,6 @@ def _results(
         with warnings.catch_warnings():  # that tasks are cancelled, which is what we want
             warnings.simplefilter("ignore", UserWarning)
             results.close()
-
-
-def _on_cluster(
-    function: Callable[[Task], Result], tasks: Sequence[Task], runtime: Runtime
-) -> Iterator[tuple[int, Result]]:
-    # Dask's own futures: joblib's backend for it can lose an answer and wait for ever.
-    code = package_digest()
-    with _dask_client(runtime.dask_scheduler) as client:
-        from dask.distributed import as_completed
-
-        futures = [
-            client.submit(_numbered, position, runtime.threads, function, task, code, pure=False)
-            for position, task in enumerate(tasks)
-        ]
-        try:
-            for future in as_completed(futures):  # type: ignore[no-untyped-call]
-                yield future.result()
-        finally:
-            client.cancel(futures)
 
 
 @contextlib.contextmanager
@@ -170,28 +149,7 @@ def _interrupts_held_back() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _dask_client(address: str | None) -> Any:
-    try:
-        from dask.distributed import Client
-    except ImportError as error:
-        raise ConfigError(
-            "runtime.backend = dask: not installed; pip install .[dask], or set loky"
-        ) from error
-    try:
-        return Client(address)  # type: ignore[no-untyped-call]
-    except (OSError, ValueError) as error:
-        raise ConfigError(
-            f"runtime.dask_scheduler = {address}: nobody answers; start `dask scheduler` there, or "
-            "set runtime.backend to loky"
-        ) from error
-
-
 def _numbered(
-    position: int, threads: int, function: Callable[[Task], Result], task: Task, code: str
+    position: int, threads: int, function: Callable[[Task], Result], task: Task
 ) -> tuple[int, Result]:
-    if code and package_digest() != code:  # a worker of a cluster brings its own package
-        raise ConfigError(
-            f"runtime.backend: the worker on {socket.gethostname()} runs other code or packages "
-            f"than this stage: start it with PYTHONPATH={PACKAGE.parent} in the same environment"
-        )
     return position, _limited(threads, function, task)

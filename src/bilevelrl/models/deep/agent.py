@@ -82,8 +82,8 @@ class SacAgent:
         sizes = np.abs([losses.critic, losses.actor])
         if not (sizes < LARGEST_LOSS).all() or not self._learner.finite():
             raise FollowerDiverged(
-                f"SAC after {self.steps} transitions: losses of critics {losses.critic:g} and actor "
-                f"{losses.actor:g}, which must stay finite and below {LARGEST_LOSS:g}"
+                f"SAC after {self.steps} transitions: losses of critics {losses.critic:g} and of "
+                f"actor {losses.actor:g}, which must stay finite and below {LARGEST_LOSS:g}"
             )
 
     def policy(self) -> dict[str, Floats32]:
