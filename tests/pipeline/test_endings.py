@@ -19,8 +19,8 @@ from bilevelrl.runs.execution import run_tasks
 from bilevelrl.runs.runtime import Runtime
 from bilevelrl.runs.table_files import CorruptRecord
 from bilevelrl.runs.yaml_files import mapping_text, read_mapping
-from pipeline.profile import alone, wait
-from pipeline.stage import run_stage
+from pipeline.profile import alone
+from pipeline.stage import run_stage, wait
 
 ROOT = Path(__file__).parents[2]
 DEADLINE = 300.0  # seconds, for kernels to compile on a busy machine
@@ -206,7 +206,7 @@ def test_ctrl_c_lets_what_a_profile_runs_end_in_its_own_way(
     )
     parent = (
         "import subprocess, sys\n"
-        "from pipeline.profile import wait\nfrom pipeline.stage import run_stage\n"
+        "from pipeline.stage import run_stage, wait\n"
         "run_stage(lambda: sys.exit(wait(subprocess.Popen([sys.executable, '-c', sys.argv[1]]))))\n"
     )
     process = start("-c", parent, child)

@@ -1,0 +1,71 @@
+"""Tasks of studies are computed once, whatever order the process gives to sets."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from bilevelrl.runs.execution import ResultCache
+from bilevelrl.runs.remembering import tasks_runner
+from bilevelrl.runs.runtime import Runtime
+
+RUNTIME = Runtime(jobs=1, threads=1, backend="loky", dask_scheduler=None)
+seen: list[int] = []
+
+
+@dataclass(frozen=True)
+class Task:
+    number: int
+    names: frozenset[str] = frozenset({"a", "b", "c"})
+
+
+def double(task: Task) -> tuple[int, str]:
+    seen.append(task.number)
+    return 2 * task.number, "double"
+
+
+def triple(task: Task) -> tuple[int, str]:
+    return 3 * task.number, "triple"
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> ResultCache:
+    return ResultCache(tmp_path)
+
+
+def test_what_is_known_is_not_computed_again(cache: ResultCache) -> None:
+    run, tasks = tasks_runner(RUNTIME, cache), [Task(1), Task(2), Task(3)]
+    seen.clear()
+    first = dict(run(double, tasks[:2], description="numbers"))
+    again = dict(run(double, tasks, weights=[1, 2, 3]))
+    assert again == {0: (2, "double"), 1: (4, "double"), 2: (6, "double")}
+    assert first == {0: (2, "double"), 1: (4, "double")}
+    assert seen == [1, 2, 3]
+    assert dict(run(triple, tasks[:1])) == {0: (3, "triple")}
+
+
+def test_without_a_cache_everything_is_computed(tmp_path: Path) -> None:
+    seen.clear()
+    for _ in range(2):
+        assert dict(tasks_runner(RUNTIME)(double, [Task(4)])) == {0: (8, "double")}
+    assert seen == [4, 4]
+
+
+def test_a_key_depends_on_no_order_of_sets() -> None:
+    code = (
+        "from tests.runs.test_remembering import Task, double\n"
+        "from bilevelrl.runs.remembering import _key\n"
+        "print(_key(double, Task(5)))"
+    )
+    keys = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env=os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": os.getcwd()},
+            capture_output=True, text=True, check=True,
+        ).stdout
+        for seed in ("1", "2", "3")
+    }  # fmt: skip
+    assert len(keys) == 1
