@@ -43,11 +43,13 @@ def explore(draw: Callable[..., Figure], **controls: Any) -> None:
     """
     from IPython.display import display
 
+    show: Callable[..., Any] = display  # IPython gives it no types
+
     try:
         from ipywidgets import VBox, interactive
     except ImportError:
-        display(Shown(text="For controls: `pip install ipywidgets`."))
-        display(picture(draw()))
+        show(Shown(text="For controls: `pip install ipywidgets`."))
+        show(picture(draw()))
         return
     made = interactive(draw, **controls)
     *moved, _ = made.children
@@ -58,8 +60,8 @@ def explore(draw: Callable[..., Figure], **controls: Any) -> None:
         control.layout.width = "36em"
         if hasattr(control, "continuous_update"):
             control.continuous_update = False  # else it draws faster than one looks
-    display(VBox(moved))
-    shown = display(picture(draw()), display_id=True)
+    show(VBox(moved))
+    shown = show(picture(draw()), display_id=True)
 
     def redraw(_: object) -> None:
         try:
