@@ -1,5 +1,6 @@
 """The notebooks run from top to bottom, on the results that are committed and on others."""
 
+import os
 import shutil
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -21,9 +22,10 @@ def sources(path: Path) -> list[str]:
 
 
 def executed(path: Path) -> nbformat.NotebookNode:
-    """From its own folder, as Jupyter does."""
+    """From its own folder, as Jupyter does; with one thread, as all tests."""
     notebook = nbformat.read(path, as_version=4)
-    NotebookClient(notebook, timeout=600, resources={"metadata": {"path": path.parent}}).execute()
+    client = NotebookClient(notebook, timeout=600, resources={"metadata": {"path": path.parent}})
+    client.execute(env=os.environ | {"NUMBA_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"})
     return notebook
 
 
