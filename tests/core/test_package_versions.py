@@ -32,9 +32,9 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 PACKAGES = {
     "four_rooms": {"numba", "llvmlite", "numpy", "scipy"},
     "discrete_toy": {"numba", "llvmlite", "numpy", "scipy"},
-    "bilevel_lqr": {"numba", "numpy", "scipy", "torch", "stable-baselines3", "gymnasium"},
-    "thermal_control": {"numba", "numpy", "scipy", "torch", "stable-baselines3", "gymnasium"},
-    "guided_cartpole": {"numba", "numpy", "scipy", "torch", "stable-baselines3", "gymnasium"},
+    "bilevel_lqr": {"numba", "numpy", "scipy", "gymnasium"},
+    "thermal_control": {"numba", "numpy", "scipy", "torch", "gymnasium"},
+    "guided_cartpole": {"numba", "numpy", "scipy", "torch", "gymnasium"},
 }  # fmt: skip
 
 

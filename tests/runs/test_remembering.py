@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,7 @@ seen: list[int] = []
 @dataclass(frozen=True)
 class Task:
     number: int
-    names: frozenset[str] = frozenset({"a", "b", "c"})
+    names: set[str] = field(default_factory=lambda: {"a", "b", "c"})
 
 
 def double(task: Task) -> tuple[int, str]:

@@ -105,7 +105,7 @@ def another(value: Any) -> Any:
         return value + 1
     if isinstance(value, float):
         return 0.5 * value if value else 0.25
-    return [another(value[0]), *value[1:]]
+    return [*value[:-1], another(value[-1])]  # the largest, so that no other of a list is hit
 
 
 def numbers(value: Any) -> bool:
