@@ -50,7 +50,7 @@ tuning: repository environment
 	cd tuning && dvc repro
 
 bench: environment
-	python benchmarks/training_speed.py
+	python -m benchmarks.training_speed $(if $(QUICK),--quick)
 
 # DVC needs a Git repository; better said now than after the installation.
 repository:

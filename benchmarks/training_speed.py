@@ -1,160 +1,257 @@
 """How long one update of one run takes, everything included: `make bench`.
 
-Prints time per run and update and peak memory against the budget and against the number of runs
-(published BC-HG, as the leaders stage computes it, recording included), and the ratio of the
-released code's follower solver to ours, paired in one process; of the games, seconds per run; of
-building thermal control, milliseconds per run and update on one core.
+Prints a table per problem: milliseconds of ours (as the leaders stage computes it, recording
+included, without compilation), of a peer where one can be measured in the same process, their
+ratio, and what the peer is. `make bench QUICK=1` measures one row per problem and its peer, in a
+minute. Standard error says what is measured now and about how long is left.
 """
 
 import argparse
 import resource
-import statistics
+import sys
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import groupby
 
-import numpy as np
+import numba
 
+from benchmarks import peers
 from bilevelrl.core.cell import Context
-from bilevelrl.core.seeding import Streams
 from bilevelrl.core.settings import Setting
 from bilevelrl.evaluation.conditions import study_of
-from bilevelrl.models.tabular.soft_policy_iteration import SoftPolicyIteration
-from bilevelrl.models.tabular.truncated import Truncated
-from bilevelrl.problems.four_rooms.problem import FourRooms
-from bilevelrl.problems.four_rooms.settings import FourRoomsSetting
-from bilevelrl.problems.thermal_control.settings import ThermalSetting
+from bilevelrl.models.deep.settings import SacParams
+from bilevelrl.problems.guided_cartpole.settings import GuidedCartPoleSetting
 from bilevelrl.runs.chunks import Chunk, Run, train_chunk
 from bilevelrl.runs.execution import run_tasks
 from bilevelrl.runs.params import Params, read_params
-from bilevelrl.runs.records import setting_string
+
+UNKNOWN = "no time of another implementation is known"
 
 
-def chunks(
-    params: Params, setting: Setting, num_runs: int, problem: str, estimator: str
+@dataclass(frozen=True)
+class Row:
+    """Milliseconds per run and update (or per `unit`) of ours and of a peer, if there is one."""
+
+    what: str
+    ours: float
+    mib: float | None = None
+    peer: float | None = None
+    source: str = ""
+    unit: str = "run and update"
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is measured together: what it is called, how, and its share of the time."""
+
+    problem: str
+    name: str
+    measure: Callable[[], Row]
+    weight: int = 1
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Params with the processes used, and about how long a measurement may take, in seconds."""
+
+    params: Params
+    seconds: float
+
+    def train(self, problem: str, estimator: str, setting: Setting, runs: int) -> tuple[float, int]:
+        """Wall seconds of so many runs together, and peak KiB of a worker."""
+        start = time.perf_counter()
+        chunks = _chunks(self.params, problem, estimator, setting, runs)
+        peak = max(peak for _, peak in run_tasks(_train, chunks, self.params.runtime))
+        return time.perf_counter() - start, peak
+
+    def row(
+        self, problem: str, estimator: str, setting: Setting, runs: int, most: int = 10**9
+    ) -> Row:
+        """Milliseconds per run and update, between a short and a longer training."""
+
+        def wall(num_updates: int) -> tuple[float, int]:
+            short = setting.model_copy(update={"num_updates": num_updates})
+            return self.train(problem, estimator, short, runs)
+
+        few = 2
+        wall(few)  # compiles, and starts the workers
+        start, peak = wall(few)
+        many = 2 * few
+        while True:
+            if many < most:
+                wall(many)  # compiles what only later updates call
+            long, peak = wall(many)
+            enough = many >= min(most, setting.num_updates) or long >= self.seconds / 2
+            if enough and long > start:
+                break
+            many *= 4
+        each = 1e3 * (long - start) / (many - few) / runs
+        budget = getattr(setting, "env_steps_per_update", None)
+        steps = "" if budget is None else f", {budget:,} transitions"
+        return Row(f"{estimator} {setting.variant}{steps}, {runs} runs", each, peak / 1024)
+
+
+def _chunks(
+    params: Params, problem: str, estimator: str, setting: Setting, runs: int
 ) -> list[Chunk]:
-    """`num_runs` runs of a setting, split evenly over the processes."""
-    runs = [Run(setting, seed, "") for seed in range(num_runs)]
-    block = params.block(problem)
+    """Runs of a setting, split evenly over the processes."""
+    block, jobs = params.block(problem), min(params.runtime.jobs, runs)
+    every = [Run(setting, seed, "") for seed in range(runs)]
     context = Context(block.constants, params.problem(problem).followers, block.training)
+    rows = block.training.max_rows
     return [
-        Chunk(
-            problem,
-            block.kind,
-            estimator,
-            tuple(runs[job :: params.runtime.jobs]),
-            context,
-            block.training.max_rows,
-        )
-        for job in range(min(params.runtime.jobs, num_runs))
+        Chunk(problem, block.kind, estimator, tuple(every[job::jobs]), context, rows)
+        for job in range(jobs)
     ]
 
 
-def train(chunk: Chunk) -> int:
+def _train(chunk: Chunk) -> int:
     """Train a chunk; peak memory of the process that did it, in KiB."""
     train_chunk(chunk)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-def cost(
-    params: Params,
-    setting: Setting,
-    num_runs: int,
-    problem: str = "four_rooms",
-    estimator: str = "bc_hg",
-) -> tuple[float, int]:
-    """Wall seconds and peak KiB per worker; a short run first compiles and starts the workers."""
-    short = setting.model_copy(update={"num_updates": 2})
-    list(run_tasks(train, chunks(params, short, num_runs, problem, estimator), params.runtime))
-    started = time.perf_counter()
-    done = list(
-        run_tasks(train, chunks(params, setting, num_runs, problem, estimator), params.runtime)
-    )
-    return time.perf_counter() - started, max(peak for _, peak in done)
-
-
-def per_update_table(params: Params, num_updates: int) -> None:
-    """Milliseconds per run and update."""
-    published = [
-        setting.model_copy(update={"num_updates": num_updates})
-        for setting in params.settings("four_rooms", "bc_hg")
-        if isinstance(setting, FourRoomsSetting)
-        and setting.variant == "published"
-        and setting.follower == "exact"
-        and setting.initial_spread == params.block("four_rooms").shared()["initial_spread"]
+def _main_settings(params: Params, problem: str, estimator: str) -> list[Setting]:
+    shared = params.block(problem).shared()
+    return [
+        setting
+        for setting in params.settings(problem, estimator)
+        if study_of(setting.conditions(shared)) == "main"
     ]
-    print(f"published BC-HG, {num_updates} updates, {params.runtime.jobs} processes")
-    print(f"{'budget':>8}{'runs':>6}{'ms per run and update':>24}{'MiB per process':>18}")
-    budgets = [(setting, 20) for setting in published]
-    for setting, num_runs in budgets + [(published[-1], n) for n in (2, 10, 40)]:
-        budget = setting.env_steps_per_update
-        wall, peak = cost(params, setting, num_runs)
-        each = 1e3 * wall / num_updates / num_runs
-        print(f"{budget:>8}{num_runs:>6}{each:>24.4f}{peak / 1024:>18.0f}")
 
 
-def game_table(params: Params) -> None:
-    """Seconds per run of the games' BC-HG cells, as many seeds together as are reported."""
-    print(f"{'problem':>16}{'variant':>11}{'runs':>6}{'updates':>9}{'s per run':>11}{'MiB':>6}")
+def four_rooms(bench: Bench, quick: bool) -> list[Job]:
+    """Published BC-HG against the budget and the number of runs; the best response."""
+    published = [
+        setting
+        for setting in _main_settings(bench.params, "four_rooms", "bc_hg")
+        if setting.variant == "published"
+    ]
+    asked = [(setting, 20) for setting in published] + [(published[-1], n) for n in (2, 10, 40)]
+
+    def follower() -> Row:
+        ours, peer = peers.released_sweeps(bench.params, 5 if quick else 20)
+        source = "released solver, 100 x 5 sweeps; both in one process"
+        return Row("best response of 20 runs", ours, None, peer, source, "run")
+
+    jobs = _training_jobs(bench, "four_rooms", "bc_hg", asked[3:4] if quick else asked)
+    return [*jobs, Job("four_rooms", "best response", follower)]
+
+
+def games(bench: Bench, quick: bool) -> list[Job]:
+    """BC-HG in the toys and the LQR, as many seeds together as are reported."""
+    jobs = []
     for problem in ("discrete_toy_r1", "discrete_toy_r2", "bilevel_lqr"):
-        shared = params.block(problem).shared()
-        for setting in params.settings(problem, "bc_hg"):
-            if study_of(setting_string(setting.conditions(shared))) != "main":
-                continue
-            wall, peak = cost(params, setting, setting.num_seeds, problem)
-            print(
-                f"{problem:>16}{setting.variant:>11}{setting.num_seeds:>6}{setting.num_updates:>9}"
-                f"{wall / setting.num_seeds:>11.2f}{peak / 1024:>6.0f}"
-            )
+        settings = _main_settings(bench.params, problem, "bc_hg")
+        asked = [(setting, setting.num_seeds) for setting in settings]
+        jobs += _training_jobs(bench, problem, "bc_hg", asked[:1] if quick else asked)
+    return jobs
 
 
-def thermal_table(params: Params, num_updates: int = 60) -> None:
-    """Milliseconds per update of one run of building thermal control, on one core."""
-    alone = params.model_copy(update={"runtime": params.runtime.model_copy(update={"jobs": 1})})
-    print(f"thermal_control, 10 runs together, {num_updates} updates, 1 process")
-    print(f"{'estimator':>10}{'variant':>11}{'budget':>8}{'ms per run and update':>24}{'MiB':>6}")
-    for estimator in ("bc_hg", "hpgd_mc", "hpgd_td", "naive"):
-        for setting in params.settings("thermal_control", estimator):
-            assert isinstance(setting, ThermalSetting)
-            if setting.study is not None:
-                continue
-            short = setting.model_copy(update={"num_updates": num_updates})
-            wall, peak = cost(alone, short, 10, "thermal_control", estimator)
-            print(
-                f"{estimator:>10}{setting.variant:>11}{setting.env_steps_per_update or 0:>8}"
-                f"{1e3 * wall / num_updates / 10:>24.2f}{peak / 1024:>6.0f}"
-            )
+def thermal(bench: Bench, quick: bool) -> list[Job]:
+    """Every estimator with quadratic critics, ten runs; the released networks."""
+    jobs = []
+    for estimator in ("bc_hg",) if quick else ("bc_hg", "hpgd_mc", "hpgd_td", "naive"):
+        settings = _main_settings(bench.params, "thermal_control", estimator)
+        asked = [(setting, 10) for setting in settings]
+        jobs += _training_jobs(
+            bench, "thermal_control", estimator, asked[:1] if quick else asked, most=60
+        )
+
+    def networks() -> Row:
+        (setting, *_) = _main_settings(bench.params, "thermal_control", "bc_hg")
+
+        def milliseconds(of: Setting) -> float:
+            return bench.row("thermal_control", "bc_hg", of, 1, most=4).ours
+
+        ours, peer = milliseconds(setting), peers.released_networks(setting, milliseconds)
+        source = f"released networks in NumPy, {peers.RELEASED_ADAM_STEPS:,} Adam steps, from 25"
+        return Row("bc_hg published, 1 run", ours, None, peer, source)
+
+    return [*jobs, Job("thermal_control", "released networks", networks, weight=3)]
 
 
-def follower_ratio(params: Params, repetitions: int = 20) -> None:
-    """The released code's 100 x 5 sweeps from zero against our warm-started solver."""
-    problem = FourRooms(slip_kernels="published")
-    runs, rng = 20, np.random.default_rng(0)
-    beta = np.full(runs, 0.003)
-    ours = SoftPolicyIteration(problem.planner, beta, params.followers.tolerance, 200)
-    literal = Truncated(problem.planner, beta, np.full(runs, 100), params.followers.sweeps, "zero")
-    streams = Streams(range(runs))
-    warm, table = ours.start(runs, streams), literal.start(runs, streams)
-    theta = rng.normal(size=(runs, problem.num_parameters))
-    ratios = []
-    for _ in range(repetitions + 1):
-        theta = theta + 0.05 * rng.normal(size=theta.shape)
-        reward = problem.follower_reward(theta)
-        start = time.perf_counter()
-        literal.respond(reward, table, streams)
-        middle = time.perf_counter()
-        ours.respond(reward, warm)
-        ratios.append((middle - start) / (time.perf_counter() - middle))
-    print(
-        f"follower: 100 x 5 sweeps take {statistics.median(ratios[1:]):.1f} times as long as "
-        f"soft policy iteration (median of {repetitions} pairs, {runs} runs, one process)"
-    )
+def cartpole(bench: Bench, quick: bool) -> list[Job]:
+    """BC-HG against a follower that is Stable-Baselines3's SAC."""
+    del quick
+    (setting,) = _main_settings(bench.params, "guided_cartpole", "bc_hg")
+    assert isinstance(setting, GuidedCartPoleSetting)
+    learner = bench.params.block("guided_cartpole").learner
+    assert isinstance(learner, SacParams)
+    follower = setting.follower.model_copy(update={"first_steps": 1000})
+    setting = setting.model_copy(update={"follower": follower})
+
+    def whole() -> Row:
+        row = bench.row("guided_cartpole", "bc_hg", setting, 1, most=4)
+        peer = peers.stable_baselines(learner, setting.temperature)
+        source = "Stable-Baselines3's SAC alone, same options, Pendulum-v1"
+        ours = row.ours / follower.steps
+        return Row("bc_hg improved", ours, row.mib, peer, source, "follower's transition")
+
+    return [Job("guided_cartpole", "bc_hg improved, and SAC alone", whole, weight=12)]
+
+
+def _training_jobs(
+    bench: Bench, problem: str, estimator: str, asked: list[tuple[Setting, int]], most: int = 10**9
+) -> list[Job]:
+    def job(setting: Setting, runs: int) -> Job:
+        budget = getattr(setting, "env_steps_per_update", "")
+        name = f"{estimator} {setting.variant} {budget}, {runs} runs"
+        return Job(problem, name, lambda: bench.row(problem, estimator, setting, runs, most))
+
+    return [job(setting, runs) for setting, runs in asked]
+
+
+def measured(jobs: list[Job]) -> list[tuple[str, Row]]:
+    """All rows, in the order of the jobs; says on standard error how far it is."""
+    begin, found = time.perf_counter(), []
+    for number, job in enumerate(jobs):
+        gone = time.perf_counter() - begin
+        done, waiting = (sum(one.weight for one in part) for part in (jobs[:number], jobs[number:]))
+        left = f", about {gone / done * waiting:.0f} s left" if done else ""
+        place = f"[{number + 1}/{len(jobs)}, {gone:.0f} s{left}]"
+        print(f"{place} {job.problem}: {job.name}", file=sys.stderr, flush=True)
+        found.append((job.problem, job.measure()))
+    print(f"{time.perf_counter() - begin:.0f} s in all", file=sys.stderr)
+    return found
+
+
+def show(rows: list[tuple[str, Row]]) -> None:
+    """A table per problem."""
+    for problem, group in groupby(rows, key=lambda pair: pair[0]):
+        print(
+            f"\n{problem}\n{'ms of':47}{'ours':>10}{'peer':>10}{'peer/ours':>11}{'MiB':>6}  peer is"
+        )
+        for _, row in group:
+            what = f"{row.what}" if row.unit == "run and update" else f"{row.what}, per {row.unit}"
+            peer = "-" if row.peer is None else f"{row.peer:.4g}"
+            ratio = "-" if row.peer is None else f"{row.peer / row.ours:.3g}"
+            memory = "" if row.mib is None else f"{row.mib:.0f}"
+            source = row.source or UNKNOWN
+            print(f"{what:47}{row.ours:>10.4g}{peer:>10}{ratio:>11}{memory:>6}  {source}")
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="one row per problem, in one process")
+    quick = parser.parse_args().quick
+    params = read_params()
+    one = params.model_copy(update={"runtime": params.runtime.model_copy(update={"jobs": 1})})
+    alone, several = Bench(one, 1.0 if quick else 10.0), Bench(params, 10.0)
+    jobs = [
+        *four_rooms(alone if quick else several, quick),
+        *games(alone if quick else several, quick),
+        *thermal(alone, quick),
+        *cartpole(alone, quick),
+    ]
+    processes = 1 if quick else params.runtime.jobs
+    numba.set_num_threads(1)  # as tasks have it, also where a peer is measured beside them
+    found = measured(jobs)
+    print(f"ms per run and update; four_rooms and games: {processes} process(es), the rest: one")
+    show(found)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--updates", type=int, default=4000)
-    arguments = parser.parse_args()
-    shipped = read_params()
-    per_update_table(shipped, arguments.updates)
-    game_table(shipped)
-    thermal_table(shipped)
-    follower_ratio(shipped)
+    main()

@@ -103,7 +103,7 @@ def test_a_cluster_that_loses_a_worker_gives_the_bytes_of_this_machine(
     cluster.have(2)
     processes = client.run(os.getpid)
     assert len(processes) == 2
-    found = {}
+    found: dict[int, Bytes] = {}
     for position, trained in run_tasks(train_chunk, chunks, runtime(scheduler=cluster.address)):
         if not found:
             kill_a_busy_worker(client, processes)

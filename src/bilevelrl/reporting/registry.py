@@ -20,6 +20,8 @@ from bilevelrl.core.validation import Block, validate
 from bilevelrl.reporting.sources import ReportError
 from bilevelrl.runs.yaml_files import read_mapping
 
+#: Folders below docs/ whose YAML files are for users: parts of problems, settings of clusters.
+NO_REGISTRIES = ("templates", "cluster")
 Reduction = Literal["min", "max", "mean", "median", "sum", "count", "all", "nunique"]
 
 
@@ -119,7 +121,7 @@ def read_registries(folder: Path) -> Registry:
     """
     merged = Registry().model_dump()
     for path in sorted(folder.rglob("*.yaml")):
-        if path.is_relative_to(folder / "templates"):  # of what users add to the project
+        if any(path.is_relative_to(folder / name) for name in NO_REGISTRIES):
             continue
         own = validate(Registry, read_mapping(path), str(path)).model_dump()
         own["constants"] = {f"{path.stem}/{text}": one for text, one in own["constants"].items()}
