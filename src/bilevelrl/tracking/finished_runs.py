@@ -121,6 +121,12 @@ def cell_entries(workspace: str, cell: Cell) -> Iterator[Entry]:
         yield run_entry(workspace, who, curves[key], theta)
 
 
+def slot(workspace: str, who: RunIdentity) -> str:
+    """Which run of a workspace this is, whatever its result."""
+    names = (workspace, who.problem, who.estimator, who.variant, who.setting, str(who.seed))
+    return "/".join(names)
+
+
 def run_entry(workspace: str, who: RunIdentity, curve: pd.DataFrame, theta: Floats) -> Entry:
     """How a run is shown: one flat run in the experiment named like its problem.
 
@@ -137,7 +143,7 @@ def run_entry(workspace: str, who: RunIdentity, curve: pd.DataFrame, theta: Floa
 
     return Entry(
         cell=cell_name(who.problem, who.estimator),
-        slot="/".join((workspace, *map(str, identity.values()))),
+        slot=slot(workspace, who),
         run_key=who.run_key,
         name=" ".join(filter(None, (who.estimator, f"seed={who.seed}", who.variant, who.setting))),
         params={**flattened(who.hyperparameters), **identity},
