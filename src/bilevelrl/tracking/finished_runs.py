@@ -13,6 +13,7 @@ from bilevelrl.core.arrays import Floats
 from bilevelrl.problems import registry
 from bilevelrl.runs.records import CURVE_COLUMNS, Cell, RunIdentity, is_late
 from bilevelrl.runs.table_files import CorruptRecord, write_json
+from bilevelrl.tracking.theta_files import write_theta
 
 POINTS = 25  # at most, per run, of the curve that one looks at first and of its x-axis
 THINNING = 4  # of the others; SQLite takes 0.3 kB a point, and the full curves stay under DVC
@@ -137,7 +138,7 @@ def run_entry(workspace: str, who: RunIdentity, curve: pd.DataFrame, theta: Floa
     identity = {**names, "setting": who.setting, "seed": who.seed}
 
     def write_artifacts(folder: Path) -> None:
-        np.save(folder / "theta.npy", theta)
+        write_theta(theta, folder)
         write_json(folder / "params.json", {**who.hyperparameters, **identity})
         draw_pictures(who, theta, folder)
 
