@@ -168,7 +168,7 @@ def test_cells_and_seeds_that_are_gone_are_retired_and_broken_ones_left(
     write_cell(data, "four_rooms", "bc_hg", 2)
     (data / "four_rooms" / "naive").rename(tmp_path / "elsewhere")
     write_grid(tmp_path, "four_rooms/bc_hg", "four_rooms/sobirl")
-    (data / "four_rooms" / "sobirl" / "theta.npy").write_bytes(b"")
+    (data / "four_rooms" / "sobirl" / "runs.json").write_bytes(b"")
     capsys.readouterr()
 
     assert mlflow_sync.main(data, tmp_path) == 1

@@ -148,3 +148,44 @@ def test_it_says_where_it_runs_once_it_answers_and_ends_quietly(
         pass
     # No other folder, of a name that somebody encoded.
     assert sorted(path.name for path in tmp_path.iterdir()) == ["50% done", "output"]
+
+
+class Told(ui.Links):
+    """Counts instead of printing."""
+
+    count = 0
+
+    def print_new(self) -> None:
+        self.count += 1
+
+
+@pytest.mark.parametrize("status", [0, 1])
+@pytest.mark.parametrize("slow", [True, False])
+def test_it_says_that_a_sync_still_runs_and_how_it_ended(
+    slow: bool, status: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sync = subprocess.Popen(["sh", "-c", f"sleep {0.5 if slow else 0}; exit {status}"])
+    if not slow:
+        sync.wait()
+    links = Told(tmp_path, "")
+    ui.report(sync, links)
+    printed = capsys.readouterr()
+    assert ("is still being brought up to date" in printed.out) == slow
+    assert ("MLflow is up to date" in printed.out) == (slow and status == 0)
+    assert links.count == int(slow and status == 0)  # of what the sync has added
+    assert ("MLflow is not up to date" in printed.err) == (status == 1)
+
+
+def test_a_store_without_tables_gets_them_before_server_and_sync_start(
+    tmp_path: Path, migrated_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr(ui.Links, "pages", lambda self: asked.append(self) or {})
+    path = tmp_path / "mlflow.db"
+    ui.create_store(f"sqlite:///{path}", tmp_path)
+    path.touch()
+    ui.create_store(f"sqlite:///{path}", tmp_path)
+    assert len(asked) == 2
+    path.write_bytes(migrated_store.read_bytes())
+    ui.create_store(f"sqlite:///{path}", tmp_path)
+    assert len(asked) == 2

@@ -50,7 +50,7 @@ def test_a_reader_of_a_database_of_the_old_kind_is_waited_for(uri: str, tmp_path
     assert reading.wait(10)
     assert sync_cell(make_tracker(uri), make_cell([0])) == Counts(logged=1)
     thread.join()
-    sync_cell(make_tracker(uri), make_cell([0]))
+    sync_cell(make_tracker(uri), make_cell([0, 1]))  # writes, so that the file is opened for it
     with closing(sqlite3.connect(tmp_path / "mlflow.db")) as database:
         assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 

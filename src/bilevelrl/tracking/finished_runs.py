@@ -13,6 +13,7 @@ from bilevelrl.core.arrays import Floats
 from bilevelrl.problems import registry
 from bilevelrl.runs.records import CURVE_COLUMNS, Cell, RunIdentity, is_late
 from bilevelrl.runs.table_files import CorruptRecord, write_json
+from bilevelrl.tracking.theta_files import write_theta
 
 POINTS = 25  # at most, per run, of the curve that one looks at first and of its x-axis
 THINNING = 4  # of the others; SQLite takes 0.3 kB a point, and the full curves stay under DVC
@@ -121,6 +122,12 @@ def cell_entries(workspace: str, cell: Cell) -> Iterator[Entry]:
         yield run_entry(workspace, who, curves[key], theta)
 
 
+def slot(workspace: str, who: RunIdentity) -> str:
+    """Which run of a workspace this is, whatever its result."""
+    names = (workspace, who.problem, who.estimator, who.variant, who.setting, str(who.seed))
+    return "/".join(names)
+
+
 def run_entry(workspace: str, who: RunIdentity, curve: pd.DataFrame, theta: Floats) -> Entry:
     """How a run is shown: one flat run in the experiment named like its problem.
 
@@ -131,13 +138,13 @@ def run_entry(workspace: str, who: RunIdentity, curve: pd.DataFrame, theta: Floa
     identity = {**names, "setting": who.setting, "seed": who.seed}
 
     def write_artifacts(folder: Path) -> None:
-        np.save(folder / "theta.npy", theta)
+        write_theta(theta, folder)
         write_json(folder / "params.json", {**who.hyperparameters, **identity})
         draw_pictures(who, theta, folder)
 
     return Entry(
         cell=cell_name(who.problem, who.estimator),
-        slot="/".join((workspace, *map(str, identity.values()))),
+        slot=slot(workspace, who),
         run_key=who.run_key,
         name=" ".join(filter(None, (who.estimator, f"seed={who.seed}", who.variant, who.setting))),
         params={**flattened(who.hyperparameters), **identity},

@@ -3,38 +3,45 @@
 import json
 import math
 import re
+import sqlite3
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from bilevelrl.tracking.client import database, open_client, settle
 from bilevelrl.tracking.finished_runs import Entry, experiment_of
+from bilevelrl.tracking.reading import ClientReader, Reader, Shown, SqliteReader
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Experiment, Run
+    from mlflow.entities import Experiment
 
-PAGE = 200  # runs per search: an answer in less than a second
+T = TypeVar("T")
+
 BATCH_METRICS, BATCH_PARAMS = 1000, 100  # MLflow refuses more
 LONGEST_VALUE = 6000  # of a parameter, as above
 CURRENT = "tags.current = 'true'"
 ILLEGAL = re.compile(r"[^\w\-./: ]")  # in the name of a parameter or metric
 #: Parameters by which runs are grouped that have the parameter in front.
 GROUPS = {"setting": ("estimator", "variant"), "follower": ("problem", "follower", "temperature")}
+#: All parameters that decide how runs are shown.
+GROUPING = tuple(sorted({*GROUPS, *GROUPS["setting"], *GROUPS["follower"]}))
 
 
-def groups(runs: "Sequence[Run]") -> dict[str, object] | None:
-    """Groups of these runs as the UI keeps them, one mean each; None if they have none.
+def groups(params: Sequence[Mapping[str, str]]) -> dict[str, object] | None:
+    """Groups of runs with these parameters as the UI keeps them, one mean each.
+
+    None if they have none.
 
     A parameter that tells no two of the groups before it apart only makes their names long.
     """
-    params = [run.data.params for run in runs]
     kind = next((name for name in GROUPS if any(name in each for each in params)), None)
     if kind is None:
         return None
@@ -61,11 +68,11 @@ class Known:
     superseded: bool = False
 
     @classmethod
-    def of(cls, run: "Run") -> "Known":
+    def of(cls, run: Shown) -> "Known":
         """What is known of a run by its tags."""
-        tags = run.data.tags
+        tags = run.tags
         current, superseded = tags["current"] == "true", "superseded_by" in tags
-        return cls(run.info.run_id, tags["slot"], tags["run_key"], current, superseded)
+        return cls(run.run_id, tags["slot"], tags["run_key"], current, superseded)
 
 
 class Store:
@@ -81,13 +88,16 @@ class Store:
 
         The caller has claimed the cell, so that an open run belongs to nobody.
         """
-        condition = self._own(f"tags.cell = '{cell}'")
-        runs = self._search(self._experiment(experiment_of(cell)), condition)
+        number = self._known_experiment(experiment_of(cell))
+        if number is None:
+            return []
+        tags = {"cell": cell, "workspace": self.workspace}
+        runs = self._read(lambda reader: reader.runs(number, tags))
         for run in runs:
-            if run.info.status == "RUNNING":
-                self._client.set_tag(run.info.run_id, "current", "false")
-                self._client.set_terminated(run.info.run_id, "KILLED")
-        return [Known.of(run) for run in runs if run.info.status == "FINISHED"]
+            if run.status == "RUNNING":
+                self._client.set_tag(run.run_id, "current", "false")
+                self._client.set_terminated(run.run_id, "KILLED")
+        return [Known.of(run) for run in runs if run.status == "FINISHED"]
 
     def page(self, experiment: str) -> tuple[str, str]:
         """Where the UI shows the current runs of an experiment as charts, and of which setting.
@@ -99,36 +109,35 @@ class Store:
             The page, below the UI's address, and the setting that most runs have, which it is
             narrowed down to: a mean over settings would mean nothing. Empty if they have none.
         """
-        number, condition = self._experiment(experiment), self._own(CURRENT)
-        runs = self._search(number, condition)
-        counts = Counter(filter(None, (run.data.params.get("setting") for run in runs)))
+        number, condition = self._experiment(experiment), f"{CURRENT} and {self._own()}"
+        runs = self._current(number, GROUPING)
+        counts = Counter(filter(None, (run.params.get("setting") for run in runs)))
         setting = max(sorted(counts), key=lambda each: counts[each], default="")
         if setting:
             condition += f" and params.setting = '{setting}'"
-            runs = [run for run in runs if run.data.params.get("setting") == setting]
+            runs = [run for run in runs if run.params.get("setting") == setting]
         view = {
             "searchFilter": condition,
             "orderByKey": "params.`seed`",  # the UI loads 100 runs: the same seeds of everybody
             "orderByAsc": True,
-            "groupBy": groups(runs),
+            "groupBy": groups([run.params for run in runs]),
             "runsHiddenMode": "SHOW_ALL",
         }
         key = sha256(self.workspace.encode()).hexdigest()[:16]
-        self._client.set_experiment_tag(number, f"mlflow.sharedViewState.{key}", json.dumps(view))
+        self._tag(experiment, f"mlflow.sharedViewState.{key}", json.dumps(view))
         query = f"workflowType=machine_learning&compareRunsMode=CHART&viewStateShareKey={key}"
         return f"#/experiments/{number}/runs?{query}", setting
 
     def current_cells(self) -> set[str]:
         """The cells, of any experiment, that have current runs."""
-        return {run.data.tags["cell"] for run in self._search(None, self._own(CURRENT))}
+        return {run.tags["cell"] for run in self._current(None)}
 
     def derived(self) -> dict[str, list[Known]]:
         """The current runs of every workspace below this one, by its name there."""
         prefix = f"{self.workspace}/"
         found: dict[str, list[Known]] = {}
-        like = f"{CURRENT} and tags.workspace LIKE '{prefix}%'"
-        for run in self._search(None, like):  # in which `_` stands for any character
-            if (name := run.data.tags["workspace"]).startswith(prefix):
+        for run in self._read(lambda reader: reader.runs(None, {"current": "true"})):
+            if (name := run.tags.get("workspace", "")).startswith(prefix):
                 found.setdefault(name.removeprefix(prefix), []).append(Known.of(run))
         return found
 
@@ -186,28 +195,45 @@ class Store:
         for start in range(0, len(metrics), BATCH_METRICS):
             self._client.log_batch(run_id, metrics=metrics[start : start + BATCH_METRICS])
 
-    def _own(self, condition: str) -> str:
-        """The same condition for the runs of this workspace."""
-        return f"{condition} and tags.workspace = '{self.workspace}'"
+    def _own(self) -> str:
+        """The condition of runs of this workspace."""
+        return f"tags.workspace = '{self.workspace}'"
 
-    def _search(self, experiment: str | None, condition: str) -> "list[Run]":
-        """All runs of an experiment, None for any, that meet a condition, page by page."""
-        ids = [experiment] if experiment else []
-        ids = ids or [found.experiment_id for found in self._client.search_experiments()]
-        runs = page = self._client.search_runs(ids, condition, max_results=PAGE)
-        while page.token:
-            page = self._client.search_runs(ids, condition, max_results=PAGE, page_token=page.token)
-            runs += page
-        return runs
+    def _current(self, experiment: str | None, params: Sequence[str] = ()) -> list[Shown]:
+        """The current runs of this workspace, in an experiment or, for None, in any."""
+        tags = {"current": "true", "workspace": self.workspace}
+        return self._read(lambda reader: reader.runs(experiment, tags, params))
+
+    def _read(self, ask: Callable[[Reader], T]) -> T:
+        """The answer of the store; MLflow says what is wrong with a file that cannot be read."""
+        path = database(self.uri)
+        if path is not None and path.is_file():
+            with suppress(sqlite3.Error):
+                return ask(SqliteReader(path))
+        return ask(ClientReader(self._client))
+
+    def _tag(self, experiment: str, key: str, value: str) -> None:
+        """Tag an experiment, unless it has the tag."""
+        found = self._read(lambda reader: reader.experiment(experiment))
+        if found is None or found.tags.get(key) != value:
+            self._client.set_experiment_tag(self._experiment(experiment), key, value)
+
+    def _known_experiment(self, name: str) -> str | None:
+        """Identifier of an experiment, restored if need be; None if there is none."""
+        if name not in self._experiments:
+            found = self._read(lambda reader: reader.experiment(name))
+            if found is None:
+                return None
+            if found.deleted:
+                self._client.restore_experiment(found.number)
+            self._experiments[name] = found.number
+        return self._experiments[name]
 
     def _experiment(self, name: str) -> str:
         """Identifier of an experiment, created or restored if need be."""
-        if name not in self._experiments:
-            found = self._client.get_experiment_by_name(name) or self._create_experiment(name)
-            if found.lifecycle_stage == "deleted":
-                self._client.restore_experiment(found.experiment_id)
-            self._experiments[name] = found.experiment_id
-        return self._experiments[name]
+        number = self._known_experiment(name) or self._create_experiment(name).experiment_id
+        self._experiments[name] = number
+        return number
 
     def _create_experiment(self, name: str) -> "Experiment":
         from mlflow.exceptions import MlflowException

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from bilevelrl.core.validation import ConfigError
-from bilevelrl.runs.records import LEARNING_COLUMNS, Cell
+from bilevelrl.runs.records import LEARNING_COLUMNS, Cell, RunIdentity
 from bilevelrl.runs.table_files import CorruptRecord, read_csv, read_json
 from bilevelrl.runs.tuning_params import read_tuning_params
 from bilevelrl.tracking.finished_runs import (
@@ -17,6 +17,7 @@ from bilevelrl.tracking.finished_runs import (
     cell_name,
     experiment_of,
     follower_entry,
+    slot,
     sweep_cell,
 )
 from bilevelrl.tracking.tracker import Counts, Tracker
@@ -56,7 +57,8 @@ def sync_sweep(tracker: Tracker, name: str, root: Path) -> Counts:
 def sync_files(tracker: Tracker, cell: str, data: Path, root: Path) -> Counts | None:
     """Make MLflow show what the files of a cell say: nothing, if it has left the grid.
 
-    The files are in `data`, with grid.json, leaders/ and followers/, and in tuning/ of `root`.
+    The files are in `data`, with grid.json, leaders/ and followers/, and in tuning/ of `root`. Of
+    runs that are shown already only the names and keys are read.
 
     Returns:
         None if another process is showing it.
@@ -76,7 +78,24 @@ def sync_files(tracker: Tracker, cell: str, data: Path, root: Path) -> Counts | 
             problem = cell.removeprefix(cell_name(FOLLOWERS, ""))
             path = data / "followers" / problem / "learning.csv"
             return sync_followers(tracker, problem, read_csv(path, LEARNING_COLUMNS))
+        runs = _identities(data / "leaders" / cell)
+        if runs and tracker.shows(
+            cell, {slot(tracker.workspace, run): run.run_key for run in runs}
+        ):
+            return Counts(unchanged=len(runs))
         return sync_cell(tracker, Cell.read(data / "leaders" / cell))
+
+
+def _identities(folder: Path) -> list[RunIdentity]:
+    """Which runs the files of a cell hold; their numbers take much longer to read.
+
+    Raises:
+        CorruptRecord: if that cannot be read.
+    """
+    try:
+        return [RunIdentity(**entry) for entry in read_json(folder / "runs.json")]
+    except TypeError as error:
+        raise CorruptRecord(f"{folder / 'runs.json'}: {error}") from error
 
 
 def sync_pending(tracker: Tracker, data: Path, root: Path) -> None:

@@ -4,7 +4,7 @@ import logging
 import re
 import subprocess
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -89,6 +89,12 @@ class Tracker:
             outcomes = Counter(self._tried("failed", self._put, entry) for entry in entries)
             retired = self.retire(cell, {entry.slot for entry in entries})
         return Counts(**outcomes, retired=retired)
+
+    def shows(self, cell: str, keys: Mapping[str, str]) -> bool:
+        """Whether the current runs of a cell are those with these run keys, by slot."""
+        known = self._tried([], self._known, cell)
+        current = [run for run in known if run.current]
+        return len(current) == len(keys) and {run.slot: run.run_key for run in current} == keys
 
     def retire(self, cell: str, keep: Collection[str] = ()) -> int:
         """Take the runs of a cell whose slots are not in `keep` out of the current ones."""
