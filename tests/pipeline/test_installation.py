@@ -39,7 +39,7 @@ def test_what_is_installed_is_what_the_locks_say() -> None:
     assert complaints(ROOT) == []
 
 
-@pytest.mark.parametrize("name", ["torch", "stable-baselines3", "numpy", "mlflow"])
+@pytest.mark.parametrize("name", ["torch", "seaborn", "numpy", "mlflow"])
 def test_another_version_is_named_with_what_to_run(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
