@@ -1,10 +1,12 @@
-"""Where the time of a cold `make repro` goes: `python benchmarks/stages.py > table.csv`.
+"""Where the time of a cold `make repro` goes: `python benchmarks/stages.py --save`.
 
 Clones the project's last commit into a temporary folder, with empty caches of runs and kernels,
 runs `python -m pipeline.repro` there (or a profile) in this environment, and prints one row per
 stage: wall and CPU seconds, and of the latter those of imports, of Numba's compiler and of SAC.
 `ahead` are all runs, which are trained before DVC starts; what the wall clock saw beside stages is
-DVC's. `benchmarks/clocks` measures.
+DVC's. `benchmarks/clocks` measures. `--save` writes the table to benchmarks/results/stages.csv, and
+beside it durations.csv, with which `make repro` forecasts: CPU seconds of runs, wall seconds of
+stages.
 """
 
 import argparse
@@ -16,7 +18,14 @@ import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+
+from bilevelrl.runs.execution import ResultCache
+from bilevelrl.runs.forecast import DURATION_COLUMNS
+from bilevelrl.runs.leaders import SECONDS, list_runs
+from bilevelrl.runs.params import read_params
+from bilevelrl.runs.records import setting_string
 
 HERE = Path(__file__).absolute().parent
 PARTS = ("cpu", "imports", "compilation", "sac")
@@ -33,7 +42,25 @@ def table(clocks: Path, wall: float) -> pd.DataFrame:
     return pd.concat([rows, pd.DataFrame(last).T]).round(1).rename_axis("stage").reset_index()
 
 
-def main(profile: str | None, folder: Path) -> None:
+def durations(clone: Path, stages: pd.DataFrame) -> pd.DataFrame:
+    """Columns `DURATION_COLUMNS`, of a clone that has run, and its table of stages."""
+    params, cache = read_params(clone / "params.yaml"), ResultCache(clone / ".work" / "runs")
+    rows: list[tuple[str, str, str, int | str, float]] = []
+    for item in params.grid.values():
+        cell = item.problem, item.estimator
+        shared = params.block(item.problem).shared()
+        for setting in params.settings(*cell):
+            found = [cache.get(run.key) for run in list_runs(params, *cell, [setting])]
+            seconds = [float(each[SECONDS]) for each in found if each is not None]
+            name = setting_string(setting.conditions(shared))
+            rows.append((*cell, name, setting.num_updates, round(float(np.mean(seconds)), 2)))
+    beside = stages[~stages["stage"].isin(["ahead", "dvc", "all"])]
+    walls = zip(beside["stage"], beside["wall"], strict=True)
+    rows += [(name, "", "", "", wall) for name, wall in walls]
+    return pd.DataFrame(rows, columns=list(DURATION_COLUMNS))
+
+
+def main(profile: str | None, folder: Path, save: bool) -> None:
     """Run cold in `folder`, print the table."""
     clone, clocks = folder / "clone", folder / "clocks"
     subprocess.run(["git", "clone", "--quiet", HERE.parent, clone], check=True)
@@ -49,13 +76,20 @@ def main(profile: str | None, folder: Path) -> None:
         command = [sys.executable, "-m", "pipeline.profile", profile]
     started = time.time()
     subprocess.run(command, cwd=clone, env=environment, stdout=sys.stderr, check=True)
-    table(clocks, time.time() - started).to_csv(sys.stdout, index=False, lineterminator="\n")
+    found = table(clocks, time.time() - started)
+    found.to_csv(sys.stdout, index=False, lineterminator="\n")
+    if save:
+        results = HERE / "results"
+        found.to_csv(results / "stages.csv", index=False, lineterminator="\n")
+        known = durations(clone, found)
+        known.to_csv(results / "durations.csv", index=False, lineterminator="\n")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--profile", help="a file of profiles/, without it params.yaml as it is")
     parser.add_argument("--folder", type=Path, help="an empty folder, kept; else a temporary one")
+    parser.add_argument("--save", action="store_true", help="in benchmarks/results")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        main(arguments.profile, arguments.folder or Path(temporary))
+        main(arguments.profile, arguments.folder or Path(temporary), arguments.save)
