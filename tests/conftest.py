@@ -16,7 +16,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     Two processes that take one file after the other (`-n 2 --dist loadfile`) then end together.
     """
-    late = {"test_smoke_forced.py": 2, "test_extending.py": 3, "test_reruns.py": 3}
+    late = {
+        "test_smoke_forced.py": 2, "test_extending.py": 3, "test_reruns.py": 3,
+        "test_experiments.py": 3,
+    }  # fmt: skip
     places = {"test_smoke.py": 0, **late}
     last = {Path(__file__).parent / name for name in ("reporting", "runs", "studies", "tracking")}
 

@@ -26,6 +26,7 @@ class Computed(NamedTuple):
     first: Clone
     forced: Clone
     dry: Clone
+    tried: Clone
     output: Output
 
 
@@ -40,7 +41,7 @@ def computed(tmp_path_factory: pytest.TempPathFactory) -> Computed:
     shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "smoke"
     shared.mkdir(exist_ok=True)
     first = Clone(shared / "clone")
-    copies = [Clone(shared / name / "clone") for name in ("forced", "dry")]
+    copies = [Clone(shared / name / "clone") for name in ("forced", "dry", "tried")]
     printed = shared / "output.json"
     with (shared / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -29,7 +29,7 @@ def test_failed_runs_are_among_the_headlines(params: Params, project: Path) -> N
     folder = project / "data" / "leaders" / "four_rooms" / "bc_hg"
     before = headlines(params, project)
     assert pd.read_csv(project / "results" / "failed_runs.csv").empty
-    assert {content["failed"] for content in before.values()} == {0}
+    assert not any("failed" in content for content in before.values())
     cell = Cell.read(folder)
     failed = cell.runs[-1]
     runs = (*cell.runs[:-1], replace(failed, failure="loss 1e30"))
@@ -80,15 +80,10 @@ def test_headline_metrics_are_a_small_file_per_setting(params: Params, project: 
     }  # fmt: skip
     assert found["four_rooms/bc_hg-published-100.json"] == {
         "mean": pytest.approx(np.mean(FINAL), abs=1e-6),
-        "standard_error": pytest.approx(np.std(FINAL, ddof=1) / 2.0, abs=1e-6),
+        "se": pytest.approx(np.std(FINAL, ddof=1) / 2.0, abs=1e-6),
         "worst": CHARGE_NOTHING,
-        "failed": 0,
-        "seeds": 4,
-        "stuck": 0.25,
-        "best_known": 0.6,
     }
     assert found["four_rooms/exact-published.json"]["mean"] == pytest.approx(CHARGE_NOTHING)
-    assert found["four_rooms/bc_hg-corrected-100.json"]["best_known"] == 0.55
 
 
 def test_one_seed_has_no_interval_anywhere(params: Params, project: Path) -> None:
@@ -117,7 +112,7 @@ def test_one_seed_has_no_interval_anywhere(params: Params, project: Path) -> Non
     along = pd.read_csv(results / "curve_agreement.csv")
     assert along["largest_z"].isna().all()
     (content, *_) = headlines(params, project).values()
-    assert "standard_error" not in content
+    assert "se" not in content
     figures.main("four_rooms", params, project)
     tables = results / "tables" / "four_rooms"
     for path in sorted(tables.iterdir()):
@@ -149,7 +144,6 @@ def test_a_problem_without_ground_truth_is_measured_by_its_return(
     ((name, content),) = headlines(params, tmp_path).items()
     assert name == "guided_cartpole/bc_hg-improved-100.json"
     assert content["mean"] == pytest.approx(np.mean(FINAL), abs=1e-6)
-    assert "best_known" not in content
     figures.main("guided_cartpole", params, tmp_path)
     drawn = {path.stem for path in (tmp_path / "figures" / "png" / "guided_cartpole").iterdir()}
     assert set(figures_of("guided_cartpole")) == drawn

@@ -26,12 +26,9 @@ FAILED_RUN_COLUMNS = (*GROUP, "seed", "reason")
 #: Metrics of results/summary.csv and what they are called here.
 _SHOWN = {
     "leader_return_mean": "mean",
-    "leader_return_se": "standard_error",
+    "leader_return_se": "se",
     "leader_return_final_worst": "worst",
     "failed_runs": "failed",
-    "stuck_fraction": "stuck",
-    "unstable_fraction": "unstable",
-    "best_known": "best_known",
 }
 
 
@@ -152,22 +149,24 @@ def headline_metrics(
 ) -> dict[str, dict[str, float | int]]:
     """Main comparison at the first temperature of each problem, one small table per setting.
 
-    `dvc metrics show` prints a row per file and a column per key, hence few keys and one file each.
+    `dvc metrics show` prints a row per file and a column per key. With file names of 60 characters
+    three numbers of six digits fit into 100 columns; results/summary.csv has the others.
 
     Returns:
-        "<problem>/<estimator>-<variant>[-<transitions per update>]" -> mean, standard_error, worst
-        (seed), failed (runs without a result), seeds, stuck and unstable (shares), best_known; what
-        is unknown is left out.
+        "<problem>/<estimator>-<variant>[-<transitions per update>]" -> mean, se (its standard
+        error), worst (seed), and failed (runs without a result) if any did; what is unknown is left
+        out.
     """
     metrics: dict[str, dict[str, float | int]] = {}
     rows = main_at_first_temperature(summary, baselines)
     for _, row in rows[rows["metric"].isin(list(_SHOWN))].iterrows():
         budget = f"-{row['budget']}" if row["budget"] else ""
         name = f"{row['problem']}/{row['estimator']}-{row['variant']}{budget}"
-        known = metrics.setdefault(name, {"seeds": int(row["seeds"])})
-        if np.isfinite(row["value"]):
-            key = _SHOWN[row["metric"]]
-            known[key] = int(row["value"]) if key == "failed" else round(float(row["value"]), 6)
+        known, key, value = metrics.setdefault(name, {}), _SHOWN[row["metric"]], row["value"]
+        if key != "failed" and np.isfinite(value):
+            known[key] = float(f"{value:.6g}")
+        elif key == "failed" and value > 0:
+            known[key] = int(value)
     return metrics
 
 
