@@ -69,4 +69,4 @@ def test_one_discount_each_of_the_cart_pole_s_parts() -> None:
     assert made.belief.discount == 0.8
     assert (made.learner.leader.critic.discount, made.learner.return_discount) == (0.9, 0.9)
     _, followers = built.game.start(Streams([0]))
-    assert followers[0]._model.gamma == 0.8
+    assert followers[0]._learner._discount == 0.8
