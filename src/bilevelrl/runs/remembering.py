@@ -1,11 +1,14 @@
 """Run tasks of studies and searches, remembering every finished one as runs are remembered."""
 
+import dataclasses
 import functools
+import hashlib
+import json
 import pickle
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
-import joblib
 import numpy as np
+from pydantic import BaseModel
 
 from bilevelrl.core.problem import Result, RunTasks, Task
 from bilevelrl.core.provenance import folders_digest
@@ -39,7 +42,7 @@ def _run(
     keys = [_key(function, task) for task in tasks]
     missing = []
     for place, key in enumerate(keys):
-        if (found := cache.get(key)) is None:
+        if key is None or (found := cache.get(key)) is None:
             missing.append(place)
         else:
             yield place, pickle.loads(found["result"].tobytes())
@@ -52,16 +55,50 @@ def _run(
     )
     for position, result in computed:
         place = missing[position]
-        cache.put(keys[place], {"result": np.frombuffer(pickle.dumps(result), np.uint8)})
+        if (key := keys[place]) is not None:
+            cache.put(key, {"result": np.frombuffer(pickle.dumps(result), np.uint8)})
         yield place, result
 
 
-def _key(function: Callable[[Task], Result], task: Task) -> str:
-    # joblib's hash, unlike a pickle, does not depend on the order of sets.
-    return content_key(
-        {
-            "function": f"{function.__module__}.{function.__qualname__}",
-            "task": joblib.hash(task, hash_name="sha1"),
-            "code": folders_digest(*COMPUTING),
-        }
-    )
+def _key(function: Callable[[Task], Result], task: Task) -> str | None:
+    """The key of a task; None if it holds something whose content cannot be told."""
+    try:
+        content = {"function": told(function), "task": told(task)}
+    except TypeError:
+        return None
+    return content_key(content | {"code": folders_digest(*COMPUTING)})
+
+
+def told(thing: object) -> object:
+    """What a thing is, as JSON can hold it: equal things say the same in every process.
+
+    Raises:
+        TypeError: of what is neither a value nor made of values, such as a lambda.
+    """
+    kind = f"{type(thing).__module__}.{type(thing).__qualname__}"
+    if thing is None or isinstance(thing, bool | int | str):
+        return thing
+    if isinstance(thing, float):
+        return thing.hex()
+    if isinstance(thing, np.ndarray | np.generic):
+        array = np.ascontiguousarray(thing)
+        if array.dtype.hasobject:
+            raise TypeError(f"an array of objects: {thing!r}")
+        return [kind, str(array.dtype), array.shape, hashlib.sha256(array.tobytes()).hexdigest()]
+    if isinstance(thing, range | tuple | list):
+        return [kind, *map(told, thing)]
+    if isinstance(thing, set | frozenset):
+        return [kind, *sorted(json.dumps(told(each)) for each in thing)]
+    if isinstance(thing, Mapping):
+        return [kind, *([told(key), told(value)] for key, value in thing.items())]
+    if isinstance(thing, BaseModel):
+        return [kind, *([name, told(getattr(thing, name))] for name in type(thing).model_fields)]
+    if isinstance(thing, functools.partial):
+        return [kind, told(thing.func), told(thing.args), told(thing.keywords)]
+    if dataclasses.is_dataclass(thing) and not isinstance(thing, type):
+        own = dataclasses.fields(thing)
+        return [kind, *([each.name, told(getattr(thing, each.name))] for each in own)]
+    name = getattr(thing, "__qualname__", "<nobody>")
+    if "<" in name or not callable(thing):
+        raise TypeError(f"{thing!r} has no content that can be told")
+    return [kind, thing.__module__, name]
