@@ -1,5 +1,6 @@
 """A Dask cluster gives the results of this machine, also when a part of it dies."""
 
+import faulthandler
 import os
 import signal
 import sys
@@ -38,6 +39,14 @@ def in_bytes(trained: list[dict[str, Any]]) -> Bytes:
 def results(chunks: list[Chunk], runtime: Runtime) -> dict[int, Bytes]:
     found = run_tasks(train_chunk, chunks, runtime, weights=[2] * len(chunks))
     return {position: in_bytes(trained) for position, trained in found}
+
+
+@pytest.fixture(autouse=True)
+def not_for_ever() -> Iterator[None]:
+    """A test that hangs ends this process, and says on standard error where it was."""
+    faulthandler.dump_traceback_later(180.0, exit=True, file=sys.__stderr__)
+    yield
+    faulthandler.cancel_dump_traceback_later()
 
 
 @pytest.fixture(scope="module")
