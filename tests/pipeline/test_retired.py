@@ -181,9 +181,10 @@ def test_runs_of_removed_experiments_and_profiles_are_retired(
         assert set(counts.values()) == {2}
         return sorted(counts)
 
-    running.touch()  # it may be the one that has no name yet
-    assert mlflow_sync.main(root / "data" / "leaders", root) == 0
-    assert current() == ["", "a-b", "a_b", "gone", "kept", "paper"]
-    running.unlink()
+    for record in ("", '{"status": 2}', '{"status": 3}'):  # it may be the one without a name yet
+        running.write_text(record)
+        assert mlflow_sync.main(root / "data" / "leaders", root) == 0
+        assert current() == ["", "a-b", "a_b", "gone", "kept", "paper"]
+    running.write_text('{"status": 6}')  # of the queue, where records stay
     assert mlflow_sync.main(root / "data" / "leaders", root) == 0
     assert current() == ["", "a_b", "kept", "paper"]

@@ -1,6 +1,7 @@
 """Where runs are shown, and whose they are: one database, one name per clone."""
 
 import fcntl
+import json
 import os
 import re
 import secrets
@@ -11,6 +12,8 @@ from pathlib import Path
 SQLITE = "sqlite:///"
 #: The same to SQLAlchemy, but MLflow creates no folder that is called like the encoded path.
 ENCODED_SQLITE = "sqlite+pysqlite:///"
+#: DVC's states of an experiment that failed, was cancelled, or has its name in Git.
+ENDED = (4, 5, 6)
 
 
 def tracking_uri(root: Path) -> str:
@@ -43,8 +46,8 @@ def derived_names(root: Path) -> frozenset[str] | None:
 
     None if nobody can tell: without Git, or while an experiment runs, which has no name in Git yet.
     """
-    running = root / ".dvc" / "tmp" / "exps" / "run"
-    if running.is_dir() and any(running.rglob("*.run")):
+    records = (root / ".dvc" / "tmp" / "exps" / "run").rglob("*.run")
+    if not all(map(_has_ended, records)):
         return None
     command = ["git", "for-each-ref", "--format=%(refname)", "refs/exps"]
     try:
@@ -53,6 +56,16 @@ def derived_names(root: Path) -> frozenset[str] | None:
         return None
     experiments = {line.rpartition("/")[2] for line in listed.stdout.split()}
     return frozenset(experiments | {path.stem for path in (root / "profiles").glob("*.yaml")})
+
+
+def _has_ended(record: Path) -> bool:
+    """Whether DVC's record of an experiment, which outlives one from the queue, says so."""
+    try:
+        return json.loads(record.read_bytes())["status"] in ENDED
+    except FileNotFoundError:
+        return True  # just now
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def clone_name(root: Path) -> str:
