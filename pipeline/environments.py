@@ -11,7 +11,6 @@ import pandas as pd
 
 from bilevelrl.core.atomic_files import write_arrays
 from bilevelrl.problems import registry
-from bilevelrl.runs.execution import ResultCache, work_folder
 from bilevelrl.runs.params import read_params
 from bilevelrl.runs.records import START_COLUMNS
 from bilevelrl.runs.remembering import tasks_runner
@@ -23,7 +22,7 @@ def main(problem_name: str, data: Path = Path("data/environments")) -> None:
     """Write everything about one problem."""
     params = read_params()
     problem = params.problem(problem_name)
-    run_tasks = tasks_runner(params.runtime, ResultCache(work_folder() / "tasks"))
+    run_tasks = tasks_runner(params.runtime)
     found = registry.part(problem.block.kind, "search").search(problem, run_tasks)
     folder = data / problem_name
     folder.mkdir(parents=True, exist_ok=True)

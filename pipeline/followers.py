@@ -13,7 +13,6 @@ import pandas as pd
 
 from bilevelrl.core.atomic_files import write_arrays
 from bilevelrl.problems import registry
-from bilevelrl.runs.execution import ResultCache, work_folder
 from bilevelrl.runs.params import read_params
 from bilevelrl.runs.records import LEARNING_COLUMNS
 from bilevelrl.runs.remembering import tasks_runner
@@ -27,7 +26,7 @@ def main(problem_name: str, data: Path = Path("data")) -> None:
     """Solve for every variant and temperature that the environments stage lists, then learn."""
     params = read_params()
     problem = params.problem(problem_name)
-    run_tasks = tasks_runner(params.runtime, ResultCache(work_folder() / "tasks"))
+    run_tasks = tasks_runner(params.runtime)
     kind = problem.block.kind
     known = registry.has(kind, "best_response")
     entries = read_json(data / "environments" / problem_name / "metadata.json")["entries"]

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from bilevelrl.runs.execution import ResultCache, work_folder
 from bilevelrl.runs.params import read_params
 from bilevelrl.runs.records import DIRECTION_COLUMNS, GRADIENT_COLUMNS, INFORMATION_COLUMNS
 from bilevelrl.runs.remembering import tasks_runner
@@ -26,7 +25,7 @@ def main(problem_name: str, data: Path = Path("data")) -> None:
     """Replicate all studies and summarise each in one row."""
     params = read_params()
     problem = params.problem(problem_name)
-    run_tasks = tasks_runner(params.runtime, ResultCache(work_folder() / "tasks"))
+    run_tasks = tasks_runner(params.runtime)
     quality = pd.DataFrame(columns=list(GRADIENT_COLUMNS))
     information = pd.DataFrame(columns=list(INFORMATION_COLUMNS))
     turned = pd.DataFrame(columns=list(DIRECTION_COLUMNS))

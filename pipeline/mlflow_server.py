@@ -26,9 +26,8 @@ def main(uri: str, host: str, port: int) -> None:
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     gc.disable()  # looking for garbage takes an eighth of the imports, and finds none
-    warnings.filterwarnings(
-        "ignore", module=r"mlflow\."
-    )  # of what MLflow uses, for MLflow's authors
+    # Of what MLflow uses, for MLflow's authors.
+    warnings.filterwarnings("ignore", module=r"mlflow\.")
     from mlflow.server import constants, handlers
 
     os.environ |= {

@@ -86,3 +86,19 @@ def test_a_stage_says_what_is_left_of_the_whole(
     monkeypatch.setenv("DVC_STAGE", "figures@lake")
     run_stage(lambda: None)
     assert capsys.readouterr().out == ""
+
+
+def test_a_first_look_trains_runs_of_the_default_grid_and_of_every_problem(tmp_path: Path) -> None:
+    content = merge(
+        read_mapping(ROOT / "params.yaml"), read_mapping(ROOT / "profiles" / "quick.yaml")
+    )
+    path = tmp_path / "params.yaml"
+    path.write_text(mapping_text(content), encoding="utf-8")
+    quick, none = read_params(path), ResultCache(tmp_path)
+    keys, own = (
+        {run.key for each in missing_work(grid, none, Forecast()).chunks for run in each.runs}
+        for grid in (PARAMS, quick)
+    )
+    assert own <= keys
+    assert len(own) < 0.1 * len(keys)
+    assert quick.grid_problems == PARAMS.grid_problems

@@ -1,7 +1,6 @@
 """A figure in a cell that controls draw anew; one kernel runs all cells."""
 
 import base64
-import importlib.util
 import struct
 
 import nbformat
@@ -48,8 +47,6 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def outputs() -> Outputs:
-    if importlib.util.find_spec("ipywidgets") is None:
-        pytest.skip("ipywidgets is not installed")
     return run(CELLS)
 
 

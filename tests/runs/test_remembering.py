@@ -52,11 +52,15 @@ def test_what_is_known_is_not_computed_again(cache: ResultCache) -> None:
     assert dict(run(triple, tasks[:1])) == {0: (3, "triple")}
 
 
-def test_without_a_cache_everything_is_computed(tmp_path: Path) -> None:
+def test_without_a_cache_the_work_folder_remembers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BILEVELRL_WORK", str(tmp_path))
     seen.clear()
     for _ in range(2):
         assert dict(tasks_runner(RUNTIME)(double, [Task(4)])) == {0: (8, "double")}
-    assert seen == [4, 4]
+    assert seen == [4]
+    assert [*(tmp_path / "tasks").glob("*/*")]
 
 
 def test_a_key_depends_on_no_order_of_sets() -> None:

@@ -1,5 +1,6 @@
 """Errors of watching leaders against samples: what is replicated, and that it converges."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,9 @@ from numpy.typing import NDArray
 from bilevelrl.core.problem import Problem, RunTasks
 from bilevelrl.evaluation.information_errors import error_curves
 from bilevelrl.problems import registry
+from bilevelrl.runs.execution import run_tasks
 from bilevelrl.runs.params import read_params
 from bilevelrl.runs.records import INFORMATION_COLUMNS
-from bilevelrl.runs.remembering import tasks_runner
 from bilevelrl.studies.information_errors import errors
 
 Floats = NDArray[np.float64]
@@ -38,7 +39,7 @@ def make_problem(name: str, **changes: Any) -> Problem[Any]:
 
 
 def on(jobs: int) -> RunTasks:
-    return tasks_runner(SHIPPED.runtime.model_copy(update={"jobs": jobs}))
+    return partial(run_tasks, runtime=SHIPPED.runtime.model_copy(update={"jobs": jobs}))
 
 
 def ladder(problem: str) -> Any:

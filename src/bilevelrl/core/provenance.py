@@ -80,7 +80,7 @@ def third_party(sources: Iterable[Path]) -> dict[str, str]:
 @cache
 def _required(distribution: str) -> tuple[str, ...]:
     listed = map(_REQUIREMENT.match, importlib.metadata.requires(distribution) or ())
-    return tuple(_normalised(one[1]) for one in listed if one and not one[2])
+    return tuple(normalised(one[1]) for one in listed if one and not one[2])
 
 
 @cache
@@ -90,11 +90,12 @@ def _distribution(module: str) -> str | None:
         importlib.metadata.distribution(module)
     except importlib.metadata.PackageNotFoundError:
         names = importlib.metadata.packages_distributions().get(module)
-        return _normalised(names[0]) if names else None
-    return _normalised(module)
+        return normalised(names[0]) if names else None
+    return normalised(module)
 
 
-def _normalised(name: str) -> str:
+def normalised(name: str) -> str:
+    """A package's name as locks have it."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 

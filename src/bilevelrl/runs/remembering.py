@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from bilevelrl.core.problem import Result, RunTasks, Task
 from bilevelrl.core.provenance import folders_digest
-from bilevelrl.runs.execution import ResultCache, content_key, run_tasks
+from bilevelrl.runs.execution import ResultCache, content_key, run_tasks, work_folder
 from bilevelrl.runs.runtime import Runtime
 
 #: Folders whose code a task may run, some of it found by name only.
@@ -22,12 +22,10 @@ COMPUTING = ("core", "models", "problems", "studies", "trainer", "hypergradients
 def tasks_runner(runtime: Runtime, cache: ResultCache | None = None) -> RunTasks:
     """`run_tasks` on the processes of params.yaml, which computes what `cache` does not know.
 
-    Without a cache it computes everything. A task's key covers the function, all that it is given,
-    every file that may compute something, and the packages that these import.
+    Without one it is the folder `tasks` of the work folder. A task's key covers the function, all
+    that it is given, every file that may compute something, and the packages that these import.
     """
-    if cache is None:
-        return functools.partial(run_tasks, runtime=runtime)
-    return functools.partial(_run, runtime, cache)
+    return functools.partial(_run, runtime, cache or ResultCache(work_folder() / "tasks"))
 
 
 def _run(

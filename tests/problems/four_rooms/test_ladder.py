@@ -1,6 +1,7 @@
 """The study of estimator errors: every estimator, at points that are what their names say."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,8 @@ from bilevelrl.problems.four_rooms.cell import make_four_rooms
 from bilevelrl.problems.four_rooms.ladder import LADDER, points
 from bilevelrl.problems.four_rooms.search import leader_return_at
 from bilevelrl.problems.four_rooms.settings import ESTIMATORS
+from bilevelrl.runs.execution import run_tasks
 from bilevelrl.runs.params import Params, parse_params
-from bilevelrl.runs.remembering import tasks_runner
 from bilevelrl.runs.yaml_files import read_mapping
 from bilevelrl.studies.fixed_theta import Replication, replicate, replicate_all
 from bilevelrl.studies.gradient_errors import replication
@@ -126,8 +127,8 @@ def test_more_replicates_extend_fewer(problem: Problem[Any]) -> None:
     task = find(make_params(replicates=5).problem("four_rooms"), *wanted)
     many = replicate(task).estimates
     np.testing.assert_array_equal(few, many[:3])
-    run_tasks = tasks_runner(make_params().runtime)
-    (parts,) = replicate_all([task], run_tasks, together=2, description="")
+    runner = partial(run_tasks, runtime=make_params().runtime)
+    (parts,) = replicate_all([task], runner, together=2, description="")
     np.testing.assert_array_equal(parts.estimates, many)
 
 
@@ -170,7 +171,8 @@ def test_processes_change_neither_results_nor_order() -> None:
     small = {"budgets": {100: 5}, "trajectory_updates": [0], "warm_up_steps": 0}
     given = [make_params(jobs, **small) for jobs in (1, 2)]
     one, two = (
-        recorded(each.problem("four_rooms"), BEST, tasks_runner(each.runtime)) for each in given
+        recorded(each.problem("four_rooms"), BEST, partial(run_tasks, runtime=each.runtime))
+        for each in given
     )
     asked = recorded(given[0].problem("four_rooms"), BEST, pretend)
     assert len(one) == len(two) == len(asked)

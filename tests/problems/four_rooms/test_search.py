@@ -1,5 +1,6 @@
 """The best known J: at least what every start has, whatever the processes."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,8 @@ from bilevelrl.problems.four_rooms.settings import (
     FourRoomsParams,
     SearchParams,
 )
+from bilevelrl.runs.execution import run_tasks
 from bilevelrl.runs.params import read_params
-from bilevelrl.runs.remembering import tasks_runner
 from bilevelrl.runs.runtime import Runtime
 from tests.follower_params import FOLLOWERS
 
@@ -62,7 +63,9 @@ def problem_of_the_search(search: SearchParams = TINY) -> Problem[FourRoomsBlock
 
 
 def found_best(variant: str, jobs: int = 1) -> Found:
-    return best_known(problem_of_the_search(), variant, 0.003, tasks_runner(runtime(jobs)))
+    return best_known(
+        problem_of_the_search(), variant, 0.003, partial(run_tasks, runtime=runtime(jobs))
+    )
 
 
 def all_starts(problem: FourRooms) -> dict[str, Floats]:

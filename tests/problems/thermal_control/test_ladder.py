@@ -1,5 +1,6 @@
 """The estimator-error study of building thermal control."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,9 @@ from bilevelrl.problems.thermal_control.exact import thermal_hypergradient
 from bilevelrl.problems.thermal_control.follower import ThermalRegulator
 from bilevelrl.problems.thermal_control.ladder import DIRECTIONS, LADDER, points
 from bilevelrl.problems.thermal_control.problem import ThermalControl
+from bilevelrl.runs.execution import run_tasks
 from bilevelrl.runs.params import read_params
 from bilevelrl.runs.records import DIRECTION_COLUMNS
-from bilevelrl.runs.remembering import tasks_runner
 from bilevelrl.studies.directions import directions
 from tests.studies.recorded import recorded
 
@@ -33,7 +34,7 @@ def make_problem(**changes: object) -> Problem[Any]:
 
 
 def on(jobs: int) -> RunTasks:
-    return tasks_runner(SHIPPED.runtime.model_copy(update={"jobs": jobs}))
+    return partial(run_tasks, runtime=SHIPPED.runtime.model_copy(update={"jobs": jobs}))
 
 
 def test_points_lie_on_the_exact_ascent_from_zero() -> None:

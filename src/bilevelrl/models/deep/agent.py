@@ -12,7 +12,13 @@ import numpy as np
 from bilevelrl.core.arrays import Floats
 from bilevelrl.core.follower import FollowerDiverged
 from bilevelrl.models.deep.networks import Floats32
-from bilevelrl.models.deep.sac import Losses, ReplayMemory, SoftActorCritic, Transitions
+from bilevelrl.models.deep.sac import (
+    Losses,
+    ReplayMemory,
+    SoftActorCritic,
+    Transitions,
+    log_density,
+)
 from bilevelrl.models.deep.settings import SacParams
 from bilevelrl.models.deep.view import FollowerView
 
@@ -100,11 +106,8 @@ class SacAgent:
         view = self.views[0]
         mean, deviation = self.gaussian(state / view.scale)
         raw = mean + deviation * normals
-        # log(1 - tanh²) without cancellation.
-        slope = 2.0 * (np.log(2.0) - raw - np.logaddexp(0.0, -2.0 * raw))
-        density = -0.5 * np.square(normals) - np.log(deviation) - 0.5 * np.log(2.0 * np.pi)
-        widened = normals.shape[1] * np.log(view.bound)
-        return view.bound * np.tanh(raw), (density - slope).sum(axis=1) - widened
+        density = log_density(raw, np.log(deviation), normals)
+        return view.bound * np.tanh(raw), density - normals.shape[1] * np.log(view.bound)
 
     def _interact(self) -> None:
         # One step of all environments; of an episode that ends, the next one's start is seen next.

@@ -98,7 +98,11 @@ class Networks:
 
 
 class Adam:
-    """Adam (Kingma and Ba 2015, algorithm 1) with PyTorch's defaults, on one array."""
+    """Adam (Kingma and Ba 2015, algorithm 1) with PyTorch's defaults, on one array.
+
+    It goes down and in place, and stays in single precision; `core.ascent.Adam` climbs with a step
+    size per run in double.
+    """
 
     def __init__(self, parameters: Floats32) -> None:
         self._parameters, self._steps = parameters, 0

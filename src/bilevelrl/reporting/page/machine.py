@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from bilevelrl.core.provenance import normalised
 from bilevelrl.reporting.page.content import EMPTY, Table, table
 
 _GIB = 2**30
@@ -91,8 +92,3 @@ def _asked_for(project: Path) -> set[str]:
     extras: dict[str, list[str]] = content["optional-dependencies"]
     texts: Iterable[str] = (*content["dependencies"], *extras["torch"], *extras["pipeline"])
     return {_NAME.match(text)[0] for text in texts} - {content["name"]}  # type: ignore[index]
-
-
-def normalised(name: str) -> str:
-    """A package's name as locks have it."""
-    return re.sub(r"[-_.]+", "-", name).lower()
