@@ -28,10 +28,20 @@ def kernel(function: Function) -> Function:
     return _compiled(function, parallel=False)
 
 
+def summing_kernel(function: Function) -> Function:
+    """Compile a scalar kernel that may add the terms of a sum in any order, with fused products.
+
+    Only then can a sum use the processor's vectors. The order depends on the number of terms and on
+    the processor, as that of matrix products does, but on no other run and no number of threads.
+    """
+    return _compiled(function, parallel=False, fastmath={"reassoc", "contract", "nsz"})
+
+
 def parallel_kernel(function: Function) -> Function:
     """Compile a kernel whose outer `numba.prange` loop goes over independent runs.
 
-    No fast-math: a run must give the same bits alone, in a batch, and on any number of threads.
+    No fast-math: a run must give the same bits alone, in a batch, and on any number of threads. A
+    sum that may be added in another order is a `summing_kernel`.
     """
     return _compiled(function, parallel=True)
 
@@ -93,13 +103,15 @@ def kernel_cache(source: Path) -> Path | None:
         return None
 
 
-def _compiled(function: Function, *, parallel: bool) -> Function:
+def _compiled(function: Function, *, parallel: bool, fastmath: set[str] | bool = False) -> Function:
     cached = kernel_cache(Path(function.__code__.co_filename)) is not None
     config: Any = numba.config
     before = config.CACHE_LOCATOR_CLASSES
     config.CACHE_LOCATOR_CLASSES = f"{DigestLocator.__module__}.{DigestLocator.__qualname__}"
     try:
-        compiled = numba.njit(cache=cached, error_model="numpy", parallel=parallel)(function)
+        compiled = numba.njit(
+            cache=cached, error_model="numpy", parallel=parallel, fastmath=fastmath
+        )(function)
         return cast(Function, compiled)
     finally:
         config.CACHE_LOCATOR_CLASSES = before

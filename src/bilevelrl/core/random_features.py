@@ -14,6 +14,9 @@ from bilevelrl.core.seeding import Streams
 
 Memory = dict[str, Floats]
 
+#: Rows whose features are held together where only a prediction is asked for.
+BLOCK = 512
+
 
 @dataclass(frozen=True)
 class RandomFeatures:
@@ -46,6 +49,15 @@ class RandomFeatures:
         curved = np.tanh(inputs @ drawn[:-1] + drawn[-1])
         rows: Floats = np.concatenate([np.ones((len(inputs), 1)), inputs, curved], axis=1)
         return rows
+
+    def predict(self, drawn: Floats, inputs: Floats, coefficients: Floats) -> Floats:
+        """What is linear in the features with coefficients (F, outputs), shape (N, outputs).
+
+        Block by block, because the features of all rows would not fit the cache.
+        """
+        blocks = (inputs[start : start + BLOCK] for start in range(0, len(inputs), BLOCK))
+        found = [self.of(drawn, block) @ coefficients for block in blocks]
+        return np.concatenate([np.empty((0, coefficients.shape[1])), *found])
 
 
 def remember(memory: Memory, name: str, run: int, new: tuple[Floats, Floats], keep: float) -> None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from bilevelrl.core.arrays import Floats
 from bilevelrl.core.compilation import kernel, parallel_kernel
+from bilevelrl.core.inner_products import add_inner_products
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,15 +69,23 @@ def _weighted_moment(weights, inputs, moment):  # type: ignore[no-untyped-def]
                     moment[r, i, j] += weights[r, n] * inputs[r, n, i] * inputs[r, n, j]
 
 
+#: Rows whose products are summed together.
+BLOCK = 128
+
+
 @kernel
-def _products(z, y, added, discount, phi, difference):  # type: ignore[no-untyped-def]
-    size = len(z)
-    phi[0], difference[0] = 1.0, 1.0 - discount
+def _products(z, y, added, discount, count, phi, difference):  # type: ignore[no-untyped-def]
+    # Of `count` rows, z and y (p, BLOCK).
+    phi[0, :count], difference[0, :count] = 1.0, 1.0 - discount
     place = 1
-    for i in range(size):
-        for j in range(i, size):
-            phi[place] = z[i] * z[j]
-            difference[place] = z[i] * z[j] - discount * (y[i] * y[j] + added[i, j])
+    for i in range(len(z)):
+        for j in range(i, len(z)):
+            here, change = phi[place], difference[place]
+            zi, zj, yi, yj, offset = z[i], z[j], y[i], y[j], discount * added[i, j]
+            for n in range(count):
+                product = zi[n] * zj[n]
+                here[n] = product
+                change[n] = product - (discount * (yi[n] * yj[n]) + offset)
             place += 1
 
 
@@ -84,37 +93,30 @@ def _products(z, y, added, discount, phi, difference):  # type: ignore[no-untype
 def _normal_equations(  # type: ignore[no-untyped-def]
     inputs, following, added, reward, left_out, horizon, discount, gram, moment
 ):
-    num_runs, num_steps = inputs.shape[:2]
+    num_runs, num_steps, size = inputs.shape
     features, outputs = gram.shape[1], moment.shape[2]
     for r in numba.prange(num_runs):
-        moment[r] = 0.0
-        # Four rows at a time: the matrix is read and written a quarter as often.
-        phi, difference = np.zeros((4, features)), np.zeros((4, features))
-        d0, d1, d2, d3 = difference[0], difference[1], difference[2], difference[3]
-        earned, own = np.zeros((4, outputs)), np.zeros((features, features))
-        filled = 0
+        phi = np.zeros((features + features % 2, BLOCK))
+        # Changes of the features, then rewards.
+        right = np.zeros((-(-(features + outputs) // 4) * 4, BLOCK))
+        sums = np.zeros((len(phi), len(right)))
+        z, y = np.empty((size, BLOCK)), np.empty((size, BLOCK))
+        count = 0
         for n in range(num_steps):
             # What follows the last step was not recorded.
             if (n + 1) % horizon != 0 and not left_out[r, n]:
-                _products(
-                    inputs[r, n], following[r, n], added[r], discount, phi[filled],
-                    difference[filled],
-                )  # fmt: skip
-                earned[filled] = reward[r, n]
-                filled += 1
-            if filled == 4 or n == num_steps - 1:
-                phi[filled:] = 0.0
-                filled = 0
-                for f in range(features):
-                    p0, p1, p2, p3 = phi[0, f], phi[1, f], phi[2, f], phi[3, f]
-                    row = own[f]
-                    for g in range(features):
-                        row[g] += (p0 * d0[g] + p1 * d1[g]) + (p2 * d2[g] + p3 * d3[g])
-                    for k in range(outputs):
-                        moment[r, f, k] += (p0 * earned[0, k] + p1 * earned[1, k]) + (
-                            p2 * earned[2, k] + p3 * earned[3, k]
-                        )
-        gram[r] = own
+                for i in range(size):
+                    z[i, count], y[i, count] = inputs[r, n, i], following[r, n, i]
+                for k in range(outputs):
+                    right[features + k, count] = reward[r, n, k]
+                count += 1
+            if count == BLOCK or n == num_steps - 1:
+                _products(z, y, added[r], discount, count, phi, right)
+                phi[:, count:] = 0.0
+                add_inner_products(phi, right, sums)
+                count = 0
+        gram[r] = sums[:features, :features]
+        moment[r] = sums[:features, features : features + outputs]
 
 
 def least_squares_td(

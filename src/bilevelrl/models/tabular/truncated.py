@@ -33,24 +33,39 @@ def softmax_policy(table, temperature, policy):  # type: ignore[no-untyped-def]
 
 @kernel
 def _evaluation_sweeps(model, reward, temperature, policy, num_sweeps, table):  # type: ignore[no-untyped-def]
-    # Q ← r + β H(π_s) + γ P Σ_a π Q with π frozen. The entropy of the current state sits inside Q;
-    # it is the same for all actions, so that the softmax does not see it.
+    # Q ← r + β H(π_s) + γ P Σ_a π Q with π frozen, the entropy H where π ∝ exp(Q / β). The entropy
+    # of the current state sits inside Q; it is the same for all actions, so that the softmax does
+    # not see it. Between the sweeps only v = Σ_a π Q is needed, by the transition under π.
     num_states, num_actions, num_successors = model.probability.shape
-    entropy, value = np.zeros(num_states), np.empty(num_states)
+    earned, value, before = np.empty(num_states), np.empty(num_states), np.empty(num_states)
+    chain = np.zeros((num_states, num_successors))
+    bonus = np.empty(num_states)
+    for s in range(num_states):
+        top, likeliest = table[s, 0], 0
+        for a in range(1, num_actions):
+            if table[s, a] > top:
+                top, likeliest = table[s, a], a
+        value[s], earned[s] = 0.0, 0.0
+        for a in range(num_actions):
+            value[s] += policy[s, a] * table[s, a]
+            earned[s] += policy[s, a] * reward[s, a]
+            for k in range(num_successors):
+                chain[s, k] += model.discount[s] * policy[s, a] * model.probability[s, a, k]
+        # -Σ π log π, because log π(a) = (Q(a) - max Q) / β + log π(the likeliest).
+        bonus[s] = (top - value[s]) - temperature * np.log(policy[s, likeliest])
+        earned[s] += bonus[s]
+    for _ in range(num_sweeps - 1):
+        value, before = before, value
+        for s in range(num_states):
+            value[s] = earned[s]
+            for k in range(num_successors):
+                value[s] += chain[s, k] * before[model.successor[s, k]]
     for s in range(num_states):
         for a in range(num_actions):
-            entropy[s] -= policy[s, a] * np.log(policy[s, a] + 1e-32)
-    for _ in range(num_sweeps):
-        for s in range(num_states):
-            value[s] = 0.0
-            for a in range(num_actions):
-                value[s] += policy[s, a] * table[s, a]
-        for s in range(num_states):
-            for a in range(num_actions):
-                expected = 0.0
-                for k in range(num_successors):
-                    expected += model.probability[s, a, k] * value[model.successor[s, k]]
-                table[s, a] = reward[s, a] + temperature * entropy[s] + model.discount[s] * expected
+            expected = 0.0
+            for k in range(num_successors):
+                expected += model.probability[s, a, k] * value[model.successor[s, k]]
+            table[s, a] = reward[s, a] + bonus[s] + model.discount[s] * expected
 
 
 @parallel_kernel

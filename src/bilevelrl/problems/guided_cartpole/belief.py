@@ -86,9 +86,12 @@ class WatchedFollower:
 
     def gaussian(self, run: int, state: Floats, wind: Floats) -> tuple[Floats, Floats]:
         """Mean and deviation of atanh u, each (N,), at states (N, 4) and winds (N,)."""
-        memory, (rows, few) = self.memory, self.policy_rows(run, state, wind)
-        mean = (rows @ memory["policy_coefficients"][run])[:, 0]
-        log_square = (few @ memory["deviation_coefficients"][run])[:, 0]
+        memory, z = self.memory, follower_observation(state, wind)
+        drawn, coefficients = (
+            memory[f"policy_{name}"][run] for name in ("features", "coefficients")
+        )
+        mean = self.belief.policy.predict(drawn, z, coefficients)[:, 0]
+        log_square = (products(z) @ memory["deviation_coefficients"][run])[:, 0]
         return mean, np.exp(np.clip(0.5 * log_square, *_LOG_DEVIATION))
 
     def policy_rows(self, run: int, state: Floats, wind: Floats) -> tuple[Floats, Floats]:

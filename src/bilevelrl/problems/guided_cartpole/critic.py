@@ -52,7 +52,8 @@ class ArrivalCritic:
         number = batch.leader_reward.shape[1]
         time = np.arange(number) % self.horizon
         for run, alive in enumerate(batch.alive):
-            rows = self._rows(run, batch.next_state[run], time + 1, memory)
+            drawn = memory[f"{_NAME}_features"][run]
+            rows = self.features.of(drawn, self._inputs(batch.next_state[run], time + 1))
             goes_on = np.zeros(number, dtype=np.bool_)
             goes_on[:-1] = alive[1:] & (time[1:] > 0)
             following = np.zeros_like(rows)
@@ -64,11 +65,10 @@ class ArrivalCritic:
 
     def values(self, run: int, arrival: Floats, time: Index, memory: Memory) -> Floats:
         """W of one run, shape (N,), at states (N, 4) that are reached at steps (N,)."""
-        rows = self._rows(run, arrival, time, memory)
-        found: Floats = (rows @ memory[f"{_NAME}_coefficients"][run])[:, 0]
-        return found
+        coefficients = memory[f"{_NAME}_coefficients"][run]
+        inputs = self._inputs(arrival, time)
+        return self.features.predict(memory[f"{_NAME}_features"][run], inputs, coefficients)[:, 0]
 
-    def _rows(self, run: int, arrival: Floats, time: Index, memory: Memory) -> Floats:
+    def _inputs(self, arrival: Floats, time: Index) -> Floats:
         left = (self.horizon - time) / self.horizon
-        inputs = np.concatenate([scaled(arrival), left[:, None]], axis=1)
-        return self.features.of(memory[f"{_NAME}_features"][run], inputs)
+        return np.concatenate([scaled(arrival), left[:, None]], axis=1)
