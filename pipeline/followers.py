@@ -17,9 +17,10 @@ from bilevelrl.runs.params import read_params
 from bilevelrl.runs.records import LEARNING_COLUMNS
 from bilevelrl.runs.remembering import tasks_runner
 from bilevelrl.runs.table_files import concatenate, read_csv, read_json, write_csv, write_json
+from bilevelrl.tracking.finished_runs import FOLLOWERS, cell_name
 from bilevelrl.tracking.sync import sync_followers, sync_pending
 from bilevelrl.tracking.tracker import Tracker
-from pipeline.stage import run_problem_stage
+from pipeline.stage import run_problem_stage, shown_later
 
 
 def main(problem_name: str, data: Path = Path("data")) -> None:
@@ -59,9 +60,12 @@ def main(problem_name: str, data: Path = Path("data")) -> None:
     empty = pd.DataFrame(columns=list(LEARNING_COLUMNS))
     learning = concatenate(learned)[list(LEARNING_COLUMNS)] if learned else empty
     write_csv(folder / "learning.csv", learning)
+    tracker = Tracker.here(Path.cwd())
+    if shown_later():
+        tracker.postpone(cell_name(FOLLOWERS, problem_name))
+        return
     # As the file has them, which is what `pipeline.mlflow_sync` will compare with.
     stored = read_csv(folder / "learning.csv", LEARNING_COLUMNS)
-    tracker = Tracker.here(Path.cwd())
     sync_followers(tracker, problem_name, stored)
     sync_pending(tracker, data, Path.cwd())
 

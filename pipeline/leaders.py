@@ -3,7 +3,8 @@
 Reads:  params.yaml (followers; constants, learner, training, seeds and cells.<estimator> of
         <problem>);
         the followers' certified accuracy from data/followers/<problem>.
-Writes: data/leaders/<problem>/<estimator>/ (see `runs.records.Cell`), and shows the runs in MLflow.
+Writes: data/leaders/<problem>/<estimator>/ (see `runs.records.Cell`), and shows the runs in MLflow,
+        or leaves that to `pipeline.repro`.
         Finished chunks are kept in .work/, so that a killed stage goes on where it stopped.
 """
 
@@ -22,7 +23,7 @@ from bilevelrl.runs.table_files import CorruptRecord, read_json, write_parquet
 from bilevelrl.tracking.finished_runs import cell_name
 from bilevelrl.tracking.sync import sync_cell, sync_pending
 from bilevelrl.tracking.tracker import Tracker
-from pipeline.stage import run_stage
+from pipeline.stage import run_stage, shown_later
 
 
 def check_follower(params: Params, path: Path) -> None:
@@ -50,7 +51,9 @@ def main(problem: str, estimator: str, data: Path = Path("data")) -> None:
     check_follower(params, data / "followers" / problem / "accuracy.json")
     cell = train_cell(params, problem, estimator, ResultCache(work_folder() / "runs"))
     tracker = Tracker.here(Path.cwd())
-    with tracker.showing(cell_name(problem, estimator)):  # a sync beside us must not read half
+    later = shown_later()
+    # A sync beside us must not read half.
+    with tracker.showing(cell_name(problem, estimator), later=later):
         folder = data / "leaders" / problem / estimator
         cell.write(folder)
         write_tables(params.problem(problem), cell, folder)
@@ -58,8 +61,10 @@ def main(problem: str, estimator: str, data: Path = Path("data")) -> None:
             print(line)
         for run, why in cell.failures.items():
             print(f"WARNING: {run} has no result: {why}", file=sys.stderr)
-        sync_cell(tracker, cell)
-    sync_pending(tracker, data, Path.cwd())
+        if not later:
+            sync_cell(tracker, cell)
+    if not later:
+        sync_pending(tracker, data, Path.cwd())
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ Writes: the MLflow store (MLFLOW_TRACKING_URI, else mlflow.db).
 """
 
 import argparse
+import select
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -17,10 +18,13 @@ from pathlib import Path
 from bilevelrl.core.validation import ConfigError
 from bilevelrl.runs.table_files import CorruptRecord
 from bilevelrl.tracking.finished_runs import FOLLOWERS, SWEEP, cell_name
-from bilevelrl.tracking.sync import retire_left, sync_files
+from bilevelrl.tracking.sync import retire_left, sync_files, sync_pending
 from bilevelrl.tracking.tracker import Counts, Tracker
 from bilevelrl.tracking.workspace import derived_names
 from pipeline.stage import run_stage
+
+#: Seconds between two looks at what stages have left to a process beside them.
+PAUSE = 2.0
 
 
 def main(leaders: Path, root: Path) -> int:
@@ -52,6 +56,15 @@ def main(leaders: Path, root: Path) -> int:
     return int(tracker.failed or corrupt > 0)
 
 
+def beside(data: Path, root: Path) -> None:
+    """Show cells as stages leave them behind, until standard input ends; then all that are left."""
+    tracker = Tracker.here(root)
+    ended = False
+    while not ended and not tracker.failed:
+        ended = bool(select.select([sys.stdin], [], [], PAUSE)[0])
+        sync_pending(tracker, data, root)
+
+
 def _name(cell: str) -> str:
     """A cell as people read it: problem and estimator, problem and "followers", or a search."""
     first, *second = cell.split("/")
@@ -69,5 +82,11 @@ def _report(cell: str, counts: Counts | None) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("data/leaders"))
+    parser.add_argument(
+        "--beside", action="store_true", help="show what stages leave to it, until stdin ends"
+    )
     arguments = parser.parse_args()
-    run_stage(lambda: sys.exit(main(arguments.data, Path.cwd())))
+    if arguments.beside:
+        run_stage(lambda: beside(arguments.data.parent, Path.cwd()))
+    else:
+        run_stage(lambda: sys.exit(main(arguments.data, Path.cwd())))

@@ -16,7 +16,7 @@ from bilevelrl.runs.ahead import Work, missing_work, train_ahead
 from bilevelrl.runs.execution import ResultCache, work_folder
 from bilevelrl.runs.forecast import Forecast, in_words
 from bilevelrl.runs.params import Params, read_params
-from pipeline.stage import FORECAST, run_stage, wait
+from pipeline.stage import FORECAST, SHOWN_LATER, run_stage, wait
 
 DURATIONS = Path(__file__).absolute().parents[1] / "benchmarks" / "results" / "durations.csv"
 
@@ -63,8 +63,26 @@ def main(folder: Path, durations: Path = DURATIONS) -> None:
 
 
 def reproduce(folder: Path, settings: Mapping[str, str]) -> int:
-    """`dvc repro`; its exit status."""
-    return wait(subprocess.Popen(["dvc", "repro"], cwd=folder, env=os.environ | settings))
+    """`dvc repro`, while one process shows in MLflow what its stages leave; its exit status.
+
+    Stages would import MLflow one by one, and one core waits for them anyway.
+    """
+    environment = os.environ | settings
+    command = [sys.executable, "-m", "pipeline.mlflow_sync", "--beside"]
+    # In a session of its own: Ctrl-C ends the stages, then this.
+    showing = subprocess.Popen(
+        command, cwd=folder, env=environment, stdin=subprocess.PIPE, start_new_session=True
+    )
+    try:
+        status = wait(
+            subprocess.Popen(["dvc", "repro"], cwd=folder, env=environment | {SHOWN_LATER: "1"})
+        )
+    except BaseException:
+        showing.terminate()  # what is left is pending
+        raise
+    finally:
+        showing.communicate()
+    return status
 
 
 if __name__ == "__main__":

@@ -24,6 +24,8 @@ _REMEDIES = {
 _KEPT = "finished runs are kept, `dvc repro` goes on from there"
 #: Environment variable of `pipeline.repro`: JSON, all stages in order and the seconds of each.
 FORECAST = "BILEVELRL_FORECAST"
+#: Environment variable of `pipeline.repro`, set while a process beside the stages feeds MLflow.
+SHOWN_LATER = "BILEVELRL_SHOWN_LATER"
 #: What a shell reports of a command that Ctrl-C ended.
 INTERRUPTED = 130
 
@@ -51,6 +53,11 @@ def run_problem_stage(stage: Callable[[str], None], description: str | None) -> 
     parser.add_argument("problem_name", help="a block of `problems` in params.yaml")
     arguments = parser.parse_args()
     run_stage(lambda: stage(arguments.problem_name))
+
+
+def shown_later() -> bool:
+    """Whether what a stage writes is shown in MLflow by a process beside it."""
+    return SHOWN_LATER in os.environ
 
 
 def wait(process: "subprocess.Popen[bytes]") -> int:

@@ -137,3 +137,31 @@ def test_a_cache_that_cannot_be_written_is_said_once(project: Path) -> None:
         check=True,
     )
     assert done.stderr.count("cache cannot be written") == 1
+
+
+SUMS = """
+import hashlib
+import numpy as np
+from bilevelrl.models.linear_gaussian import quadratic
+numbers = np.random.default_rng(0)
+z, y = numbers.standard_normal((2, 3, 400, 6))
+found = quadratic.least_squares_td(z, y, numbers.standard_normal((3, 400, 2)), 100, 0.9)
+print(hashlib.sha256(found.matrix.tobytes() + found(z).tobytes()).hexdigest())
+print(quadratic._normal_equations.targetoptions["parallel"])
+"""
+
+
+def test_one_thread_compiles_plain_loops_with_the_same_bits() -> None:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("NUMBA")}
+    told = [
+        subprocess.run(
+            [sys.executable, "-c", SUMS],
+            env=kept | {"NUMBA_NUM_THREADS": number},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.split()
+        for number in ("1", "2")
+    ]
+    assert [parallel for _, parallel in told] == ["False", "True"]
+    assert told[0][0] == told[1][0]

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from mlflow import MlflowClient
 
 from bilevelrl.runs.records import CURVE_COLUMNS, LEARNING_COLUMNS, Cell, RunIdentity
 from bilevelrl.runs.table_files import write_csv, write_json
+from bilevelrl.tracking.tracker import Tracker
 from pipeline import mlflow_sync
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy")
@@ -199,3 +201,32 @@ def test_an_unwritable_store_is_one_line_and_a_failure_of_the_command(tmp_path: 
     assert result.stdout == "four_rooms bc_hg: 3 failed\n"
     assert result.stderr.count("\n") == 1
     assert "sqlite:////proc/mlflow.db" in result.stderr
+
+
+@pytest.mark.usefixtures("clean_environment")
+def test_what_stages_leave_is_shown_beside_them_and_to_the_end(
+    tmp_path: Path, migrated_store: Path
+) -> None:
+    data = tmp_path / "data" / "leaders"
+    shutil.copy(migrated_store, tmp_path / "mlflow.db")
+    write_grid(tmp_path / "data", "four_rooms/bc_hg", "bilevel_lqr/naive")
+    beside = subprocess.Popen(
+        [sys.executable, "-m", "pipeline.mlflow_sync", "--beside"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": f"{REPOSITORY / 'src'}:{REPOSITORY}"},
+        stdin=subprocess.PIPE,
+    )
+    assert beside.stdin is not None
+    tracker = Tracker.here(tmp_path)
+    with tracker.showing("four_rooms/bc_hg", later=True):
+        write_cell(data, "four_rooms", "bc_hg", 3)
+    end = time.monotonic() + 60.0
+    while tracker.pending() and time.monotonic() < end:
+        time.sleep(0.2)
+    assert not tracker.pending()
+    with tracker.showing("bilevel_lqr/naive", later=True):
+        write_cell(data, "bilevel_lqr", "naive", 2)
+    beside.stdin.close()
+    assert beside.wait(60.0) == 0
+    shown = {"bilevel_lqr naive": 2, "four_rooms bc_hg": 3}
+    assert current(f"sqlite:///{tmp_path / 'mlflow.db'}") == shown

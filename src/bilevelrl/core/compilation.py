@@ -93,7 +93,9 @@ def kernel_cache(source: Path) -> Path | None:
     root = cache_root()
     if root is None:
         return None
-    folder = root / digest_of(source_closure(source))[:32]
+    folder = (
+        root / f"{digest_of(source_closure(source))[:32]}{'' if _threaded() else '-one-thread'}"
+    )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -110,11 +112,20 @@ def _compiled(function: Function, *, parallel: bool, fastmath: set[str] | bool =
     config.CACHE_LOCATOR_CLASSES = f"{DigestLocator.__module__}.{DigestLocator.__qualname__}"
     try:
         compiled = numba.njit(
-            cache=cached, error_model="numpy", parallel=parallel, fastmath=fastmath
+            cache=cached,
+            error_model="numpy",
+            parallel=parallel and _threaded(),
+            fastmath=fastmath,
         )(function)
         return cast(Function, compiled)
     finally:
         config.CACHE_LOCATOR_CLASSES = before
+
+
+def _threaded() -> bool:
+    # A worker that may use one thread compiles plain loops, in half of the time.
+    most: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+    return most > 1
 
 
 @cache

@@ -116,6 +116,8 @@ def _results(
         for position, task in enumerate(tasks):
             yield position, _limited(runtime.threads, function, task)
         return
+    # Joblib replaces workers whose memory has grown, and warns of it; no result changes.
+    warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
     parallel = joblib.Parallel(
         n_jobs=min(runtime.jobs, max(1, len(tasks))), return_as="generator_unordered"
     )

@@ -62,8 +62,10 @@ class Tracker:
         return cls(tracking_uri(root), workspace(root), _commit(root), digest, folder)
 
     @contextmanager
-    def showing(self, cell: str, wait: bool = True) -> Iterator[bool]:
+    def showing(self, cell: str, wait: bool = True, later: bool = False) -> Iterator[bool]:
         """Show a cell while nobody else does; what fails or is killed inside is marked as pending.
+
+        So is a cell of which only the files are written, to be shown `later`.
 
         Yields:
             Whether this process may show it, as it always may if it waits for others that do.
@@ -75,9 +77,13 @@ class Tracker:
             self._claims.mark(cell)
             self._cells.pop(cell, None)  # others may have written until now
             yield True
-            if not self.failed:
+            if not (self.failed or later):
                 self._claims.unmark(cell)
                 self._tried(None, self._store.settle)
+
+    def postpone(self, cell: str) -> None:
+        """Mark a cell as pending, whose files are there."""
+        self._claims.mark(cell)
 
     def pending(self) -> list[str]:
         """Cells whose last showing failed or was killed."""

@@ -182,3 +182,18 @@ def test_a_leader_starts_uniform_and_draws_what_it_says() -> None:
     state = np.tile(states[:1], (4000, 1))
     shares = np.bincount(POLICY.choose(theta, state, uniforms), minlength=3) / 4000
     np.testing.assert_allclose(shares, POLICY.probabilities(theta, state)[0], atol=1e-3)
+
+
+def test_views_that_are_looked_at_together_see_what_each_would_alone() -> None:
+    alone, together = ([blown(0.5, 0.0, -0.5) for _ in range(3)] for _ in range(2))
+    pushes = np.random.default_rng(2).uniform(-1.0, 1.0, (9, 3, 1)).astype(np.float32)
+    for place, pair in enumerate(zip(alone, together, strict=True)):
+        for view in pair:
+            view.reset(seed=place)
+    for push in pushes:
+        expected = [view.step(own) for view, own in zip(alone, push, strict=True)]
+        told = [view.advance(own) for view, own in zip(together, push, strict=True)]
+        assert told == [step[1:4] for step in expected]
+        seen = together[0].look(together)
+        np.testing.assert_array_equal(seen, np.stack([step[0] for step in expected]))
+    assert len({tuple(row) for row in seen}) == 3

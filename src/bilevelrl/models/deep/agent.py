@@ -117,18 +117,21 @@ class SacAgent:
         else:
             normals = self._numbers.standard_normal(shape, dtype=np.float32)
             action = self._learner.sample(self._seen, normals)
-        reached, following = np.empty_like(self._seen), np.empty_like(self._seen)
         reward, goes_on = np.empty((2, len(self.views)), np.float32)
+        ended = np.empty(len(self.views), np.bool_)
         for place, view in enumerate(self.views):
             try:
-                reached[place], paid, terminated, truncated, _ = view.step(action[place])
+                paid, terminated, truncated = view.advance(action[place])
             except ValueError as error:  # an action that is no number
                 message = f"SAC after {self.steps} transitions: {error}"
                 raise FollowerDiverged(message) from error
             reward[place] = paid / self._options.reward_scale
-            goes_on[place] = not terminated
-            ended = terminated or truncated
-            following[place] = view.reset()[0] if ended else reached[place]
+            goes_on[place], ended[place] = not terminated, terminated or truncated
+        reached = self.views[0].look(self.views)
+        following = reached.copy()
+        for place, view in enumerate(self.views):
+            if ended[place]:
+                following[place] = view.reset()[0]
         self._memory.add(Transitions(self._seen, action, reward, reached, goes_on))
         self._seen = following
         self.steps += len(self.views)

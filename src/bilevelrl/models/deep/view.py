@@ -1,6 +1,8 @@
 """Problems with a continuous state as their follower faces them, for agents that only interact."""
 
 from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Self
 
 import gymnasium
 import numpy as np
@@ -66,7 +68,12 @@ class FollowerView(gymnasium.Env[Floats32, Floats32]):
         return self._observed(), {}
 
     def step(self, action: Floats32) -> tuple[Floats32, float, bool, bool, dict[str, object]]:
-        """One transition.
+        """One transition; raises as `advance`."""
+        reward, terminated, truncated = self.advance(action)
+        return self._observed(), reward, terminated, truncated, {}
+
+    def advance(self, action: Floats32) -> tuple[float, bool, bool]:
+        """One transition without a look at where it led: r_F, terminated, truncated.
 
         Raises:
             ResetNeeded: if the episode has ended or never began.
@@ -81,7 +88,14 @@ class FollowerView(gymnasium.Env[Floats32, Floats32]):
         self._time += 1
         truncated = self._time >= self._horizon and not terminated
         self._running = not (terminated or truncated)
-        return self._observed(), reward, terminated, truncated, {}
+        return reward, terminated, truncated
+
+    def look(self, views: Sequence[Self]) -> Floats32:
+        """What is seen now in views like this one that face the same leader, (E, observations).
+
+        A problem overrides it where many are cheaper together.
+        """
+        return np.stack([view._observed() for view in views])
 
     @abstractmethod
     def _begin(self) -> None:

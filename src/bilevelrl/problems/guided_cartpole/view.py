@@ -1,5 +1,8 @@
 """The guided cart-pole as its follower faces it."""
 
+from collections.abc import Sequence
+from typing import Self
+
 import numpy as np
 
 from bilevelrl.core.arrays import Floats
@@ -45,6 +48,14 @@ class CartPoleView(FollowerView):
         return 1.0, bool(self.problem.fallen(self._state))
 
     def _observed(self) -> Floats32:
-        uniforms = self.np_random.random(1)
-        self._wind = self.winds[self.policy.choose(self.theta, scaled(self._state)[None], uniforms)]
-        return follower_observation(self._state, self._wind[0]).astype(np.float32)
+        seen: Floats32 = self.look([self])[0]
+        return seen
+
+    def look(self, views: Sequence[Self]) -> Floats32:
+        """See `FollowerView`; the leader draws all winds at once."""
+        state = np.stack([view._state for view in views])
+        uniforms = np.concatenate([view.np_random.random(1) for view in views])
+        wind = self.winds[self.policy.choose(self.theta, scaled(state), uniforms)]
+        for view, own in zip(views, wind[:, None], strict=True):
+            view._wind = own
+        return follower_observation(state, wind).astype(np.float32)

@@ -20,7 +20,7 @@ def machine() -> Table:
     """Processor, cores, memory, operating system and Python."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     facts = {
-        "processor": _processor(Path("/proc/cpuinfo")),
+        "processor": processor(),
         "cores": f"{os.cpu_count() or EMPTY}, of which this process may use {allowed or EMPTY}",
         "memory": _memory(),
         "operating system": _system(),
@@ -30,7 +30,8 @@ def machine() -> Table:
     return table(caption, ({"": name, "rendered on": text} for name, text in facts.items()))
 
 
-def _processor(cpuinfo: Path) -> str:
+def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """Model and architecture, as far as the system tells."""
     try:
         lines = cpuinfo.read_text(encoding="utf-8").splitlines()
     except OSError:
