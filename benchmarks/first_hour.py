@@ -95,8 +95,10 @@ def main(targets: list[str], folder: Path, save: bool) -> None:
         found = pd.DataFrame(rows)
         found.to_csv(sys.stdout, index=False, lineterminator="\n")
         if save:
-            known = [pd.read_csv(RESULTS, dtype=str)] if RESULTS.exists() else []
-            pd.concat([*known, found]).to_csv(RESULTS, index=False, lineterminator="\n")
+            known = [pd.read_csv(RESULTS)] if RESULTS.exists() else []
+            saved = pd.concat([*known, found])
+            saved["time"] = saved.groupby("what").cumcount() + 1  # the first, second, ... one
+            saved.to_csv(RESULTS, index=False, lineterminator="\n")
 
 
 if __name__ == "__main__":

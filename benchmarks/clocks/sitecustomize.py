@@ -2,7 +2,7 @@
 
 Python runs `sitecustomize` before anything else. A process of a DVC stage, or of its workers,
 leaves one JSON file in STAGE_CLOCKS: what it spent in all, in imports, in Numba's compiler and in
-SAC. Those that are no stage's count as `ahead`.
+SAC. Those that are no stage's count as `dvc`, `mlflow` (beside the stages) or `ahead`.
 """
 
 import atexit
@@ -41,6 +41,7 @@ def timed(name, function):
 def write():
     """What was spent so far; a worker may be killed at any time."""
     stage = "dvc" if Path(sys.argv[0]).name == "dvc" else STAGE
+    stage = "mlflow" if "--beside" in sys.orig_argv else stage
     content = spent | {"stage": stage, "cpu": time.process_time(), "started": started,
                        "ended": time.time()}  # fmt: skip
     path = Path(FOLDER) / f"{stage}-{os.getpid()}-{int(started * 1000)}.json"
