@@ -5,8 +5,8 @@ runs `python -m pipeline.repro` there (or a profile) in this environment, and pr
 stage: wall and CPU seconds, and of the latter those of imports, of Numba's compiler and of SAC.
 `ahead` are all runs, which are trained before DVC starts; what the wall clock saw beside stages is
 DVC's, and `mlflow` the process beside them. `benchmarks/clocks` measures. `--save` writes the table
-to benchmarks/results/stages.csv, and beside it durations.csv, with which `make repro` forecasts: CPU
-seconds of runs, wall seconds of stages.
+to benchmarks/results/stages.csv, and beside it durations.csv, with which `make repro` forecasts:
+CPU seconds of runs, wall seconds of stages.
 """
 
 import argparse

@@ -1,7 +1,8 @@
 """DVC stage `grid`: check all of params.yaml before anything expensive starts, and list the cells.
 
 Reads:  params.yaml (everything).
-Writes: data/grid.json, the only cells that later stages may read. What the folders of cells and
+Writes: data/grid.json, the only cells that later stages may read, and which J every problem
+        reports. What the folders of cells and
         problems hold that left the grid is removed, and their runs in MLflow are retired.
 """
 
@@ -34,7 +35,7 @@ def main(data: Path = Path("data")) -> None:
         for folder in sorted((data.parent / drawn).glob("*")):
             if folder.name not in {*params.grid_problems, "comparison"}:
                 shutil.rmtree(folder)
-    write_json(data / "grid.json", {"cells": cells})
+    write_json(data / "grid.json", {"cells": cells, "returns": params.returns})
     tracker = Tracker.here(Path.cwd())
     for cell in left:  # now that no sync beside us shows them again
         with tracker.showing(cell):

@@ -76,7 +76,7 @@ def test_every_name_of_a_problem_and_of_the_comparison_is_written(
     write_project(tmp_path, TOY, LQR)
     for problem in (TOY, LQR):
         figures.main(problem, params, tmp_path)
-    comparison.main(params, tmp_path)
+    comparison.main(params.returns, tmp_path)
     for kind in ("png", "pdf"):
         folder = tmp_path / "figures" / kind
         assert stems(folder) == {TOY, LQR, "comparison"}

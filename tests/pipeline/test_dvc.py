@@ -117,7 +117,7 @@ def test_the_parts_of_a_problem_that_stages_ask_for_are_found() -> None:
         "gradients": {"settings", "ladder"},
         "evaluate": {"settings"},
         "figures": {"settings", "figures"},
-        "comparison": {"settings"},
+        "comparison": set(),
         "tuning/search": {"settings", "cell"},
         "tuning/choose": {"settings", "cell"},
     }

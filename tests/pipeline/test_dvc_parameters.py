@@ -32,9 +32,9 @@ def test_every_parameter_of_a_stage_exists(stage: Stage) -> None:
             block = block[part]
 
 
-#: `grid` checks all of params.yaml whenever it runs, and writes the grid only; `choose` shares a
-#: script with `search` and reads no params.yaml.
-READERS = [stage for stage in CODES if stage.name not in ("grid", "tuning/choose")]
+#: `grid` checks all of params.yaml whenever it runs, and tells `comparison` what it has to know;
+#: `choose` shares a script with `search` and reads no params.yaml.
+READERS = [stage for stage in CODES if stage.name not in ("grid", "comparison", "tuning/choose")]
 #: They define what the others read.
 DEFINING = (
     "src/bilevelrl/core/problem.py",
@@ -125,5 +125,4 @@ def test_how_many_seeds_there_are_concerns_the_leaders_only() -> None:
         for problem in KIND_OF
         if f"problems.{problem}.seeds.".startswith(f"{key}.")
     }
-    # Those that draw what the leaders did are handed the blocks as a whole.
-    assert concerned == {"leaders", "figures", "comparison"}
+    assert concerned == {"leaders"}

@@ -131,7 +131,7 @@ def test_a_follower_without_a_result_is_counted(params: Params, project: Path) -
     assert table["failed"].tolist() == [1, 0]
     assert table.loc[200, ["kl_median", "kl_min", "kl_max", "kl_mean"]].isna().all()
     assert table.loc[1000].notna().all()
-    comparison.main(params, project)
+    comparison.main(params.returns, project)
 
 
 def test_errors_of_watching_leaders_have_means_and_slopes(evaluated: Path) -> None:

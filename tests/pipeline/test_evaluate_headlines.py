@@ -147,4 +147,4 @@ def test_a_problem_without_ground_truth_is_measured_by_its_return(
     figures.main("guided_cartpole", params, tmp_path)
     drawn = {path.stem for path in (tmp_path / "figures" / "png" / "guided_cartpole").iterdir()}
     assert set(figures_of("guided_cartpole")) == drawn
-    comparison.main(params, tmp_path)
+    comparison.main(params.returns, tmp_path)

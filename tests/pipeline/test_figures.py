@@ -29,7 +29,7 @@ def test_figures_stage_writes_every_name_even_without_its_study(
     params: Params, evaluated: Path
 ) -> None:
     figures.main("four_rooms", params, evaluated)
-    comparison.main(params, evaluated)
+    comparison.main(params.returns, evaluated)
     own = [f"four_rooms/{name}" for name in figures_of("four_rooms")]
     for name in (*own, *(f"comparison/{name}" for name in SHARED)):
         assert (evaluated / "figures" / "png" / f"{name}.png").stat().st_size > 1000

@@ -126,6 +126,11 @@ class Params(Block):
                 f"problems.{problem}.search.temperatures = {list(searched)}"
             )
 
+    @property
+    def returns(self) -> dict[str, str | None]:
+        """Which J each problem reports, see `ProblemBlock.reported_return`."""
+        return {name: block.reported_return for name, block in self.problems.items()}
+
     def block(self, problem: str, where: str = "problem") -> ProblemBlock:
         """The block of a problem.
 
