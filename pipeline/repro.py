@@ -57,7 +57,10 @@ def main(folder: Path, durations: Path = DURATIONS) -> None:
     print(announcement(params, work, forecast, fresh), flush=True)
     train_ahead(params, work, cache)
     plan = {stage: forecast.stages.get(stage, 0.0) for stage in stages(params)}
-    status = reproduce(folder, {FORECAST: json.dumps(plan)} if fresh and forecast.stages else {})
+    settings = {FORECAST: json.dumps(plan)} if fresh and forecast.stages else {}
+    # What stages compute themselves is as little as what a worker does: the same kernels will do.
+    settings |= {"NUMBA_NUM_THREADS": str(params.runtime.threads)}
+    status = reproduce(folder, settings)
     if status:
         sys.exit(status)
 

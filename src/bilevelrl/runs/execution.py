@@ -118,9 +118,10 @@ def _results(
         return
     # Joblib replaces workers whose memory has grown, and warns of it; no result changes.
     warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
-    parallel = joblib.Parallel(
-        n_jobs=min(runtime.jobs, max(1, len(tasks))), return_as="generator_unordered"
-    )
+    with joblib.parallel_config("loky", inner_max_num_threads=runtime.threads):
+        parallel = joblib.Parallel(
+            n_jobs=min(runtime.jobs, max(1, len(tasks))), return_as="generator_unordered"
+        )
     with _interrupts_held_back():
         results = parallel(
             joblib.delayed(_numbered)(position, runtime.threads, function, task)
