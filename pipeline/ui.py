@@ -13,10 +13,11 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from itertools import chain
 from pathlib import Path
 
 from bilevelrl.tracking.client import database
-from bilevelrl.tracking.workspace import tracking_uri
+from bilevelrl.tracking.workspace import computed_profiles, tracking_uri
 from pipeline.stage import run_stage
 
 HOST = "127.0.0.1"
@@ -142,13 +143,22 @@ class Links:
         self._printed: set[str] = set()
 
     def pages(self) -> dict[str, tuple[str, str]]:
-        """The page of every experiment below the address, and the setting that it shows."""
+        """The page of every experiment below the address, and the setting that it shows.
+
+        Of the profiles, where the grid itself has not been computed.
+        """
+        profiles = ((f"{name}: ", name) for name in computed_profiles(self._root))
+        return self._of("", "") or dict(
+            chain.from_iterable(self._of(title, name).items() for title, name in profiles)
+        )
+
+    def _of(self, title: str, profile: str) -> dict[str, tuple[str, str]]:
         from bilevelrl.tracking.finished_runs import experiment_of  # half a second
         from bilevelrl.tracking.tracker import Tracker
 
-        tracker = Tracker.here(self._root)
+        tracker = Tracker.here(self._root, profile)
         current = sorted(set(map(experiment_of, tracker.current_cells())))
-        return {experiment: tracker.page(experiment) for experiment in current}
+        return {f"{title}{experiment}": tracker.page(experiment) for experiment in current}
 
     def print_new(self) -> None:
         """Print what was not printed before."""

@@ -230,3 +230,11 @@ def test_what_stages_leave_is_shown_beside_them_and_to_the_end(
     assert beside.wait(60.0) == 0
     shown = {"bilevel_lqr naive": 2, "four_rooms bc_hg": 3}
     assert current(f"sqlite:///{tmp_path / 'mlflow.db'}") == shown
+
+
+def test_where_only_a_profile_was_computed_there_is_nothing_to_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_cell(tmp_path / ".work" / "profiles" / "quick" / "data" / "leaders", "four_rooms", "x", 1)
+    assert mlflow_sync.main(tmp_path / "data" / "leaders", tmp_path) == 0
+    assert capsys.readouterr().err == ""

@@ -189,3 +189,20 @@ def test_a_store_without_tables_gets_them_before_server_and_sync_start(
     path.write_bytes(migrated_store.read_bytes())
     ui.create_store(f"sqlite:///{path}", tmp_path)
     assert len(asked) == 2
+
+
+def test_a_profile_has_links_until_the_grid_itself_has(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def links() -> set[str]:
+        return set(ui.Links(project, "").pages())
+
+    cell = make_cell([0, 1])
+    cell.write(project / ".work/profiles/quick/data/leaders/four_rooms/bc_hg")
+    sync_cell(Tracker.here(project, "quick"), cell)
+    assert links() == {"four_rooms"}
+    Tracker.here(project).retire("four_rooms/bc_hg")
+    assert links() == {"quick: four_rooms"}
+    page, setting = ui.Links(project, "").pages()["quick: four_rooms"]
+    assert page.startswith("#/experiments/")
+    assert setting

@@ -54,12 +54,16 @@ class Tracker:
         self._cells: dict[str, list[Known]] = {}
 
     @classmethod
-    def here(cls, root: Path) -> "Tracker":
-        """The tracker of a working tree, described by its environment, Git and params.yaml."""
+    def here(cls, root: Path, profile: str = "") -> "Tracker":
+        """The tracker of a working tree, described by its environment, Git and params.yaml.
+
+        Of a profile's workspace, if one is named.
+        """
         params = root / "params.yaml"
         digest = sha256(params.read_bytes()).hexdigest()[:12] if params.exists() else "none"
         folder = root / ".work" / "tracking"
-        return cls(tracking_uri(root), workspace(root), _commit(root), digest, folder)
+        name = "/".join(filter(None, (workspace(root), profile)))
+        return cls(tracking_uri(root), name, _commit(root), digest, folder)
 
     @contextmanager
     def showing(self, cell: str, wait: bool = True, later: bool = False) -> Iterator[bool]:

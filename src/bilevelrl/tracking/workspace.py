@@ -58,6 +58,11 @@ def derived_names(root: Path) -> frozenset[str] | None:
     return frozenset(experiments | {path.stem for path in (root / "profiles").glob("*.yaml")})
 
 
+def computed_profiles(root: Path) -> list[str]:
+    """Names of the profiles of a project that have leaders, see `pipeline.profile`."""
+    return sorted(path.parents[1].name for path in root.glob(".work/profiles/*/data/leaders"))
+
+
 def _has_ended(record: Path) -> bool:
     """Whether DVC's record of an experiment, which outlives one from the queue, says so."""
     try:
