@@ -66,7 +66,7 @@ def main(folder: Path, durations: Path = DURATIONS) -> None:
 
 
 def reproduce(folder: Path, settings: Mapping[str, str]) -> int:
-    """`dvc repro`, while one process shows in MLflow what its stages leave; its exit status.
+    """`pipeline.dvc_repro`, while a process shows in MLflow what stages leave; its exit status.
 
     Stages would import MLflow one by one, and one core waits for them anyway.
     """
@@ -77,9 +77,8 @@ def reproduce(folder: Path, settings: Mapping[str, str]) -> int:
         command, cwd=folder, env=environment, stdin=subprocess.PIPE, start_new_session=True
     )
     try:
-        status = wait(
-            subprocess.Popen(["dvc", "repro"], cwd=folder, env=environment | {SHOWN_LATER: "1"})
-        )
+        stages = [sys.executable, "-m", "pipeline.dvc_repro"]
+        status = wait(subprocess.Popen(stages, cwd=folder, env=environment | {SHOWN_LATER: "1"}))
     except BaseException:
         showing.terminate()  # what is left is pending
         raise

@@ -73,7 +73,7 @@ def test_dvc_finds_all_runs_and_its_status_is_passed_on(
     else:
         repro.main(tmp_path)
     assert missing == [0]
-    assert "1 problems, 1 cells: 20 runs to train, 0 known" in capsys.readouterr().out
+    assert "1 problems, 1 cells: 10 runs to train, 0 known" in capsys.readouterr().out
 
 
 def test_a_stage_says_what_is_left_of_the_whole(
@@ -100,5 +100,5 @@ def test_a_first_look_trains_runs_of_the_default_grid_and_of_every_problem(tmp_p
         for grid in (PARAMS, quick)
     )
     assert own <= keys
-    assert len(own) < 0.1 * len(keys)
+    assert len(own) < 0.12 * len(keys)
     assert quick.grid_problems == PARAMS.grid_problems
