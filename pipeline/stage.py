@@ -12,6 +12,7 @@ import pipeline
 from bilevelrl.core.follower import NotConverged
 from bilevelrl.core.validation import ConfigError
 from bilevelrl.runs.forecast import in_words
+from bilevelrl.runs.heap import keep_freed_memory
 from bilevelrl.runs.table_files import CorruptRecord
 
 #: Of files that cannot be written, and what to do about it.
@@ -35,6 +36,7 @@ def run_stage(stage: Callable[[], None]) -> None:
 
     So does an edit of what the stage depends on while it ran.
     """
+    keep_freed_memory()
     try:
         _say_what_is_left()
         stage()

@@ -40,7 +40,7 @@ def timed(name, function):
 
 def write():
     """What was spent so far; a worker may be killed at any time."""
-    stage = "dvc" if Path(sys.argv[0]).name == "dvc" else STAGE
+    stage = "dvc" if "pipeline.dvc_repro" in sys.orig_argv else STAGE
     stage = "mlflow" if "--beside" in sys.orig_argv else stage
     content = spent | {"stage": stage, "cpu": time.process_time(), "started": started,
                        "ended": time.time()}  # fmt: skip

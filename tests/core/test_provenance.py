@@ -33,16 +33,16 @@ CONFIG = {
 
 #: What the worker runs for every problem, besides.
 SHARED = {
-    "core/arrays.py", "core/ascent.py", "core/cell.py", "core/estimator.py", "core/follower.py",
-    "core/provenance.py", "core/seeding.py", "core/training.py", "problems/__init__.py",
-    "runs/chunks.py",
+    "core/arrays.py", "core/ascent.py", "core/cell.py", "core/compilation.py",
+    "core/estimator.py", "core/follower.py", "core/provenance.py", "core/seeding.py",
+    "core/training.py", "problems/__init__.py", "runs/chunks.py",
 }  # fmt: skip
 
 
 #: What FourRooms needs on top.
 NEEDED = {
-    "core/batches.py", "core/compilation.py", "core/exact.py", "core/frequencies.py",
-    "core/observations.py", "core/sampled.py", "core/soft_q_rule.py", "core/trace.py",
+    "core/batches.py", "core/exact.py", "core/frequencies.py", "core/observations.py",
+    "core/sampled.py", "core/soft_q_rule.py", "core/trace.py",
     "models/tabular/belief.py", "models/tabular/boltzmann_covariance.py",
     "models/tabular/critic.py", "models/tabular/elimination.py", "models/tabular/exact.py",
     "models/tabular/game.py", "models/tabular/hpgd.py", "models/tabular/model.py",
@@ -133,8 +133,9 @@ def test_closure_of_the_leaders_adds_what_runs_around_chunks() -> None:
     added = closure_of("runs.leaders") - closure_of("runs.chunks")
     assert added == {
         "core/atomic_files.py", "runs/cluster.py", "runs/evaluate_block.py", "runs/execution.py",
-        "runs/forecast.py", "runs/leaders.py", "runs/params.py", "runs/progress.py",
-        "runs/records.py", "runs/runtime.py", "runs/table_files.py", "runs/yaml_files.py",
+        "runs/forecast.py", "runs/heap.py", "runs/leaders.py", "runs/params.py",
+        "runs/progress.py", "runs/records.py", "runs/runtime.py", "runs/table_files.py",
+        "runs/yaml_files.py",
     }  # fmt: skip
 
 

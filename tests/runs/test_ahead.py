@@ -79,3 +79,13 @@ def test_only_what_is_missing_is_trained(cache: ResultCache) -> None:
     work = missing_work(params, cache, Forecast())
     assert (work.known, work.missing) == (8, 10)
     assert {chunk.estimator for chunk in work.chunks} == {"bc_hg"}
+
+
+def test_runs_of_a_setting_stay_together_where_chunks_are_many(cache: ResultCache) -> None:
+    def largest(jobs: int) -> int:
+        params = small()
+        runtime = params.runtime.model_copy(update={"jobs": jobs})
+        chunks = missing_work(params.model_copy(update={"runtime": runtime}), cache, Forecast())
+        return max(len(chunk.runs) for chunk in chunks.chunks)
+
+    assert (largest(2), largest(10)) == (4, 1)

@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+import numba
 import numpy as np
 
 from bilevelrl.core.arrays import Floats
+from bilevelrl.core.compilation import parallel_kernel
 
 #: What a rule remembers between steps; every array has the runs as its first axis.
 OptimiserState = dict[str, Floats]
@@ -75,14 +77,30 @@ class Adam:
         if self.max_norm is not None:
             gradient = clipped(gradient, self.max_norm)
         optimiser["steps"] += 1.0
-        steps = optimiser["steps"][:, None]
-        optimiser["mean"] += 0.1 * (gradient - optimiser["mean"])
-        optimiser["square"] += 0.001 * (np.square(gradient) - optimiser["square"])
-        mean = optimiser["mean"] / (1.0 - 0.9**steps)
-        root = np.sqrt(optimiser["square"] / (1.0 - 0.999**steps))
-        step_size = self.step_size[:, None] * self.decay ** (steps - 1.0)
-        result: Floats = theta + step_size * mean / (root + self.epsilon)
+        steps = optimiser["steps"]
+        step_size = self.step_size * self.decay ** (steps - 1.0)
+        result = np.empty(theta.shape)
+        _adam(
+            *(np.ascontiguousarray(array, dtype=np.float64) for array in (theta, gradient)),
+            optimiser["mean"], optimiser["square"], 1.0 - 0.9**steps, 1.0 - 0.999**steps,
+            step_size, self.epsilon, result,
+        )  # fmt: skip
         return result
+
+
+@parallel_kernel
+def _adam(  # type: ignore[no-untyped-def]
+    theta, gradient, mean, square, seen_mean, seen_square, step_size, epsilon, result
+):
+    for r in numba.prange(len(theta)):
+        for i in range(theta.shape[1]):
+            g = gradient[r, i]
+            mean[r, i] += 0.1 * (g - mean[r, i])
+            square[r, i] += 0.001 * (g * g - square[r, i])
+            root = np.sqrt(square[r, i] / seen_square[r])
+            result[r, i] = theta[r, i] + step_size[r] * (mean[r, i] / seen_mean[r]) / (
+                root + epsilon
+            )
 
 
 def geometric_decay(ratio: float, num_steps: int) -> float:

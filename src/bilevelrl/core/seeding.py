@@ -51,7 +51,10 @@ class Streams:
 
     def normals(self, consumer: Consumer, shape: tuple[int, ...]) -> Floats:
         """Standard normal numbers, shape (R, *shape)."""
-        return np.stack([generator.standard_normal(shape) for generator in self._of(consumer)])
+        block = np.empty((len(self.seeds), *shape))
+        for generator, row in zip(self._of(consumer), block, strict=True):
+            generator.standard_normal(out=row)
+        return block
 
     def _of(self, consumer: Consumer) -> list[np.random.Generator]:
         if consumer not in self._generators:

@@ -50,10 +50,10 @@ class Game(Interaction[Response], Protocol[Response]):
     def ground_truth(self, theta: Floats, response: Response) -> GroundTruth:
         """Exact hypergradient and follower errors at θ."""
 
-    def coordinates(self, theta: Floats) -> dict[str, Floats]:
+    def coordinates(self, theta: Floats, response: Response) -> dict[str, Floats]:
         """The few numbers that J depends on, by name, each (R,); none where there are many."""
 
-    def extremes(self, theta: Floats) -> dict[str, Floats]:
+    def extremes(self, theta: Floats, response: Response) -> dict[str, Floats]:
         """What is looked at in every update, by name, each (R,).
 
         A row has the largest value of its window, so that "at some update" means any of them.
@@ -205,7 +205,7 @@ def train(
     ):
         leader_return = game.leader_return(step.theta, step.response)
         window += leader_return
-        for name, values in game.extremes(step.theta).items():
+        for name, values in game.extremes(step.theta, step.response).items():
             largest[name] = np.maximum(largest[name], values) if name in largest else values
         follower_steps += step.response.steps
         if step.update in closing:
@@ -214,7 +214,7 @@ def train(
             row = {name: np.full(len(window), float(count)) for name, count in counts.items()}
             row |= {"leader_return": leader_return, "leader_return_mean": window / closing.step}
             rows.append(row | _measure(game, step))
-            places.append(game.coordinates(step.theta) | largest)
+            places.append(game.coordinates(step.theta, step.response) | largest)
             window, largest = np.zeros(len(window)), {}
         env_steps += step.estimate.env_steps
         oracle_steps += step.estimate.oracle_steps

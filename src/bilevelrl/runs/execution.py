@@ -25,6 +25,7 @@ from bilevelrl.core.arrays import Arrays
 from bilevelrl.core.atomic_files import write_atomically
 from bilevelrl.core.problem import Result, Task
 from bilevelrl.runs.cluster import on_cluster
+from bilevelrl.runs.heap import keep_freed_memory
 from bilevelrl.runs.progress import progress
 from bilevelrl.runs.runtime import Runtime
 
@@ -74,6 +75,7 @@ def work_folder() -> Path:
 
 
 def _limited(threads: int, function: Callable[[Task], Result], task: Task) -> Result:
+    keep_freed_memory()
     os.environ["OMP_NUM_THREADS"] = "1"
     most: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
     numba.set_num_threads(min(threads, most))

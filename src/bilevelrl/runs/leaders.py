@@ -65,16 +65,18 @@ def list_runs(
     return tuple(runs)
 
 
-def make_chunks(params: Params, problem: str, estimator: str, runs: Sequence[Run]) -> list[Chunk]:
+def make_chunks(
+    params: Params, problem: str, estimator: str, runs: Sequence[Run], *, spread: bool = True
+) -> list[Chunk]:
     """Group runs that can share arrays, at most `CHUNK` together, most expensive chunks first.
 
-    Few runs are spread over all processes, and runs that share no arrays train alone; how runs are
-    grouped changes no result.
+    `spread` shares few runs out among all processes; runs that share no arrays train alone. How
+    runs are grouped changes no result.
     """
     own = params.problem(problem)
     block = own.block
     context = Context(block.constants, own.followers, block.training)
-    size = max(1, min(CHUNK, -(-len(runs) // params.runtime.jobs)))
+    size = max(1, min(CHUNK, -(-len(runs) // params.runtime.jobs))) if spread else CHUNK
     groups: defaultdict[tuple[object, ...], list[Run]] = defaultdict(list)
     for run in runs:
         groups[group_key(run.setting)].append(run)

@@ -124,10 +124,12 @@ def test_evaluation_uses_the_same_numbers_again() -> None:
     theta, followers = game.start(Streams([0]))
     response = game.respond(theta, followers, Streams([0]))
     first = game.leader_return(theta, response)
-    seen = game.coordinates(theta)
+    seen = game.coordinates(theta, response)
     np.testing.assert_array_equal(game.leader_return(theta, response), first)
-    np.testing.assert_array_equal(game.coordinates(theta)["final_position"], seen["final_position"])
-    assert np.isnan(game.coordinates(theta + 1.0)["episode_length"]).all()
+    np.testing.assert_array_equal(
+        game.coordinates(theta, response)["final_position"], seen["final_position"]
+    )
+    assert np.isnan(game.coordinates(theta + 1.0, response)["episode_length"]).all()
 
 
 def test_followers_learn_against_the_leader_s_newest_policy() -> None:

@@ -183,12 +183,12 @@ def test_each_run_starts_with_its_own_spread() -> None:
 def test_coordinates_are_the_design_and_its_costs() -> None:
     theta = np.array([[-40.0] * 8, [40.0] * 8])
     follower = build("exact", [setting("exact")] * 2, CONTEXT).game
-    found = follower.coordinates(theta)
+    response: Any = follower.respond(theta, np.empty((2, 0)), Streams([0, 1]))
+    found = follower.coordinates(theta, response)
     assert len(found) == 12
     np.testing.assert_allclose(found["alpha1"], [0.0, 1.0], atol=1e-12)
     parts = [found[name] for name in ("stability", "energy", "insulation", "airflow")]
     expected = parts[0] - 0.5 * parts[1] - 0.1 * parts[2] - 0.1 * parts[3]
-    response: Any = follower.respond(theta, np.empty((2, 0)), Streams([0, 1]))
     np.testing.assert_allclose(follower.leader_return(theta, response), expected, rtol=1e-12)
 
 

@@ -122,7 +122,8 @@ def test_the_leader_s_return_is_exact_where_the_follower_is() -> None:
     np.testing.assert_array_equal(truth.leader_return_optimal, expected)
     np.testing.assert_allclose(truth.follower_kl, 0.0, atol=1e-10)
     np.testing.assert_array_equal(truth.follower_value_gap, [0.0, 0.0])
-    assert game.coordinates(theta).keys() == game.exact.coordinates(theta).keys()
+    found = game.coordinates(theta, players)
+    np.testing.assert_equal(found, game.exact.coordinates(theta, best))
 
 
 def test_the_leader_s_return_is_that_of_the_policy_that_is_played() -> None:

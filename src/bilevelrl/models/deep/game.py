@@ -116,13 +116,15 @@ class SacGame(Generic[Response]):
         runs = zip(theta, self.temperature.tolist(), response.agents, strict=True)
         return [evaluate(task, *own, episodes) for own in runs]
 
-    def coordinates(self, theta: Floats) -> dict[str, Floats]:
+    def coordinates(self, theta: Floats, response: AgentResponse) -> dict[str, Floats]:
         """As of the exact game."""
-        return self.exact.coordinates(theta)
+        del response
+        return self.exact.coordinates(theta, self._best(theta))
 
-    def extremes(self, theta: Floats) -> dict[str, Floats]:
+    def extremes(self, theta: Floats, response: AgentResponse) -> dict[str, Floats]:
         """As of the exact game."""
-        return self.exact.extremes(theta)
+        del response
+        return self.exact.extremes(theta, self._best(theta))
 
 
 @dataclass(frozen=True, eq=False)

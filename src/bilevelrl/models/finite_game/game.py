@@ -55,14 +55,15 @@ class FiniteGame:
         """The J that is reported, over an episode under what the follower plays, shape (R,)."""
         return self._return(theta, response, self.return_discount)
 
-    def coordinates(self, theta: Floats) -> dict[str, Floats]:
+    def coordinates(self, theta: Floats, response: BestResponse) -> dict[str, Floats]:
         """f_θ(a | s) of the pairs in `shown`."""
+        del response
         leader = self.policy.probabilities(theta)
         return {name: leader[:, s, a] for name, (s, a) in self.shown.items()}
 
-    def extremes(self, theta: Floats) -> dict[str, Floats]:
+    def extremes(self, theta: Floats, response: BestResponse) -> dict[str, Floats]:
         """Nothing."""
-        del theta
+        del theta, response
         return {}
 
     def objective(self, theta: Floats, response: BestResponse) -> Floats:

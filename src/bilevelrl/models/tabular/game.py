@@ -52,14 +52,14 @@ class TabularGame:
         """Exact J(θ) under what the follower plays, shape (R,)."""
         return leader_return(self.problem, theta, response.policy)
 
-    def coordinates(self, theta: Floats) -> dict[str, Floats]:
+    def coordinates(self, theta: Floats, response: BestResponse) -> dict[str, Floats]:
         """None: θ has as many dimensions as the map has cells."""
-        del theta
+        del theta, response
         return {}
 
-    def extremes(self, theta: Floats) -> dict[str, Floats]:
+    def extremes(self, theta: Floats, response: BestResponse) -> dict[str, Floats]:
         """Nothing."""
-        del theta
+        del theta, response
         return {}
 
     def objective(self, theta: Floats, response: BestResponse) -> Floats:

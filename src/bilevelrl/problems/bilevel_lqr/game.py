@@ -66,11 +66,12 @@ class LinearGame:
             np.zeros(len(theta)),
         )
 
-    def coordinates(self, theta: Floats) -> dict[str, Floats]:
+    def coordinates(self, theta: Floats, response: LinearGaussianResponse) -> dict[str, Floats]:
         """The leader's gain."""
+        del response
         return {f"K{i + 1}": theta[:, i] for i in range(theta.shape[1])}
 
-    def extremes(self, theta: Floats) -> dict[str, Floats]:
+    def extremes(self, theta: Floats, response: LinearGaussianResponse) -> dict[str, Floats]:
         """Nothing."""
-        del theta
+        del theta, response
         return {}

@@ -29,10 +29,12 @@ _AXES = {
 def matrix_vector(matrix: Floats, vector: Floats) -> Floats:
     """Σ_j matrix[..., i, j] vector[..., j], leading axes broadcast.
 
-    Elementwise, because a BLAS product of all rows at once rounds a row differently in another
+    Column by column, because a BLAS product of all rows at once rounds a row differently in another
     batch.
     """
-    product: Floats = (matrix * vector[..., None, :]).sum(axis=-1)
+    product: Floats = matrix[..., 0] * vector[..., None, 0]
+    for column in range(1, matrix.shape[-1]):
+        product += matrix[..., column] * vector[..., None, column]
     return product
 
 

@@ -3,6 +3,7 @@
 The critic is a network on (x, u, a) that bootstraps from modes.
 """
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,7 @@ from bilevelrl.problems.bilevel_lqr.rollout import linear_score
 _LEADER_NODES, _FOLLOWER_NODES = 3, 15
 
 
+@functools.lru_cache
 def _quadrature(number: int) -> tuple[Floats, Floats]:
     nodes, weights = np.polynomial.hermite_e.hermegauss(number)
     return nodes, weights / weights.sum()

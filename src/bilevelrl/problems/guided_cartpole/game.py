@@ -82,14 +82,15 @@ class CartPoleGame:
         unknown = np.full(len(theta), np.nan)
         return GroundTruth(np.full_like(theta, np.nan), unknown, unknown, unknown)
 
-    def coordinates(self, theta: Floats) -> dict[str, Floats]:
+    def coordinates(self, theta: Floats, response: AgentResponse) -> dict[str, Floats]:
         """What the last evaluation of `leader_return` saw; NaN if that was of another θ."""
+        del response
         unknown = dict.fromkeys(_OUTCOMES, np.full(len(theta), np.nan))
         return self._outcomes.get(theta.tobytes(), unknown)
 
-    def extremes(self, theta: Floats) -> dict[str, Floats]:
+    def extremes(self, theta: Floats, response: AgentResponse) -> dict[str, Floats]:
         """Nothing."""
-        del theta
+        del theta, response
         return {}
 
 

@@ -65,16 +65,15 @@ class ThermalGame:
         none = np.zeros(len(theta))
         return GroundTruth(truth.total, truth.leader_return, none, none)
 
-    def coordinates(self, theta: Floats) -> dict[str, Floats]:
+    def coordinates(self, theta: Floats, response: RegulatorResponse) -> dict[str, Floats]:
         """The design, and what J consists of."""
         named = self.problem.design.named_levels(theta)
-        return named | components(self.problem, theta, self.follower.respond(theta))
+        return named | components(self.problem, theta, response)
 
-    def extremes(self, theta: Floats) -> dict[str, Floats]:
+    def extremes(self, theta: Floats, response: RegulatorResponse) -> dict[str, Floats]:
         """The spectral radius of the closed loop with the best response.
 
         Above a radius of 1 deviations grow, and J counts on growth without limit although samples
         stop at the problem's state limit; the leaders stage reports such runs.
         """
-        response = self.follower.respond(theta)
         return {"spectral_radius": spectral_radius(self.problem, theta, response)}

@@ -46,19 +46,24 @@ def expected_sensitivity(follower: ThermalRegulator, drawn: Drawn) -> Floats:
 @parallel_kernel
 def _expected(error, state, tilt, curvature, mean, result):  # type: ignore[no-untyped-def]
     num_runs, num_steps, units = error.shape
-    zones = state.shape[2]
+    zones, size = state.shape[2], result.shape[2]
     for r in numba.prange(num_runs):
+        # The parameters last, so that they are added side by side.
+        by_state, by_error = np.empty((units, zones, size)), np.empty((units, units, size))
+        for p in range(size):
+            by_state[:, :, p], by_error[:, :, p] = tilt[r, p], curvature[r, p]
         for n in range(num_steps):
-            for p in range(result.shape[2]):
-                total = mean[r, p]
-                for i in range(units):
-                    inner = 0.0
-                    for j in range(zones):
-                        inner += tilt[r, p, i, j] * state[r, n, j]
-                    for j in range(units):
-                        inner += curvature[r, p, i, j] * error[r, n, j]
-                    total -= error[r, n, i] * inner
-                result[r, n, p] = total
+            total = result[r, n]
+            total[:] = mean[r]
+            for i in range(units):
+                for j in range(zones):
+                    product = error[r, n, i] * state[r, n, j]
+                    for p in range(size):
+                        total[p] -= product * by_state[i, j, p]
+                for j in range(units):
+                    product = error[r, n, i] * error[r, n, j]
+                    for p in range(size):
+                        total[p] -= product * by_error[i, j, p]
 
 
 def control_variate(design: ThermalDesign) -> ControlVariate:
