@@ -1,16 +1,19 @@
 """The best known design, named designs and random ones of building thermal control."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from bilevelrl.problems.thermal_control.search import ThermalLandscape
+from bilevelrl.runs.execution import run_tasks
 from bilevelrl.runs.params import read_params
 
 PARAMS = read_params(Path(__file__).parents[3] / "params.yaml")
 SEARCH = PARAMS.block("thermal_control").search
 FOLLOWERS = PARAMS.problem("thermal_control").followers
+IN_TURN = partial(run_tasks, runtime=PARAMS.runtime.model_copy(update={"jobs": 1}))
 LANDSCAPE = ThermalLandscape(PARAMS.block("thermal_control").constants, FOLLOWERS, 0.1)
 
 
@@ -39,7 +42,7 @@ def test_named_designs_are_those_of_an_independent_search() -> None:
 
 def test_random_designs_are_uniform_and_samples_scatter_around_j() -> None:
     search = SEARCH.model_copy(update={"samples": 300, "sample_episodes": 20})
-    table = LANDSCAPE.random_search(search)
+    table = LANDSCAPE.random_search(search, IN_TURN)
     assert len(table) == 300
     levels = table[[f"{name}{zone}" for name in ("alpha", "beta") for zone in range(1, 5)]]
     assert (levels.mean() - 0.5).abs().max() < 4.0 * np.sqrt(1.0 / 12.0 / 300.0)
@@ -50,7 +53,7 @@ def test_random_designs_are_uniform_and_samples_scatter_around_j() -> None:
     error = table["leader_return_sampled"] - table["leader_return"]
     assert abs(error.mean()) < 4.0 * 54.0 / np.sqrt(300.0)
     assert error.std() == pytest.approx(240.0 / np.sqrt(20.0), rel=0.2)
-    fewer = LANDSCAPE.random_search(search.model_copy(update={"samples": 7}))
+    fewer = LANDSCAPE.random_search(search.model_copy(update={"samples": 7}), IN_TURN)
     np.testing.assert_array_equal(
         fewer["leader_return_sampled"], table["leader_return_sampled"][:7]
     )

@@ -40,6 +40,7 @@ DESIGNS = {
     "full airflow": (0.5, 1.0),
 }
 _CHUNK = 250  # random designs that are simulated together
+_TASK = 2500  # in one process
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,21 +95,50 @@ class ThermalLandscape:
         theta = np.vstack([_logit(levels), best])
         return self.describe(theta).assign(design=[*DESIGNS, "best known"])
 
-    def random_search(self, search: ThermalSearchParams) -> pd.DataFrame:
+    def random_search(self, search: ThermalSearchParams, run_tasks: RunTasks) -> pd.DataFrame:
         """`describe` of designs drawn uniformly, and what a few episodes of each show.
 
         Levels, not θ, are uniform.
         """
-        problem, horizon = self.problem, self.problem.max_episode_steps
-        shape = (search.samples, problem.num_parameters)
+        shape = (search.samples, self.problem.num_parameters)
         theta = _logit(np.random.default_rng(search.seed).uniform(size=shape))
-        rollout, shown = ThermalRollout(problem, search.sample_episodes), []
-        for first in range(0, search.samples, _CHUNK):
-            some = theta[first : first + _CHUNK]
-            streams = Streams(range(search.seed + first, search.seed + first + len(some)))
-            batch = rollout.sample(some, self.follower(len(some)).respond(some), streams)
-            shown.append(discounted_return(batch.leader_reward, horizon, problem.discount))
-        return self.describe(theta).assign(leader_return_sampled=np.concatenate(shown))
+        tasks = [
+            Shown(self, theta[first : first + _TASK], search.seed + first, search.sample_episodes)
+            for first in range(0, search.samples, _TASK)
+        ]
+        shown = dict(run_tasks(sampled_returns, tasks, description="random designs"))
+        returns = np.concatenate([shown[place] for place in range(len(tasks))])
+        return self.describe(theta).assign(leader_return_sampled=returns)
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """Designs that are simulated in one process.
+
+    Attributes:
+        landscape: the problem.
+        theta: shape (N, D).
+        seed: of the first design; the others have the next ones.
+        episodes: of each.
+    """
+
+    landscape: ThermalLandscape
+    theta: Floats
+    seed: int
+    episodes: int
+
+
+def sampled_returns(shown: Shown) -> Floats:
+    """The mean discounted return that each design shows, shape (N,)."""
+    problem, returns = shown.landscape.problem, []
+    rollout = ThermalRollout(problem, shown.episodes)
+    for first in range(0, len(shown.theta), _CHUNK):
+        some = shown.theta[first : first + _CHUNK]
+        streams = Streams(range(shown.seed + first, shown.seed + first + len(some)))
+        batch = rollout.sample(some, shown.landscape.follower(len(some)).respond(some), streams)
+        horizon = problem.max_episode_steps
+        returns.append(discounted_return(batch.leader_reward, horizon, problem.discount))
+    return np.concatenate(returns)
 
 
 def _logit(levels: Floats) -> Floats:
@@ -120,12 +150,11 @@ def _logit(levels: Floats) -> Floats:
 
 def search(problem: Problem[ThermalControlBlock], run_tasks: RunTasks) -> Searched:
     """Exact ascent from many starts, named designs, and random ones."""
-    del run_tasks
     block = problem.block
     landscape = partial(ThermalLandscape, block.constants, problem.followers)
     first = landscape(problem.temperatures[0])
     searched = climbed(asdict(first.problem), block.search, landscape)
     best = searched.best_theta[f"published_{problem.temperatures[0]}"]
     searched.tables["designs"] = first.designs(best)
-    searched.tables["random_search"] = first.random_search(block.search)
+    searched.tables["random_search"] = first.random_search(block.search, run_tasks)
     return searched
