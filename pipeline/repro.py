@@ -10,7 +10,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -65,27 +65,25 @@ def main(folder: Path, durations: Path = DURATIONS) -> None:
     settings |= {"NUMBA_NUM_THREADS": str(params.runtime.threads)}
     if work.missing:
         # The plan says what is left once all runs are there.
-        with leaderless_stages(folder, settings | {FORECAST: "{}"}) as start:
-            train_ahead(params, work, cache, start)
+        with leaderless_stages(folder, settings | {FORECAST: "{}"}):
+            train_ahead(params, work, cache)
     status = reproduce(folder, settings)
     if status:
         sys.exit(status)
 
 
 @contextmanager
-def leaderless_stages(folder: Path, settings: Mapping[str, str]) -> Iterator[Callable[[], None]]:
-    """What starts them, beside what is done inside, and a wait for them; exit if one failed.
+def leaderless_stages(folder: Path, settings: Mapping[str, str]) -> Iterator[None]:
+    """Run them beside what is done inside, and wait for them; exit if one failed.
 
     They share their tasks out as they always do, so that for a while there are twice as many
     workers: such a stage alone often keeps one core busy and lets the other wait.
     """
-    started: list[subprocess.Popen[bytes]] = []
-    status = 0
+    stages = _dvc(folder, settings, *LEADERLESS)
     try:
-        yield lambda: started.append(_dvc(folder, settings, *LEADERLESS))
+        yield
     finally:
-        for stages in started:
-            status = wait(stages)
+        status = wait(stages)
     if status:
         sys.exit(status)
 

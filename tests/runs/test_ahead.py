@@ -89,17 +89,3 @@ def test_runs_of_a_setting_stay_together_where_chunks_are_many(cache: ResultCach
         return max(len(chunk.runs) for chunk in chunks.chunks)
 
     assert (largest(2), largest(10)) == (4, 1)
-
-
-def test_what_waits_for_kernels_starts_once_one_of_every_estimator_has_trained(
-    cache: ResultCache,
-) -> None:
-    params = small()
-    work = missing_work(params, cache, Forecast())
-    assert work.first == 2
-    known: list[int] = []
-    train_ahead(
-        params, work, cache, lambda: known.append(missing_work(params, cache, Forecast()).known)
-    )
-    (number,) = known
-    assert sum(len(chunk.runs) for chunk in work.chunks[:2]) <= number < work.missing

@@ -6,9 +6,8 @@ is computed here the stages find in the cache.
 """
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import zip_longest
 
 from bilevelrl.runs.chunks import Chunk, Run
 from bilevelrl.runs.execution import ResultCache, run_tasks
@@ -30,13 +29,11 @@ class Work:
         chunks: in the order in which workers take them.
         seconds: CPU seconds that each will take.
         known: runs that the cache has.
-        first: how many of the chunks come first so that workers compile.
     """
 
     chunks: tuple[Chunk, ...]
     seconds: tuple[float, ...]
     known: int
-    first: int = 0
 
     @property
     def missing(self) -> int:
@@ -47,8 +44,8 @@ class Work:
 def missing_work(params: Params, cache: ResultCache, forecast: Forecast) -> Work:
     """All runs of the grid that `cache` does not know, the longest chunks first.
 
-    Before these comes one chunk of every estimator of every kind of problem, the shortest, so that
-    workers compile different kernels first, and find the others' compiled when they need them.
+    Before these comes one chunk of every estimator of every kind of problem, so that workers
+    compile different kernels first, and find the others' compiled when they need them.
     """
     missing: dict[tuple[str, str], list[Run]] = {}
     known = 0
@@ -62,15 +59,9 @@ def missing_work(params: Params, cache: ResultCache, forecast: Forecast) -> Work
         chunks = _chunks(params, missing, spread=True)
     shared = {problem: params.block(problem).shared() for problem, _ in missing}
     found = [(_seconds(chunk, shared[chunk.problem], forecast), chunk) for chunk in chunks]
-    ordered = sorted(found, key=lambda each: each[0], reverse=True)
-    first = _first(ordered)
-    chosen = {id(chunk) for _, chunk in first}
-    ordered = [*first, *(each for each in ordered if id(each[1]) not in chosen)]
+    ordered = list(_spread(sorted(found, key=lambda each: each[0], reverse=True)))
     return Work(
-        tuple(chunk for _, chunk in ordered),
-        tuple(seconds for seconds, _ in ordered),
-        known,
-        len(first),
+        tuple(chunk for _, chunk in ordered), tuple(seconds for seconds, _ in ordered), known
     )
 
 
@@ -92,31 +83,29 @@ def _seconds(chunk: Chunk, shared: dict[str, object], forecast: Forecast) -> flo
     )
 
 
-def _first(ordered: list[tuple[float, Chunk]]) -> list[tuple[float, Chunk]]:
-    """The shortest chunk of every estimator of every kind of problem, the kinds in turn."""
-    shortest = {(chunk.kind, chunk.estimator): (seconds, chunk) for seconds, chunk in ordered}
+def _spread(found: list[tuple[float, Chunk]]) -> Iterator[tuple[float, Chunk]]:
     waiting: defaultdict[str, list[tuple[float, Chunk]]] = defaultdict(list)
-    for (kind, _), each in shortest.items():
-        waiting[kind].append(each)
-    rounds = zip_longest(*waiting.values())
-    return [each for one in rounds for each in one if each is not None]
+    seen: set[tuple[str, str]] = set()
+    later = []
+    for each in found:
+        group = (each[1].kind, each[1].estimator)
+        if group in seen:
+            later.append(each)
+        else:
+            seen.add(group)
+            waiting[group[0]].append(each)
+    while any(waiting.values()):
+        for own in waiting.values():
+            if own:
+                yield own.pop(0)
+    yield from later
 
 
-def train_ahead(
-    params: Params, work: Work, cache: ResultCache, compiled: Callable[[], None] = lambda: None
-) -> None:
-    """Train all of it; finished chunks are in the cache, whatever happens later.
-
-    `compiled` is called once, when workers have compiled most of what they need.
-    """
+def train_ahead(params: Params, work: Work, cache: ResultCache) -> None:
+    """Train all of it; finished chunks are in the cache, whatever happens later."""
     weights = [max(1, round(seconds)) for seconds in work.seconds]
-    missing = set(range(work.first))
     for position, trained in run_tasks(
         train_timed, work.chunks, params.runtime, weights=weights, description="runs"
     ):
         for run, arrays in zip(work.chunks[position].runs, trained, strict=True):
             cache.put(run.key, arrays)
-        if position in missing:
-            missing.remove(position)
-            if not missing:
-                compiled()
