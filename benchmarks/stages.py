@@ -29,8 +29,6 @@ from bilevelrl.runs.records import setting_string
 
 HERE = Path(__file__).absolute().parent
 AROUND = ("ahead", "dvc", "mlflow")
-#: See `pipeline.repro`.
-LEADERLESS = ("environments", "followers", "gradients")
 PARTS = ("cpu", "imports", "compilation", "sac")
 
 
@@ -41,11 +39,10 @@ def table(clocks: Path, wall: float) -> pd.DataFrame:
     rows = by_stage[list(PARTS)].sum()
     rows.insert(0, "wall", by_stage["ended"].max() - by_stage["started"].min())
     rows = rows.loc[by_stage["started"].min().sort_values().index]
-    # Beside what trains ahead run stages without leaders; then DVC runs the others, MLflow beside.
-    begins = records.loc[records["stage"] == "dvc", "started"].max()
-    rows.loc["ahead", "wall"] = begins - by_stage["started"].min()["ahead"]
-    later = by_stage["started"].min() >= begins
-    inner = rows.loc[rows.index.isin(later[later].index.difference(AROUND)), "wall"].sum()
+    # What trains ahead waits for DVC, which waits for each stage; MLflow is fed beside them.
+    waits = records.loc[records["stage"] == "dvc", "started"].min()
+    rows.loc["ahead", "wall"] = waits - by_stage["started"].min()["ahead"]
+    inner = rows.drop([name for name in AROUND if name in rows.index])["wall"].sum()
     rows.loc["dvc", "wall"] = wall - rows.loc["ahead", "wall"] - inner
     rows.loc[rows.index == "mlflow", "wall"] = 0.0
     last = {"all": {**rows.sum(), "wall": wall}}
@@ -64,11 +61,9 @@ def durations(stages: pd.DataFrame) -> pd.DataFrame:
             seconds = [float(each[SECONDS]) for each in found if each is not None]
             name = setting_string(setting.conditions(shared))
             rows.append((*cell, name, setting.num_updates, round(float(np.mean(seconds)), 2)))
-    # Those that run beside other work take as long as both cores need.
-    shared = stages["stage"].str.startswith(LEADERLESS)
-    stages["wall"] = stages["wall"].where(~shared, stages["cpu"] / params.runtime.jobs).round(1)
-    own = stages[~stages["stage"].isin([*AROUND, "all"])]
-    rows += [(name, "", "", "", wall) for name, wall in zip(own["stage"], own["wall"], strict=True)]
+    beside = stages[~stages["stage"].isin([*AROUND, "all"])]
+    walls = zip(beside["stage"], beside["wall"], strict=True)
+    rows += [(name, "", "", "", wall) for name, wall in walls]
     return pd.DataFrame(rows, columns=list(DURATION_COLUMNS))
 
 

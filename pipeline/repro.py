@@ -2,16 +2,14 @@
 
 Says first what will be computed, how long that took on the machine of
 benchmarks/results/durations.csv, and what is known already. What it trains is kept by content key,
-as by the stages; those that need no leader run meanwhile. `dvc repro` alone computes the same, one
-stage after the other.
+as by the stages; `dvc repro` alone computes the same, one stage after the other.
 """
 
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 from bilevelrl.runs.ahead import Work, missing_work, train_ahead
@@ -21,8 +19,6 @@ from bilevelrl.runs.params import Params, read_params
 from pipeline.stage import FORECAST, SHOWN_LATER, run_stage, wait
 
 DURATIONS = Path(__file__).absolute().parents[1] / "benchmarks" / "results" / "durations.csv"
-#: Stages that need no leader, and have tasks of their own to share out.
-LEADERLESS = ("environments", "followers", "gradients")
 
 
 def stages(params: Params) -> list[str]:
@@ -59,38 +55,14 @@ def main(folder: Path, durations: Path = DURATIONS) -> None:
     work = missing_work(params, cache, forecast)
     fresh = not (folder / "data" / "evaluate").exists()
     print(announcement(params, work, forecast, fresh), flush=True)
+    train_ahead(params, work, cache)
     plan = {stage: forecast.stages.get(stage, 0.0) for stage in stages(params)}
     settings = {FORECAST: json.dumps(plan)} if fresh and forecast.stages else {}
     # What stages compute themselves is as little as what a worker does: the same kernels will do.
     settings |= {"NUMBA_NUM_THREADS": str(params.runtime.threads)}
-    if work.missing:
-        # The plan says what is left once all runs are there.
-        with leaderless_stages(folder, settings | {FORECAST: "{}"}):
-            train_ahead(params, work, cache)
     status = reproduce(folder, settings)
     if status:
         sys.exit(status)
-
-
-@contextmanager
-def leaderless_stages(folder: Path, settings: Mapping[str, str]) -> Iterator[None]:
-    """Run them beside what is done inside, and wait for them; exit if one failed.
-
-    They share their tasks out as they always do, so that for a while there are twice as many
-    workers: such a stage alone often keeps one core busy and lets the other wait.
-    """
-    stages = _dvc(folder, settings, *LEADERLESS)
-    try:
-        yield
-    finally:
-        status = wait(stages)
-    if status:
-        sys.exit(status)
-
-
-def _dvc(folder: Path, settings: Mapping[str, str], *targets: str) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-m", "pipeline.dvc_repro", *targets]
-    return subprocess.Popen(command, cwd=folder, env=os.environ | settings | {SHOWN_LATER: "1"})
 
 
 def reproduce(folder: Path, settings: Mapping[str, str]) -> int:
@@ -105,7 +77,8 @@ def reproduce(folder: Path, settings: Mapping[str, str]) -> int:
         command, cwd=folder, env=environment, stdin=subprocess.PIPE, start_new_session=True
     )
     try:
-        status = wait(_dvc(folder, settings))
+        stages = [sys.executable, "-m", "pipeline.dvc_repro"]
+        status = wait(subprocess.Popen(stages, cwd=folder, env=environment | {SHOWN_LATER: "1"}))
     except BaseException:
         showing.terminate()  # what is left is pending
         raise
