@@ -57,7 +57,7 @@ def setting_of(params: Params, work: Work) -> Setting:
 def full_task(params: Params, problem: str, setting: Setting) -> Chunk:
     """A task of as many runs as the stage `leaders` would put together."""
     many = setting.model_copy(update={"num_seeds": CHUNK * params.runtime.jobs})
-    return make_chunks(params, problem, "bc_hg", list_runs(params, problem, "bc_hg", [many]))[0]
+    return make_chunks(params, {(problem, "bc_hg"): list_runs(params, problem, "bc_hg", [many])})[0]
 
 
 def result_bytes(params: Params, problem: str, setting: Setting) -> float:

@@ -59,7 +59,7 @@ def chunks() -> list[Chunk]:
     ]
     kinds = {(s.variant, s.follower.kind): s for s in settings if s.env_steps_per_update == 100}
     runs = list_runs(params, "four_rooms", "bc_hg", list(kinds.values()))
-    return make_chunks(params, "four_rooms", "bc_hg", runs)
+    return make_chunks(params, {("four_rooms", "bc_hg"): runs})
 
 
 @pytest.fixture(scope="module")

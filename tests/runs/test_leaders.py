@@ -259,7 +259,7 @@ def test_a_run_that_fails_alone_has_no_more_than_its_message(
         for run in list_runs(params, "four_rooms", "bc_hg", settings)
         if run.setting.env_steps_per_update == 100 and run.setting.follower.kind == "exact"
     ]
-    (chunk,) = make_chunks(params, "four_rooms", "bc_hg", runs)
+    (chunk,) = make_chunks(params, {("four_rooms", "bc_hg"): runs})
     expected = train_chunk(chunk)[0]
     explode(monkeypatch)
     found, failed = train_chunk(chunk)
@@ -290,7 +290,7 @@ def test_the_rows_of_a_run_are_what_training_it_alone_gives(cache: ResultCache) 
     for position in (0, 3, 9):
         who = cell.runs[position]
         assert who.run_key == runs[position].key
-        (chunk,) = make_chunks(params, "four_rooms", "bc_hg", [runs[position]])
+        (chunk,) = make_chunks(params, {("four_rooms", "bc_hg"): [runs[position]]})
         (alone,) = train_chunk(chunk)
         np.testing.assert_array_equal(cell.theta[position], alone.pop("theta"))
         own = (cell.curves["setting"] == who.setting) & (cell.curves["seed"] == who.seed)

@@ -66,7 +66,7 @@ def test_chunks_hold_runs_that_can_share_arrays(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(leaders, "CHUNK", 3)
     params = make_params(problems__four_rooms__seeds__num_seeds=5)
     runs = list_runs(params, "four_rooms", "bc_hg", params.settings("four_rooms", "bc_hg"))
-    chunks = make_chunks(params, "four_rooms", "bc_hg", runs)
+    chunks = make_chunks(params, {("four_rooms", "bc_hg"): runs})
     assert sorted(run.key for chunk in chunks for run in chunk.runs) == sorted(
         run.key for run in runs
     )
@@ -90,7 +90,7 @@ def test_agents_of_stable_baselines_train_alone() -> None:
         if follower_of(setting) == "sac"
     ]
     runs = list_runs(params, "bilevel_lqr", "bc_hg", settings)
-    chunks = make_chunks(params, "bilevel_lqr", "bc_hg", runs)
+    chunks = make_chunks(params, {("bilevel_lqr", "bc_hg"): runs})
     assert [chunk.runs for chunk in chunks] == [(run,) for run in runs]
     assert len(runs) > params.runtime.jobs
 
@@ -100,7 +100,8 @@ def test_agents_of_stable_baselines_start_first(problem: str) -> None:
     params = read_params(Path(__file__).parents[2] / "params.yaml")
     runs = list_runs(params, problem, "bc_hg", params.settings(problem, "bc_hg"))
     followers = [
-        follower_of(chunk.runs[0].setting) for chunk in make_chunks(params, problem, "bc_hg", runs)
+        follower_of(chunk.runs[0].setting)
+        for chunk in make_chunks(params, {(problem, "bc_hg"): runs})
     ]
     agents = followers.count("sac")
     assert 0 < agents < len(followers)

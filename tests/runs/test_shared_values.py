@@ -99,7 +99,7 @@ def test_what_no_entry_may_set_reaches_the_runs(read: Read, shipped: Content, pr
     estimator = next(iter(params.block(problem).cells))
     settings = params.settings(problem, estimator)[:1]
     runs = list_runs(params, problem, estimator, settings)
-    (chunk, *_) = make_chunks(params, problem, estimator, runs)
+    (chunk, *_) = make_chunks(params, {(problem, estimator): runs})
     assert chunk.max_rows == 7
     if problem == "four_rooms":
         make = maker(chunk.kind, estimator, settings[0])

@@ -16,10 +16,6 @@ from bilevelrl.runs.leaders import list_runs, make_chunks, train_timed
 from bilevelrl.runs.params import Params
 from bilevelrl.runs.records import setting_string
 
-#: Chunks per process from which on runs of a setting stay together: an update takes some time
-#: however many runs it is of.
-_MANY = 4
-
 
 @dataclass(frozen=True)
 class Work:
@@ -54,25 +50,15 @@ def missing_work(params: Params, cache: ResultCache, forecast: Forecast) -> Work
         runs = list_runs(params, *cell, params.settings(*cell))
         missing[cell] = [run for run in runs if not cache.has(run.key)]
         known += len(runs) - len(missing[cell])
-    chunks = _chunks(params, missing, spread=False)
-    if len(chunks) < _MANY * params.runtime.jobs:
-        chunks = _chunks(params, missing, spread=True)
     shared = {problem: params.block(problem).shared() for problem, _ in missing}
-    found = [(_seconds(chunk, shared[chunk.problem], forecast), chunk) for chunk in chunks]
+    found = [
+        (_seconds(chunk, shared[chunk.problem], forecast), chunk)
+        for chunk in make_chunks(params, missing)
+    ]
     ordered = list(_spread(sorted(found, key=lambda each: each[0], reverse=True)))
     return Work(
         tuple(chunk for _, chunk in ordered), tuple(seconds for seconds, _ in ordered), known
     )
-
-
-def _chunks(
-    params: Params, missing: dict[tuple[str, str], list[Run]], *, spread: bool
-) -> list[Chunk]:
-    return [
-        chunk
-        for cell, runs in missing.items()
-        for chunk in make_chunks(params, *cell, runs, spread=spread)
-    ]
 
 
 def _seconds(chunk: Chunk, shared: dict[str, object], forecast: Forecast) -> float:

@@ -2,7 +2,7 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -35,6 +35,9 @@ from bilevelrl.runs.table_files import concatenate
 SECONDS = "cpu_seconds"
 #: Runs per task: enough to spread the cost of Python's calls, few enough to balance cores.
 CHUNK = 20
+#: Chunks per process from which on runs stay together that can: an update of many runs takes hardly
+#: longer than one of few.
+MANY = 4
 
 
 def list_runs(
@@ -65,30 +68,38 @@ def list_runs(
     return tuple(runs)
 
 
-def make_chunks(
-    params: Params, problem: str, estimator: str, runs: Sequence[Run], *, spread: bool = True
-) -> list[Chunk]:
-    """Group runs that can share arrays, at most `CHUNK` together, most expensive chunks first.
+def make_chunks(params: Params, missing: Mapping[tuple[str, str], Sequence[Run]]) -> list[Chunk]:
+    """Group the runs of each cell that can share arrays, most expensive chunks first.
 
-    `spread` shares few runs out among all processes; runs that share no arrays train alone. How
-    runs are grouped changes no result.
+    At most `CHUNK` runs together, or fewer where there would not be `MANY` chunks per process; runs
+    that share no arrays train alone. How runs are grouped changes no result.
     """
+    chunks = [chunk for cell in missing for chunk in _grouped(params, cell, missing[cell], CHUNK)]
+    if len(chunks) < MANY * params.runtime.jobs:
+        chunks = [
+            chunk
+            for cell, runs in missing.items()
+            for chunk in _grouped(params, cell, runs, -(-len(runs) // params.runtime.jobs))
+        ]
+    return sorted(chunks, key=_cost, reverse=True)
+
+
+def _grouped(
+    params: Params, cell: tuple[str, str], runs: Sequence[Run], together: int
+) -> Iterator[Chunk]:
+    problem, estimator = cell
     own = params.problem(problem)
     block = own.block
     context = Context(block.constants, own.followers, block.training)
-    size = max(1, min(CHUNK, -(-len(runs) // params.runtime.jobs))) if spread else CHUNK
     groups: defaultdict[tuple[object, ...], list[Run]] = defaultdict(list)
     for run in runs:
         groups[group_key(run.setting)].append(run)
-    chunks = []
     for members in groups.values():
         alone = any(component.trains_alone for component in members[0].setting.components)
-        together = 1 if alone else size
-        starts = range(0, len(members), together)
-        for first in starts:
-            batch, max_rows = tuple(members[first : first + together]), block.training.max_rows
-            chunks.append(Chunk(problem, block.kind, estimator, batch, context, max_rows))
-    return sorted(chunks, key=_cost, reverse=True)
+        size = 1 if alone else min(CHUNK, together)
+        for first in range(0, len(members), size):
+            batch, max_rows = tuple(members[first : first + size]), block.training.max_rows
+            yield Chunk(problem, block.kind, estimator, batch, context, max_rows)
 
 
 def _cost(chunk: Chunk) -> int:
@@ -114,7 +125,7 @@ def train_runs(
     """Train every run that `cache` does not know yet; the results of all of them by key."""
     results = {run.key: found for run in runs if (found := cache.get(run.key)) is not None}
     missing = [run for run in runs if run.key not in results]
-    chunks = make_chunks(params, problem, estimator, missing)
+    chunks = make_chunks(params, {(problem, estimator): missing})
     for position, trained in run_tasks(
         train_timed,
         chunks,
