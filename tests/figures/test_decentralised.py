@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_hex
 from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -263,3 +264,17 @@ def test_transitions_of_the_follower_count() -> None:
     }  # fmt: skip
     colours = {data(line)[1][0]: line.get_color() for line in ax.lines}
     assert colours[0.9] == colours[0.6] != colours[0.8] == colours[0.4] != colours[0.5]
+
+
+@pytest.mark.parametrize("name", ["follower_accuracy", "total_samples", "information_errors"])
+def test_legends_list_what_is_drawn_and_nothing_else(name: str) -> None:
+    figure = FIGURES[name]()
+    (legend,) = figure.legends
+    labels = " ".join(text.get_text() for text in legend.get_texts())
+    colours = {to_hex(str(line.get_color())) for ax in figure.axes for line in ax.lines}
+    for label, colour, _ in decentralised.LEVELS.values():
+        assert (label in labels) == (to_hex(colour) in colours)
+    assert "SAC" not in labels
+    assert (
+        ("Q-learning" in labels) == ("truncated solver" in labels) == (name == "follower_accuracy")
+    )

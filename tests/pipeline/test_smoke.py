@@ -1,4 +1,4 @@
-"""The pipeline as a user runs it: `dvc` commands in a clone, with the numbers of the smoke profile.
+"""The pipeline as a user runs it: `make repro`, then `dvc` commands, in a clone, with the numbers of the smoke profile.
 
 One clone is computed once; every test starts from that state and puts it back. The code that runs
 is the clone's own.
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def first(computed: Computed) -> tuple[Clone, Output]:
-    """The clone, and what the first `dvc repro` in it printed."""
+    """The clone, and what the first `make repro` in it printed."""
     return computed.first, computed.output
 
 

@@ -97,7 +97,7 @@ def information_errors(table: pd.DataFrame) -> Figure:
             _errors(ax, table[table["problem"] == problem])
         axes[0].set_ylabel("error of an estimate / |dJ/dθ|")
         handles = [
-            *level_handles(),
+            *level_handles(table),
             Line2D([], [], color="0.4", linestyle=":", label="critic with a constant step size"),
             Line2D([], [], color="0.5", linewidth=_THIN, label="slope −1/2"),
         ]
@@ -138,11 +138,13 @@ def _errors(ax: Axes, rows: pd.DataFrame) -> None:
     )  # fmt: skip
 
 
-def level_handles() -> list[Line2D]:
-    """Legend entries of the levels of information."""
+def level_handles(drawn: pd.DataFrame) -> list[Line2D]:
+    """Legend entries of the levels of information in the rows that a figure shows."""
+    present = set(drawn["information"])
     return [
         Line2D([], [], color=colour, marker=marker, linestyle="none", label=f"leader {label}")
-        for label, colour, marker in LEVELS.values()
+        for level, (label, colour, marker) in LEVELS.items()
+        if level in present
     ]
 
 
@@ -156,10 +158,12 @@ def total_samples(curves: pd.DataFrame) -> Figure:
         return style.placeholder("Samples of leader and follower")
     with style.theme():
         figure, (axes,) = style.new_figure(3.6 * len(problems), 3.4, 1, len(problems))
+        seen = set[str]()
         for ax, problem in zip(axes, problems, strict=True):
             rows = curves[(curves["problem"] == problem) & (curves["estimator"] == "bc_hg")]
             learned = rows[rows["study"] == "learning_follower"]
             same = rows["variant"].isin(learned["variant"]) & rows["budget"].isin(learned["budget"])
+            seen.update(rows.loc[same, "information"])
             for _, curve in rows[same].groupby("setting"):
                 _, colour, _ = LEVELS[curve["information"].iloc[0]]
                 solved = curve["follower"].iloc[0] == "exact"
@@ -171,7 +175,11 @@ def total_samples(curves: pd.DataFrame) -> Figure:
             ax.set_xlabel("transitions of leader and follower")
         axes[0].set_ylabel("leader return J(θ), IQM")
         solved, learns = "follower solved, free of charge", "follower learns"
-        levels = [(f"leader {label}", colour) for label, colour, _ in LEVELS.values()]
+        levels = [
+            (f"leader {label}", colour)
+            for level, (label, colour, _) in LEVELS.items()
+            if level in seen
+        ]
         handles = [Line2D([], [], color=c, label=text) for text, c in [*levels, (solved, "0.4")]]
         handles.append(Line2D([], [], color="0.4", linestyle="--", label=learns))
         style.legend_below(figure, handles, columns=3)

@@ -47,13 +47,14 @@ def follower_accuracy(summary: pd.DataFrame) -> Figure:
             row[0].set_title(problem, loc="left")
         for ax in axes[-1]:
             ax.set_xlabel("what the follower's soft return lacks at the end")
-        present = set(summary["follower"]) - {"exact"}
+        drawn = inexact[inexact["problem"].isin(problems)]
+        present = set(drawn["follower"])
         kinds = [
             Line2D([], [], color="0.4", marker="o", linestyle="none", fillstyle=fill,
                    markerfacecoloralt="white", label=f"follower: {label}")
             for name, (label, fill) in FOLLOWERS.items() if name in present
         ]  # fmt: skip
-        style.legend_below(figure, [*level_handles(), *kinds], columns=3)
+        style.legend_below(figure, [*level_handles(drawn), *kinds], columns=3)
     return figure
 
 
