@@ -1,7 +1,7 @@
-"""The pipeline as a user runs it: `make repro`, then `dvc` commands, in a clone, with the numbers of the smoke profile.
+"""The pipeline as a user runs it: `make repro`, then commands of DVC, in a clone.
 
-One clone is computed once; every test starts from that state and puts it back. The code that runs
-is the clone's own.
+The clone has the numbers of the smoke profile and is computed once; every test starts from that
+state and puts it back. The code that runs is the clone's own.
 """
 
 import json
