@@ -107,5 +107,7 @@ if __name__ == "__main__":
     parser.add_argument("--folder", type=Path, help="an empty folder, kept; else a temporary one")
     parser.add_argument("--save", action="store_true", help="in benchmarks/results")
     arguments = parser.parse_args()
+    # A shell starts what runs in its background with Ctrl-C ignored, and so would be `make ui`.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with tempfile.TemporaryDirectory() as temporary:
         main(arguments.targets, arguments.folder or Path(temporary), arguments.save)
