@@ -105,7 +105,11 @@ def test_the_module_that_builds_an_estimator_is_in_its_digest_alone(
     values = (*chunks.VALUES, "problems.four_rooms.settings")
     expected = code_digest("runs.chunks", cell("four_rooms"), "models.deep.game", values=values)
     assert digests.pop(("naive", "published")) == expected != digest()
-    assert set(digests.values()) == {digest(), digest("four_rooms", None, "core.model_based")}
+    assert set(digests.values()) == {
+        digest(),
+        digest("four_rooms", None, "core.model_based"),
+        digest("four_rooms", None, "problems.four_rooms.identified"),
+    }
 
 
 def test_closure_of_a_chunk_is_what_it_runs() -> None:

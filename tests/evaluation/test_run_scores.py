@@ -126,6 +126,7 @@ def test_directions_are_read_where_there_are_some(tmp_path: Path) -> None:
 MADE_OF = {
     "leader_return_mean": ("final",),
     "leader_return_optimal": ("final_optimal", "last_optimal"),
+    "played_return_mean": ("final_played", "regret"),
     "follower_kl": ("final_kl",),
     "follower_value_gap": ("final_gap",),
     "cosine": ("cosine",),

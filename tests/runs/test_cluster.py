@@ -56,6 +56,7 @@ def chunks() -> list[Chunk]:
     settings = [
         setting.model_copy(update={"num_updates": 5, "num_seeds": 2})
         for setting in params.settings("four_rooms", "bc_hg")
+        if setting.variant != "improved"
     ]
     kinds = {(s.variant, s.follower.kind): s for s in settings if s.env_steps_per_update == 100}
     runs = list_runs(params, "four_rooms", "bc_hg", list(kinds.values()))

@@ -99,9 +99,9 @@ NAN, INFINITY = float("nan"), float("inf")
         (f"{ENTRY}.step_size", [], r"published_100.*step_size = \[\]"),
         # choices
         (
-            f"{ENTRY}.variant",
+            "problems.four_rooms.cells.naive.published_100.variant",
             "improved",
-            r"variant = 'improved': bc_hg comes as \['published', 'corrected'\] here",
+            r"variant = 'improved': naive comes as \['published', 'corrected'\] here",
         ),
         (
             f"{ENTRY}.follower",

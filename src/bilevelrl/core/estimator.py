@@ -23,6 +23,10 @@ class Estimate:
         env_steps: transitions that the estimator consumed per run; 0 for model-based ones.
         oracle_steps: transitions that an oracle consumed on top.
         again: dJ/dθ at another θ, both (R, D), from the same samples; None where it needs new ones.
+        proposal: the next θ, shape (R, D), of a leader that chooses it itself; None takes a step
+            along the gradient.
+        recommended: the best θ that such a leader knows, shape (R, D), which it need not play; None
+            is the θ of the estimate.
     """
 
     direct: Floats
@@ -31,6 +35,8 @@ class Estimate:
     env_steps: int = 0
     oracle_steps: int = 0
     again: Callable[[Floats], Floats] | None = None
+    proposal: Floats | None = None
+    recommended: Floats | None = None
 
     @property
     def gradient(self) -> Floats:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bilevelrl.core.arrays import Floats
-from bilevelrl.core.ascent import Adam, geometric_decay
+from bilevelrl.core.ascent import Adam, AscentRule, geometric_decay
 from bilevelrl.core.exact import Hypergradient
 from bilevelrl.core.games import AscentParams
 
@@ -59,14 +59,28 @@ def climb(
     starts = search.spread * np.random.default_rng(search.seed).standard_normal(shape)
     decay = geometric_decay(1e-3, search.num_updates)
     rule = Adam(np.full(search.starts, search.step_size), normalise=True, decay=decay)
-    theta, optimiser = starts.copy(), rule.start(shape)
-    best, highest = starts.copy(), np.full(search.starts, -np.inf)
-    for _ in range(search.num_updates):
+    return starts, *best_on_the_way(hypergradient, starts, rule, search.num_updates)
+
+
+def best_on_the_way(
+    hypergradient: Callable[[Floats], Hypergradient],
+    starts: Floats,
+    rule: AscentRule,
+    num_updates: int,
+) -> tuple[Floats, Floats]:
+    """Ascent along the exact hypergradient from θ, shape (N, D).
+
+    Returns:
+        The θ with the highest J on the way from each start (N, D), that J (N,).
+    """
+    theta, optimiser = starts.copy(), rule.start(starts.shape)
+    best, highest = starts.copy(), np.full(len(starts), -np.inf)
+    for _ in range(num_updates):
         truth = hypergradient(theta)
         better = truth.leader_return > highest
         best[better], highest[better] = theta[better], truth.leader_return[better]
         theta = rule.step(theta, truth.total, optimiser)
-    return starts, best, highest
+    return best, highest
 
 
 class Landscape(Protocol):

@@ -47,6 +47,12 @@ class Game(Interaction[Response], Protocol[Response]):
     def leader_return(self, theta: Floats, response: Response) -> Floats:
         """Exact J(θ) under what the follower plays, shape (R,)."""
 
+    def optimal_return(self, theta: Floats) -> Floats:
+        """J(θ) under the exact best response, shape (R,), NaN where nobody knows it.
+
+        Does not depend on what was asked before.
+        """
+
     def ground_truth(self, theta: Floats, response: Response) -> GroundTruth:
         """Exact hypergradient and follower errors at θ."""
 
@@ -115,7 +121,10 @@ def advance(
     theta = progress.theta
     response = game.respond(theta, progress.follower, streams)
     estimate = estimator.estimate(theta, response, progress.memory, streams)
-    next_theta = rule.step(theta, estimate.gradient, progress.optimiser)
+    if estimate.proposal is not None:
+        next_theta = estimate.proposal
+    else:
+        next_theta = rule.step(theta, estimate.gradient, progress.optimiser)
     for _ in range(1, actor_steps):
         if estimate.again is None:
             raise ValueError(f"actor_steps = {actor_steps}: {estimator} takes one step a batch")
@@ -165,7 +174,8 @@ class Trained:
         curves: column name to values, shape (R, rows); see `runs.records.CURVE_COLUMNS`.
         coordinates: name to values in the same rows, shape (R, rows); see `Game.coordinates`, and
             `Game.extremes`, of which a row has the largest value since the row before.
-        theta: leader parameters after the last update, shape (R, D).
+        theta: leader parameters after the last update, shape (R, D): the next ones, or those that
+            the leader recommends.
     """
 
     curves: dict[str, Floats]
@@ -192,33 +202,43 @@ def train(
     """Run `ascend` and record it.
 
     J and what the game says by `extremes` are evaluated at every update, the rest when a window
-    closes.
+    closes. `leader_return` is J where the leader is, `played_return` J as it was played: they
+    differ for leaders that recommend another θ than they play.
     """
     closing = recorded_updates(num_updates, max_rows)
     rows: list[dict[str, Floats]] = []
     places: list[dict[str, Floats]] = []
-    window = np.zeros(len(streams.seeds))
+    sums = np.zeros((2, len(streams.seeds)))
     largest: dict[str, Floats] = {}
     env_steps = oracle_steps = follower_steps = 0
+    recommended: Floats | None = None  # by the last estimate, after `env_steps` transitions
     for step in ascend(
         game, estimator, streams, rule=rule, num_updates=num_updates, actor_steps=actor_steps
     ):
-        leader_return = game.leader_return(step.theta, step.response)
-        window += leader_return
+        played = game.leader_return(step.theta, step.response)
+        leader_return = played if recommended is None else game.optimal_return(recommended)
+        sums += [leader_return, played]
         for name, values in game.extremes(step.theta, step.response).items():
             largest[name] = np.maximum(largest[name], values) if name in largest else values
         follower_steps += step.response.steps
         if step.update in closing:
             counts = {"update": step.update, "env_steps": env_steps,
                       "oracle_steps": oracle_steps, "follower_steps": follower_steps}  # fmt: skip
-            row = {name: np.full(len(window), float(count)) for name, count in counts.items()}
-            row |= {"leader_return": leader_return, "leader_return_mean": window / closing.step}
-            rows.append(row | _measure(game, step))
+            row = {name: np.full(len(played), float(count)) for name, count in counts.items()}
+            row |= {"leader_return": leader_return, "played_return": played}
+            means = sums / closing.step
+            row |= {"leader_return_mean": means[0], "played_return_mean": means[1]}
+            row |= _measure(game, step)
+            if recommended is not None:
+                row["leader_return_optimal"] = leader_return
+            rows.append(row)
             places.append(game.coordinates(step.theta, step.response) | largest)
-            window, largest = np.zeros(len(window)), {}
+            sums, largest = np.zeros_like(sums), {}
         env_steps += step.estimate.env_steps
         oracle_steps += step.estimate.oracle_steps
-    return Trained(_stacked(rows), _stacked(places), step.next_theta)
+        recommended = step.estimate.recommended
+    last = step.next_theta if recommended is None else recommended
+    return Trained(_stacked(rows), _stacked(places), last)
 
 
 def _stacked(rows: list[dict[str, Floats]]) -> dict[str, Floats]:

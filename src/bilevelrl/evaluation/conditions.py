@@ -23,6 +23,7 @@ CONDITION_COLUMNS: dict[str, str] = {
     "follower": "string",  # as in params.yaml, like the next two
     "information": "string",
     "belief": "string",  # empty where there is no choice
+    "model": "string",  # "identified" of a leader that identifies one, else empty
     "return": "string",  # which J is reported; empty where there is one
     "setting_without_budget": "string",  # equal for settings that differ in `budget` only
     "special": "string",  # whatever is not as usual, in words; empty in most of the main comparison
@@ -38,10 +39,12 @@ def study_of(conditions: Mapping[str, object]) -> str:
     """Name of the study that a setting with these `RunIdentity.conditions` belongs to.
 
     It is what the setting says, or "main", "truncated_follower", "learning_follower",
-    "information", "believed_temperature", "initial_spread", "other".
+    "information", "believed_temperature", "initial_spread", "identified", "other".
     """
     if "study" in conditions:
         return str(conditions["study"])
+    if "model" in conditions:
+        return "identified"
     follower = conditions.get("follower", "exact")
     if follower != "exact":
         return "truncated_follower" if follower == "truncated" else "learning_follower"
@@ -111,7 +114,7 @@ def with_conditions(table: pd.DataFrame, conditions: pd.DataFrame) -> pd.DataFra
 
 def _typed(row: Mapping[Hashable, str]) -> dict[str, object]:
     given = {str(key): value for key, value in row.items() if value and key not in GROUP}
-    usual = _USUAL | {"return": "", "belief": "", "start": ""}
+    usual = _USUAL | {"return": "", "belief": "", "start": "", "model": ""}
     return {
         **{name: row[name] for name in (*GROUP, "study")},
         **{name: given.get(name, other) for name, other in usual.items()},

@@ -16,7 +16,7 @@ from bilevelrl.runs.records import COORDINATE_COLUMNS, Cell
 from bilevelrl.runs.table_files import CorruptRecord
 
 #: Studies whose curves are drawn; those of others end as points.
-DRAWN = ("main", "learning_follower", "information")
+DRAWN = ("main", "learning_follower", "information", "identified")
 LEARNING_CURVE_COLUMNS: dict[str, str] = {
     **dict.fromkeys(GROUP, "string"),
     **CONDITION_COLUMNS,

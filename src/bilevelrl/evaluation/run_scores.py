@@ -51,6 +51,17 @@ def env_steps_to_threshold(curves: pd.DataFrame, threshold: pd.Series | float) -
     return reached.groupby([curves[key] for key in _RUN]).min()
 
 
+def _regret(curves: pd.DataFrame, best: pd.Series) -> pd.Series:
+    """What a run lost by what it played, in transitions at the best known J: Σ_k (1 - J_k / J*).
+
+    All windows are of as many updates, and all updates of as many transitions.
+    """
+    lost = (1.0 - curves["played_return_mean"] / best).groupby([curves[key] for key in _RUN])
+    runs = curves.groupby(_RUN)
+    per_update = runs["env_steps"].max() / runs["update"].max()
+    return lost.mean(skipna=False) * per_update * (runs["update"].max() + 1)
+
+
 def run_scores(
     curves: pd.DataFrame, baselines: pd.DataFrame, params: EvaluateParams, coordinates: pd.DataFrame
 ) -> pd.DataFrame:
@@ -66,10 +77,10 @@ def run_scores(
     Returns:
         Columns `GROUP`, seed, `CONDITION_COLUMNS`, final (mean J over the last updates),
         final_optimal (the same under the exact best response), last_optimal (the same at the last
-        recorded update), final_kl, final_gap, follower_steps (in all), cosine (mean over updates),
-        accuracy_max, best_known, charge_nothing_return, unstable (whether the closed loop was at
-        some update, NaN where there is none), and `threshold_name` and `return_name` of each
-        threshold.
+        recorded update), final_played (as final, of the θ that was played), regret (see `_regret`),
+        final_kl, final_gap, follower_steps (in all), cosine (mean over updates), accuracy_max,
+        best_known, charge_nothing_return, unstable (whether the closed loop was at some update, NaN
+        where there is none), and `threshold_name` and `return_name` of each threshold.
 
     Raises:
         CorruptRecord: if a setting has no baseline.
@@ -86,6 +97,8 @@ def run_scores(
         "final": last["leader_return_mean"].mean(skipna=False),
         "final_optimal": last["leader_return_optimal"].mean(skipna=False),
         "last_optimal": closing["leader_return_optimal"],
+        "final_played": last["played_return_mean"].mean(skipna=False),
+        "regret": _regret(curves, facts["best_known"]),
         "final_kl": last["follower_kl"].mean(skipna=False),
         "final_gap": last["follower_value_gap"].mean(skipna=False),
         "follower_steps": runs["follower_steps"].max(),

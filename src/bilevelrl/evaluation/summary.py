@@ -47,7 +47,7 @@ def summary_table(
     """
     rows = []
     for group, runs in scores.groupby(GROUP):
-        for measure in (_return_metrics, _optimal_metrics, _sample_metrics, _follower_metrics):
+        for measure in _MEASURES:
             rows += [(*map(str, group), *row, len(runs)) for row in measure(runs, params)]
     table = pd.DataFrame(rows, columns=list(SUMMARY_COLUMNS))
     table = pd.concat([table, _published_rows(scores, published)], ignore_index=True)
@@ -82,6 +82,15 @@ def _optimal_metrics(runs: pd.DataFrame, params: EvaluateParams) -> Iterator[Row
         yield _plain("leader_return_optimal_worst", float(optimal.min(skipna=False)))
 
 
+def _played_metrics(runs: pd.DataFrame, params: EvaluateParams) -> Iterator[Row]:
+    """J as played, and what it cost, of leaders that recommend another θ than they play."""
+    if runs["model"].iloc[0]:
+        yield _over_runs("played_return_mean", runs["final_played"], "mean", params)
+        yield _plain("played_return_worst_seed", float(runs["final_played"].min(skipna=False)))
+        if runs["regret"].notna().any():
+            yield _over_runs("cumulative_regret", runs["regret"], "mean", params)
+
+
 def _sample_metrics(runs: pd.DataFrame, params: EvaluateParams) -> Iterator[Row]:
     best = float(runs["best_known"].iloc[0])
     if not np.isnan(best):
@@ -113,6 +122,12 @@ def _follower_metrics(runs: pd.DataFrame, params: EvaluateParams) -> Iterator[Ro
     yield _over_runs("cosine_mean", runs["cosine"], "mean", params)
     if _studies_followers(runs):
         yield _plain("follower_accuracy_max", float(runs["accuracy_max"].max(skipna=False)))
+
+
+#: What `summary_table` says of each setting.
+_MEASURES = (
+    _return_metrics, _optimal_metrics, _played_metrics, _sample_metrics, _follower_metrics,
+)  # fmt: skip
 
 
 def _studies_followers(runs: pd.DataFrame) -> bool:

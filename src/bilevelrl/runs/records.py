@@ -29,8 +29,11 @@ CURVE_COLUMNS: dict[str, str] = {
     "env_steps": "int64",  # transitions consumed before this update
     "oracle_steps": "int64",
     "follower_steps": "int64",  # transitions that the follower learned the played answer from
-    "leader_return": "float64",  # exact J(θ) under what the follower plays
+    "leader_return": "float64",  # exact J(θ) under what the follower plays, or of the θ that the
+    # leader recommends under the best response, where it plays another one to learn from
     "leader_return_mean": "float64",  # mean of the same over all updates of the window
+    "played_return": "float64",  # exact J of the played θ under what the follower plays
+    "played_return_mean": "float64",  # mean of the same over all updates of the window
     "leader_return_sampled": "float64",  # what the leader's own batch showed
     "leader_return_optimal": "float64",  # exact J(θ) under the exact best response
     "gradient_norm": "float64",

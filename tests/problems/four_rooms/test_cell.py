@@ -32,6 +32,10 @@ def make(estimator: str, variant: str, **changes: Any) -> Any:
     numbers = {
         "env_steps_per_update": 100, "num_envs": 2, "critic": {"kind": "sarsa", "step_size": 0.3},
         "radius": 0.1, "oracle_steps_per_update": 200, "step_size": 0.1, "temperature": 0.003,
+        "model": {
+            "kind": "identified", "information": "actions", "target_visits": 20, "growth": 0.1,
+            "curiosity": 0.5,
+        },
     }  # fmt: skip
     known = ESTIMATORS[estimator, variant]
     entry = {key: value for key, value in numbers.items() if known.has(key)}
@@ -104,7 +108,7 @@ def test_the_released_critic_starts_at_random_and_ends_with_every_cut(
 @pytest.mark.parametrize(("estimator", "variant"), CASES)
 def test_averages_are_the_variant_s(estimator: str, variant: str) -> None:
     made = make(estimator, variant).estimator
-    if estimator in ("exact", "zero_order"):
+    if estimator in ("exact", "zero_order") or variant == "improved":
         return
     expected = {
         "published": ("every_visit", "finished_episodes"),

@@ -15,7 +15,7 @@ from bilevelrl.problems.four_rooms.search import (
     Ascent,
     Found,
     best_known,
-    climb,
+    climb_from,
     leader_return_at,
     random_starts,
     structured_starts,
@@ -94,7 +94,7 @@ def test_climbing_improves_on_most_starts() -> None:
     problem = make_four_rooms(CONSTANTS, "published")
     thetas = np.stack(list(all_starts(problem).values()))[::12]
     before = np.array([value(problem, theta) for theta in thetas])
-    best, where = climb(Ascent(problem_of_the_search(), "published", 0.003, thetas))
+    where, best = climb_from(Ascent(problem_of_the_search(), "published", 0.003, thetas))
     assert (best >= before - 1e-12).all()
     assert (best > before + 1e-4).mean() > 0.5
     np.testing.assert_allclose(best, [value(problem, theta) for theta in where], atol=1e-9)
@@ -109,7 +109,7 @@ def test_climbing_never_forgets_the_best() -> None:
     for number in range(1, 7):
         search = TINY.model_copy(update={**long_steps, "num_updates": number})
         told = problem_of_the_search(search)
-        best, where = climb(Ascent(told, "published", 0.003, thetas))
+        where, best = climb_from(Ascent(told, "published", 0.003, thetas))
         if number == 1:
             np.testing.assert_array_equal(where, thetas)
         bests.append(best)

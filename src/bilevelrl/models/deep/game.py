@@ -99,6 +99,10 @@ class SacGame(Generic[Response]):
         gains = [each.leader_gain for each in self._evaluations(theta, response)]
         return self.exact.leader_return(theta, self._best(theta)) + gains
 
+    def optimal_return(self, theta: Floats) -> Floats:
+        """J at the best response, exact, shape (R,)."""
+        return self.exact.optimal_return(theta)
+
     def ground_truth(self, theta: Floats, response: AgentResponse) -> GroundTruth:
         """Hypergradient and J at the best response, exact; the agents' errors, estimated."""
         found = self._evaluations(theta, response)

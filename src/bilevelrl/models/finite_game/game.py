@@ -55,6 +55,14 @@ class FiniteGame:
         """The J that is reported, over an episode under what the follower plays, shape (R,)."""
         return self._return(theta, response, self.return_discount)
 
+    def optimal_return(self, theta: Floats) -> Floats:
+        """The J that is reported, under the best response, shape (R,)."""
+        return self.leader_return(theta, self._best(self.policy.probabilities(theta)))
+
+    def _best(self, leader: Floats) -> BestResponse:
+        # From a cold start, so that the answer does not depend on how often it is asked for.
+        return self.exact.respond(leader, self.exact.start(len(leader)))
+
     def coordinates(self, theta: Floats, response: BestResponse) -> dict[str, Floats]:
         """f_θ(a | s) of the pairs in `shown`."""
         del response
@@ -90,8 +98,7 @@ class FiniteGame:
         """Exact hypergradient and follower errors at θ; solves for the best response if need be."""
         optimal, leader = response, self.policy.probabilities(theta)
         if self.follower is not self.exact:
-            # From a cold start, so that the answer does not depend on how often it is asked for.
-            optimal = self.exact.respond(leader, self.exact.start(len(theta)))
+            optimal = self._best(leader)
         pairs = (len(theta), -1, self.game.num_follower_actions)
         soft = [
             follower_soft_return(self.game, leader, answer.policy, self.exact.temperature)

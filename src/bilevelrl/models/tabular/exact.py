@@ -1,5 +1,7 @@
 """Ground truth: J(θ) and its hypergradient in closed form, without sampling."""
 
+from dataclasses import dataclass
+
 import numba
 import numpy as np
 
@@ -8,10 +10,10 @@ from bilevelrl.core.compilation import parallel_kernel
 from bilevelrl.core.exact import Hypergradient
 from bilevelrl.models.tabular.elimination import solve
 from bilevelrl.models.tabular.model import solve_policy, start_value
-from bilevelrl.models.tabular.problem import TabularProblem
+from bilevelrl.models.tabular.problem import RewardModel
 
 
-def leader_return(problem: TabularProblem, theta: Floats, policy: Floats) -> Floats:
+def leader_return(problem: RewardModel, theta: Floats, policy: Floats) -> Floats:
     """J(θ) if the follower plays `policy` (R, S, A), by one linear solve per run; shape (R,)."""
     return start_value(problem.planner, policy, problem.leader_reward(theta))
 
@@ -51,8 +53,34 @@ def _sensitivities(  # type: ignore[no-untyped-def]
                 indirect[r, s, a] += reached[s] * policy[r, s, a]
 
 
+@dataclass(frozen=True, eq=False)
+class Sensitivities:
+    """How J depends on every reward, for N policies.
+
+    Attributes:
+        value: the leader's V_L(s), shape (N, S).
+        leader: ∂J/∂r_L(s, a) = d(s) π(a|s), the discounted visits, shape (N, S, A).
+        follower: ∂J/∂r_F(s, a), through the best response, shape (N, S, A).
+    """
+
+    value: Floats
+    leader: Floats
+    follower: Floats
+
+
+def reward_sensitivities(
+    problem: RewardModel, theta: Floats, policy: Floats, temperature: Floats
+) -> Sensitivities:
+    """What `exact_hypergradient` pulls back to θ, of the same arguments."""
+    value = np.empty(policy.shape[:2])
+    direct, indirect = np.empty_like(policy), np.empty_like(policy)
+    reward = problem.leader_reward(theta)
+    _sensitivities(problem.planner, policy, reward, temperature, value, direct, indirect)
+    return Sensitivities(value, direct, indirect)
+
+
 def exact_hypergradient(
-    problem: TabularProblem, theta: Floats, policy: Floats, temperature: Floats
+    problem: RewardModel, theta: Floats, policy: Floats, temperature: Floats
 ) -> Hypergradient:
     """Differentiate J(θ) through the follower's fixed point.
 
@@ -61,12 +89,9 @@ def exact_hypergradient(
     steps (the envelope theorem: ∂V_F = (I - γ P_π)⁻¹ Σ_a π ∂r_F), and ∂J/∂r_L(s, a) = d(s) π(a|s).
     `policy` is the follower's best response to θ, shapes (R, S, A) and (R, D); `temperature` (R,).
     """
-    value = np.empty(policy.shape[:2])
-    direct, indirect = np.empty_like(policy), np.empty_like(policy)
-    reward = problem.leader_reward(theta)
-    _sensitivities(problem.planner, policy, reward, temperature, value, direct, indirect)
+    found = reward_sensitivities(problem, theta, policy, temperature)
     return Hypergradient(
-        problem.pull_back_leader_reward(theta, direct),
-        problem.pull_back_follower_reward(theta, indirect),
-        np.array([problem.planner.initial @ v for v in value]),
+        problem.pull_back_leader_reward(theta, found.leader),
+        problem.pull_back_follower_reward(theta, found.follower),
+        np.array([problem.planner.initial @ v for v in found.value]),
     )

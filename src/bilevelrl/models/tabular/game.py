@@ -52,6 +52,14 @@ class TabularGame:
         """Exact J(θ) under what the follower plays, shape (R,)."""
         return leader_return(self.problem, theta, response.policy)
 
+    def optimal_return(self, theta: Floats) -> Floats:
+        """Exact J(θ) under the best response, shape (R,)."""
+        return self.leader_return(theta, self._best(theta))
+
+    def _best(self, theta: Floats) -> BestResponse:
+        # From a cold start, so that the answer does not depend on how often it is asked for.
+        return self.exact.respond(self.problem.follower_reward(theta), self.exact.start(len(theta)))
+
     def coordinates(self, theta: Floats, response: BestResponse) -> dict[str, Floats]:
         """None: θ has as many dimensions as the map has cells."""
         del theta, response
@@ -74,9 +82,7 @@ class TabularGame:
         """Exact hypergradient and follower errors at θ; solves for the best response if need be."""
         optimal = response
         if self.follower is not self.exact:
-            # From a cold start, so that the answer does not depend on how often it is asked for.
-            cold = np.zeros_like(response.value)
-            optimal = self.exact.respond(self.problem.follower_reward(theta), cold)
+            optimal = self._best(theta)
         truth = self.hypergradient(theta, optimal)
         reached = self._soft_return(theta, optimal) - self._soft_return(theta, response)
         return GroundTruth(

@@ -20,7 +20,7 @@ class RewardInfluence(Protocol):
         """Σ_sa w(s, a) ∇_θ r_L(s, a; θ), shape (R, D), for weights (R, S, A)."""
 
 
-class TabularProblem(RewardInfluence, Protocol):
+class RewardModel(RewardInfluence, Protocol):
     """max_θ J(θ) = E[Σ_t γ^t r_L(s_t, a_t; θ)], a_t ~ π*_θ, the follower's soft-optimal policy.
 
     θ acts through the two reward tables only. R runs are stacked along the first axis.
@@ -29,6 +29,16 @@ class TabularProblem(RewardInfluence, Protocol):
     @property
     def planner(self) -> TabularModel:
         """The process in which the follower plans and J is defined."""
+
+    def follower_reward(self, theta: Floats) -> Floats:
+        """r_F(s, a; θ), shape (R, S, A)."""
+
+    def leader_reward(self, theta: Floats) -> Floats:
+        """r_L(s, a; θ), shape (R, S, A)."""
+
+
+class TabularProblem(RewardModel, Protocol):
+    """A model of rewards with what produces samples."""
 
     @property
     def simulator(self) -> TabularModel:
@@ -44,9 +54,3 @@ class TabularProblem(RewardInfluence, Protocol):
 
     def initial_parameters(self, normals: Floats, spread: Floats) -> Floats:
         """θ at the start, shape (R, D), from standard normals (R, D) and a spread per run (R,)."""
-
-    def follower_reward(self, theta: Floats) -> Floats:
-        """r_F(s, a; θ), shape (R, S, A)."""
-
-    def leader_reward(self, theta: Floats) -> Floats:
-        """r_L(s, a; θ), shape (R, S, A)."""

@@ -57,6 +57,10 @@ class LinearGame:
         """d`objective`/dθ if the follower's best response is `response`."""
         return lqr_hypergradient(self.follower, theta, response, self.problem.leader_discount)
 
+    def optimal_return(self, theta: Floats) -> Floats:
+        """J under the best response, shape (R,)."""
+        return self.leader_return(theta, self.follower.respond(theta))
+
     def ground_truth(self, theta: Floats, response: LinearGaussianResponse) -> GroundTruth:
         """Exact hypergradient; the follower is exact, so its errors are nil."""
         return GroundTruth(

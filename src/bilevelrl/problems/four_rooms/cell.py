@@ -54,7 +54,8 @@ class FourRoomsGroup(Group[Own_co, TabularGame]):
     problem: FourRooms
 
 
-def _rollout(g: FourRoomsGroup[FourRoomsBatchSetting]) -> Rollout:
+def rollout(g: FourRoomsGroup[FourRoomsBatchSetting]) -> Rollout:
+    """How the batches of an estimator are drawn."""
     num_envs = g.shared.num_envs
     steps = g.shared.env_steps_per_update // num_envs
     return Rollout(g.problem.simulator, num_envs, steps, g.problem.max_episode_steps)
@@ -62,7 +63,7 @@ def _rollout(g: FourRoomsGroup[FourRoomsBatchSetting]) -> Rollout:
 
 def _sampling(g: FourRoomsGroup[FourRoomsBatchSetting]) -> OnPolicy:
     """Batches, averaged as the variant averages them."""
-    plain = OnPolicy(g.problem, _rollout(g), g.problem.discount)
+    plain = OnPolicy(g.problem, rollout(g), g.problem.discount)
     if g.shared.variant != "published":
         return plain
     return replace(plain, averaging="every_visit", normalisation="finished_episodes")
@@ -85,7 +86,7 @@ def covariance(g: FourRoomsGroup[CovarianceSetting]) -> Estimator[BestResponse]:
         return bc_hg(g)
     problem, shape = g.problem, (g.problem.planner.num_states, g.problem.planner.num_actions)
     return Sampled(
-        TabularSampler(problem, _rollout(g), belief.information),
+        TabularSampler(problem, rollout(g), belief.information),
         WatchedCovariance(
             problem.influence, shape, _sarsa(g), believed_temperature(g.settings), problem.discount
         ),
@@ -111,7 +112,7 @@ def hpgd_sa(g: FourRoomsGroup[FourRoomsCriticSetting]) -> HPGD:
 def hpgd_oracle(g: FourRoomsGroup[OracleSetting]) -> HPGD:
     """HPGD with batches from uniformly drawn states."""
     steps = g.shared.oracle_steps_per_update // g.shared.num_envs
-    oracle = replace(_rollout(g), num_steps=steps, consumer="oracle", uniform_starts=True)
+    oracle = replace(rollout(g), num_steps=steps, consumer="oracle", uniform_starts=True)
     return HPGD(_sampling(g), g.temperature, oracle=oracle)
 
 

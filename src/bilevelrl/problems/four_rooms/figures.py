@@ -6,6 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from bilevelrl.evaluation.conditions import spread_study
+from bilevelrl.evaluation.learning_curves import LEARNING_CURVE_COLUMNS
 from bilevelrl.evaluation.reference import published_means
 from bilevelrl.figures.final_return import final_return
 from bilevelrl.figures.gallery import Results, Source, at, best_known_of, studied, truncated_study
@@ -16,6 +17,7 @@ from bilevelrl.problems.four_rooms.initial_spread_figure import initial_spread
 from bilevelrl.problems.four_rooms.outcomes import MAP_COLUMNS
 from bilevelrl.problems.four_rooms.penalty_maps import penalty_maps
 from bilevelrl.problems.four_rooms.problem import MAP
+from bilevelrl.problems.four_rooms.sample_cost_figure import sample_cost
 from bilevelrl.problems.four_rooms.settings import FourRoomsLeaders
 from bilevelrl.runs.table_files import read_parquet
 
@@ -24,7 +26,7 @@ def names() -> tuple[str, ...]:
     """Figures that are drawn whatever is in the grid."""
     return (
         "learning_curves_updates", "learning_curves_env_steps", "final_return", "penalty_maps",
-        "gradient_quality", "truncated_follower", "initial_spread",
+        "gradient_quality", "truncated_follower", "initial_spread", "sample_cost",
     )  # fmt: skip
 
 
@@ -33,10 +35,13 @@ def figures(source: Source) -> Iterator[tuple[str, Figure]]:
     results, temperatures = source.results, source.results.temperatures
     folder = source.root / "data" / "evaluate" / results.problem
     maps = read_parquet(folder / "penalty_maps.parquet", MAP_COLUMNS)
+    curves = read_parquet(folder / "learning_curves.parquet", LEARNING_CURVE_COLUMNS)
     for temperature in temperatures:
         suffix = "" if temperature == temperatures[0] else f"_temperature_{temperature:g}"
         for name, figure in _at_temperature(results, maps, temperature):
             yield name + suffix, figure
+        best = best_known_of(at(results.summary, temperature=temperature))
+        yield "sample_cost" + suffix, sample_cost(at(curves, temperature=temperature), best)
     yield "truncated_follower", truncated_follower(truncated_study(results))
     training = source.block.training
     assert isinstance(training, FourRoomsLeaders)

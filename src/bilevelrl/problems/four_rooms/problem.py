@@ -146,15 +146,14 @@ class FourRooms:
 
     def follower_reward(self, theta: Floats) -> Floats:
         """r_F(s, a; θ), shape (R, S, A): the penalty of the cell, or 1 on the goal."""
-        reward = np.empty((len(theta), self.num_states, 4))
-        _fill_follower_reward(theta, self.incentive_scale, self.goal, reward)
+        reward = self.influence.follower_part(theta)
+        reward[:, self.goal] = 1.0
         return reward
 
     def leader_reward(self, theta: Floats) -> Floats:
         """r_L(s, a; θ), shape (R, S, A): 1 on the target, -ρ ‖c(θ)‖₁ on the goal."""
-        reward = np.zeros((len(theta), self.num_states, 4))
+        reward = self.influence.leader_part(theta)
         reward[:, self.target] = 1.0
-        _fill_leader_cost(theta, self.incentive_cost * self.incentive_scale, self.goal, reward)
         return reward
 
     def pull_back_follower_reward(self, theta: Floats, weights: Floats) -> Floats:
@@ -173,7 +172,7 @@ class FourRooms:
 
 @dataclass(frozen=True)
 class Incentive:
-    """Implements `protocol.RewardInfluence`: the penalties that the leader spreads over the map.
+    """Implements `identified.game.KnownRewards`: the penalties that the leader spreads out.
 
     Attributes:
         scale: of all penalties together.
@@ -184,6 +183,23 @@ class Incentive:
     scale: float
     cost: float
     goal: int
+
+    def follower_part(self, theta: Floats) -> Floats:
+        """The penalty of the cell, c_s(θ), shape (R, S, A)."""
+        reward = np.empty((len(theta), theta.shape[1] - 1, len(MOVES)))
+        _fill_penalties(theta, self.scale, self.goal, reward)
+        return reward
+
+    def leader_part(self, theta: Floats) -> Floats:
+        """What the penalties cost, -ρ ‖c(θ)‖₁ on the goal, shape (R, S, A)."""
+        reward = np.zeros((len(theta), theta.shape[1] - 1, len(MOVES)))
+        _fill_leader_cost(theta, self.cost * self.scale, self.goal, reward)
+        return reward
+
+    @staticmethod
+    def spread(scores: Floats, kept: float) -> Floats:
+        """θ of penalties in proportion to exp(score), shape (N, S), and a budget that is kept."""
+        return np.concatenate([scores, np.full((len(scores), 1), kept)], axis=1)
 
     def pull_back_follower_reward(self, theta: Floats, weights: Floats) -> Floats:
         """Σ_sa w(s, a) ∇_θ r_F(s, a; θ), shape (R, D), for weights (R, S, A)."""
@@ -215,13 +231,13 @@ def _fill_softmax(theta, probabilities):  # type: ignore[no-untyped-def]
 
 
 @parallel_kernel
-def _fill_follower_reward(theta, scale, goal, reward):  # type: ignore[no-untyped-def]
+def _fill_penalties(theta, scale, goal, reward):  # type: ignore[no-untyped-def]
     for r in numba.prange(len(theta)):
         weights = np.empty(theta.shape[1])
         total = _exponentials(theta[r], weights)
         for s in range(reward.shape[1]):
             reward[r, s] = -scale * weights[s] / total
-        reward[r, goal] = 1.0
+        reward[r, goal] = 0.0
 
 
 @parallel_kernel

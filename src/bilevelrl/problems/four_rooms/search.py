@@ -10,15 +10,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from bilevelrl.core.arrays import Floats
-from bilevelrl.core.ascent import Adam
 from bilevelrl.core.blocks import FollowerParams
 from bilevelrl.core.finite_settings import SoftQParams
 from bilevelrl.core.problem import Problem, RunTasks
 from bilevelrl.core.search import Searched
-from bilevelrl.models.tabular.exact import exact_hypergradient, leader_return
+from bilevelrl.models.tabular.climb import climb
+from bilevelrl.models.tabular.exact import leader_return
 from bilevelrl.problems.four_rooms.cell import best_policy, exact_follower, make_four_rooms
 from bilevelrl.problems.four_rooms.problem import FourRooms
 from bilevelrl.problems.four_rooms.settings import FourRoomsBlock, SearchParams
+
+#: Variants to search for, and all that have the same J, because they plan with the same kernels.
+_SAME_J = {"published": ("published",), "corrected": ("corrected", "improved")}
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,30 +84,19 @@ def random_starts(num_parameters: int, search: SearchParams) -> dict[str, Floats
     }
 
 
-def climb(ascent: Ascent) -> tuple[Floats, Floats]:
-    """Adam along the exact hypergradient, the step size falling geometrically.
-
-    Plain ascent is too slow here: fines that no one pays any more have vanishing gradients.
-
-    Returns:
-        The best J of each start, shape (N,), and where it was, shape (N, D).
-    """
-    own, theta = ascent.problem.block.search, ascent.starts.copy()
+def climb_from(ascent: Ascent) -> tuple[Floats, Floats]:
+    """Where J was best on the way from each start, shape (N, D), and that J, shape (N,)."""
+    own = ascent.problem.block.search
     problem = make_four_rooms(ascent.problem.block.constants, ascent.variant)
-    temperature = np.full(len(theta), ascent.temperature)
-    follower = exact_follower(problem, temperature, ascent.problem.followers)
-    memory = np.zeros((len(theta), problem.num_states))
-    best, best_theta = np.full(len(theta), -np.inf), theta.copy()
-    decay = (own.last_step_size / own.first_step_size) ** (1.0 / own.num_updates)
-    rule = Adam(np.full(len(theta), own.first_step_size), decay=decay, epsilon=1e-12)
-    optimiser = rule.start(theta.shape)
-    for _ in range(own.num_updates):
-        response = follower.respond(problem.follower_reward(theta), memory)
-        truth = exact_hypergradient(problem, theta, response.policy, temperature)
-        better = truth.leader_return > best
-        best[better], best_theta[better] = truth.leader_return[better], theta[better]
-        theta = rule.step(theta, truth.total, optimiser)
-    return best, best_theta
+    temperature = np.full(len(ascent.starts), ascent.temperature)
+    return climb(
+        problem,
+        exact_follower(problem, temperature, ascent.problem.followers),
+        ascent.starts,
+        num_updates=own.num_updates,
+        first_step_size=own.first_step_size,
+        last_step_size=own.last_step_size,
+    )
 
 
 def best_known(
@@ -120,8 +112,8 @@ def best_known(
     values, ends = np.empty(len(thetas)), np.empty_like(thetas)
     weights = [len(block) for block in blocks]
     described = f"best known J, {variant}, temperature {temperature:g}"
-    for place, found in run_tasks(climb, tasks, weights=weights, description=described):
-        values[blocks[place]], ends[blocks[place]] = found
+    for place, found in run_tasks(climb_from, tasks, weights=weights, description=described):
+        ends[blocks[place]], values[blocks[place]] = found
     winner = int(np.argmax(values))
     return Found(ends[winner], names[winner], dict(zip(names, values.tolist(), strict=True)))
 
@@ -138,7 +130,7 @@ def search(problem: Problem[FourRoomsBlock], run_tasks: RunTasks) -> Searched:
     """The best θ under both slip kernels and at every temperature."""
     constants, followers = problem.block.constants, problem.followers
     searched = Searched({})
-    for variant in ("published", "corrected"):
+    for variant, alike in _SAME_J.items():
         model = make_four_rooms(constants, variant)
         searched.model[f"{variant}_planner"] = model.planner.transition
         searched.model[f"{variant}_simulator"] = model.simulator.transition
@@ -146,16 +138,16 @@ def search(problem: Problem[FourRoomsBlock], run_tasks: RunTasks) -> Searched:
         kept = np.append(theta[:-1], 50.0)  # all of the budget stays with the leader
         for temperature in problem.temperatures:
             found = best_known(problem, variant, temperature, run_tasks)
-            searched.best_theta[f"{variant}_{temperature}"] = found.theta
-            searched.add(
-                variant,
-                temperature,
-                initial_return=leader_return_at(model, theta, temperature, followers),
-                charge_nothing_return=leader_return_at(model, kept, temperature, followers),
-                best_known=found.leader_return,
-                best_known_start=found.start,
-                num_starts=len(found.returns),
-            )
+            facts = {
+                "initial_return": leader_return_at(model, theta, temperature, followers),
+                "charge_nothing_return": leader_return_at(model, kept, temperature, followers),
+                "best_known": found.leader_return,
+                "best_known_start": found.start,
+                "num_starts": len(found.returns),
+            }
+            for name in alike:
+                searched.best_theta[f"{name}_{temperature}"] = found.theta
+                searched.add(name, temperature, **facts)
             for start, value in found.returns.items():
                 kind, name = start.split(", ", 1)
                 searched.starts.append((variant, temperature, kind, name, value))

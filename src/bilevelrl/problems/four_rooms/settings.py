@@ -19,7 +19,7 @@ from bilevelrl.core.validation import (
     UnitInterval,
     Whole,
 )
-from bilevelrl.models.tabular.settings import SarsaCritic
+from bilevelrl.models.tabular.settings import IdentifiedModel, SarsaCritic
 
 
 class FourRoomsParams(Constants):
@@ -133,6 +133,18 @@ class CovarianceSetting(FourRoomsCriticSetting):
     belief: FrequencyBelief | None = None
 
 
+class IdentifiedSetting(FourRoomsBatchSetting):
+    """Of the improved BC-HG, which chooses θ in a model that it identifies.
+
+    Attributes:
+        model: how it goes about that.
+        step_size: of no use: nothing steps along a gradient.
+    """
+
+    model: IdentifiedModel
+    step_size: Annotated[Positive, PER_RUN] = 1.0
+
+
 class OracleSetting(FourRoomsBatchSetting):
     """Of HPGD (oracle).
 
@@ -165,7 +177,10 @@ _BOTH: dict[str, Registered] = {
 }
 ESTIMATORS: Estimators = {
     (name, variant): each for name, each in _BOTH.items() for variant in ("published", "corrected")
-} | {("bc_hg", "corrected"): Registered(CovarianceSetting, "cell:covariance")}
+} | {
+    ("bc_hg", "corrected"): Registered(CovarianceSetting, "cell:covariance"),
+    ("bc_hg", "improved"): Registered(IdentifiedSetting, "identified:bc_hg"),
+}
 
 
 class FourRoomsBlock(ProblemBlock):

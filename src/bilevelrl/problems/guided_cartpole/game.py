@@ -76,6 +76,10 @@ class CartPoleGame:
         self._outcomes[theta.tobytes()] = outcomes(batch, horizon)
         return discounted_return(batch.leader_reward, horizon, problem.leader_discount)
 
+    def optimal_return(self, theta: Floats) -> Floats:
+        """NaN: nobody knows it."""
+        return np.full(len(theta), np.nan)
+
     def ground_truth(self, theta: Floats, response: AgentResponse) -> GroundTruth:
         """NaN: nothing is known exactly."""
         del response

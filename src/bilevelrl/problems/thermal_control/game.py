@@ -59,6 +59,10 @@ class ThermalGame:
         """dJ/dθ if the follower's best response is `response`."""
         return thermal_hypergradient(self.follower, theta, response)
 
+    def optimal_return(self, theta: Floats) -> Floats:
+        """J under the best response, shape (R,)."""
+        return self.leader_return(theta, self.follower.respond(theta))
+
     def ground_truth(self, theta: Floats, response: RegulatorResponse) -> GroundTruth:
         """Exact hypergradient; the follower is exact, so its errors are nil."""
         truth = self.hypergradient(theta, response)

@@ -1,0 +1,7 @@
+"""Leaders of tabular problems that identify their model: dynamics, and what the follower wants.
+
+Such a leader counts transitions, fits a kernel to them (`kernel`) and corrects how it predicts its
+follower by the likelihood of the choices that it saw (`choices`). In the model that results
+(`game`) it has exact hypergradients, so that it can search from many starts (`search`) for the θ
+that it recommends, and for others that it may try (`trials`). `leader` is the estimator.
+"""

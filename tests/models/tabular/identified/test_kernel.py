@@ -1,0 +1,85 @@
+"""Identified dynamics against a map that is known."""
+
+import numpy as np
+import pytest
+
+from bilevelrl.core.arrays import Floats
+from bilevelrl.models.tabular.identified.kernel import (
+    SeenTransitions,
+    identify,
+    log_evidence,
+    seen_successors,
+    structured_prior,
+)
+from bilevelrl.problems.four_rooms.problem import FourRooms
+
+ROOMS = FourRooms()
+TRUE = ROOMS.simulator.transition
+
+
+def counted(times: int, seed: int = 0) -> Floats:
+    """Every action tried as often in every state, shape (S, A, S)."""
+    generator = np.random.default_rng(seed)
+    flat = TRUE.reshape(-1, TRUE.shape[2])
+    return np.stack([generator.multinomial(times, p) for p in flat]).reshape(TRUE.shape) * 1.0
+
+
+def seen(moves: Floats) -> SeenTransitions:
+    ends = np.zeros(len(moves))
+    ends[ROOMS.goal] = 1.0
+    return SeenTransitions(moves, ends, ROOMS.simulator.initial)
+
+
+def test_successors_are_those_seen_and_the_state_itself_fills_up() -> None:
+    moves = np.zeros((3, 2, 3))
+    moves[0, 0, 2], moves[0, 1, 1], moves[1, 0, 1] = 1.0, 3.0, 2.0
+    assert seen_successors(moves).tolist() == [[1, 2], [1, 1], [2, 2]]
+
+
+@pytest.mark.parametrize(("times", "error"), [(5, 0.3), (50, 0.02), (5000, 0.01)])
+def test_the_kernel_comes_near_the_truth(times: int, error: float) -> None:
+    counts = counted(times)
+    found = identify(seen(counts), 0.99)
+    counted_alone = np.abs(counts / times - TRUE).sum(axis=2).mean()
+    assert np.abs(found.model.transition - TRUE).sum(axis=2).mean() < 0.5 * counted_alone
+    assert np.abs(found.model.transition - TRUE).sum(axis=2).mean() < error
+    np.testing.assert_allclose(found.model.transition.sum(axis=2), 1.0)
+    assert found.model.discount[ROOMS.goal] == 0.0
+    assert (np.delete(found.model.discount, ROOMS.goal) == 0.99).all()
+
+
+def test_the_prior_knows_how_often_an_action_does_what_it_should() -> None:
+    counts = np.take_along_axis(counted(2000), ROOMS.moves[:, None, :], axis=2)
+    inner = np.array([len(set(row)) == 4 for row in ROOMS.moves.tolist()])
+    prior = structured_prior(counts[inner])
+    np.testing.assert_allclose(prior.max(axis=2), 1.0 - ROOMS.fail_probability, atol=0.03)
+
+
+def test_an_action_that_was_never_tried_may_lead_anywhere_but_nowhere_new() -> None:
+    moves = counted(100)
+    moves[ROOMS.start, 2] = 0.0
+    found = identify(seen(moves), 0.99)
+    row = found.model.transition[ROOMS.start, 2]
+    others = moves[ROOMS.start].sum(axis=0)
+    assert (row[others == 0.0] == 0.0).all()
+    assert found.times[ROOMS.start, 2] == 0.0
+    np.testing.assert_allclose(row, others / others.sum(), atol=0.3)
+
+
+def test_evidence_is_the_integrated_likelihood() -> None:
+    # One state, one action: Beta-binomial, by Monte Carlo.
+    counts, prior = np.array([[[7.0, 3.0]]]), np.array([[[0.8, 0.2]]])
+    draws = np.random.default_rng(1).beta(10 * 0.8, 10 * 0.2, size=400_000)
+    expected = np.log(np.mean(draws**7 * (1.0 - draws) ** 3))
+    assert log_evidence(counts, prior, 10.0) == pytest.approx(expected, abs=0.01)
+
+
+def test_a_prior_that_fits_is_trusted_and_one_that_does_not_is_not() -> None:
+    assert identify(seen(counted(50)), 0.99).strength >= 30.0
+    generator = np.random.default_rng(3)
+    strange = generator.dirichlet(np.full(4, 0.5), size=(len(TRUE), 4))
+    moves = np.zeros_like(TRUE)
+    for s, row in enumerate(ROOMS.moves.tolist()):
+        for a in range(4):
+            np.add.at(moves[s, a], row, generator.multinomial(200, strange[s, a]))
+    assert identify(seen(moves), 0.99).strength <= 10.0

@@ -1,0 +1,119 @@
+"""A leader that identifies FourRooms from what it sees."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from bilevelrl.core.arrays import Floats
+from bilevelrl.core.ascent import GradientAscent
+from bilevelrl.core.observations import Information
+from bilevelrl.core.sampled import Sampled
+from bilevelrl.core.seeding import Streams
+from bilevelrl.core.training import Trained, train
+from bilevelrl.models.tabular.game import TabularGame, TabularSampler
+from bilevelrl.models.tabular.identified.leader import IdentifiedLeader
+from bilevelrl.models.tabular.rollout import Rollout
+from bilevelrl.models.tabular.soft_policy_iteration import SoftPolicyIteration
+from bilevelrl.problems.four_rooms.problem import FourRooms
+
+ROOMS = FourRooms()
+SHAPE = (ROOMS.num_states, 4)
+BEST = 0.4875  # ../shared/specs/four_rooms_identified.md, β = .003
+SEEDS = (61_000, 61_001)
+
+
+def leader(num_runs: int) -> IdentifiedLeader:
+    return IdentifiedLeader(ROOMS.influence, SHAPE, np.full(num_runs, 0.003), ROOMS.discount)
+
+
+def trained(
+    seeds: Sequence[int], *, information: Information = "actions", num_updates: int = 20
+) -> Trained:
+    runs = len(seeds)
+    exact = SoftPolicyIteration(ROOMS.planner, np.full(runs, 0.003), 1e-9, 500)
+    game = TabularGame(ROOMS, exact, exact, np.full(runs, 0.01))
+    sampler = TabularSampler(ROOMS, Rollout(ROOMS.simulator, 2, 200, 200), information)
+    rule = GradientAscent(np.full(runs, 0.1), 1.0)
+    return train(
+        game, Sampled(sampler, leader(runs)), Streams(list(seeds)), rule=rule,
+        num_updates=num_updates, max_rows=num_updates,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def both() -> Trained:
+    return trained(SEEDS)
+
+
+def test_it_comes_near_the_optimum_within_8000_transitions(both: Trained) -> None:
+    assert (both.curves["leader_return"][:, -1] > 0.8 * BEST).all()
+
+
+def test_runs_do_not_depend_on_their_company(both: Trained) -> None:
+    alone = trained(SEEDS[1:])
+    np.testing.assert_array_equal(alone.theta[0], both.theta[1])
+    for name, values in alone.curves.items():
+        np.testing.assert_array_equal(values[0], both.curves[name][1], err_msg=name)
+
+
+def test_what_is_recommended_is_not_what_is_played(both: Trained) -> None:
+    curves = both.curves
+    assert (curves["leader_return"] != curves["played_return"]).any()
+    # One that does not know yet recommends to do nothing, and what it plays costs it.
+    np.testing.assert_allclose(curves["leader_return"][:, 1], 0.0, atol=1e-3)
+    assert (curves["played_return"][:, 1] < 0.0).all()
+
+
+def test_the_first_estimate_points_along_the_hypergradient(both: Trained) -> None:
+    for cosine in both.curves["cosine"]:
+        assert cosine[1] == 0.0  # nothing is identified yet
+        assert cosine[np.flatnonzero(cosine)[0]] > 0.3
+
+
+class Locked:
+    """What a leader must not look at."""
+
+    def __getattribute__(self, name: str) -> object:
+        raise AssertionError(f"read {name} of what only the follower knows")
+
+
+def test_only_observations_are_read() -> None:
+    exact = SoftPolicyIteration(ROOMS.planner, np.full(1, 0.003), 1e-9, 500)
+    streams = Streams([7])
+    own = leader(1)
+    memory = own.start(streams)
+    theta: Floats = np.zeros((1, ROOMS.num_parameters))
+    sampler = TabularSampler(ROOMS, Rollout(ROOMS.simulator, 5, 200, 200), "rewards")
+    for _ in range(12):
+        answer = exact.respond(ROOMS.follower_reward(theta), exact.start(1))
+        seen = sampler.observe(theta, answer, streams, at_random=False)
+        estimate = own.learn(theta, Locked(), seen, memory, streams)
+        assert estimate.proposal is not None
+        theta = estimate.proposal
+    assert memory["planned"][0, 0] > 0.0
+
+
+def test_rewards_that_are_seen_are_not_guessed() -> None:
+    found = trained(SEEDS[:1], information="rewards")
+    assert found.curves["leader_return"][0, -1] > 0.8 * BEST
+
+
+def test_a_leader_that_sees_no_reward_of_its_own_goes_on_looking() -> None:
+    own, streams = leader(1), Streams([7])
+    memory = own.start(streams)
+    theta: Floats = np.zeros((1, ROOMS.num_parameters))
+    exact = SoftPolicyIteration(ROOMS.planner, np.full(1, 0.003), 1e-9, 500)
+    sampler = TabularSampler(ROOMS, Rollout(ROOMS.simulator, 5, 200, 200), "actions")
+    answer = exact.respond(ROOMS.follower_reward(theta), exact.start(1))
+    seen = sampler.observe(theta, answer, streams, at_random=False)
+    nothing = replace(seen, leader_reward=ROOMS.influence.leader_part(theta)[
+        np.zeros_like(seen.state), seen.state, seen.action
+    ])  # fmt: skip
+    estimate = own.learn(theta, None, nothing, memory, streams)
+    assert memory["planned"][0, 0] == 0.0
+    assert estimate.proposal is not None
+    # It acts where the follower was most, but where episodes start or end.
+    where = int(estimate.proposal[0, :-1].argmax())
+    assert where in set(seen.state.ravel().tolist()) - {ROOMS.start, ROOMS.goal}
