@@ -1,6 +1,7 @@
 """The training loop: it climbs, repeats bit for bit, and recording it changes nothing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -8,11 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.ascent import GradientAscent, clipped
 from bilevelrl.core.cell import per_run
 from bilevelrl.core.entries import names_of
+from bilevelrl.core.estimator import Estimate, Memory
+from bilevelrl.core.exact import Exact
+from bilevelrl.core.follower import BestResponse
 from bilevelrl.core.seeding import Streams, stream
-from bilevelrl.core.training import Step, ascend, recorded_updates
+from bilevelrl.core.training import Step, ascend, recorded_updates, train
 from bilevelrl.problems.four_rooms.cell import make_group
 from bilevelrl.problems.four_rooms.settings import (
     ESTIMATORS,
@@ -86,6 +91,46 @@ def test_a_step_is_the_clipped_gradient_times_the_step_size_of_its_run() -> None
         np.testing.assert_allclose(step.next_theta - step.theta, expected, rtol=1e-9, atol=1e-15)
         was_clipped += list(norm > 0.02)
     assert any(was_clipped)
+
+
+@dataclass(frozen=True, eq=False)
+class Wilful(Exact[BestResponse]):
+    """Plays one θ after the other, and recommends the one before the last."""
+
+    thetas: Sequence[Floats]
+
+    def start(self, streams: Streams) -> Memory:
+        """How often it was asked."""
+        return {"asked": np.zeros(len(streams.seeds))}
+
+    def estimate(
+        self, theta: Floats, response: BestResponse, memory: Memory, streams: Streams
+    ) -> Estimate:
+        """The exact gradient, which it does not follow."""
+        found = super().estimate(theta, response, memory, streams)
+        asked = int(memory["asked"][0])
+        memory["asked"] += 1.0
+        return replace(found, proposal=self.thetas[asked], recommended=self.thetas[asked - 1])
+
+
+def test_a_leader_may_play_what_it_proposes_and_be_judged_by_what_it_recommends() -> None:
+    settings = [make_setting("exact", num_updates=4, initial_spread=0.01)] * 2
+    game = make_group(settings, CONSTANTS, FOLLOWERS).game
+    generator = np.random.default_rng(3)
+    thetas = [3.0 * generator.standard_normal((2, 105)) for _ in range(4)]
+    found = train(
+        game, Wilful(game, thetas), Streams([5, 6]), rule=GradientAscent(np.ones(2), 1.0),
+        num_updates=4, max_rows=4,
+    )  # fmt: skip
+    returns = np.stack([game.optimal_return(theta) for theta in thetas], axis=1)
+    # Played is what the estimate before proposed; known after it is what that one recommended.
+    np.testing.assert_allclose(found.curves["played_return"][:, 1:], returns[:, :3], atol=1e-9)
+    recommended = returns[:, [-1, 0, 1]]
+    np.testing.assert_allclose(found.curves["leader_return"][:, 1:], recommended, atol=1e-9)
+    np.testing.assert_array_equal(
+        found.curves["leader_return_optimal"][:, 1:], found.curves["leader_return"][:, 1:]
+    )
+    np.testing.assert_array_equal(found.theta, thetas[2])
 
 
 def test_runs_start_from_their_own_draw_times_their_spread() -> None:

@@ -75,6 +75,27 @@ def test_a_share_of_a_loss_allows_a_larger_one() -> None:
     assert found.loc[1, return_name(-197.0)] == 1000.0
 
 
+def test_regret_counts_transitions_at_the_best_known_return() -> None:
+    curves = conditioned(make_curves())
+    # The best known J is -160; 4,000 transitions in all.
+    curves["played_return_mean"] = np.where(curves["seed"] == 0, -160.0, -240.0)
+    found = run_scores(curves, baselines(), PARAMS, NOWHERE).set_index("seed")
+    assert found["regret"].tolist() == pytest.approx([0.0, 2000.0])
+    assert found["final_played"].tolist() == [-160.0, -240.0]
+
+
+def test_what_was_played_is_told_of_leaders_that_identify_their_model() -> None:
+    none = pd.DataFrame(
+        columns=["problem", "estimator", "temperature", "budget", "published_mean",
+                 "published_standard_error"]
+    )  # fmt: skip
+    played = {"played_return_mean", "played_return_worst_seed", "cumulative_regret"}
+    for model in ("", "identified"):
+        runs = scores().reset_index().assign(model=model)
+        told = set(summary_table(runs, none, PARAMS)["metric"]) & played
+        assert told == (played if model else set())
+
+
 def test_unstable_runs_are_marked_and_counted_and_kept() -> None:
     found = scores(make_coordinates())
     assert found["unstable"].tolist() == [False, True]

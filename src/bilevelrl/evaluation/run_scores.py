@@ -52,11 +52,12 @@ def env_steps_to_threshold(curves: pd.DataFrame, threshold: pd.Series | float) -
 
 
 def _regret(curves: pd.DataFrame, best: pd.Series) -> pd.Series:
-    """What a run lost by what it played, in transitions at the best known J: Σ_k (1 - J_k / J*).
+    """What a run lost by what it played, in transitions at the best known J: Σ_k (J* - J_k) / |J*|.
 
     All windows are of as many updates, and all updates of as many transitions.
     """
-    lost = (1.0 - curves["played_return_mean"] / best).groupby([curves[key] for key in _RUN])
+    share = (best - curves["played_return_mean"]) / best.abs()
+    lost = share.groupby([curves[key] for key in _RUN])
     runs = curves.groupby(_RUN)
     per_update = runs["env_steps"].max() / runs["update"].max()
     return lost.mean(skipna=False) * per_update * (runs["update"].max() + 1)
