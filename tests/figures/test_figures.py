@@ -213,3 +213,15 @@ def test_undetected_bias_is_drawn_as_a_bound() -> None:
     bounds = [line for line in figure.axes[0].lines if line.get_marker() == 7]
     heights = {y for line in bounds for y in line.get_ydata()}
     assert heights == {0.5 / 0.5}  # bias_error / exact_norm
+
+
+def test_bands_do_not_squeeze_the_curves() -> None:
+    table = curve_table()
+    wide = table.assign(low=table["iqm"] - 50.0, high=table["iqm"] + 50.0)
+    for x in ("update", "env_steps"):
+        low, high = learning_curves(wide, PUBLISHED, BEST, x).axes[0].get_ylim()
+        assert -2.5 < low < -1.5
+        assert 1.5 < high < 2.5
+    narrow = learning_curves(table, PUBLISHED, BEST, "update").axes[0].get_ylim()
+    assert narrow[0] > -1.0
+    assert narrow[1] < 0.8

@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -66,6 +67,8 @@ def learning_curves(
             if scale == "log":
                 row[0].set_yscale(scale)
                 plain_log_ticks(row[0])
+            else:
+                _focus(row[0], panels)
         for ax in axes[-1]:
             ax.set_xlabel(_AXIS_LABELS[x])
         drawn = curves if x == "update" else curves[curves["budget"] > 0]
@@ -97,6 +100,15 @@ def _panel(ax: Axes, curves: pd.DataFrame, published: pd.DataFrame, budget: int,
     if x == "env_steps":
         ax.set_xscale("log")
     ax.xaxis.set_major_formatter(EngFormatter(sep=""))
+
+
+def _focus(ax: Axes, panels: list[Axes]) -> None:
+    """Lines take a third of the height at least: bands of two seeds may be ten times as wide."""
+    heights = np.concatenate([np.asarray(line.get_ydata()) for ax in panels for line in ax.lines])
+    known = heights[np.isfinite(heights.astype(np.float64))]
+    if known.size and (span := float(np.ptp(known))) > 0.0:
+        low, high = ax.get_ylim()
+        ax.set_ylim(max(low, known.min() - span), min(high, known.max() + span))
 
 
 def _best_known(ax: Axes, best_known: pd.DataFrame, shown: pd.DataFrame) -> None:

@@ -44,7 +44,7 @@ def sample_cost(curves: pd.DataFrame, best_known: pd.DataFrame) -> Figure:
         ax.set_xlabel("transitions sampled by the leader, oracle not counted")
         ax.set_ylabel("J(θ), share of the best known\nIQM over seeds")
         handles = [
-            *style.estimator_handles(pd.concat(drawn)),
+            *style.estimator_handles(pd.concat(drawn), marked=()),
             style.band_handle("interval over seeds"),
             Line2D([], [], color=style.BEST_KNOWN_COLOUR, linestyle=":", linewidth=0.8,
                    label=f"{100.0 * _MARKED:.0f} %"),

@@ -14,6 +14,9 @@ from bilevelrl.models.tabular.identified.search import POOL, Pool
 
 #: θ whose choices are remembered.
 HISTORY = 200
+#: Weights of choices from one plan to the next: a follower that plays best responses tells most if
+#: none is forgotten, one that learns if what it did before is.
+MEMORIES = (1.0, 0.7)
 
 
 class Experience(NamedTuple):
@@ -29,8 +32,10 @@ class Experience(NamedTuple):
         parts: what each of them added to the follower's reward, shape (H, S, A).
         times: choices under each of them, shape (H, S, A).
         values: the follower's soft values under each of them, as identified last, shape (H, S).
+        ages: plans since, shape (H,).
         used: how many of the H there are.
-        correction: δ, shape (S, A).
+        corrections: δ as found from all choices, and from recent ones, shape (M, S, A).
+        foretold: how well each of them foretold later choices, log likelihoods, shape (M,).
         scores: how much the follower has been through s while the leader explored, shape (S,).
         pool: candidates, the best first, shape (P, D).
         predicted: their J, shape (P,), -inf where there is none.
@@ -50,8 +55,10 @@ class Experience(NamedTuple):
     parts: Floats
     times: Floats
     values: Floats
+    ages: Floats
     used: Floats
-    correction: Floats
+    corrections: Floats
+    foretold: Floats
     scores: Floats
     pool: Floats
     predicted: Floats
@@ -84,6 +91,17 @@ class Experience(NamedTuple):
         return Choices(self.parts[last], self.times[last], self.values[last])
 
     @property
+    def correction(self) -> Floats:
+        """δ of the memory that foretold best, shape (S, A)."""
+        best: Floats = self.corrections[int(np.argmax(self.foretold))]
+        return best
+
+    def weights(self, memory: float) -> Floats:
+        """Of the choices under each θ that is remembered, shape (B,)."""
+        weights: Floats = memory ** self.ages[HISTORY - int(self.used[0]) :]
+        return weights
+
+    @property
     def visited(self) -> NDArray[np.bool_]:
         """Whether anything was tried in s, shape (S,)."""
         visited: NDArray[np.bool_] = self.tried.sum(axis=1) > 0.0
@@ -110,11 +128,12 @@ class Experience(NamedTuple):
 
     def turn_to(self, theta: Floats, part: Floats) -> None:
         """The follower answers a θ, shape (D,), from now on; the oldest is forgotten."""
-        if self.used[0] > 0.0 and np.array_equal(self.thetas[-1], theta):
+        same = self.used[0] > 0.0 and np.array_equal(self.thetas[-1], theta)
+        if same and self.ages[-1] == 0.0:
             return
-        for array in (self.thetas, self.parts, self.times, self.values):
+        for array in (self.thetas, self.parts, self.times, self.values, self.ages):
             array[:-1] = array[1:]
-        self.thetas[-1], self.parts[-1], self.times[-1] = theta, part, 0.0
+        self.thetas[-1], self.parts[-1], self.times[-1], self.ages[-1] = theta, part, 0.0, 0.0
         self.used[0] = min(HISTORY, self.used[0] + 1.0)
 
 
@@ -131,7 +150,8 @@ def nothing_seen(num_runs: int, shape: tuple[int, int], num_parameters: int) -> 
         "moves": (states, actions, states), "ends": (states,), "starts": (states,),
         "leader_rest": shape, "follower_rest": shape, "thetas": (HISTORY, num_parameters),
         "parts": (HISTORY, *shape), "times": (HISTORY, *shape), "values": (HISTORY, states),
-        "used": (1,), "correction": shape, "scores": (states,), "pool": (POOL, num_parameters),
+        "ages": (HISTORY,), "used": (1,), "corrections": (len(MEMORIES), *shape),
+        "foretold": (len(MEMORIES),), "scores": (states,), "pool": (POOL, num_parameters),
         "predicted": (POOL,),
         **dict.fromkeys(("playing", "direct", "indirect"), (num_parameters,)),
         "planned": (1,), "searched": (1,),

@@ -68,8 +68,8 @@ def seen_successors(moves: Floats) -> Places:
 def _anothers(main: Floats, possible: Floats) -> Floats:
     """What an action that is drawn uniformly does, shape (S, K).
 
-    Untried actions do what no other does, if there is such a successor, else anything seen; a
-    twentieth is anything seen in any case.
+    Untried actions do what no other does, if there is such a successor, else anything seen; the
+    two-hundredth part is anything seen in any case.
 
     Args:
         main: 1 for the most frequent successor of each action that was tried, shape (S, A, K).
@@ -81,7 +81,7 @@ def _anothers(main: Floats, possible: Floats) -> Floats:
     left = np.where(left.any(axis=1, keepdims=True), left, possible)
     untried = num_actions - done.sum(axis=1, keepdims=True)
     guess = (done + untried * _normalised(left)) / num_actions
-    mixed: Floats = 0.95 * guess + 0.05 * _normalised(possible)
+    mixed: Floats = 0.995 * guess + 0.005 * _normalised(possible)
     return mixed
 
 

@@ -17,8 +17,9 @@ from bilevelrl.core.batches import TabularObservations
 from bilevelrl.core.estimator import Estimate, Memory
 from bilevelrl.core.seeding import Streams
 from bilevelrl.core.trace import sampled_return
-from bilevelrl.models.tabular.identified.choices import correct
+from bilevelrl.models.tabular.identified.choices import correct, log_likelihood
 from bilevelrl.models.tabular.identified.experience import (
+    MEMORIES,
     Experience,
     experience_of,
     nothing_seen,
@@ -158,6 +159,7 @@ class IdentifiedLeader:
             found = refine(problem, candidates, beta)
         own.keep(found)
         own.planned[0] = own.transitions
+        own.ages[:] += 1.0
         own.playing[:] = choose(
             problem, kernel, self._wishes(own), found, own.choices, beta,
             curiosity=self.conduct.curiosity, halving=self.conduct.halving,
@@ -174,11 +176,19 @@ class IdentifiedLeader:
         return Wishes(scale)
 
     def _correct(self, own: Experience, kernel: IdentifiedKernel, beta: float) -> None:
-        spread = self._wishes(own).spread(own.tried)
-        spread[own.ends > 0.0] = self.conduct.end_wish
         seen = own.choices
         choices = replace(seen, reward=seen.reward + self._follower_base(own))
-        own.correction[:] = correct(kernel.model, choices, own.correction, spread, beta)
+        new = own.weights(0.0)  # of choices since the last plan, which no correction has seen
+        for number, memory in enumerate(MEMORIES):
+            correction = own.corrections[number]
+            likelihood, _ = log_likelihood(kernel.model, choices, correction, beta)
+            own.foretold[number] = 0.5 * own.foretold[number] + new @ likelihood
+            times = choices.times * own.weights(memory)[:, None, None]
+            spread = self._wishes(own).spread(times.sum(axis=0))
+            spread[own.ends > 0.0] = self.conduct.end_wish
+            correction[:] = correct(
+                kernel.model, replace(choices, times=times), correction, spread, beta
+            )
 
     @staticmethod
     def _follower_base(own: Experience) -> Floats:
