@@ -62,6 +62,7 @@ def test_further_temperatures_get_figures_of_their_own(params: Params, project: 
         "learning_curves_env_steps",
         "final_return",
         "penalty_maps",
+        "sample_cost",
     )
     assert drawn == {
         *figures_of("four_rooms"),

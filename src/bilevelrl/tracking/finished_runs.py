@@ -19,7 +19,7 @@ POINTS = 25  # at most, per run, of the curve that one looks at first and of its
 THINNING = 4  # of the others; SQLite takes 0.3 kB a point, and the full curves stay under DVC
 #: Columns of a curve, by section of the chart view; MLflow sorts sections and charts by name.
 SECTIONS: dict[str, tuple[str, ...]] = {
-    "1_return": tuple(name for name in CURVE_COLUMNS if name.startswith("leader_return")),
+    "1_return": tuple(name for name in CURVE_COLUMNS if "_return" in name),
     "2_gradient": ("gradient_norm", "direct_norm", "indirect_norm", "cosine"),
     "3_follower": ("follower_accuracy", "follower_kl", "follower_value_gap"),
     "4_transitions": ("env_steps", "oracle_steps", "follower_steps"),
