@@ -123,6 +123,8 @@ def test_a_leader_may_play_what_it_proposes_and_be_judged_by_what_it_recommends(
         num_updates=4, max_rows=4,
     )  # fmt: skip
     returns = np.stack([game.optimal_return(theta) for theta in thetas], axis=1)
+    first, _ = game.start(Streams([5, 6]))
+    np.testing.assert_array_equal(found.curves["leader_return"][:, 0], game.optimal_return(first))
     # Played is what the estimate before proposed; known after it is what that one recommended.
     np.testing.assert_allclose(found.curves["played_return"][:, 1:], returns[:, :3], atol=1e-9)
     recommended = returns[:, [-1, 0, 1]]
@@ -131,6 +133,23 @@ def test_a_leader_may_play_what_it_proposes_and_be_judged_by_what_it_recommends(
         found.curves["leader_return_optimal"][:, 1:], found.curves["leader_return"][:, 1:]
     )
     np.testing.assert_array_equal(found.theta, thetas[2])
+
+
+def test_the_ground_truth_may_be_left_out_of_rows() -> None:
+    game = make_group([make_setting("exact", num_updates=6)], CONSTANTS, FOLLOWERS).game
+    every, some = (
+        train(
+            game, Exact(game), Streams([5]), rule=GradientAscent(np.ones(1), 1.0),
+            num_updates=6, max_rows=6, exact_interval=interval,
+        )
+        for interval in (1, 3)
+    )  # fmt: skip
+    np.testing.assert_array_equal(some.theta, every.theta)
+    for name in ("cosine", "leader_return_optimal", "follower_kl", "follower_value_gap"):
+        found = some.curves[name][0]
+        assert np.isfinite(found).tolist() == [False, False, True, False, False, True]
+        np.testing.assert_array_equal(found[2::3], every.curves[name][0, 2::3])
+    np.testing.assert_array_equal(some.curves["leader_return"], every.curves["leader_return"])
 
 
 def test_runs_start_from_their_own_draw_times_their_spread() -> None:

@@ -63,3 +63,19 @@ def test_ours_beats_theirs_as_often_as_pairs_say() -> None:
     row = back[(back["theirs"] == "bc_hg") & (back["setting"] == SMALL)].iloc[0]
     assert row["probability"] == pytest.approx(2 / 6)
     assert row["mean_difference"] < 0.0
+
+
+def test_a_leader_that_identifies_its_model_meets_those_that_do_not() -> None:
+    known = f"{SMALL};study=identified;model=identified"
+    scores = pd.concat(
+        [
+            runs("a", "bc_hg", "improved", SMALL, OURS),
+            runs("a", "bc_hg", "improved", known, OURS),
+            runs("a", "naive", "improved", SMALL, THEIRS),
+            runs("a", "naive", "improved", known, THEIRS),
+        ]
+    )
+    table = improvement_table(scores, PARAMS)
+    pairs = sorted(zip(table["ours_model"], table["theirs_model"], strict=True))
+    assert pairs == [("", ""), ("identified", ""), ("identified", "identified")]
+    assert set(table.loc[table["ours_model"] != "", "setting"]) == {known}

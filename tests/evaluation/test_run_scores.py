@@ -178,3 +178,27 @@ def test_it_is_known_of_every_score_what_it_is_made_of() -> None:
     # Of transitions to a threshold and of stability other tests speak.
     rest = {name for name in found if name.startswith("env_steps_to_")} | {"unstable", "seed"}
     assert made | rest == set(found.columns) - {*GROUP, *CONDITION_COLUMNS}
+
+
+TRUTH = ("leader_return_optimal", "cosine", "follower_kl", "follower_value_gap")
+
+
+def test_rows_without_ground_truth_are_left_out() -> None:
+    curves = make_curves()
+    curves.loc[curves["update"].isin([0, 2]), list(TRUTH)] = np.nan
+    curves.loc[curves["update"] == 3, "cosine"] = 0.5
+    found = run_scores(conditioned(curves), baselines(), PARAMS, NOWHERE).set_index("seed")
+    # Of the last half of four updates only the last was asked; of all, that and the second.
+    assert found["final_optimal"].tolist() == [RETURNS[0][3], RETURNS[1][3]]
+    assert found["final_gap"].tolist() == [0.0, 0.0]
+    assert found["cosine"].tolist() == [0.25, 0.25]
+    assert found["final"].tolist() == [np.mean(RETURNS[seed][2:]) for seed in RETURNS]
+
+
+def test_a_run_that_diverged_has_no_scores() -> None:
+    curves = make_curves()
+    lost = (curves["update"] == 2) & (curves["seed"] == 0)
+    curves.loc[lost, [*TRUTH, "leader_return_mean"]] = np.nan
+    found = run_scores(conditioned(curves), baselines(), PARAMS, NOWHERE).set_index("seed")
+    for name in ("final", "final_optimal", "final_gap", "cosine"):
+        assert found[name].isna().tolist() == [True, False]

@@ -162,6 +162,8 @@ def test_a_study_that_has_a_name_changes_what_it_is_about_and_nothing_else() -> 
         if name is None:
             continue
         found.add(name)
+        if name == "identified":
+            continue
         mains = [
             other
             for *place, other in every
@@ -172,7 +174,20 @@ def test_a_study_that_has_a_name_changes_what_it_is_about_and_nothing_else() -> 
         if not any(differences(setting, main) == ABLATIONS[name].keys() for main in mains):
             wrong.append(f"{where}: {name} has no twin")
     assert wrong == []
-    assert found == ABLATIONS.keys()
+    assert found == ABLATIONS.keys() | {"identified"}
+
+
+def test_a_leader_that_identifies_its_model_differs_in_how_it_learns_alone() -> None:
+    every = compared()
+    for *where, setting in every:
+        if getattr(setting, "study", None) == "identified":
+            (main,) = (
+                other
+                for *place, other in every
+                if place == where and getattr(other, "study", None) is None
+            )
+            changed = {key.partition("_")[0] for key in differences(setting, main)}
+            assert changed == {"critic", "belief"}
 
 
 def test_a_study_of_the_start_changes_nothing_else() -> None:

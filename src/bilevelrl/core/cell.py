@@ -39,6 +39,7 @@ class Training(Generic[Response]):
     estimator: Estimator[Response]
     rule: AscentRule
     actor_steps: int = 1
+    exact_interval: int = 1
 
 
 @dataclass(frozen=True, eq=False)

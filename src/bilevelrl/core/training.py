@@ -198,12 +198,14 @@ def train(
     num_updates: int,
     max_rows: int,
     actor_steps: int = 1,
+    exact_interval: int = 1,
 ) -> Trained:
     """Run `ascend` and record it.
 
     J and what the game says by `extremes` are evaluated at every update, the rest when a window
-    closes. `leader_return` is J where the leader is, `played_return` J as it was played: they
-    differ for leaders that recommend another θ than they play.
+    closes; of these only every `exact_interval`-th has the ground truth, which may be dear, and the
+    others NaN. `leader_return` is J where the leader is, `played_return` J as it was played:
+    they differ for leaders that recommend another θ than they play.
     """
     closing = recorded_updates(num_updates, max_rows)
     rows: list[dict[str, Floats]] = []
@@ -216,7 +218,11 @@ def train(
         game, estimator, streams, rule=rule, num_updates=num_updates, actor_steps=actor_steps
     ):
         played = game.leader_return(step.theta, step.response)
-        leader_return = played if recommended is None else game.optimal_return(recommended)
+        if step.estimate.recommended is None:
+            leader_return = played
+        else:  # before the first recommendation the leader is where it starts
+            known = step.theta if recommended is None else recommended
+            leader_return = game.optimal_return(known)
         sums += [leader_return, played]
         for name, values in game.extremes(step.theta, step.response).items():
             largest[name] = np.maximum(largest[name], values) if name in largest else values
@@ -228,8 +234,9 @@ def train(
             row |= {"leader_return": leader_return, "played_return": played}
             means = sums / closing.step
             row |= {"leader_return_mean": means[0], "played_return_mean": means[1]}
-            row |= _measure(game, step)
-            if recommended is not None:
+            exact = (len(rows) + 1) % exact_interval == 0
+            row |= _measure(game, step, exact=exact)
+            if step.estimate.recommended is not None:
                 row["leader_return_optimal"] = leader_return
             rows.append(row)
             places.append(game.coordinates(step.theta, step.response) | largest)
@@ -245,8 +252,12 @@ def _stacked(rows: list[dict[str, Floats]]) -> dict[str, Floats]:
     return {name: np.stack([row[name] for row in rows], axis=1) for name in rows[0]}
 
 
-def _measure(game: Game[Response], step: Step[Response]) -> dict[str, Floats]:
-    truth = game.ground_truth(step.theta, step.response)
+def _measure(game: Game[Response], step: Step[Response], *, exact: bool) -> dict[str, Floats]:
+    if exact:
+        truth = game.ground_truth(step.theta, step.response)
+    else:
+        unknown = np.full(len(step.theta), np.nan)
+        truth = GroundTruth(np.full_like(step.theta, np.nan), unknown, unknown, unknown)
     gradient = step.estimate.gradient
     norm = np.sqrt(np.square(gradient).sum(axis=1))
     exact_norm = np.sqrt(np.square(truth.hypergradient).sum(axis=1))

@@ -15,7 +15,8 @@ from bilevelrl.evaluation.statistics import (
 from bilevelrl.runs.evaluate_block import EvaluateParams
 
 IMPROVEMENT_COLUMNS = (
-    "problem", "variant", "setting", "ours", "theirs", "probability", "low", "high",
+    "problem", "variant", "setting", "ours", "ours_model", "theirs", "theirs_model",
+    "probability", "low", "high",
     "mean_difference", "mean_difference_low", "mean_difference_high", "ours_seeds", "theirs_seeds",
 )  # fmt: skip
 
@@ -26,7 +27,8 @@ def improvement_table(
     """P(a run of `ours` ends higher than a run of another estimator), in every shared setting.
 
     Variants are compared with their own kind only, because J of `published` and `corrected` are
-    not the same function. Estimators that sample nothing match every budget.
+    not the same function. Estimators that sample nothing match every budget, and one of ours that
+    identifies its model those that do not, too; `ours_model` and `theirs_model` tell.
 
     Returns:
         Columns `IMPROVEMENT_COLUMNS`; above ½ in `low` means better, below ½ in `high` worse. The
@@ -40,15 +42,24 @@ def improvement_table(
         alike = (their_problem, their_variant) == (problem, variant)
         if alike and estimator == ours != theirs and _under_the_same_conditions(runs, their_runs):
             compared = _compare(runs, their_runs, params.confidence)
-            rows.append((problem, variant, setting, ours, theirs, *compared))
+            model, their_model = (str(each["model"].iloc[0]) for each in (runs, their_runs))
+            names = ours, model, theirs, their_model
+            rows.append((problem, variant, setting, *names, *compared))
     return pd.DataFrame(rows, columns=list(IMPROVEMENT_COLUMNS))
 
 
 def _under_the_same_conditions(ours: pd.DataFrame, theirs: pd.DataFrame) -> bool:
-    (own, budget), (other, their_budget) = (
-        runs[["setting_without_budget", "budget"]].iloc[0] for runs in (ours, theirs)
+    (own, model, budget), (other, their_model, their_budget) = (
+        runs[["setting_without_budget", "model", "budget"]].iloc[0] for runs in (ours, theirs)
     )
+    if model and not their_model:
+        own, other = _whatever_the_model(own), _whatever_the_model(other)
     return bool(own == other and their_budget in (budget, 0))
+
+
+def _whatever_the_model(setting: str) -> str:
+    parts = setting.split(";")
+    return ";".join(part for part in parts if not part.startswith(("model=", "study=")))
 
 
 def _compare(our_runs: pd.DataFrame, their_runs: pd.DataFrame, level: float) -> tuple[float, ...]:

@@ -119,6 +119,7 @@ def _train_together(chunk: Chunk) -> list[Arrays]:
         num_updates=chunk.runs[0].setting.num_updates,
         max_rows=chunk.max_rows,
         actor_steps=built.actor_steps,
+        exact_interval=built.exact_interval,
     )
     return [
         {"theta": theta}

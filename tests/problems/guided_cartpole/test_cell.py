@@ -20,9 +20,11 @@ from bilevelrl.core.validation import ConfigError
 from bilevelrl.models.deep.settings import SacParams
 from bilevelrl.problems.guided_cartpole import cell
 from bilevelrl.problems.guided_cartpole.game import CartPoleGame
+from bilevelrl.problems.guided_cartpole.identified import PlanningLeader
 from bilevelrl.problems.guided_cartpole.leader import Idle
 from bilevelrl.problems.guided_cartpole.problem import GuidedCartPole
 from bilevelrl.problems.guided_cartpole.settings import (
+    CartPoleBcHgSetting,
     CartPoleLearningSetting,
     GuidedCartPoleParams,
     GuidedCartPoleSetting,
@@ -41,9 +43,11 @@ LEARNER = SacParams(
 )  # fmt: skip
 CONTEXT = Context(CONSTANTS, FOLLOWERS.model_copy(update={"learner": LEARNER}), CONSTANTS)
 PROBLEM = "guided_cartpole"
+GRID = {"positions": 9, "speeds": 5, "angles": 7, "rotations": 7, "pushes": 3, "tolerance": 0.02}
 BASE: dict[str, Any] = {
     "variant": "improved", "temperature": 0.2, "step_size": 0.01, "first_seed": 0, "num_seeds": 1,
     "num_updates": 3, "winds": (-0.5, 0.0, 0.5), "units": (8,), "evaluation_episodes": 4,
+    "reference": {"kind": "grid", **GRID}, "exact_interval": 3,
     "follower": {"kind": "sac", "start": "carry", "first_steps": 96, "steps": 32},
 }  # fmt: skip
 LEARNING: dict[str, Any] = {
@@ -67,7 +71,8 @@ def build(
 def setting(estimator: str = "naive", **changes: Any) -> GuidedCartPoleSetting:
     if estimator == "random":
         return GuidedCartPoleSetting(**BASE | changes)
-    return CartPoleLearningSetting(**BASE | LEARNING | changes)
+    known = CartPoleBcHgSetting if estimator == "bc_hg" else CartPoleLearningSetting
+    return known(**BASE | LEARNING | changes)
 
 
 def run(estimator: str, seeds: list[int], **changes: Any) -> Trained:
@@ -76,6 +81,7 @@ def run(estimator: str, seeds: list[int], **changes: Any) -> Trained:
     return train(
         built.game, built.estimator, Streams(seeds), rule=built.rule,
         num_updates=chosen.num_updates, max_rows=chosen.num_updates,
+        exact_interval=built.exact_interval,
     )  # fmt: skip
 
 
@@ -93,16 +99,41 @@ def test_names_stand_for_estimators() -> None:
         assert (learner.expectation is None) == (name == "naive")
 
 
-@pytest.mark.parametrize("estimator", ["bc_hg", "naive", "random"])
-def test_a_run_is_the_same_alone_and_in_a_batch(estimator: str) -> None:
-    together = run(estimator, [3, 4])
+#: Of leaders that plan.
+PLANNED: dict[str, dict[str, Any]] = {
+    "naive": {
+        "critic": {"kind": "planned", **GRID},
+        "belief": {"kind": "identified", "information": "rewards"},
+    },
+}
+PLANNED["bc_hg"] = PLANNED["naive"] | {"belief": {**PLANNED["naive"]["belief"], "most_surprise": 9}}
+
+
+@pytest.mark.parametrize(
+    ("estimator", "changes"),
+    [("bc_hg", {}), ("naive", {}), ("random", {}),
+     ("bc_hg", PLANNED["bc_hg"]), ("naive", PLANNED["naive"])],
+)  # fmt: skip
+def test_a_run_is_the_same_alone_and_in_a_batch(estimator: str, changes: dict[str, Any]) -> None:
+    together = run(estimator, [3, 4], **changes)
     for row, seed in enumerate((3, 4)):
-        alone = run(estimator, [seed])
+        alone = run(estimator, [seed], **changes)
         np.testing.assert_array_equal(together.theta[row], alone.theta[0])
         for name, curve in together.curves.items():
             np.testing.assert_array_equal(curve[row], alone.curves[name][0])
     first, _ = build(estimator, [setting(estimator)] * 2, CONTEXT).game.start(Streams([3, 4]))
     assert (together.theta != first).any() == (estimator != "random")
+
+
+@pytest.mark.parametrize("estimator", ["bc_hg", "naive"])
+def test_leaders_that_plan(estimator: str) -> None:
+    chosen = setting(estimator, **PLANNED[estimator])
+    built: Any = build(estimator, [chosen], CONTEXT).estimator
+    assert built.belief is None
+    assert isinstance(built.learner, PlanningLeader)
+    assert built.learner.most_surprise == (9 if estimator == "bc_hg" else None)
+    assert chosen.conditions({})["model"] == "identified"
+    assert chosen.conditions({})["information"] == "rewards"
 
 
 def test_what_is_recorded() -> None:
@@ -111,8 +142,10 @@ def test_what_is_recorded() -> None:
     np.testing.assert_array_equal(curves["follower_steps"][0], [96, 128, 160])
     np.testing.assert_array_equal(curves["env_steps"][0], [0, 600, 1200])
     assert np.isfinite(curves["leader_return"]).all()
-    for unknown in ("cosine", "leader_return_optimal", "follower_accuracy", "follower_kl"):
-        assert np.isnan(curves[unknown]).all()
+    assert np.isnan(curves["follower_accuracy"]).all()
+    # The ground truth comes with every third update.
+    for known in ("cosine", "leader_return_optimal", "follower_kl", "follower_value_gap"):
+        assert np.isfinite(curves[known][0]).tolist() == [False, False, True]
     assert set(trained.coordinates) == {"episode_length", "final_position", "share_in_goal"}
     lengths = trained.coordinates["episode_length"]
     assert ((lengths >= 1) & (lengths <= 200)).all()
@@ -167,6 +200,9 @@ def test_only_runs_that_can_share_arrays_do() -> None:
         ({"follower": {"kind": "exact"}}, "sac"),
         ({"belief": {**LEARNING["belief"], "information": "actions"}}, "rewards"),
         ({"belief": None}, "belief"),
+        ({"critic": PLANNED["naive"]["critic"]}, "plans both or neither"),
+        ({"belief": PLANNED["naive"]["belief"]}, "plans both or neither"),
+        ({"reference": {"kind": "grid", **GRID, "angles": 4}}, "angles"),
     ],
 )
 def test_what_is_impossible_is_refused(changes: dict[str, Any], message: str) -> None:

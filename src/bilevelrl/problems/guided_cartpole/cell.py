@@ -17,15 +17,22 @@ from bilevelrl.models.deep.settings import SacParams
 from bilevelrl.problems.guided_cartpole.belief import CartPoleBelief
 from bilevelrl.problems.guided_cartpole.critic import ArrivalCritic
 from bilevelrl.problems.guided_cartpole.game import CartPoleGame, CartPoleSampler
+from bilevelrl.problems.guided_cartpole.identified import PlanningLeader
 from bilevelrl.problems.guided_cartpole.leader import CartPoleLeader, Idle
 from bilevelrl.problems.guided_cartpole.policy import ModulePolicy
 from bilevelrl.problems.guided_cartpole.problem import GuidedCartPole
 from bilevelrl.problems.guided_cartpole.rollout import CartPoleBatch, CartPoleRollout
 from bilevelrl.problems.guided_cartpole.settings import (
+    BeliefParams,
+    CartPoleBcHgSetting,
     CartPoleLearningSetting,
+    CriticParams,
     GuidedCartPoleLeaders,
     GuidedCartPoleParams,
     GuidedCartPoleSetting,
+    IdentifiedParams,
+    PlannedCritic,
+    TrustingParams,
 )
 
 Own_co = TypeVar("Own_co", bound=GuidedCartPoleSetting, covariant=True)
@@ -56,9 +63,10 @@ def build(
         context.followers.learner,
         shared.follower,
         shared.evaluation_episodes,
+        shared.reference,
     )
     rule = Adam(per_run(settings, "step_size"), getattr(shared, "max_gradient_norm", None))
-    return Training(game, make(Group(settings, game)), rule)
+    return Training(game, make(Group(settings, game)), rule, exact_interval=shared.exact_interval)
 
 
 def idle(g: Runs[GuidedCartPoleSetting]) -> Estimator[AgentResponse]:
@@ -67,18 +75,43 @@ def idle(g: Runs[GuidedCartPoleSetting]) -> Estimator[AgentResponse]:
     return Idle()
 
 
-def bc_hg(g: Runs[CartPoleLearningSetting]) -> Sampled[CartPoleBatch]:
+def bc_hg(g: Runs[CartPoleBcHgSetting]) -> Sampled[CartPoleBatch]:
     """BC-HG, with what the leader learns about its follower."""
+    belief = g.shared.belief
+    if isinstance(belief, TrustingParams):
+        return _planning(g, belief.most_surprise)
     return _sampled(g, indirect=True)
 
 
 def naive(g: Runs[CartPoleLearningSetting]) -> Sampled[CartPoleBatch]:
     """The direct part alone."""
+    if isinstance(g.shared.belief, IdentifiedParams):
+        return _planning(g, None)
     return _sampled(g, indirect=False)
+
+
+def _planning(
+    g: Runs[CartPoleLearningSetting], most_surprise: float | None
+) -> Sampled[CartPoleBatch]:
+    rollout, shared = g.game.rollout, g.shared
+    assert isinstance(shared.critic, PlannedCritic)
+    problem, horizon = rollout.problem, rollout.problem.max_episode_steps
+    learner = PlanningLeader(
+        rollout.policy,
+        rollout.winds,
+        g.temperature,
+        (problem.leader_discount, problem.follower_discount),
+        horizon,
+        shared.critic,
+        most_surprise,
+    )
+    return Sampled(CartPoleSampler(rollout, shared.env_steps_per_update // horizon), learner)
 
 
 def _sampled(g: Runs[CartPoleLearningSetting], *, indirect: bool) -> Sampled[CartPoleBatch]:
     rollout, own, watching = g.game.rollout, g.shared.critic, g.shared.belief
+    assert isinstance(own, CriticParams)
+    assert isinstance(watching, BeliefParams)
     problem, horizon = rollout.problem, rollout.problem.max_episode_steps
     belief = CartPoleBelief(
         rollout.winds,

@@ -4,9 +4,11 @@ from collections.abc import Iterator
 
 from matplotlib.figure import Figure
 
+from bilevelrl.evaluation.learning_curves import LEARNING_CURVE_COLUMNS
 from bilevelrl.figures.coordinate_panels import coordinate_panels
 from bilevelrl.figures.gallery import Source, at, best_known_of
 from bilevelrl.figures.learning_curves import learning_curves
+from bilevelrl.runs.table_files import read_parquet
 
 #: What `problems.guided_cartpole.game.outcomes` are called on a figure.
 _OUTCOMES = {
@@ -18,7 +20,7 @@ _OUTCOMES = {
 
 def names() -> tuple[str, ...]:
     """Figures that are drawn whatever is in the grid."""
-    return ("learning_curves", "behaviour")
+    return ("learning_curves", "planned_learning_curves", "behaviour")
 
 
 def figures(source: Source) -> Iterator[tuple[str, Figure]]:
@@ -28,5 +30,9 @@ def figures(source: Source) -> Iterator[tuple[str, Figure]]:
     best = best_known_of(at(results.summary, temperature=temperature, study="main"))
     curves = at(results.curves, temperature=temperature)
     yield "learning_curves", learning_curves(curves, results.published, best, "update")
+    folder = source.root / "data" / "evaluate" / results.problem
+    every = read_parquet(folder / "learning_curves.parquet", LEARNING_CURVE_COLUMNS)
+    planned = at(every, temperature=temperature, study="identified")
+    yield "planned_learning_curves", learning_curves(planned, results.published, best, "update")
     played = at(source.trajectories, temperature=temperature)
     yield "behaviour", coordinate_panels(played, _OUTCOMES, 3, "Behaviour")

@@ -1,6 +1,7 @@
 """The guided cart-pole with followers that learn, ready for the training loop."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -11,6 +12,10 @@ from bilevelrl.core.training import GroundTruth
 from bilevelrl.models.deep.agent import SacAgent
 from bilevelrl.models.deep.game import AgentResponse, learned_answer
 from bilevelrl.models.deep.settings import SacFollower, SacParams
+from bilevelrl.problems.guided_cartpole.planning.grid import GridParams
+from bilevelrl.problems.guided_cartpole.planning.mechanics import TrueMechanics
+from bilevelrl.problems.guided_cartpole.planning.plan import Planner
+from bilevelrl.problems.guided_cartpole.planning.reference import Reference
 from bilevelrl.problems.guided_cartpole.rollout import CartPoleBatch, CartPoleRollout
 from bilevelrl.problems.guided_cartpole.view import CartPoleView
 
@@ -24,7 +29,8 @@ class CartPoleGame:
     """Implements `core.training.Game`.
 
     J has no closed form: it is the mean over `evaluation_episodes` simulated ones whose random
-    numbers are the same for all runs, updates and estimators.
+    numbers are the same for all runs, updates and estimators. The best response and the exact
+    hypergradient are those of a grid, see `planning.plan`.
 
     Attributes:
         rollout: problem, policy and winds.
@@ -32,6 +38,7 @@ class CartPoleGame:
         rule: of the followers.
         follower: how long they learn.
         evaluation_episodes: behind every J.
+        grid: nodes of the ground truth.
     """
 
     rollout: CartPoleRollout
@@ -39,6 +46,7 @@ class CartPoleGame:
     rule: SacParams
     follower: SacFollower
     evaluation_episodes: int
+    grid: GridParams
     _outcomes: dict[bytes, dict[str, Floats]] = field(default_factory=dict, init=False)
 
     def start(self, streams: Streams) -> tuple[Floats, list[SacAgent]]:
@@ -62,13 +70,27 @@ class CartPoleGame:
         del streams
         return learned_answer(theta, memory, self.follower)
 
+    @cached_property
+    def numbers(self) -> tuple[Floats, Floats]:
+        """Uniform (E, 4 + T) and normal numbers (E, T) of the episodes behind every J."""
+        horizon = self.rollout.problem.max_episode_steps
+        numbers = stream(_EVALUATION_SEED, "oracle")
+        uniforms = numbers.random((self.evaluation_episodes, 4 + horizon))
+        return uniforms, numbers.standard_normal((self.evaluation_episodes, horizon))
+
+    @cached_property
+    def reference(self) -> Reference:
+        """Ground truth."""
+        rollout = self.rollout
+        mechanics = TrueMechanics(rollout.problem)
+        planner = Planner(mechanics, rollout.policy, rollout.winds, self.grid)
+        return Reference(rollout, planner, *self.numbers)
+
     def leader_return(self, theta: Floats, response: AgentResponse) -> Floats:
         """J by simulation with common random numbers, shape (R,)."""
         problem, num_runs = self.rollout.problem, len(theta)
         horizon = problem.max_episode_steps
-        numbers = stream(_EVALUATION_SEED, "oracle")
-        uniforms = numbers.random((self.evaluation_episodes, 4 + horizon))
-        normals = numbers.standard_normal((self.evaluation_episodes, horizon))
+        uniforms, normals = self.numbers
         batch = self.rollout.play(
             theta, response.agents, [uniforms] * num_runs, [normals] * num_runs
         )
@@ -77,14 +99,12 @@ class CartPoleGame:
         return discounted_return(batch.leader_reward, horizon, problem.leader_discount)
 
     def optimal_return(self, theta: Floats) -> Floats:
-        """NaN: nobody knows it."""
-        return np.full(len(theta), np.nan)
+        """J against the best response of the grid, likewise by simulation, shape (R,)."""
+        return self.reference.leader_return(theta, self.temperature)
 
     def ground_truth(self, theta: Floats, response: AgentResponse) -> GroundTruth:
-        """NaN: nothing is known exactly."""
-        del response
-        unknown = np.full(len(theta), np.nan)
-        return GroundTruth(np.full_like(theta, np.nan), unknown, unknown, unknown)
+        """Of the grid; the follower's gap and KL are means over the same episodes."""
+        return self.reference.truth(theta, self.temperature, response.agents)
 
     def coordinates(self, theta: Floats, response: AgentResponse) -> dict[str, Floats]:
         """What the last evaluation of `leader_return` saw; NaN if that was of another θ."""

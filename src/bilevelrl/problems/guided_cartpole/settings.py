@@ -11,6 +11,7 @@ from bilevelrl.core.problem import Constants, ProblemBlock, TrainingBlock
 from bilevelrl.core.settings import BatchSetting, Component, Setting, Share, WatchingBelief
 from bilevelrl.core.validation import Choices, ConfigError, Count, Positive
 from bilevelrl.models.deep.settings import SacFollower, SacParams
+from bilevelrl.problems.guided_cartpole.planning.grid import GridParams
 
 #: Of hidden layers.
 Units = Annotated[tuple[Count, ...], Field(min_length=1, strict=False)]
@@ -67,6 +68,40 @@ class BeliefParams(WatchingBelief):
     forgetting_factor: Share
 
 
+class IdentifiedParams(WatchingBelief):
+    """A model that the leader identifies from what it sees, and plans in."""
+
+    kind: Literal["identified"]
+    information: Literal["rewards"]
+
+    @property
+    def conditions(self) -> dict[str, Any]:
+        """What the leader sees, and that it plans."""
+        return super().conditions | {"model": "identified"}
+
+
+class TrustingParams(IdentifiedParams):
+    """The same, of a leader that reckons with its follower's response.
+
+    Attributes:
+        most_surprise: see `identified.PlanningLeader`.
+    """
+
+    most_surprise: Positive
+
+
+class ReferenceGrid(GridParams):
+    """Nodes of the ground truth."""
+
+    kind: Literal["grid"]
+
+
+class PlannedCritic(GridParams):
+    """Values in the model that the leader identified, and the grid that it plans on."""
+
+    kind: Literal["planned"]
+
+
 class GuidedCartPoleLeaders(TrainingBlock):
     """What all cells share and an entry may override; see `GuidedCartPoleSetting`."""
 
@@ -76,6 +111,8 @@ class GuidedCartPoleLeaders(TrainingBlock):
     winds: Choices[float]
     units: Units
     evaluation_episodes: Count
+    reference: ReferenceGrid
+    exact_interval: Count
     follower: SacFollower
     env_steps_per_update: Count
     critic: CriticParams
@@ -89,12 +126,16 @@ class GuidedCartPoleSetting(Setting):
         winds: that the leader chooses from, in [-1, 1].
         units: of the leader's hidden layers.
         evaluation_episodes: simulated for every J, with the same random numbers.
+        reference: what the ground truth is computed on.
+        exact_interval: updates from one ground truth to the next.
         follower: balances the pole; transitions of an answer are a multiple of its environments.
     """
 
     winds: Choices[float]
     units: Units
     evaluation_episodes: Count
+    reference: ReferenceGrid
+    exact_interval: Count
     follower: SacFollower
 
     @model_validator(mode="after")
@@ -119,12 +160,27 @@ class CartPoleLearningSetting(GuidedCartPoleSetting, BatchSetting):
     """
 
     max_gradient_norm: Positive
-    critic: CriticParams
-    belief: BeliefParams
+    critic: Annotated[CriticParams | PlannedCritic, Field(discriminator="kind")]
+    belief: Annotated[BeliefParams | IdentifiedParams, Field(discriminator="kind")]
+
+    @model_validator(mode="after")
+    def _plans_in_a_model(self) -> "CartPoleLearningSetting":
+        if (self.critic.kind == "planned") != (self.belief.kind == "identified"):
+            raise ValueError(
+                f"critic.kind = {self.critic.kind} does not go with belief.kind = "
+                f"{self.belief.kind}: a leader plans both or neither"
+            )
+        return self
+
+
+class CartPoleBcHgSetting(CartPoleLearningSetting):
+    """Of BC-HG."""
+
+    belief: Annotated[BeliefParams | TrustingParams, Field(discriminator="kind")]
 
 
 ESTIMATORS: Estimators = {
-    ("bc_hg", "improved"): Registered(CartPoleLearningSetting, "cell:bc_hg"),
+    ("bc_hg", "improved"): Registered(CartPoleBcHgSetting, "cell:bc_hg"),
     ("naive", "improved"): Registered(CartPoleLearningSetting, "cell:naive"),
     ("random", "improved"): Registered(GuidedCartPoleSetting, "cell:idle"),
 }

@@ -1,0 +1,190 @@
+"""The game on the grid: its gradient, and what it says of the problem itself."""
+
+from functools import cache
+
+import numpy as np
+import pytest
+
+from bilevelrl.core.arrays import Floats
+from bilevelrl.core.ascent import Adam
+from bilevelrl.core.observations import discounted_return
+from bilevelrl.core.seeding import Streams
+from bilevelrl.problems.guided_cartpole.planning.grid import GridParams, safe
+from bilevelrl.problems.guided_cartpole.planning.mechanics import TrueMechanics
+from bilevelrl.problems.guided_cartpole.planning.plan import BestResponse, Planner
+from bilevelrl.problems.guided_cartpole.planning.player import PlannedPlayer
+from bilevelrl.problems.guided_cartpole.planning.reference import Reference
+from bilevelrl.problems.guided_cartpole.policy import ModulePolicy
+from bilevelrl.problems.guided_cartpole.problem import GuidedCartPole
+from bilevelrl.problems.guided_cartpole.rollout import CartPoleRollout
+
+PROBLEM = GuidedCartPole()
+WINDS = np.array([-0.5, 0.0, 0.5])
+BETA, GAMMA, HORIZON = 0.2, 0.99, 40
+SMALL = GridParams(
+    kind="grid", positions=9, speeds=7, angles=9, rotations=11, pushes=5, tolerance=1e-4
+)
+SHIPPED = GridParams(
+    kind="grid", positions=25, speeds=11, angles=15, rotations=15, pushes=7, tolerance=0.02
+)
+
+
+@cache
+def planner(params: GridParams = SMALL) -> Planner:
+    """A grid with the true dynamics."""
+    return Planner(TrueMechanics(PROBLEM), ModulePolicy(4, 3, (8,)), WINDS, params)
+
+
+@cache
+def leader() -> Floats:
+    """A θ at which the wind depends on the state, shape (D,)."""
+    first = planner().policy.initial_parameters(Streams([0]))[0]
+    moved: Floats = first + 0.1 * np.random.default_rng(1).standard_normal(len(first))
+    return moved
+
+
+@cache
+def response() -> BestResponse:
+    """The best response to it."""
+    return planner().best_response(leader(), BETA, GAMMA)
+
+
+@cache
+def guiding() -> Floats:
+    """A leader that has climbed for a while on the shipped grid."""
+    own, theta = planner(SHIPPED), planner().policy.initial_parameters(Streams([0]))
+    rule, guess = Adam(np.array([0.1]), 100.0), None
+    state = rule.start(theta.shape)
+    for _ in range(8):
+        answer = own.best_response(theta[0], BETA, GAMMA, guess)
+        guess = answer.value
+        planned = own.plan(theta[0], answer, BETA, (GAMMA, GAMMA), 200)
+        theta = rule.step(theta, (planned.direct + planned.indirect)[None], state)
+    climbed: Floats = theta[0]
+    return climbed
+
+
+def returned(theta: Floats) -> float:
+    """J on the grid, the follower at its best."""
+    answer = planner().best_response(theta, BETA, GAMMA, response().value)
+    return planner().plan(theta, answer, BETA, (GAMMA, GAMMA), HORIZON).leader_return
+
+
+def test_the_gradient_is_that_of_j_on_the_grid() -> None:
+    planned = planner().plan(leader(), response(), BETA, (GAMMA, GAMMA), HORIZON)
+    exact = planned.direct + planned.indirect
+    directions = np.random.default_rng(2).standard_normal((4, len(exact)))
+    directions[0] = exact
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    radius = 0.01
+    slopes = [
+        (returned(leader() + radius * along) - returned(leader() - radius * along)) / (2 * radius)
+        for along in directions
+    ]
+    np.testing.assert_allclose(directions @ exact, slopes, atol=0.02 * np.linalg.norm(exact))
+    # Neither term alone would pass.
+    assert min(np.linalg.norm(planned.direct), np.linalg.norm(planned.indirect)) > 0.1
+
+
+def test_a_plan_without_the_indirect_term_has_the_same_direct_one() -> None:
+    both = planner().plan(leader(), response(), BETA, (GAMMA, GAMMA), HORIZON)
+    one = planner().plan(leader(), response(), BETA, (GAMMA, GAMMA), HORIZON, indirect=False)
+    assert (one.direct == both.direct).all()
+    assert (one.indirect == 0.0).all()
+    assert one.leader_return == both.leader_return
+
+
+def test_mass_goes_where_values_are_expected() -> None:
+    own, rng = planner(), np.random.default_rng(3)
+    value, mass = rng.standard_normal((2, *own.blocks, own.size)).astype(np.float32)
+    everywhere = np.ones(own.blocks, dtype=np.bool_)
+    expected = own._expected(value, response().chain, everywhere)
+    pushed = own._pushed(mass, response().chain, 0.0)
+    assert np.vdot(expected, mass) == pytest.approx(float(np.vdot(value, pushed)), rel=1e-3)
+
+
+def test_steps_lead_where_the_problem_does() -> None:
+    # Interpolation is exact for constants, and for x: the mean of x' is the x' of every step.
+    own = planner()
+    alive = own.grid.geometry.alive.astype(np.bool_) & (response().value < 100.0)
+    everywhere = np.ones(own.blocks, dtype=np.bool_)
+    ones = np.ones((*own.blocks, own.size), np.float32)
+    total = own._expected(ones, response().chain, everywhere)
+    np.testing.assert_allclose(total[alive], 1.0, atol=1e-5)
+    position, speed = own.grid.states.T[:2].reshape(2, *own.blocks, own.size)
+    ahead = own._expected(position.astype(np.float32), response().chain, everywhere)
+    wanted = position + PROBLEM.time_step * speed
+    np.testing.assert_allclose(ahead[alive], wanted[alive], atol=1e-5)
+
+
+def test_only_poles_that_can_be_held_up_are_safe() -> None:
+    angles, rotations = np.array([-0.1, 0.0, 0.1, 0.15]), np.array([-1.0, 0.0, 1.0])
+    held = safe(TrueMechanics(PROBLEM), WINDS, angles, rotations)
+    assert held[1].tolist() == [False, True, False]
+    slowly = safe(TrueMechanics(PROBLEM), WINDS, angles, 0.4 * rotations)
+    assert slowly.tolist() == [
+        [False, True, True],  # leans to the left, and falls further or comes back
+        [True, True, True],
+        [True, True, False],
+        [True, True, False],
+    ]
+    storm = safe(TrueMechanics(PROBLEM), np.array([-1.0, 1.0]), angles, rotations)
+    assert not storm.any()  # no push is as strong
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Reference:
+    """As the pipeline has it, with more episodes."""
+    rng = np.random.default_rng(4)
+    own = planner(SHIPPED)
+    rollout = CartPoleRollout(PROBLEM, own.policy, WINDS)
+    return Reference(rollout, own, rng.random((300, 204)), rng.standard_normal((300, 200)))
+
+
+def test_the_grid_agrees_with_simulation(shipped: Reference) -> None:
+    found = shipped.answer(0, guiding(), BETA)
+    assert found.leader_return > 40.0
+    assert found.planned.leader_return == pytest.approx(found.leader_return, abs=4.0)
+    # The grid's value goes on after the last step.
+    most = (1.0 + BETA * np.log(2.0)) / (1.0 - GAMMA)
+    assert found.soft_return < found.planned.follower_value < most
+
+
+def test_the_best_response_has_no_gap_and_others_have(shipped: Reference) -> None:
+    best = shipped.answer(0, leader(), BETA).player
+    blind = PlannedPlayer(best.planner, np.zeros_like(best.value), BETA, GAMMA)
+    truth = shipped.truth(np.stack([leader()] * 2), np.full(2, BETA), [best, blind])
+    assert truth.follower_value_gap[0] == 0.0
+    assert truth.follower_kl[0] == pytest.approx(0.0, abs=1e-9)
+    assert truth.follower_value_gap[1] > 10.0
+    assert truth.follower_kl[1] > 1.0
+    assert (truth.hypergradient[0] == truth.hypergradient[1]).all()
+
+
+def test_what_was_asked_before_changes_nothing(shipped: Reference) -> None:
+    first = shipped.leader_return(leader()[None], np.full(1, BETA))
+    shipped.leader_return(0.5 * leader()[None], np.full(1, BETA))
+    fresh = Reference(shipped.rollout, planner(SHIPPED), shipped.uniforms, shipped.normals)
+    assert fresh.leader_return(leader()[None], np.full(1, BETA)) == first
+
+
+def test_a_planned_player_draws_from_its_density() -> None:
+    player = PlannedPlayer(planner(), response().value, BETA, GAMMA)
+    seen = np.tile([0.2, 0.1, 0.3, -0.4, 0.5], (4000, 1))
+    normals = np.random.default_rng(5).standard_normal((4000, 1))
+    action, density = player.act(seen, normals)
+    assert (np.abs(action) <= 1.0).all()
+    np.testing.assert_allclose(player.log_density(seen, action), density, rtol=1e-9)
+    edges = np.concatenate([[-1.0], -1.0 + np.cumsum(planner().grid.push_weight)])
+    share = np.histogram(action[:, 0], edges)[0] / len(action)
+    np.testing.assert_allclose(share, player.probabilities(seen[:1])[0], atol=0.03)
+
+
+def test_j_is_that_of_the_problem_without_a_follower_to_speak_of(shipped: Reference) -> None:
+    # A leader that never blows: J of the follower's own doing, against a plain simulation.
+    still = np.zeros_like(leader())
+    still[-2] = 30.0
+    found = shipped.answer(0, still, BETA)
+    batch = shipped.rollout.play(still[None], [found.player], [shipped.uniforms], [shipped.normals])
+    assert (batch.leader_action == 1)[batch.alive].all()
+    assert found.leader_return == discounted_return(batch.leader_reward, 200, GAMMA)[0]
