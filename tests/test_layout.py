@@ -15,7 +15,7 @@ SHARED = [
     path
     for folder in ("pipeline", "src/bilevelrl")
     for path in sorted((ROOT / folder).rglob("*.py"))
-    if path.parent.parent.name != "problems" and path.name != "registry.py"
+    if "problems" not in {each.name for each in path.parent.parents} and path.name != "registry.py"
 ]
 
 
