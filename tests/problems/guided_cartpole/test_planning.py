@@ -22,7 +22,7 @@ PROBLEM = GuidedCartPole()
 WINDS = np.array([-0.5, 0.0, 0.5])
 BETA, GAMMA, HORIZON = 0.2, 0.99, 40
 SMALL = GridParams(
-    kind="grid", positions=9, speeds=7, angles=9, rotations=11, pushes=5, tolerance=1e-4
+    kind="grid", positions=15, speeds=7, angles=17, rotations=19, pushes=5, tolerance=1e-4
 )
 SHIPPED = GridParams(
     kind="grid", positions=25, speeds=11, angles=15, rotations=15, pushes=7, tolerance=0.02
@@ -39,7 +39,7 @@ def planner(params: GridParams = SMALL) -> Planner:
 def leader() -> Floats:
     """A θ at which the wind depends on the state, shape (D,)."""
     first = planner().policy.initial_parameters(Streams([0]))[0]
-    moved: Floats = first + 0.1 * np.random.default_rng(1).standard_normal(len(first))
+    moved: Floats = first + 0.3 * np.random.default_rng(1).standard_normal(len(first))
     return moved
 
 
@@ -76,12 +76,12 @@ def test_the_gradient_is_that_of_j_on_the_grid() -> None:
     directions = np.random.default_rng(2).standard_normal((4, len(exact)))
     directions[0] = exact
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    radius = 0.01
+    radius = 0.02
     slopes = [
         (returned(leader() + radius * along) - returned(leader() - radius * along)) / (2 * radius)
         for along in directions
     ]
-    np.testing.assert_allclose(directions @ exact, slopes, atol=0.02 * np.linalg.norm(exact))
+    np.testing.assert_allclose(directions @ exact, slopes, atol=0.01 * np.linalg.norm(exact))
     # Neither term alone would pass.
     assert min(np.linalg.norm(planned.direct), np.linalg.norm(planned.indirect)) > 0.1
 
@@ -106,7 +106,12 @@ def test_mass_goes_where_values_are_expected() -> None:
 def test_steps_lead_where_the_problem_does() -> None:
     # Interpolation is exact for constants, and for x: the mean of x' is the x' of every step.
     own = planner()
-    alive = own.grid.geometry.alive.astype(np.bool_) & (response().value < 100.0)
+    # Where the cap of v_F holds nothing goes on; there are few such states, and nobody gets there.
+    goes_on = own.grid.geometry.alive.astype(np.bool_)
+    alive = goes_on & response().chain.any(axis=2)
+    assert alive.sum() > 0.98 * goes_on.sum()
+    met = own._occupancy(response().chain, HORIZON)[0].sum(axis=0)
+    assert abs(met[goes_on & ~alive]).sum() < 1e-4 * met.sum()
     everywhere = np.ones(own.blocks, dtype=np.bool_)
     ones = np.ones((*own.blocks, own.size), np.float32)
     total = own._expected(ones, response().chain, everywhere)
