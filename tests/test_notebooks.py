@@ -1,5 +1,6 @@
 """The notebooks run from top to bottom, on the results that are committed and on others."""
 
+import asyncio
 import os
 import shutil
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,10 +23,14 @@ def sources(path: Path) -> list[str]:
 
 
 def executed(path: Path) -> nbformat.NotebookNode:
-    """From its own folder, as Jupyter does; with one thread, as all tests."""
+    """From its own folder, as Jupyter does; with one thread, as all tests.
+
+    `client.execute` would leave the event loop of its thread open.
+    """
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(notebook, timeout=600, resources={"metadata": {"path": path.parent}})
-    client.execute(env=os.environ | {"NUMBA_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"})
+    one = {"NUMBA_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    asyncio.run(client.async_execute(env=os.environ | one))
     return notebook
 
 

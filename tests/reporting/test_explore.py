@@ -1,5 +1,6 @@
 """A figure in a cell that controls draw anew; one kernel runs all cells."""
 
+import asyncio
 import base64
 import struct
 
@@ -53,7 +54,7 @@ def outputs() -> Outputs:
 def run(sources: dict[str, str]) -> Outputs:
     cells = [nbformat.v4.new_code_cell(source) for source in sources.values()]
     notebook = nbformat.v4.new_notebook(cells=cells)
-    NotebookClient(notebook, timeout=120).execute()
+    asyncio.run(NotebookClient(notebook, timeout=120).async_execute())  # closes its loop
     return {name: cell.outputs for name, cell in zip(sources, notebook.cells, strict=True)}
 
 
