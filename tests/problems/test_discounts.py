@@ -12,7 +12,7 @@ from bilevelrl.core.cell import Context
 from bilevelrl.core.score_function import ScoreFunction
 from bilevelrl.core.seeding import Streams
 from bilevelrl.core.settings import Setting, WatchingBelief
-from bilevelrl.problems.guided_cartpole.identified import PlanningLeader
+from bilevelrl.problems.guided_cartpole.planning_leader import PlanningLeader
 from bilevelrl.runs.chunks import cell_of, maker
 from bilevelrl.runs.params import Params, read_params
 

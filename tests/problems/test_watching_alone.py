@@ -118,9 +118,7 @@ def learn(built: Any, theta: Floats, batches: list[Any]) -> Estimate:
     estimator, streams = built.estimator, Streams(SEEDS)
     memory: Memory = estimator.start(streams)
     for seen in batches:
-        believed = None
-        if estimator.belief is not None:
-            believed = estimator.belief.learn(theta, seen, memory)
+        believed = estimator.belief.learn(theta, seen, memory)
         found = estimator.learner.learn(theta, believed, seen, memory, streams)
     return found
 

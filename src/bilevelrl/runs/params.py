@@ -9,7 +9,7 @@ from bilevelrl.core.blocks import FollowerParams, SolverParams
 from bilevelrl.core.entries import names_of
 from bilevelrl.core.problem import AnyProblem, Problem, ProblemBlock
 from bilevelrl.core.settings import Setting
-from bilevelrl.core.validation import LARGEST, Block, ConfigError, Content, unknown_key, validate
+from bilevelrl.core.validation import Block, ConfigError, Content, unknown_key, validate
 from bilevelrl.problems import registry
 from bilevelrl.runs.evaluate_block import EvaluateParams
 from bilevelrl.runs.runtime import Runtime
@@ -182,21 +182,7 @@ def parse_params(content: Content, where: str) -> Params:
     if not isinstance(problems, dict):
         return validate(Params, content, where)  # which says what is wrong with it
     blocks = {name: _block(name, block, where) for name, block in problems.items()}
-    params = validate(Params, content | {"problems": blocks}, where)
-    _check_whole_numbers(content, where, "")
-    return params
-
-
-def _check_whole_numbers(content: object, where: str, key: str) -> None:
-    """Refuse those that do not fit in 32 bits, which arrays count in."""
-    if isinstance(content, dict):
-        for name, value in content.items():
-            _check_whole_numbers(value, where, f"{key}.{name}" if key else str(name))
-    elif isinstance(content, list):
-        for value in content:
-            _check_whole_numbers(value, where, key)
-    elif isinstance(content, int) and content > LARGEST:
-        raise ConfigError(f"{where}: {key} = {content}: at most {LARGEST} is allowed")
+    return validate(Params, content | {"problems": blocks}, where)
 
 
 def _block(name: str, content: object, where: str) -> ProblemBlock:

@@ -20,8 +20,9 @@ from bilevelrl.core.validation import ConfigError
 from bilevelrl.models.deep.settings import SacParams
 from bilevelrl.problems.guided_cartpole import cell
 from bilevelrl.problems.guided_cartpole.game import CartPoleGame
-from bilevelrl.problems.guided_cartpole.identified import PlanningLeader
+from bilevelrl.problems.guided_cartpole.identified import IdentifiedBelief
 from bilevelrl.problems.guided_cartpole.leader import Idle
+from bilevelrl.problems.guided_cartpole.planning_leader import PlanningLeader
 from bilevelrl.problems.guided_cartpole.problem import GuidedCartPole
 from bilevelrl.problems.guided_cartpole.settings import (
     CartPoleBcHgSetting,
@@ -43,7 +44,16 @@ LEARNER = SacParams(
 )  # fmt: skip
 CONTEXT = Context(CONSTANTS, FOLLOWERS.model_copy(update={"learner": LEARNER}), CONSTANTS)
 PROBLEM = "guided_cartpole"
-GRID = {"positions": 9, "speeds": 5, "angles": 7, "rotations": 7, "pushes": 3, "tolerance": 0.02}
+GRID = {
+    "positions": 9,
+    "speeds": 5,
+    "top_speed": 1.6,
+    "angles": 7,
+    "rotations": 7,
+    "top_rotation": 1.75,
+    "pushes": 3,
+    "tolerance": 0.02,
+}
 BASE: dict[str, Any] = {
     "variant": "improved", "temperature": 0.2, "step_size": 0.01, "first_seed": 0, "num_seeds": 1,
     "num_updates": 3, "winds": (-0.5, 0.0, 0.5), "units": (8,), "evaluation_episodes": 4,
@@ -129,7 +139,7 @@ def test_a_run_is_the_same_alone_and_in_a_batch(estimator: str, changes: dict[st
 def test_leaders_that_plan(estimator: str) -> None:
     chosen = setting(estimator, **PLANNED[estimator])
     built: Any = build(estimator, [chosen], CONTEXT).estimator
-    assert built.belief is None
+    assert isinstance(built.belief, IdentifiedBelief)
     assert isinstance(built.learner, PlanningLeader)
     assert built.learner.most_surprise == (9 if estimator == "bc_hg" else None)
     assert chosen.conditions({})["model"] == "identified"

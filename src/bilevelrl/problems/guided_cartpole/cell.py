@@ -17,8 +17,9 @@ from bilevelrl.models.deep.settings import SacParams
 from bilevelrl.problems.guided_cartpole.belief import CartPoleBelief
 from bilevelrl.problems.guided_cartpole.critic import ArrivalCritic
 from bilevelrl.problems.guided_cartpole.game import CartPoleGame, CartPoleSampler
-from bilevelrl.problems.guided_cartpole.identified import PlanningLeader
+from bilevelrl.problems.guided_cartpole.identified import IdentifiedBelief
 from bilevelrl.problems.guided_cartpole.leader import CartPoleLeader, Idle
+from bilevelrl.problems.guided_cartpole.planning_leader import PlanningLeader
 from bilevelrl.problems.guided_cartpole.policy import ModulePolicy
 from bilevelrl.problems.guided_cartpole.problem import GuidedCartPole
 from bilevelrl.problems.guided_cartpole.rollout import CartPoleBatch, CartPoleRollout
@@ -105,7 +106,8 @@ def _planning(
         shared.critic,
         most_surprise,
     )
-    return Sampled(CartPoleSampler(rollout, shared.env_steps_per_update // horizon), learner)
+    sampler = CartPoleSampler(rollout, shared.env_steps_per_update // horizon)
+    return Sampled(sampler, learner, IdentifiedBelief(rollout.winds, horizon))
 
 
 def _sampled(g: Runs[CartPoleLearningSetting], *, indirect: bool) -> Sampled[CartPoleBatch]:

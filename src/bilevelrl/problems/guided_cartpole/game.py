@@ -14,7 +14,7 @@ from bilevelrl.models.deep.game import AgentResponse, learned_answer
 from bilevelrl.models.deep.settings import SacFollower, SacParams
 from bilevelrl.problems.guided_cartpole.planning.grid import GridParams
 from bilevelrl.problems.guided_cartpole.planning.mechanics import TrueMechanics
-from bilevelrl.problems.guided_cartpole.planning.plan import Planner
+from bilevelrl.problems.guided_cartpole.planning.planner import Planner
 from bilevelrl.problems.guided_cartpole.planning.reference import Reference
 from bilevelrl.problems.guided_cartpole.rollout import CartPoleBatch, CartPoleRollout
 from bilevelrl.problems.guided_cartpole.view import CartPoleView
@@ -30,7 +30,7 @@ class CartPoleGame:
 
     J has no closed form: it is the mean over `evaluation_episodes` simulated ones whose random
     numbers are the same for all runs, updates and estimators. The best response and the exact
-    hypergradient are those of a grid, see `planning.plan`.
+    hypergradient are those of a grid, see `planning.hypergradient`.
 
     Attributes:
         rollout: problem, policy and winds.

@@ -1,7 +1,6 @@
-"""A leader of the guided cart-pole that identifies its model and plans in it.
+"""What a leader of the guided cart-pole makes of what it sees: a model to plan in.
 
-It learns how cart and pole move, where episodes begin and end and what it is paid for by watching,
-plans its follower's best response there, and takes the exact hypergradient of that game.
+How cart and pole move, where episodes begin and end, and what is paid for.
 """
 
 import itertools
@@ -11,16 +10,9 @@ from typing import Any
 import numpy as np
 
 from bilevelrl.core.arrays import Floats
-from bilevelrl.core.estimator import Estimate, Memory
-from bilevelrl.core.observations import Observations, discounted_return
-from bilevelrl.core.random_features import fit, regression, sums
+from bilevelrl.core.random_features import Memory, fit, regression, sums
 from bilevelrl.core.seeding import Streams
-from bilevelrl.problems.guided_cartpole.planning.grid import GridParams
-from bilevelrl.problems.guided_cartpole.planning.plan import Planner
-from bilevelrl.problems.guided_cartpole.planning.player import PlannedPlayer
-from bilevelrl.problems.guided_cartpole.policy import ModulePolicy
 from bilevelrl.problems.guided_cartpole.rollout import CartPoleBatch
-from bilevelrl.problems.guided_cartpole.view import follower_observation
 
 #: Exponents of (φ, φ̇, w, u) in what changes of the speeds are linear in: all cubics.
 _CUBICS = np.array([each for each in itertools.product(range(4), repeat=4) if sum(each) <= 3])
@@ -96,28 +88,16 @@ _CELLS = round(2 * _FARTHEST / _CELL)
 
 
 @dataclass(frozen=True, eq=False)
-class PlanningLeader:
-    """Implements `sampled.Learner`; what the follower answers is not looked at.
+class IdentifiedBelief:
+    """Implements `sampled.Belief`: what it learns takes the place of the follower's answer.
 
     Attributes:
-        policy: of the leader.
-        winds: that it chooses from, shape (A,).
-        temperature: β of each run, shape (R,).
-        discounts: γ_L and γ_F.
+        winds: that the leader chooses from, shape (A,).
         horizon: T.
-        grid: that it plans on.
-        most_surprise: nats by which the follower's choices may contradict the plan, see
-            `PlannedPlayer.surprise`: from here on, the leader no longer reckons with its response
-            to θ; up to half of it, it does in full. None never does.
     """
 
-    policy: ModulePolicy
     winds: Floats
-    temperature: Floats
-    discounts: tuple[float, float]
     horizon: int
-    grid: GridParams
-    most_surprise: float | None = None
 
     def start(self, streams: Streams) -> Memory:
         """Nothing seen."""
@@ -128,59 +108,25 @@ class PlanningLeader:
             "arrivals": np.zeros((number, 2, _CELLS)),  # how often, and what was paid in all
             "follower": np.zeros((number, 2)),  # steps, and what the follower was paid in all
             "starts": np.zeros((number, 0, 4)),
-            "plan": np.full((number, *self._plan_shape), np.nan, np.float32),  # the last v_F
         }
         for name, size, outputs in (("cart", 2, 1), ("pole", 2, 1), ("kick", len(_CUBICS), 2)):
             memory |= sums(size, outputs, number, name)
         return memory
 
-    @property
-    def _plan_shape(self) -> tuple[int, int, int]:
-        grid = self.grid
-        return grid.angles, grid.rotations, grid.speeds * grid.positions
-
-    def acts_at_random(self, memory: Memory) -> bool:
-        """The leader always follows θ."""
-        del memory
-        return False
-
     def learn(
-        self, theta: Floats, response: Any, batch: Observations, memory: Memory, streams: Streams
-    ) -> Estimate:
-        """The exact hypergradient of the model as identified so far."""
-        del response, streams
-        assert isinstance(batch, CartPoleBatch)
-        first = batch.state[:, :: self.horizon]
-        memory["starts"] = np.concatenate([memory["starts"], first], axis=1)[:, -_STARTS:]
-        direct, indirect = np.zeros_like(theta), np.zeros_like(theta)
-        discount = self.discounts[1]
-        for run, beta in enumerate(self.temperature.tolist()):
-            self._remember(batch, memory, run)
-            planner = Planner(identified(memory, run), self.policy, self.winds, self.grid)
-            last = memory["plan"][run]
-            guess = None if np.isnan(last[0, 0, 0]) else last.copy()
-            answer = planner.best_response(theta[run], beta, discount, guess)
-            trust = self._trust(batch, run, PlannedPlayer(planner, answer.value, beta, discount))
-            planned = planner.plan(
-                theta[run], answer, beta, self.discounts, self.horizon, indirect=trust > 0.0
-            )
-            last[:] = answer.value
-            direct[run], indirect[run] = planned.direct, trust * planned.indirect
-        return Estimate(
-            direct,
-            indirect,
-            discounted_return(batch.leader_reward, self.horizon, self.discounts[0]),
-            env_steps=batch.leader_reward.shape[1],
-        )
+        self, theta: Floats, seen: CartPoleBatch, memory: Memory
+    ) -> list[IdentifiedMechanics]:
+        """A model per run; updates `memory` in place.
 
-    def _trust(self, batch: CartPoleBatch, run: int, player: PlannedPlayer) -> float:
-        if self.most_surprise is None:
-            return 0.0
-        alive = batch.alive[run]
-        wind = self.winds[batch.leader_action[run][alive]]
-        seen = follower_observation(batch.state[run][alive], wind)
-        surprise = player.surprise(seen, batch.follower_action[run][alive])
-        return float(np.clip(2.0 - 2.0 * surprise / self.most_surprise, 0.0, 1.0))
+        Raises:
+            ValueError: if the follower's rewards were not seen.
+        """
+        del theta
+        first = seen.state[:, :: self.horizon]
+        memory["starts"] = np.concatenate([memory["starts"], first], axis=1)[:, -_STARTS:]
+        for run in range(len(seen.alive)):
+            self._remember(seen, memory, run)
+        return [identified(memory, run) for run in range(len(seen.alive))]
 
     def _remember(self, batch: CartPoleBatch, memory: Memory, run: int) -> None:
         alive = batch.alive[run]

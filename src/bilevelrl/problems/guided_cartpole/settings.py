@@ -84,7 +84,7 @@ class TrustingParams(IdentifiedParams):
     """The same, of a leader that reckons with its follower's response.
 
     Attributes:
-        most_surprise: see `identified.PlanningLeader`.
+        most_surprise: see `planning_leader.PlanningLeader`.
     """
 
     most_surprise: Positive

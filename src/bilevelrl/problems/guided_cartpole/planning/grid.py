@@ -1,10 +1,4 @@
-"""A grid of states of cart and pole, and how a step leads from its nodes to others.
-
-Interpolation is cubic, which blurs nothing (an average of neighbours would: linear interpolation of
-x alone spreads the cart by half a metre in an episode), but linear where values jump: near falls. A
-follower that keeps well inside the states from which it can go on for ever, whatever the wind, is
-where cubic is safe; see `safe`.
-"""
+"""A grid of states of cart and pole, and how a step leads from its nodes to others."""
 
 from dataclasses import dataclass
 from typing import Annotated, NamedTuple
@@ -12,27 +6,25 @@ from typing import Annotated, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy.ndimage import map_coordinates
 
 from bilevelrl.core.arrays import Floats
 from bilevelrl.core.settings import Component
-from bilevelrl.core.validation import Positive
-from bilevelrl.problems.guided_cartpole.planning.mechanics import Mechanics
+from bilevelrl.core.validation import LARGEST, Positive
+from bilevelrl.problems.guided_cartpole.planning.interpolation import lagrange, linear, safe
+from bilevelrl.problems.guided_cartpole.planning.mechanics import Flags, Mechanics
 
-Flags = NDArray[np.bool_]
 Singles = NDArray[np.float32]
-#: |ẋ| in m/s and |φ̇| in rad/s at most; what is faster counts as that.
-FASTEST = (1.6, 1.75)
-#: Radians and rad/s that lie between `safe` states and those without a future.
-_MARGIN = (0.03, 0.27)
-#: Steps that a pole is to be held up for at most, and the change that ends the count before.
-_MOST_STEPS, _STILL = 100, 1e-3
 #: |x| from which on x is interpolated linearly, as a share of the limit.
 CUBIC_SHARE = 0.75
-#: Metres around start and goal that have the finest nodes, and how fast they thin out.
-_FINE_FROM, _FINE_TO, _THINNING = -0.1, 1.0, 0.25
+#: Metres around where episodes start and the leader is paid that have the finest nodes, and the
+#: distance in which these become half as dense.
+_AROUND, _THINNING = 0.2, 0.25
 #: Points of an average of r_L over a cell.
 _AVERAGED = 32
+
+
+#: Enough for a cubic in the middle.
+Nodes = Annotated[int, Field(ge=5, le=LARGEST)]
 
 
 class GridParams(Component):
@@ -40,79 +32,35 @@ class GridParams(Component):
 
     Attributes:
         positions: x, in metres.
-        speeds: ẋ, in m/s.
+        speeds: ẋ.
+        top_speed: |ẋ| at most, in m/s; what is faster counts as that.
         angles: φ, in radians.
-        rotations: φ̇, in rad/s.
+        rotations: φ̇.
+        top_rotation: |φ̇| at most, in rad/s, likewise.
         pushes: u in [-1, 1].
         tolerance: of V_F, at every node.
     """
 
-    positions: Annotated[int, Field(ge=5)]
-    speeds: Annotated[int, Field(ge=5)]
-    angles: Annotated[int, Field(ge=5)]
-    rotations: Annotated[int, Field(ge=5)]
-    pushes: Annotated[int, Field(ge=2)]
+    positions: Nodes
+    speeds: Nodes
+    top_speed: Positive
+    angles: Nodes
+    rotations: Nodes
+    top_rotation: Positive
+    pushes: Annotated[int, Field(ge=2, le=LARGEST)]
     tolerance: Positive
 
 
-def positions(number: int, limit: float) -> Floats:
-    """Nodes of x within ±`limit`, dense from where the cart starts to beyond the goal."""
-    fine = np.linspace(-limit, limit, 4001)
-    beyond = np.maximum(np.maximum(_FINE_FROM - fine, fine - _FINE_TO), 0.0)
+def positions(number: int, mechanics: Mechanics) -> Floats:
+    """Nodes of x as far as the track goes, dense where episodes start and the leader is paid."""
+    fine = np.linspace(-mechanics.limit, mechanics.limit, 4001)
+    places = np.concatenate([mechanics.starts[0][:, 0], fine[mechanics.leader_reward(fine) > 0.0]])
+    low, high = places.min() - _AROUND, places.max() + _AROUND
+    beyond = np.maximum(np.maximum(low - fine, fine - high), 0.0)
     density = 1.0 / (1.0 + beyond / _THINNING)
     count = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2.0)])
     nodes: Floats = np.interp(np.linspace(0.0, count[-1], number), count, fine)
     return nodes
-
-
-def lagrange(nodes: Floats, at: Floats) -> Floats:
-    """Weights (..., 4) of a cubic through four nodes (..., 4) at a point (...)."""
-    weights = np.ones(nodes.shape)
-    for a in range(4):
-        for b in range(4):
-            if a != b:
-                gap = nodes[..., a] - nodes[..., b]
-                weights[..., a] *= (at - nodes[..., b]) / gap
-    return weights
-
-
-def linear(nodes: Floats, at: Floats) -> Floats:
-    """Weights (..., 4) of a line through the two middle ones of four nodes (..., 4)."""
-    share = (at - nodes[..., 1]) / (nodes[..., 2] - nodes[..., 1])
-    none = np.zeros_like(share)
-    return np.stack([none, 1.0 - share, share, none], axis=-1)
-
-
-def safe(mechanics: Mechanics, winds: Floats, angles: Floats, rotations: Floats) -> Flags:
-    """Whether a pole at (φ, φ̇), shape (K, L), is well inside what can be held up, whatever blows.
-
-    The largest set of states from which, for every wind, a push leads back into the set.
-    """
-    limit, fastest = mechanics.angle_limit, 1.25 * FASTEST[1]
-    fine = np.linspace(-limit, limit, 43), np.linspace(-fastest, fastest, 61)
-    every = np.meshgrid(*fine, winds, np.linspace(-1.0, 1.0, 7), indexing="ij")
-    after = every[0] + mechanics.drift(np.zeros(1), every[1])[1]
-    turned = every[1] + mechanics.kick(*every)[1]
-    lost = (np.abs(after) > limit) | (np.abs(turned) > fastest)
-    place = np.stack(
-        [(value - nodes[0]) / (nodes[1] - nodes[0])
-         for value, nodes in zip((after, turned), fine, strict=True)]
-    )  # fmt: skip
-    held = np.ones((43, 61))
-    for _ in range(_MOST_STEPS):
-        last = held
-        held = (map_coordinates(held, place, order=1, mode="nearest") * ~lost).max(3).min(2)
-        if np.abs(held - last).max() < _STILL:
-            break
-    close = [
-        np.abs(nodes[None] - own[:, None]) <= margin + 1e-9
-        for nodes, own, margin in zip(fine, (angles, rotations), _MARGIN, strict=True)
-    ]
-    open_states = (held <= 0.5).astype(np.float64)
-    near = close[0].astype(np.float64) @ open_states @ close[1].T
-    inside: Flags = np.abs(angles) + _MARGIN[0] <= limit + 1e-9
-    held_up: Flags = inside[:, None] & (near == 0.0)
-    return held_up
 
 
 class Geometry(NamedTuple):
@@ -187,10 +135,10 @@ def stencils(
 
     All interpolation is linear in φ, φ̇ and ẋ if it is not to be `cubic` anywhere.
     """
-    places = positions(params.positions, mechanics.limit)
-    speeds = np.linspace(-FASTEST[0], FASTEST[0], params.speeds)
+    places = positions(params.positions, mechanics)
+    speeds = np.linspace(-params.top_speed, params.top_speed, params.speeds)
     angles = np.linspace(-mechanics.angle_limit, mechanics.angle_limit, params.angles)
-    rotations = np.linspace(-FASTEST[1], FASTEST[1], params.rotations)
+    rotations = np.linspace(-params.top_rotation, params.top_rotation, params.rotations)
     smooth = np.zeros((len(angles), len(rotations)), dtype=np.bool_)
     if cubic:
         smooth = safe(mechanics, winds, angles, rotations)

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bilevelrl.core.arrays import Floats
 from bilevelrl.problems.guided_cartpole.problem import GuidedCartPole
+
+Flags = NDArray[np.bool_]
 
 
 class Mechanics(Protocol):

@@ -8,7 +8,7 @@ from scipy.special import ndtr
 from bilevelrl.core.arrays import Floats
 from bilevelrl.core.compilation import kernel
 from bilevelrl.problems.guided_cartpole.planning.grid import CUBIC_SHARE, Singles
-from bilevelrl.problems.guided_cartpole.planning.plan import Planner
+from bilevelrl.problems.guided_cartpole.planning.planner import Planner
 from bilevelrl.problems.guided_cartpole.view import SCALE
 
 
@@ -24,20 +24,11 @@ def interpolate(value, nodes, safe, near, states, out):  # type: ignore[no-untyp
         states: what is beyond the grid counts as its edge.
         out: filled.
     """
-    angles, rotations, speeds, places = nodes
     order = (2, 3, 1, 0)
     weight, base = np.empty((4, 4)), np.empty(4, np.int64)
     for row in range(len(states)):
-        smooth = True
         for d in range(4):
-            if d == 0:
-                own = angles
-            elif d == 1:
-                own = rotations
-            elif d == 2:
-                own = speeds
-            else:
-                own = places
+            own = nodes[d]
             at = min(max(states[row, order[d]], own[0]), own[-1])
             first = min(max(np.searchsorted(own, at, side="right") - 1, 0), len(own) - 2)
             share = (at - own[first]) / (own[first + 1] - own[first])
@@ -47,14 +38,7 @@ def interpolate(value, nodes, safe, near, states, out):  # type: ignore[no-untyp
         closest = base[0] + (weight[0, 2] > 0.5), base[1] + (weight[1, 2] > 0.5)
         smooth = safe[closest[0], closest[1]]
         for d in range(4):
-            if d == 0:
-                own = angles
-            elif d == 1:
-                own = rotations
-            elif d == 2:
-                own = speeds
-            else:
-                own = places
+            own = nodes[d]
             inside = base[d] >= 1 and base[d] <= len(own) - 3
             cubic = abs(states[row, 0]) <= near if d == 3 else smooth
             if inside and cubic:

@@ -9,7 +9,9 @@ from bilevelrl.core.arrays import Floats
 from bilevelrl.core.observations import discounted_return
 from bilevelrl.core.training import GroundTruth
 from bilevelrl.models.deep.players import Player
-from bilevelrl.problems.guided_cartpole.planning.plan import Planned, Planner
+from bilevelrl.problems.guided_cartpole.planning.best_response import best_response
+from bilevelrl.problems.guided_cartpole.planning.hypergradient import Planned, planned
+from bilevelrl.problems.guided_cartpole.planning.planner import Planner
 from bilevelrl.problems.guided_cartpole.planning.player import PlannedPlayer
 from bilevelrl.problems.guided_cartpole.rollout import CartPoleBatch, CartPoleRollout
 from bilevelrl.problems.guided_cartpole.view import follower_observation
@@ -99,15 +101,15 @@ class Reference:
     def _solved(self, theta: Floats, temperature: float) -> Answer:
         problem = self.rollout.problem
         discounts = problem.leader_discount, problem.follower_discount
-        response = self.planner.best_response(theta, temperature, discounts[1])
-        planned = self.planner.plan(
-            theta, response, temperature, discounts, problem.max_episode_steps
+        response = best_response(self.planner, theta, temperature, discounts[1])
+        found = planned(
+            self.planner, theta, response, temperature, discounts, problem.max_episode_steps
         )
         player = PlannedPlayer(self.planner, response.value, temperature, discounts[1])
         batch, _, soft_return = self._simulated(theta, player, temperature)
         horizon = problem.max_episode_steps
         leader_return = discounted_return(batch.leader_reward, horizon, discounts[0])
-        return Answer(player, planned, float(leader_return[0]), soft_return)
+        return Answer(player, found, float(leader_return[0]), soft_return)
 
     def _simulated(
         self, theta: Floats, player: Player, temperature: float
