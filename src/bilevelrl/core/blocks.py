@@ -99,17 +99,22 @@ class InformationParams(Block, Generic[Point]):
         return len(self.sizes) * self.replicates
 
 
-class StudyParams(Block, Generic[Point]):
+class StudyParams(Block):
     """What every study of estimators at fixed θ has; `replicates` are those of every estimate."""
 
     temperature: Positive
     first_seed: Seed
     replicates: Replicates
-    information: InformationParams[Point]
 
     def whole_episodes(self) -> list[tuple[str, int]]:
         """Numbers of transitions that must be those of whole episodes, each with its key."""
         return []
+
+
+class InformedStudyParams(StudyParams, Generic[Point]):
+    """The same of a problem that asks how errors fall with samples, by what the leader sees."""
+
+    information: InformationParams[Point]
 
     def seed_counts(self) -> dict[str, int]:
         """Beside the replicates, those of `information`."""

@@ -4,7 +4,7 @@ from typing import Annotated, Generic, Literal
 
 from pydantic import Field
 
-from bilevelrl.core.blocks import Point, SearchBlock, StudyParams
+from bilevelrl.core.blocks import InformedStudyParams, Point, SearchBlock
 from bilevelrl.core.problem import ProblemBlock, TrainingBlock
 from bilevelrl.core.settings import PER_RUN, BatchSetting, Component, Setting
 from bilevelrl.core.validation import (
@@ -45,7 +45,7 @@ class GameLeaders(TrainingBlock):
     follower_samples: Count
 
 
-class GameStudyParams(StudyParams[Point], Generic[Point]):
+class GameStudyParams(InformedStudyParams[Point], Generic[Point]):
     """The estimator-error study of a game: at which leaders, from how many transitions."""
 
     points: Choices[Point]

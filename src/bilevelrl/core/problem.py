@@ -57,7 +57,7 @@ class ProblemBlock(Block):
     learning: LearningParams | None
     training: TrainingBlock
     seeds: SeedParams
-    gradients: StudyParams[Any] | None
+    gradients: StudyParams | None
     cells: Entries
 
     @property

@@ -70,6 +70,12 @@ class Sampled(Generic[Seen]):
         """Observe a batch under θ and what the follower plays, and learn from it."""
         at_random = self.learner.acts_at_random(memory)
         seen = self.sampler.observe(theta, response, streams, at_random=at_random)
+        return self.learn(theta, response, seen, memory, streams)
+
+    def learn(
+        self, theta: Floats, response: Any, seen: Seen, memory: Memory, streams: Streams
+    ) -> Estimate:
+        """Learn from a batch under θ; updates `memory` in place."""
         if self.belief is not None:
             response = self.belief.learn(theta, seen, memory)
         return self.learner.learn(theta, response, seen, memory, streams)

@@ -5,7 +5,7 @@ from typing import Self
 
 from pydantic import Field, InstanceOf, model_validator
 
-from bilevelrl.core.blocks import FollowerParams, SolverParams
+from bilevelrl.core.blocks import FollowerParams, InformedStudyParams, SolverParams
 from bilevelrl.core.entries import names_of
 from bilevelrl.core.problem import AnyProblem, Problem, ProblemBlock
 from bilevelrl.core.settings import Setting
@@ -47,12 +47,15 @@ class Params(Block):
                 continue
             where = f"problems.{name}.gradients"
             self._check_temperature(where, name, study.temperature)
-            horizon, own = block.constants.max_episode_steps, study.information
+            horizon = block.constants.max_episode_steps
             constant = f"problems.{name}.constants.max_episode_steps"
             for key, size in study.whole_episodes():
                 if size % horizon:
                     wanted = f"{constant} = {horizon}"
                     raise ValueError(f"{where}.{key}: {size} must be a multiple of {wanted}")
+            if not isinstance(study, InformedStudyParams):
+                continue
+            own = study.information
             for size in own.sizes:
                 if size % (own.batches * horizon):
                     raise ValueError(

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from bilevelrl.core.arrays import Floats
+from bilevelrl.core.blocks import InformedStudyParams
 from bilevelrl.core.ladder import Level
 from bilevelrl.core.problem import AnyProblem, RunTasks
 from bilevelrl.problems import registry
@@ -26,11 +27,13 @@ _TOGETHER = 10  # replicates of a worker's batch
 def errors(problem: AnyProblem, best_theta: Floats, run_tasks: RunTasks) -> pd.DataFrame:
     """Columns `INFORMATION_COLUMNS`: a row per level, size and replicate.
 
-    No two sizes share a seed; levels do, so that they can be compared at equal samples.
+    No two sizes share a seed; levels do, so that they can be compared at equal samples. No rows
+    where the problem's study does not ask for them.
     """
-    ladder = registry.part(problem.block.kind, "ladder")
     study = problem.block.gradients
-    own = study.information
+    if not isinstance(study, InformedStudyParams):
+        return pd.DataFrame(columns=list(INFORMATION_COLUMNS))
+    ladder, own = registry.part(problem.block.kind, "ladder"), study.information
     point, theta = ladder.information_point(problem, best_theta)
     asked = [
         (level, size, _replication(problem, level, (point, theta), size // own.batches, seeds))

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from bilevelrl.core.blocks import LearningParams, SearchBlock, StudyParams
+from bilevelrl.core.blocks import InformedStudyParams, LearningParams, SearchBlock
 from bilevelrl.core.entries import Estimators, Registered
 from bilevelrl.core.finite_settings import FrequencyBelief, SoftQParams, TabularFollowerSetting
 from bilevelrl.core.problem import Constants, ProblemBlock, TrainingBlock
@@ -50,7 +50,7 @@ class FourRoomsLeaders(TrainingBlock):
     initial_spread: Positive
 
 
-class GradientParams(StudyParams[Positive]):
+class GradientParams(InformedStudyParams[Positive]):
     """The estimator-error study at fixed θ; `budgets` maps transitions to parallel environments.
 
     `information.point` is a share of the best known θ, as `best_fraction`.

@@ -11,6 +11,7 @@ from bilevelrl.core.estimator import Estimator
 from bilevelrl.core.random_features import RandomFeatures
 from bilevelrl.core.sampled import Sampled
 from bilevelrl.core.score_function import ScoreFunction
+from bilevelrl.core.split_half import SplitHalf
 from bilevelrl.core.validation import refusing
 from bilevelrl.models.deep.game import AgentResponse
 from bilevelrl.models.deep.settings import SacParams
@@ -50,6 +51,14 @@ def make_problem(constants: GuidedCartPoleParams) -> GuidedCartPole:
         return GuidedCartPole(**constants.model_dump())
 
 
+def make_rollout(
+    constants: GuidedCartPoleParams, winds: Sequence[float], units: Sequence[int]
+) -> CartPoleRollout:
+    """The problem and a leader with hidden layers of so many `units`."""
+    policy = ModulePolicy(len(_STATE), len(winds), units)
+    return CartPoleRollout(make_problem(constants), policy, np.array(winds))
+
+
 def build(
     make: Callable[[Runs[GuidedCartPoleSetting]], Estimator[AgentResponse]],
     settings: Sequence[GuidedCartPoleSetting],
@@ -57,9 +66,8 @@ def build(
 ) -> Training[AgentResponse]:
     """All that the training loop needs for runs that can share a batch."""
     shared = settings[0]
-    policy = ModulePolicy(len(_STATE), len(shared.winds), shared.units)
     game = CartPoleGame(
-        CartPoleRollout(make_problem(context.constants), policy, np.array(shared.winds)),
+        make_rollout(context.constants, shared.winds, shared.units),
         per_run(settings, "temperature"),
         context.followers.learner,
         shared.follower,
@@ -76,12 +84,16 @@ def idle(g: Runs[GuidedCartPoleSetting]) -> Estimator[AgentResponse]:
     return Idle()
 
 
-def bc_hg(g: Runs[CartPoleBcHgSetting]) -> Sampled[CartPoleBatch]:
+def bc_hg(g: Runs[CartPoleBcHgSetting]) -> Estimator[AgentResponse]:
     """BC-HG, with what the leader learns about its follower."""
     belief = g.shared.belief
     if isinstance(belief, TrustingParams):
         return _planning(g, belief.most_surprise)
-    return _sampled(g, indirect=True)
+    own = _sampled(g, indirect=True)
+    if g.shared.shrinkage is None:
+        return own
+    horizon = g.game.rollout.problem.max_episode_steps
+    return SplitHalf(own, horizon, g.shared.shrinkage.longest)
 
 
 def naive(g: Runs[CartPoleLearningSetting]) -> Sampled[CartPoleBatch]:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 from torch.distributions import Categorical
+from torch.func import functional_call, grad, vmap
 
 from bilevelrl.core.arrays import Floats, Index
 from bilevelrl.core.seeding import Streams, stream
@@ -98,3 +99,20 @@ class ModulePolicy:
             scores = module(torch.as_tensor(state)).logits
             sums = [(scores * torch.as_tensor(each)).sum() for each in weights]
             return np.concatenate([parameters.gradient(module, each) for each in sums])
+
+    def pull_back_each(self, theta: Floats, state: Floats, weights: Floats) -> Floats:
+        """Σ_a w(k, a) ∇_θ log f_θ(a | s_k) of one run, every k by itself, (N, D), for w (N, A)."""
+        with self._at(theta) as module:
+            known = {name: each.detach() for name, each in module.layers.named_parameters()}
+
+            def score(
+                values: dict[str, torch.Tensor], one: torch.Tensor, weight: torch.Tensor
+            ) -> torch.Tensor:
+                logits = functional_call(module.layers, values, one)
+                return (torch.log_softmax(logits, -1) * weight).sum()
+
+            inputs = torch.as_tensor(state), torch.as_tensor(weights)
+            found = vmap(grad(score), in_dims=(None, 0, 0))(known, *inputs)
+            rows = [found[name].reshape(len(state), -1) for name in known]
+            each: Floats = torch.cat(rows, dim=1).numpy()
+        return each

@@ -4,12 +4,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from bilevelrl.core.blocks import SearchBlock
+from bilevelrl.core.blocks import SearchBlock, StudyParams
 from bilevelrl.core.entries import Estimators, Registered
-from bilevelrl.core.games import Discount
+from bilevelrl.core.games import Discount, Inside
 from bilevelrl.core.problem import Constants, ProblemBlock, TrainingBlock
 from bilevelrl.core.settings import BatchSetting, Component, Setting, Share, WatchingBelief
-from bilevelrl.core.validation import Choices, ConfigError, Count, Positive
+from bilevelrl.core.validation import Choices, ConfigError, Count, Positive, Whole
 from bilevelrl.models.deep.settings import SacFollower, SacParams
 from bilevelrl.problems.guided_cartpole.planning.grid import GridParams
 
@@ -173,10 +173,40 @@ class CartPoleLearningSetting(GuidedCartPoleSetting, BatchSetting):
         return self
 
 
+class SplitHalfParams(Component):
+    """How far a sampled indirect term is trusted, see `core.split_half`.
+
+    Attributes:
+        longest: see `SplitHalf`.
+    """
+
+    kind: Literal["split_half"]
+    longest: Inside
+
+
 class CartPoleBcHgSetting(CartPoleLearningSetting):
-    """Of BC-HG."""
+    """Of BC-HG.
+
+    Attributes:
+        shrinkage: of a sampled indirect term; None shrinks nothing.
+    """
 
     belief: Annotated[BeliefParams | TrustingParams, Field(discriminator="kind")]
+    shrinkage: SplitHalfParams | None = None
+
+    @model_validator(mode="after")
+    def _shrinks_what_is_sampled(self) -> "CartPoleBcHgSetting":
+        if self.shrinkage is not None and self.belief.kind == "identified":
+            raise ValueError(
+                f"shrinkage.kind = {self.shrinkage.kind} does not go with belief.kind = "
+                "identified, whose indirect term is not sampled: allowed is None"
+            )
+        return self
+
+    def conditions(self, shared: dict[str, Any]) -> dict[str, Any]:
+        """What every setting says, and how the indirect term is shrunk."""
+        shrunk = {} if self.shrinkage is None else {"shrinkage": self.shrinkage.kind}
+        return super().conditions(shared) | shrunk
 
 
 ESTIMATORS: Estimators = {
@@ -186,8 +216,28 @@ ESTIMATORS: Estimators = {
 }
 
 
+class CartPoleGradientParams(StudyParams):
+    """The estimator-error study: along one exact ascent of the direct term.
+
+    Attributes:
+        updates: of that ascent, at which estimators are compared.
+        step_size: Adam's.
+        budgets: transitions of an estimate.
+        planner: grid of the leaders that plan.
+    """
+
+    updates: Choices[Whole]
+    step_size: Positive
+    budgets: Choices[Count]
+    planner: PlannedCritic
+
+    def whole_episodes(self) -> list[tuple[str, int]]:
+        """All budgets."""
+        return [("budgets", each) for each in self.budgets]
+
+
 class GuidedCartPoleBlock(ProblemBlock):
-    """See `ProblemBlock`: nobody has searched for the best J, and nobody knows a best response."""
+    """See `ProblemBlock`: nobody has searched for the best J, and no follower is compared."""
 
     estimators = ESTIMATORS
 
@@ -196,11 +246,20 @@ class GuidedCartPoleBlock(ProblemBlock):
     training: GuidedCartPoleLeaders
     learner: SacParams
     learning: None
-    gradients: None
+    gradients: CartPoleGradientParams
 
     def check(self, setting: Setting, where: str) -> None:
         """Batches are whole episodes; all environments of a follower take equally many steps."""
         super().check(setting, where)
+        steps, horizon = (
+            getattr(setting, "env_steps_per_update", 0),
+            self.constants.max_episode_steps,
+        )
+        if getattr(setting, "shrinkage", None) and steps < 2 * horizon:
+            raise ConfigError(
+                f"{where}: env_steps_per_update = {steps} does not go with shrinkage.kind = "
+                f"split_half: at least two episodes, {2 * horizon}, are needed"
+            )
         follower: SacFollower = getattr(setting, "follower", self.training.follower)
         for key in ("first_steps", "steps"):
             steps = getattr(follower, key) or 0

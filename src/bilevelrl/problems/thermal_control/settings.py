@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from bilevelrl.core.blocks import LearningParams, StudyParams
+from bilevelrl.core.blocks import InformedStudyParams, LearningParams
 from bilevelrl.core.entries import Estimators, Registered
 from bilevelrl.core.games import AscentParams, Inside, Matrix, Vector
 from bilevelrl.core.problem import Constants, ProblemBlock, TrainingBlock
@@ -57,7 +57,7 @@ class ThermalSearchParams(AscentParams):
     sample_episodes: Count
 
 
-class ThermalGradientParams(StudyParams[Whole]):
+class ThermalGradientParams(InformedStudyParams[Whole]):
     """The estimator-error study: along one exact ascent from θ = 0, from how many transitions.
 
     `information.point` is an update of that ascent.

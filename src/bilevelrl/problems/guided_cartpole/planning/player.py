@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtr
+from scipy.special import logsumexp, ndtr
 
 from bilevelrl.core.arrays import Floats
 from bilevelrl.core.compilation import kernel
@@ -84,8 +84,8 @@ class PlannedPlayer:
         widths = self.planner.grid.push_weight.astype(np.float64)
         return np.concatenate([[-1.0], -1.0 + np.cumsum(widths)])
 
-    def probabilities(self, observation: Floats) -> Floats:
-        """Of each interval of pushes, shape (N, U), at `view.follower_observation`, (N, 5)."""
+    def _scores(self, observation: Floats) -> Floats:
+        """γ_F v_F(s') / β after each push of the integral, (N, U), at observations (N, 5)."""
         grid, mechanics = self.planner.grid, self.planner.mechanics
         state, wind = observation[:, :4] * SCALE, observation[:, 4]
         number, many = len(state), len(grid.pushes)
@@ -102,11 +102,22 @@ class PlannedPlayer:
         )  # fmt: skip
         ended = np.abs(after[:, 0]) > mechanics.limit
         ahead[ended | (np.abs(after[:, 2]) > mechanics.angle_limit)] = 0.0
-        scores = (self.discount / self.temperature) * ahead.reshape(number, many)
+        scores: Floats = (self.discount / self.temperature) * ahead.reshape(number, many)
+        return scores
+
+    def probabilities(self, observation: Floats) -> Floats:
+        """Of each interval of pushes, shape (N, U), at `view.follower_observation`, (N, 5)."""
+        scores = self._scores(observation)
         scores -= scores.max(axis=1, keepdims=True)
         mass = np.exp(scores) * np.diff(self._edges)
         chances: Floats = mass / mass.sum(axis=1, keepdims=True)
         return chances
+
+    def soft_value(self, observation: Floats) -> Floats:
+        """V_F(s, w) without the reward of this step, shape (N,), at observations (N, 5)."""
+        values = logsumexp(self._scores(observation), axis=1, b=np.diff(self._edges))
+        soft: Floats = self.temperature * values
+        return soft
 
     def act(self, state: Floats, normals: Floats) -> tuple[Floats, Floats]:
         """See `Player`; the normals are turned into uniform numbers."""

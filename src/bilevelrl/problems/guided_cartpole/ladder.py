@@ -1,0 +1,292 @@
+"""Which estimators are compared with the exact hypergradient on the guided cart-pole, and where.
+
+Followers answer at once, with the best response of the grid: what an estimate lacks is its own
+fault.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial
+from typing import NamedTuple
+
+import numpy as np
+
+from bilevelrl.core.arrays import Floats
+from bilevelrl.core.ascent import Adam
+from bilevelrl.core.cell import Group
+from bilevelrl.core.control_variate import ControlVariate
+from bilevelrl.core.estimator import Memory
+from bilevelrl.core.exact import Hypergradient
+from bilevelrl.core.ladder import Rung
+from bilevelrl.core.observations import Observations
+from bilevelrl.core.problem import Problem
+from bilevelrl.core.sampled import Sampled
+from bilevelrl.core.score_function import Centring, ScoreFunction
+from bilevelrl.core.seeding import Streams
+from bilevelrl.models.deep.game import AgentResponse
+from bilevelrl.problems.guided_cartpole import cell
+from bilevelrl.problems.guided_cartpole.belief import CartPoleBelief, WatchedFollower, products
+from bilevelrl.problems.guided_cartpole.identified import IdentifiedBelief
+from bilevelrl.problems.guided_cartpole.leader import CartPoleLeader
+from bilevelrl.problems.guided_cartpole.planning.best_response import best_response
+from bilevelrl.problems.guided_cartpole.planning.hypergradient import Planned, planned
+from bilevelrl.problems.guided_cartpole.planning.mechanics import TrueMechanics
+from bilevelrl.problems.guided_cartpole.planning.planner import Planner
+from bilevelrl.problems.guided_cartpole.planning.player import PlannedPlayer
+from bilevelrl.problems.guided_cartpole.planning_leader import PlanningLeader
+from bilevelrl.problems.guided_cartpole.rollout import CartPoleBatch, CartPoleRollout
+from bilevelrl.problems.guided_cartpole.settings import (
+    GuidedCartPoleBlock,
+    GuidedCartPoleParams,
+    GuidedCartPoleSetting,
+    PlannedCritic,
+    ReferenceGrid,
+)
+from bilevelrl.problems.guided_cartpole.view import follower_observation, scaled
+
+#: Replicates of a worker's batch: all.
+TOGETHER = 1000
+
+
+class Solved(NamedTuple):
+    """One θ on the grid: the follower's best response, J and its gradient."""
+
+    player: PlannedPlayer
+    planned: Planned
+
+
+@dataclass(frozen=True, eq=False)
+class BestResponses:
+    """Of the true dynamics, each θ solved once.
+
+    Attributes:
+        rollout: the problem and its leader.
+        planner: the grid.
+    """
+
+    rollout: CartPoleRollout
+    planner: Planner
+    _known: dict[tuple[bytes, float], Solved] = field(default_factory=dict, init=False)
+
+    def to(self, theta: Floats, temperature: float) -> Solved:
+        """What one θ, shape (D,), leads to at β."""
+        key = (theta.tobytes(), temperature)
+        if key not in self._known:
+            problem = self.rollout.problem
+            discounts = problem.leader_discount, problem.follower_discount
+            answer = best_response(self.planner, theta, temperature, discounts[1])
+            player = PlannedPlayer(self.planner, answer.value, temperature, discounts[1])
+            horizon = problem.max_episode_steps
+            found = planned(self.planner, theta, answer, temperature, discounts, horizon)
+            self._known[key] = Solved(player, found)
+        return self._known[key]
+
+
+@lru_cache
+def best_responses(
+    constants: GuidedCartPoleParams,
+    winds: tuple[float, ...],
+    units: tuple[int, ...],
+    grid: ReferenceGrid,
+) -> BestResponses:
+    """One per process, because all rungs ask for the same few θ."""
+    rollout = cell.make_rollout(constants, winds, units)
+    mechanics = TrueMechanics(rollout.problem)
+    return BestResponses(rollout, Planner(mechanics, rollout.policy, rollout.winds, grid))
+
+
+@dataclass(frozen=True, eq=False)
+class AnsweredGame:
+    """What the study asks of a game.
+
+    Attributes:
+        responses: of the followers.
+        temperature: β of each run, shape (R,).
+        planner: grid of leaders that plan.
+    """
+
+    responses: BestResponses
+    temperature: Floats
+    planner: PlannedCritic
+
+    @property
+    def rollout(self) -> CartPoleRollout:
+        """The problem and its leader."""
+        return self.responses.rollout
+
+    def follower_memory(self, num_runs: int, streams: Streams) -> None:
+        """Best responses need none."""
+        del num_runs, streams
+
+    def solved(self, theta: Floats) -> list[Solved]:
+        """One per run, of θ, shape (R, D)."""
+        runs = zip(theta, self.temperature.tolist(), strict=True)
+        return [self.responses.to(*run) for run in runs]
+
+    def respond(self, theta: Floats, memory: None, streams: Streams) -> AgentResponse:
+        """The best responses."""
+        del memory, streams
+        return AgentResponse([each.player for each in self.solved(theta)], 0)
+
+    def hypergradient(self, theta: Floats, response: AgentResponse) -> Hypergradient:
+        """Exact on the grid."""
+        del response
+        found = [each.planned for each in self.solved(theta)]
+        return Hypergradient(
+            np.stack([each.direct for each in found]),
+            np.stack([each.indirect for each in found]),
+            np.array([each.leader_return for each in found]),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class KnowingFollower(WatchedFollower):
+    """One whose V_F is the exact one.
+
+    Attributes:
+        players: the best responses, one per run.
+    """
+
+    players: Sequence[PlannedPlayer]
+
+    def soft_values(self, run: int, state: Floats) -> Floats:
+        """V_F(s, w) without the reward of this step, shape (N, A)."""
+        winds = self.belief.winds
+        every = follower_observation(np.repeat(state, len(winds), axis=0),
+                                     np.tile(winds, len(state)))  # fmt: skip
+        return self.players[run].soft_value(every).reshape(len(state), len(winds))
+
+
+@dataclass(frozen=True, eq=False)
+class KnowingBelief:
+    """Implements `sampled.Belief`: all but V_F is learned.
+
+    Attributes:
+        learned: the other belief.
+        game: that knows the best response.
+    """
+
+    learned: CartPoleBelief
+    game: AnsweredGame
+
+    def start(self, streams: Streams) -> Memory:
+        """Of the other belief."""
+        return self.learned.start(streams)
+
+    def learn(self, theta: Floats, seen: CartPoleBatch, memory: Memory) -> KnowingFollower:
+        """See there; updates `memory` in place."""
+        self.learned.learn(theta, seen, memory)
+        players = [each.player for each in self.game.solved(theta)]
+        return KnowingFollower(self.learned, memory, players)
+
+
+@dataclass(frozen=True, eq=False)
+class StepwiseCartPoleLeader(CartPoleLeader):
+    """Implements `score_function.StepwiseLeader`."""
+
+    def sensitivity(
+        self, theta: Floats, response: WatchedFollower, batch: Observations, memory: Memory
+    ) -> Floats:
+        """A_F ∇ log f, shape (R, N, D)."""
+        factor = self.follower_factor(theta, response, batch, memory)
+        weights = np.eye(self.policy.num_actions)[batch.leader_action] * factor[:, :, None]
+        runs = zip(theta, scaled(batch.state), weights, strict=True)
+        return np.stack([self.policy.pull_back_each(*run) for run in runs])
+
+    def from_coordinates(self, theta: Floats, coordinates: Floats) -> Floats:
+        """Sensitivities are gradients already."""
+        del theta
+        return coordinates
+
+    def features(self, batch: Observations) -> Floats:
+        """Products of state and wind, shape (R, N, F)."""
+        # The number of a wind, in [-1, 1], stands for the wind.
+        wind = 2.0 * batch.leader_action / (self.policy.num_actions - 1) - 1.0
+        seen = follower_observation(batch.state, wind)
+        return np.stack([products(own) for own in seen])
+
+
+Estimator = Sampled[CartPoleBatch]
+
+
+def _knowing(estimator: Estimator, game: AnsweredGame) -> Estimator:
+    assert isinstance(estimator.belief, CartPoleBelief)
+    return replace(estimator, belief=KnowingBelief(estimator.belief, game))
+
+
+def _traced(estimator: Estimator, game: AnsweredGame, *, centred: bool = False) -> Estimator:
+    del game
+    learner = estimator.learner
+    assert isinstance(learner, ScoreFunction)
+    assert isinstance(learner.leader, CartPoleLeader)
+    leader, control = replace(learner.leader, expected=False), None
+    if centred:
+        leader = StepwiseCartPoleLeader(leader.policy, leader.critic)
+        number = products(np.zeros((1, 5))).shape[1]
+        control = Centring(ControlVariate(number, leader.policy.num_parameters), leader)
+    changed = replace(learner, leader=leader, expectation=None, control=control)
+    return replace(estimator, learner=changed)
+
+
+def _planned(estimator: Estimator, game: AnsweredGame, *, indirect: bool) -> Estimator:
+    rollout = game.rollout
+    problem, horizon = rollout.problem, rollout.problem.max_episode_steps
+    learner = PlanningLeader(
+        rollout.policy,
+        rollout.winds,
+        game.temperature,
+        (problem.leader_discount, problem.follower_discount),
+        horizon,
+        game.planner,
+        np.inf if indirect else None,
+    )
+    return Sampled(estimator.sampler, learner, IdentifiedBelief(rollout.winds, horizon))
+
+
+_FEATURES = "random_features"
+_SHRUNK = {"shrinkage": {"kind": "split_half", "longest": 0.5}}
+LADDER = (
+    Rung("bc_hg", "improved", _FEATURES, "sampled sensitivity", change=_traced, warm_up=4),
+    Rung("bc_hg", "improved", _FEATURES, "doubly centred",
+         change=partial(_traced, centred=True), warm_up=4),
+    Rung("bc_hg", "improved", _FEATURES, warm_up=4),
+    Rung("bc_hg", "improved", _FEATURES, "exact follower value", change=_knowing, warm_up=4),
+    Rung("bc_hg", "improved", _FEATURES, "shrunk", entry=_SHRUNK, warm_up=4),
+    Rung("naive", "improved", _FEATURES, warm_up=4),
+    Rung("bc_hg", "improved", "planned", "planned", change=partial(_planned, indirect=True)),
+    Rung("naive", "improved", "planned", "planned", change=partial(_planned, indirect=False)),
+)  # fmt: skip
+
+
+def group(
+    problem: Problem[GuidedCartPoleBlock], settings: Sequence[GuidedCartPoleSetting]
+) -> Group[GuidedCartPoleSetting, AnsweredGame]:
+    """Replicates that are computed together."""
+    shared = settings[0]
+    responses = best_responses(
+        problem.block.constants, tuple(shared.winds), tuple(shared.units), shared.reference
+    )
+    temperature = np.array([each.temperature for each in settings])
+    planner = problem.block.gradients.planner
+    return Group(settings, AnsweredGame(responses, temperature, planner))
+
+
+def points(problem: Problem[GuidedCartPoleBlock], best_theta: Floats) -> dict[str, Floats]:
+    """Leaders after so many updates of an exact ascent along the direct term, by name.
+
+    That is the way of a Naive-PGD without noise, from the first θ of the study's first seed.
+    """
+    del best_theta
+    study, shared = problem.block.gradients, problem.block.training
+    responses = best_responses(
+        problem.block.constants, shared.winds, shared.units, shared.reference
+    )
+    theta = responses.rollout.policy.initial_parameters(Streams([study.first_seed]))
+    rule = Adam(np.array([study.step_size]), shared.max_gradient_norm)
+    optimiser, wanted = rule.start(theta.shape), {}
+    for update in range(max(study.updates) + 1):
+        if update in study.updates:
+            wanted[f"direct ascent, update {update}"] = theta[0].copy()
+        found = responses.to(theta[0], study.temperature)
+        theta = rule.step(theta, found.planned.direct[None], optimiser)
+    return wanted
