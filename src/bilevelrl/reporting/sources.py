@@ -152,7 +152,7 @@ def _summary(rows: pd.DataFrame, sources: Sources, folder: str) -> pd.DataFrame:
             whole = compared[masked].where(compared["masked"] > 0, whole)
         compared[f"{name}_as_published"] = whole
     both = wide.merge(compared, how="left", on=[*reference.KEY, "study", "variant"])
-    return _with_seconds(both, sources, folder).copy()  # in one piece
+    return _with_seconds(both.copy(), sources, folder)  # in one piece
 
 
 def _with_seconds(rows: pd.DataFrame, sources: Sources, folder: str) -> pd.DataFrame:
