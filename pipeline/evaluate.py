@@ -3,8 +3,8 @@
 Reads:  data/grid.json, and of the cells it lists only: data/leaders, data/environments,
         data/gradients, data/followers; reference; params.yaml (evaluate).
 Writes: results/{summary,conditions,curves,against_published,curve_agreement,published_updates,
-        exact_ascent,improvement,gradients,directions,information_errors,followers,failed_runs}.csv,
-        results/plots/, results/metrics/<problem>/<setting>.json,
+        exact_ascent,improvement,model_knowledge,gradients,directions,information_errors,followers,
+        failed_runs}.csv, results/plots/, results/metrics/<problem>/<setting>.json,
         data/evaluate/learning_curves.parquet; for the figures of each problem its rows of
         {summary,conditions,gradients,against_published,directions}.csv and
         {learning_curves,as_published,trajectories}.parquet in data/evaluate/<problem>/, and there
@@ -26,6 +26,7 @@ from bilevelrl.evaluation.learning_curves import (
     plotted,
     tracked_curves,
 )
+from bilevelrl.evaluation.model_knowledge import model_knowledge
 from bilevelrl.evaluation.run_scores import run_scores, start_table
 from bilevelrl.evaluation.summary import failed_runs, headline_metrics, summary_table
 from bilevelrl.runs.params import Params, read_params
@@ -72,6 +73,7 @@ def main(params: Params, root: Path = Path()) -> None:
         "exact_ascent": start_table(starts, baselines, params.evaluate),
         "followers": inputs.read_learning(data / "followers", grid),
         "improvement": improvement_table(scored, params.evaluate),
+        "model_knowledge": model_knowledge(table, params.evaluate),
         "gradients": inputs.read_gradients(data / "gradients", grid),
         "directions": inputs.read_directions(data / "gradients", grid),
         "information_errors": inputs.read_information_errors(data / "gradients", grid),

@@ -162,6 +162,19 @@ def test_improvement_compares_like_with_like(evaluated: Path) -> None:
     assert not (table["variant"] == "corrected").any()  # nobody to compare with in this grid
 
 
+def test_what_knowing_the_model_saves_is_told_of_every_leader(evaluated: Path) -> None:
+    table = pd.read_csv(evaluated / "results" / "model_knowledge.csv", keep_default_na=False)
+    assert table["leader"].tolist() == ["published", "corrected", "exact"]
+    published = table.iloc[0]
+    assert published["setting"] == MAIN
+    # Three of four seeds reach half of the best known J, one nine tenths of it.
+    assert (published["env_steps_to_50_percent"], published["env_steps_to_90_percent"]) == (
+        "5400", "",
+    )  # fmt: skip
+    assert published[["arrived_at_50_percent", "arrived_at_90_percent"]].tolist() == [3, 1]
+    assert table["best_known"].tolist() == [0.6, 0.55, 0.6]
+
+
 def test_tracked_curves_show_the_main_comparison(evaluated: Path) -> None:
     curves = pd.read_csv(evaluated / "results" / "curves.csv")
     assert list(curves.columns) == [

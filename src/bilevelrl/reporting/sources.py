@@ -23,6 +23,8 @@ FOLDERS = {
     "reference": "reference",
     "tuning": "tuning/results",
 }
+#: Name of the table of what one run costs, see benchmarks/run_seconds.py.
+SECONDS = "benchmarks/run_seconds"
 #: Name of the table of what the hyper-parameter searches tried.
 EFFORT = "effort"
 _CONDITIONS = ["temperature", "env_steps_per_update"]
@@ -58,7 +60,8 @@ class Sources:
         `summary` has one row per setting: its metrics and their intervals (`<metric>_low`,
         `<metric>_high`), its conditions, every key of the setting as `setting_<key>`, and where the
         paper has such a curve the columns of `against_published`; of these `<column>_as_published`
-        leaves out the seeds that the published curve leaves out, if the table has it.
+        leaves out the seeds that the published curve leaves out, if the table has it. `summary` and
+        `model_knowledge` have the CPU seconds of a run as `cpu_seconds` where these were measured.
 
         `directions` has the drift of the published runs beside ours, `published_drift`. `effort`
         has one row per search of `tuning/` and variant: what is `swept`, under how many
@@ -149,7 +152,16 @@ def _summary(rows: pd.DataFrame, sources: Sources, folder: str) -> pd.DataFrame:
             whole = compared[masked].where(compared["masked"] > 0, whole)
         compared[f"{name}_as_published"] = whole
     both = wide.merge(compared, how="left", on=[*reference.KEY, "study", "variant"])
-    return both.copy()  # in one piece
+    return _with_seconds(both.copy(), sources, folder)  # in one piece
+
+
+def _with_seconds(rows: pd.DataFrame, sources: Sources, folder: str) -> pd.DataFrame:
+    """The CPU seconds of a run of each setting, NaN where nobody measured them."""
+    name, _, table = SECONDS.rpartition("/")
+    if folder or not (sources.root / FOLDERS[name] / f"{table}.csv").is_file():
+        return rows.assign(cpu_seconds=np.nan)
+    measured = sources.view(SECONDS)[[*GROUP, "cpu_seconds"]]
+    return rows.merge(measured, how="left", on=GROUP, validate="many_to_one")
 
 
 def _numbers_if_all_are(column: pd.Series) -> pd.Series:
@@ -175,6 +187,7 @@ def _directions(rows: pd.DataFrame, sources: Sources, _: str) -> pd.DataFrame:
 #: Tables that are quoted together with others, and how these are joined.
 _BESIDE: dict[str, Callable[[pd.DataFrame, Sources, str], pd.DataFrame]] = {
     "summary": _summary,
+    "model_knowledge": _with_seconds,
     "directions": _directions,
 }
 

@@ -10,7 +10,7 @@ from bilevelrl.reporting.page.content import Section, table
 from bilevelrl.reporting.page.facts import Facts
 from bilevelrl.reporting.page.origin import Verdict
 from bilevelrl.reporting.page.render import rendered
-from bilevelrl.reporting.page.results import Results, read_results
+from bilevelrl.reporting.page.results import OPTIONAL, Results, read_results
 from bilevelrl.runs.table_files import CorruptRecord
 
 CURRENT = Verdict("current", "As `dvc` says.", {})
@@ -47,7 +47,7 @@ def test_a_minimal_folder_of_results_is_enough(
     assert not {"script", "link", "iframe"} & {*reader.seen}
     assert "Nothing yet" in page
     assert "results/summary.csv has no rows of it." in page
-    for name in ("against_published", "failed_runs", "followers", "gradients"):
+    for name in OPTIONAL:
         assert f"results/{name}.csv is missing" in page
     for section in found:
         assert page.count(f'href="#{section.anchor}"') == 2

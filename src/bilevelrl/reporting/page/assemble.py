@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from bilevelrl.figures.tables import against_published_table
-from bilevelrl.reporting.page import failures, gradients, returns, settings
+from bilevelrl.reporting.page import failures, gradients, knowledge, returns, settings
 from bilevelrl.reporting.page.content import Picture, Section, Table, table
 from bilevelrl.reporting.page.facts import Facts
 from bilevelrl.reporting.page.pictures import captions, ordered, pictures
@@ -38,7 +38,6 @@ class Drawn:
 def sections(facts: Facts, results: Results, drawn: Drawn, origin: Section) -> tuple[Section, ...]:
     """All of them in their order; `origin` says what the results are of."""
     lines = returns.lines_of(results.summary)
-    common = drawn.of(COMMON)
     found = [
         Section(
             "results",
@@ -48,7 +47,7 @@ def sections(facts: Facts, results: Results, drawn: Drawn, origin: Section) -> t
         ),
         _reading(facts),
         *_problems(facts, results, drawn, lines),
-        *([Section("comparison", "All problems together", pictures=common)] if common else []),
+        *_comparison(facts, results, drawn),
         _gradients(facts, results, drawn),
         failures.section(lines, results.tables),
         settings.section(facts),
@@ -99,6 +98,13 @@ def _problems(
         if not pictured:
             texts.append(f"`figures/png/{problem}` has no figures.")
         yield Section(f"problem-{problem}", known.title, tuple(texts), tuple(own), pictured)
+
+
+def _comparison(facts: Facts, results: Results, drawn: Drawn) -> Iterator[Section]:
+    common, known = drawn.of(COMMON), results.tables.get("model_knowledge")
+    tables = () if known is None or known.empty else (knowledge.table_of(known, facts.problems),)
+    if common or tables:
+        yield Section("comparison", "All problems together", (), tables, common)
 
 
 def _against_published(compared: pd.DataFrame) -> Table:

@@ -11,7 +11,7 @@ from bilevelrl.runs.records import SUMMARY_COLUMNS
 from bilevelrl.runs.table_files import read_csv
 
 #: Tables that a page can do without; it then says which is missing.
-OPTIONAL = ("against_published", "failed_runs", "followers", "gradients")
+OPTIONAL = ("against_published", "failed_runs", "followers", "gradients", "model_knowledge")
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Results:
 
     Attributes:
         summary: results/summary.csv with `CONDITION_COLUMNS`, of the J that each problem reports.
-        tables: of `OPTIONAL`, those that there are, by name.
+        tables: of `OPTIONAL`, those that there are, by name; of such a J, too.
     """
 
     summary: pd.DataFrame
@@ -52,7 +52,9 @@ def read_results(folder: Path, kinds: Mapping[str, str | None]) -> Results:
     summary = read_csv(folder / "summary.csv", SUMMARY_COLUMNS)
     conditions = read_conditions(folder / "conditions.csv")
     paths = {name: folder / f"{name}.csv" for name in OPTIONAL}
-    return Results(
-        reported(with_conditions(summary, conditions), kinds),
-        {name: read_csv(path) for name, path in paths.items() if path.is_file()},
-    )
+    tables = {name: read_csv(path) for name, path in paths.items() if path.is_file()}
+    for name, table in tables.items():
+        if "return" in table:  # empty where there is one J, which reads as missing
+            own = table["return"].astype(object)
+            tables[name] = reported(table.assign(**{"return": own.fillna("")}), kinds)
+    return Results(reported(with_conditions(summary, conditions), kinds), tables)
