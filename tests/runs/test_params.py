@@ -254,9 +254,9 @@ def test_an_impossible_value_is_named_with_what_is_allowed(
         ("problems.four_rooms.gradients", ..., r"problems\.four_rooms\.gradients is missing"),
         ("problems.four_rooms.gradients", None, r"problems\.four_rooms\.gradients = None: "),
         (
-            "problems.guided_cartpole.gradients",
+            "problems.guided_cartpole.learning",
             {},
-            r"problems\.guided_cartpole\.gradients = \{\}: .*None",
+            r"problems\.guided_cartpole\.learning = \{\}: .*None",
         ),
         (
             "problems.four_rooms.gradients.temperature",
