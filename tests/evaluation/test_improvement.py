@@ -5,7 +5,11 @@ import pandas as pd
 import pytest
 
 from bilevelrl.evaluation.improvement import IMPROVEMENT_COLUMNS, improvement_table
-from bilevelrl.evaluation.statistics import improvement_interval, mean_difference_interval
+from bilevelrl.evaluation.statistics import (
+    improvement_interval,
+    interval,
+    mean_difference_interval,
+)
 from bilevelrl.runs.params import read_params
 from tests.settings import conditioned
 
@@ -79,3 +83,20 @@ def test_a_leader_that_identifies_its_model_meets_those_that_do_not() -> None:
     pairs = sorted(zip(table["ours_model"], table["theirs_model"], strict=True))
     assert pairs == [("", ""), ("identified", ""), ("identified", "identified")]
     assert set(table.loc[table["ours_model"] != "", "setting"]) == {known}
+
+
+def test_runs_with_the_same_seed_are_paired() -> None:
+    row = improvement_table(SCORES, PARAMS).set_index("theirs").loc["naive"]
+    differences = np.array([3.0 - 1.0, 4.0 - 4.5])  # the third of ours has no partner
+    low, high = interval(differences, "mean", PARAMS.confidence)
+    assert row["paired_difference"] == pytest.approx(differences.mean())
+    assert (row["paired_difference_low"], row["paired_difference_high"]) == (low, high)
+    assert row["paired_seeds"] == 2
+
+
+def test_runs_without_a_common_seed_are_not_paired() -> None:
+    apart = SCORES.assign(seed=SCORES["seed"] + 10 * (SCORES["estimator"] == "naive"))
+    row = improvement_table(apart, PARAMS).set_index("theirs").loc["naive"]
+    assert row["paired_seeds"] == 0
+    assert row[["paired_difference", "paired_difference_low"]].isna().all()
+    assert row["mean_difference"] == pytest.approx(np.mean(OURS) - np.mean(THEIRS))

@@ -8,6 +8,7 @@ import pandas as pd
 from bilevelrl.evaluation.conditions import GROUP
 from bilevelrl.evaluation.statistics import (
     improvement_interval,
+    interval,
     mean,
     mean_difference_interval,
     probability_of_improvement,
@@ -18,6 +19,7 @@ IMPROVEMENT_COLUMNS = (
     "problem", "variant", "setting", "ours", "ours_model", "theirs", "theirs_model",
     "probability", "low", "high",
     "mean_difference", "mean_difference_low", "mean_difference_high", "ours_seeds", "theirs_seeds",
+    "paired_difference", "paired_difference_low", "paired_difference_high", "paired_seeds",
 )  # fmt: skip
 
 
@@ -32,7 +34,9 @@ def improvement_table(
 
     Returns:
         Columns `IMPROVEMENT_COLUMNS`; above ½ in `low` means better, below ½ in `high` worse. The
-        intervals are empty where a side has a single run.
+        intervals are empty where a side has a single run. `mean_difference` has Welch's interval;
+        `paired_difference` is that of runs with the same seed, which begin alike, and has Student's
+        of these differences.
     """
     groups = {tuple(map(str, group)): runs for group, runs in scores.groupby(GROUP)}
     rows = []
@@ -67,5 +71,16 @@ def _compare(our_runs: pd.DataFrame, their_runs: pd.DataFrame, level: float) -> 
     return (
         probability_of_improvement(ours, theirs), *improvement_interval(ours, theirs, level),
         float(mean(ours) - mean(theirs)), *mean_difference_interval(ours, theirs, level),
-        len(ours), len(theirs),
+        len(ours), len(theirs), *_paired(our_runs, their_runs, level),
     )  # fmt: skip
+
+
+def _paired(
+    our_runs: pd.DataFrame, their_runs: pd.DataFrame, level: float
+) -> tuple[float, float, float, int]:
+    both = our_runs.merge(their_runs, on="seed", suffixes=("_ours", "_theirs"))
+    if both.empty:
+        return float("nan"), float("nan"), float("nan"), 0
+    difference = (both["final_ours"] - both["final_theirs"]).to_numpy(dtype=np.float64)
+    low, high = interval(difference, "mean", level)
+    return float(mean(difference)), float(low), float(high), len(both)

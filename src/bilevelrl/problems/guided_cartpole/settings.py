@@ -203,11 +203,6 @@ class CartPoleBcHgSetting(CartPoleLearningSetting):
             )
         return self
 
-    def conditions(self, shared: dict[str, Any]) -> dict[str, Any]:
-        """What every setting says, and how the indirect term is shrunk."""
-        shrunk = {} if self.shrinkage is None else {"shrinkage": self.shrinkage.kind}
-        return super().conditions(shared) | shrunk
-
 
 ESTIMATORS: Estimators = {
     ("bc_hg", "improved"): Registered(CartPoleBcHgSetting, "cell:bc_hg"),
