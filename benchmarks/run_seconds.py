@@ -4,7 +4,8 @@ Of every leader of `evaluation.model_knowledge`, of their like where nobody know
 other estimators where these identify their model too, all reported seeds train in this process,
 together where they can; say `OPENBLAS_NUM_THREADS=1` before it. `cpu_seconds` are the mean of a
 run: all of its updates, and what is recorded beside them, such as exact J. Trainings of less than
-`BRIEF` seconds are measured at their second time, which compiles nothing.
+`BRIEF` seconds are measured at their second time, which compiles nothing. Longer ones that
+`make repro` has just trained here, by one thread each, are not repeated: the cache knows theirs.
 
 Measures what benchmarks/results/run_seconds.csv lacks or knows of other numbers of updates or
 seeds, and writes each row when it is known; rows that left the grid vanish. With words, only
@@ -24,7 +25,7 @@ import pandas as pd
 from bilevelrl.core.settings import Setting
 from bilevelrl.evaluation.conditions import GROUP, conditions_of, with_conditions
 from bilevelrl.evaluation.model_knowledge import with_leaders
-from bilevelrl.runs.execution import run_tasks
+from bilevelrl.runs.execution import ResultCache, run_tasks, work_folder
 from bilevelrl.runs.leaders import SECONDS, list_runs, make_chunks, train_timed
 from bilevelrl.runs.params import Params, read_params
 from bilevelrl.runs.records import RunIdentity, setting_string
@@ -61,8 +62,8 @@ def _compared(table: pd.DataFrame) -> Iterator[Entry]:
         yield problem, estimator, variant, setting
 
 
-def measure(params: Params, entry: Entry, setting: Setting) -> float:
-    """CPU seconds of one of the setting's runs."""
+def measure(params: Params, entry: Entry, setting: Setting, cache: ResultCache) -> float:
+    """CPU seconds of one of the setting's runs, of which `cache` may know."""
     cell = entry[:2]
     runs = list_runs(params, *cell, [setting])
     alone = params.runtime.model_copy(update={"jobs": 1, "threads": 1, "backend": "loky"})
@@ -72,7 +73,10 @@ def measure(params: Params, entry: Entry, setting: Setting) -> float:
         trained = (found for _, found in run_tasks(train_timed, chunks, alone))
         return sum(float(arrays[SECONDS]) for found in trained for arrays in found)
 
-    seconds = total()
+    known = [cache.get(run.key) for run in runs]
+    seconds = sum(float(found[SECONDS]) for found in known if found is not None)
+    if seconds < BRIEF or any(found is None for found in known):
+        seconds = total()
     return (total() if seconds < BRIEF else seconds) / len(runs)
 
 
@@ -90,12 +94,13 @@ def main(arguments: Sequence[str] | None = None, path: Path = RESULTS) -> None:
         if entry in known and known[entry][:2] == (setting.num_updates, setting.num_seeds)
     }
     words = set(asked.words)
+    cache = ResultCache(work_folder() / "runs")
     wanted = [entry for entry in found if words <= {*entry[:3], *entry[3].split(";")}]
     missing = [entry for entry in wanted if asked.again or entry not in rows]
     for place, entry in enumerate(missing, 1):
         print(f"[{place}/{len(missing)}] {' '.join(entry)}", file=sys.stderr, flush=True)
         setting = found[entry]
-        seconds = float(f"{measure(params, entry, setting):.3g}")
+        seconds = float(f"{measure(params, entry, setting, cache):.3g}")
         rows[entry] = setting.num_updates, setting.num_seeds, seconds, _commit()
         table = [(*each, *rows[each]) for each in found if each in rows]
         pd.DataFrame(table, columns=list(COLUMNS)).to_csv(path, index=False, lineterminator="\n")

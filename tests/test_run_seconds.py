@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from benchmarks import run_seconds
 from benchmarks.run_seconds import COLUMNS, Entry, entries, main, measure
 from bilevelrl.core.settings import Setting
+from bilevelrl.runs.execution import ResultCache
+from bilevelrl.runs.leaders import SECONDS, list_runs
 from bilevelrl.runs.params import Params, read_params
 
 ROOT = Path(__file__).parents[1]
@@ -18,7 +21,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[Entry]:
     """Entries that are measured, at 1.23456 seconds each."""
     asked: list[Entry] = []
 
-    def note(_: Params, entry: Entry, __: Setting) -> float:
+    def note(_: Params, entry: Entry, __: Setting, ___: ResultCache) -> float:
         asked.append(entry)
         return 1.23456
 
@@ -67,7 +70,7 @@ def test_rows_of_another_training_are_measured_again(measured: list[Entry], tmp_
     assert pd.read_csv(path)["updates"].tolist() == [500, 500]
 
 
-def test_seconds_are_those_of_one_run() -> None:
+def test_seconds_are_those_of_one_run(tmp_path: Path) -> None:
     params = read_params()
     (entry, setting), *_ = (
         (entry, setting)
@@ -75,4 +78,14 @@ def test_seconds_are_those_of_one_run() -> None:
         if entry[:3] == ("bilevel_lqr", "exact", "published")
     )
     short = setting.model_copy(update={"num_updates": 5})
-    assert 0.0 < measure(params, entry, short) < 10.0
+    assert 0.0 < measure(params, entry, short, ResultCache(tmp_path)) < 10.0
+
+
+def test_a_long_training_that_is_known_is_not_repeated(tmp_path: Path) -> None:
+    params, cache = read_params(), ResultCache(tmp_path)
+    entry, setting = next(iter(entries(params).items()))
+    runs = list_runs(params, *entry[:2], [setting])
+    for place, run in enumerate(runs):
+        cache.put(run.key, {SECONDS: np.array(run_seconds.BRIEF + place)})
+    expected = run_seconds.BRIEF + (len(runs) - 1) / 2.0
+    assert measure(params, entry, setting, cache) == expected
