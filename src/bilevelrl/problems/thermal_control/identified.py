@@ -1,0 +1,209 @@
+"""What a leader of building thermal control makes of what it sees: a building to plan in.
+
+It knows its levers α and β, the form of both rewards but none of their weights, and that dynamics
+are affine in the levers:
+
+    s' = (C₀ + Σ_k ℓ_k C_k) s + B a + σ z,  ℓ = (α, β) - 1/2.
+
+Which lever acts on which zones, and how much, it learns from transitions, Q and R from the
+follower's rewards, the weights k from its own. Both rewards have no noise.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bilevelrl.core.arrays import Floats, Index
+from bilevelrl.core.estimator import Memory
+from bilevelrl.core.observations import Observations
+from bilevelrl.core.random_features import fit, sums
+from bilevelrl.core.random_features import regression as normal_equations
+from bilevelrl.core.seeding import Streams
+from bilevelrl.models.linear_gaussian.least_squares import quadratic_form
+from bilevelrl.models.linear_gaussian.relevance import Posterior, Sums, regression
+from bilevelrl.problems.thermal_control.design import Levers
+
+#: Relative penalty of the regression of the leader's reward.
+_RIDGE = 1e-12
+#: No lever costs anything that is known.
+_FREE = (0.0, 0.0)
+
+
+@dataclass(frozen=True, eq=False)
+class IdentifiedBuilding:
+    """Implements `Building`, whatever the levers do.
+
+    Attributes:
+        effects: C₀ and every C_k, shape (1 + D, n, n).
+        input_matrix: see `Building`, like the next ones.
+    """
+
+    effects: Floats
+    input_matrix: Floats
+    state_cost: Floats
+    control_cost: Floats
+    noise: float
+    initial_deviation: float
+    max_episode_steps: int
+    discount: float
+    stability_weight: float
+    energy_weight: float
+    design: Levers
+
+    def dynamics(self, theta: Floats) -> Floats:
+        """See `Building`."""
+        levels = np.concatenate(self.design.levels(theta), axis=1)
+        moved: Floats = ((levels - 0.5)[:, :, None, None] * self.effects[1:]).sum(axis=1)
+        return self.effects[0] + moved
+
+    def dynamics_slopes(self, theta: Floats) -> Floats:
+        """See `Building`."""
+        levels = np.concatenate(self.design.levels(theta), axis=1)
+        slopes: Floats = (levels * (1.0 - levels))[:, :, None, None] * self.effects[1:]
+        return slopes
+
+
+@dataclass(frozen=True, eq=False)
+class BuildingBelief:
+    """What every run's leader has learned; takes the place of the follower's answer.
+
+    The best guess of the dynamics has a prior variance for each coefficient, by which it finds the
+    few that are not zero. It is too sure of the others: the spread of what they may be has a prior
+    variance for each kind of coefficients, C₀, all C_k, and B.
+
+    Attributes:
+        guess: coefficients of (s, ℓ ⊗ s, a) in s', shape (R, p, n).
+        mean, covariance: of what they may be, shapes (R, p, n) and (R, n, p, p).
+        noise: σ, shape (R,).
+        initial_deviation: shape (R,).
+        state_cost, control_cost: Q and R, shapes (R, n, n) and (R, m, m).
+        weights: k_S, k_E, k_I and k_A, shape (R, 4).
+        discount: γ.
+        horizon: T.
+    """
+
+    guess: Floats
+    mean: Floats
+    covariance: Floats
+    noise: Floats
+    initial_deviation: Floats
+    state_cost: Floats
+    control_cost: Floats
+    weights: Floats
+    discount: float
+    horizon: int
+
+    def expected(self, run: int) -> IdentifiedBuilding:
+        """The best guess of one run."""
+        return self._building(run, self.guess[run])
+
+    def drawn(self, run: int, normals: Floats) -> IdentifiedBuilding:
+        """What the building of one run may be, from normals (p, n)."""
+        may_be = Posterior(self.mean[run], self.covariance[run], float(self.noise[run]))
+        return self._building(run, may_be.drawn(normals))
+
+    def _building(self, run: int, coefficients: Floats) -> IdentifiedBuilding:
+        zones = self.state_cost.shape[1]
+        last = len(coefficients) - self.control_cost.shape[1]
+        effects = coefficients[:last].reshape(-1, zones, zones).mT
+        stability, energy, insulation, airflow = self.weights[run].tolist()
+        return IdentifiedBuilding(
+            effects, coefficients[last:].T, self.state_cost[run], self.control_cost[run],
+            float(self.noise[run]), float(self.initial_deviation[run]), self.horizon,
+            self.discount, stability, energy, Levers(zones, insulation, airflow),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class IdentifiedBelief:
+    """Implements `sampled.Belief`.
+
+    Zones are taken to start alike, normal around zero, and to have noise of the same size. The
+    building may saturate where its loop is unstable, which is not linear: transitions that lead
+    farther away than episodes have begun are left out.
+
+    Attributes:
+        shape: (n, m).
+        discount: γ.
+        horizon: T.
+    """
+
+    shape: tuple[int, int]
+    discount: float
+    horizon: int
+
+    def start(self, streams: Streams) -> Memory:
+        """Nothing seen."""
+        number, (zones, units) = len(streams.seeds), self.shape
+        size = zones * (1 + 2 * zones) + units
+        return {
+            "gram": np.zeros((number, size, size)),
+            "moment": np.zeros((number, size, zones)),
+            "squares": np.zeros((number, zones)),
+            "rows": np.zeros(number),
+            "starts": np.zeros((number, 2)),  # how many zones, and the sum of their squares
+            "farthest": np.zeros(number),  # of the starts
+            **sums(4, 1, number, "paid"),
+        }
+
+    def learn(self, theta: Floats, seen: Observations, memory: Memory) -> BuildingBelief:
+        """A belief from all transitions so far; updates `memory` in place.
+
+        Raises:
+            ValueError: if the follower's rewards were not seen.
+        """
+        rewards = seen.follower_rewards()
+        # Run by run: the same bits in any batch.
+        learned = [
+            self._one(run, theta[run : run + 1], seen, rewards[run], memory)
+            for run in range(len(theta))
+        ]
+        parts = (np.stack(part) for part in zip(*learned, strict=True))
+        return BuildingBelief(*parts, self.discount, self.horizon)
+
+    def _one(
+        self, run: int, theta: Floats, seen: Observations, reward: Floats, memory: Memory
+    ) -> tuple[Floats, ...]:
+        """The arrays of a `BuildingBelief`, of one run."""
+        state, action, after = (
+            array[run] for array in (seen.state, seen.follower_action, seen.next_state)
+        )
+        zones, units = self.shape
+        levels = np.concatenate(Levers(zones, *_FREE).levels(theta), axis=1)[0]
+        first, starts, farthest = state[:: self.horizon], memory["starts"][run], memory["farthest"]
+        starts += first.size, np.square(first).sum()
+        farthest[run] = max(farthest[run], np.abs(first).max())
+        inside = np.abs(after).max(axis=1) <= farthest[run]
+        inputs = np.hstack([np.kron(np.append(1.0, levels - 0.5), state), action])[inside]
+        memory["gram"][run] += inputs.T @ inputs
+        memory["moment"][run] += inputs.T @ after[inside]
+        memory["squares"][run] += np.square(after[inside]).sum(axis=0)
+        memory["rows"][run] += len(inputs)
+        known = Sums(
+            *(memory[name][run] for name in ("gram", "moment", "squares")),
+            float(memory["rows"][run]),
+        )
+        guess = regression(known, np.arange(known.moment.size).reshape(known.moment.shape))
+        may_be = regression(known, _kinds(zones, units))
+        cost = quadratic_form(np.hstack([state, action]), -reward)
+        paid = -np.stack(
+            [
+                state.var(axis=1),
+                np.square(action).sum(axis=1),
+                *np.repeat(np.square(levels).reshape(2, -1).sum(axis=1)[:, None], len(state), 1),
+            ],
+            axis=1,
+        )
+        own = normal_equations(paid, seen.leader_reward[run][:, None], np.ones(len(paid)))
+        fit(memory, "paid", run, own, keep=1.0, ridge=_RIDGE)
+        return (
+            guess.mean, may_be.mean, may_be.covariance, np.array(guess.noise),
+            np.sqrt(starts[1] / starts[0]), cost[:zones, :zones], cost[zones:, zones:],
+            memory["paid_coefficients"][run][:, 0],
+        )  # fmt: skip
+
+
+def _kinds(zones: int, units: int) -> Index:
+    """0 of C₀, 1 of every C_k, 2 of B, shape (p, n)."""
+    kinds = np.repeat([0, 1, 2], [zones, 2 * zones**2, units])
+    return np.repeat(kinds[:, None], zones, axis=1)
