@@ -11,7 +11,8 @@ import numpy as np
 
 from bilevelrl.core.arrays import Floats, Index
 
-_SWEEPS = 200
+#: Sweeps over all groups, at most, and until none changes its variance by more than this share.
+_SWEEPS, _STEADY = 300, 0.01
 #: Of a prior variance; beyond, a coefficient is zero.
 _LEAST = 1e-12
 
@@ -77,6 +78,8 @@ def regression(sums: Sums, groups: Index) -> Posterior:
         least = np.finfo(np.float64).eps * sums.squares.sum()
         noise = max(missed.sum(), least) / max(sums.number * outputs - told, 1.0)
         second = np.bincount(of, (np.square(mean) + spread).ravel()) / sizes
-        variance = np.maximum(second, _LEAST)[of].reshape(outputs, inputs)
+        before, variance = variance, np.maximum(second, _LEAST)[of].reshape(outputs, inputs)
+        if (np.abs(variance - before) <= _STEADY * before).all():
+            break
     symmetric = 0.5 * (covariance + covariance.mT)
     return Posterior(mean.T, symmetric, float(np.sqrt(noise)))

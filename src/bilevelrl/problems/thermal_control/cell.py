@@ -24,7 +24,6 @@ from bilevelrl.problems.thermal_control.follower_task import ThermalFollowerTask
 from bilevelrl.problems.thermal_control.game import ThermalGame
 from bilevelrl.problems.thermal_control.group_ascent import GroupAscent
 from bilevelrl.problems.thermal_control.identified import IdentifiedBelief
-from bilevelrl.problems.thermal_control.planning_leader import PlanningLeader
 from bilevelrl.problems.thermal_control.problem import ThermalControl
 from bilevelrl.problems.thermal_control.rollout import ThermalBatch, ThermalRollout
 from bilevelrl.problems.thermal_control.settings import (
@@ -134,6 +133,9 @@ def bc_hg_improved(g: Runs[ThermalImprovedSetting]) -> Sampled[ThermalBatch]:
 def _planning(
     g: Runs[ThermalImprovedSetting], information: Literal["rewards"]
 ) -> Sampled[ThermalBatch]:
+    # Imported where it is asked for, because scipy takes a second.
+    from bilevelrl.problems.thermal_control.planning_leader import PlanningLeader
+
     problem, follower = g.game.problem, g.game.follower
     shape, horizon = problem.input_matrix.shape, problem.max_episode_steps
     learner = PlanningLeader(

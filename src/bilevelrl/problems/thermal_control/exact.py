@@ -113,9 +113,7 @@ def _sum_up(  # type: ignore[no-untyped-def]
             weight *= gamma
 
 
-def components(
-    problem: Building, theta: Floats, response: RegulatorResponse
-) -> dict[str, Floats]:
+def components(problem: Building, theta: Floats, response: RegulatorResponse) -> dict[str, Floats]:
     """Discounted sums over an episode of Var(s) (negative), |a|², |α|² and |β|², each (R,).
 
     θ is of shape (R, D), `response` the follower's answer; J weighs the sums, see `weighted`.

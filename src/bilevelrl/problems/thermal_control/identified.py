@@ -54,7 +54,8 @@ class IdentifiedBuilding:
         """See `Building`."""
         levels = np.concatenate(self.design.levels(theta), axis=1)
         moved: Floats = ((levels - 0.5)[:, :, None, None] * self.effects[1:]).sum(axis=1)
-        return self.effects[0] + moved
+        dynamics: Floats = self.effects[0] + moved
+        return dynamics
 
     def dynamics_slopes(self, theta: Floats) -> Floats:
         """See `Building`."""
@@ -105,10 +106,12 @@ class BuildingBelief:
     def _building(self, run: int, coefficients: Floats) -> IdentifiedBuilding:
         zones = self.state_cost.shape[1]
         last = len(coefficients) - self.control_cost.shape[1]
-        effects = coefficients[:last].reshape(-1, zones, zones).mT
+        # Kernels are compiled for one order of an array's numbers.
+        effects = np.ascontiguousarray(coefficients[:last].reshape(-1, zones, zones).mT)
+        actuator = np.ascontiguousarray(coefficients[last:].T)
         stability, energy, insulation, airflow = self.weights[run].tolist()
         return IdentifiedBuilding(
-            effects, coefficients[last:].T, self.state_cost[run], self.control_cost[run],
+            effects, actuator, self.state_cost[run], self.control_cost[run],
             float(self.noise[run]), float(self.initial_deviation[run]), self.horizon,
             self.discount, stability, energy, Levers(zones, insulation, airflow),
         )  # fmt: skip
@@ -158,12 +161,12 @@ class IdentifiedBelief:
             self._one(run, theta[run : run + 1], seen, rewards[run], memory)
             for run in range(len(theta))
         ]
-        parts = (np.stack(part) for part in zip(*learned, strict=True))
-        return BuildingBelief(*parts, self.discount, self.horizon)
+        arrays = {name: np.stack([each[name] for each in learned]) for name in learned[0]}
+        return BuildingBelief(**arrays, discount=self.discount, horizon=self.horizon)
 
     def _one(
         self, run: int, theta: Floats, seen: Observations, reward: Floats, memory: Memory
-    ) -> tuple[Floats, ...]:
+    ) -> dict[str, Floats]:
         """The arrays of a `BuildingBelief`, of one run."""
         state, action, after = (
             array[run] for array in (seen.state, seen.follower_action, seen.next_state)
@@ -179,11 +182,9 @@ class IdentifiedBelief:
         memory["moment"][run] += inputs.T @ after[inside]
         memory["squares"][run] += np.square(after[inside]).sum(axis=0)
         memory["rows"][run] += len(inputs)
-        known = Sums(
-            *(memory[name][run] for name in ("gram", "moment", "squares")),
-            float(memory["rows"][run]),
-        )
-        guess = regression(known, np.arange(known.moment.size).reshape(known.moment.shape))
+        gram, moment, squares = (memory[name][run] for name in ("gram", "moment", "squares"))
+        known = Sums(gram, moment, squares, float(memory["rows"][run]))
+        guess = regression(known, np.arange(moment.size).reshape(moment.shape))
         may_be = regression(known, _kinds(zones, units))
         cost = quadratic_form(np.hstack([state, action]), -reward)
         paid = -np.stack(
@@ -196,11 +197,16 @@ class IdentifiedBelief:
         )
         own = normal_equations(paid, seen.leader_reward[run][:, None], np.ones(len(paid)))
         fit(memory, "paid", run, own, keep=1.0, ridge=_RIDGE)
-        return (
-            guess.mean, may_be.mean, may_be.covariance, np.array(guess.noise),
-            np.sqrt(starts[1] / starts[0]), cost[:zones, :zones], cost[zones:, zones:],
-            memory["paid_coefficients"][run][:, 0],
-        )  # fmt: skip
+        return {
+            "guess": guess.mean,
+            "mean": may_be.mean,
+            "covariance": may_be.covariance,
+            "noise": np.array(guess.noise),
+            "initial_deviation": np.sqrt(starts[1] / starts[0]),
+            "state_cost": cost[:zones, :zones],
+            "control_cost": cost[zones:, zones:],
+            "weights": memory["paid_coefficients"][run][:, 0],
+        }
 
 
 def _kinds(zones: int, units: int) -> Index:
