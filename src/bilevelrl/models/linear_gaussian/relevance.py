@@ -11,7 +11,7 @@ import numpy as np
 
 from bilevelrl.core.arrays import Floats, Index
 
-#: Sweeps over all groups, at most, and until none changes its variance by more than this share.
+#: Sweeps, at most, and until no variance changes by more than this share.
 _SWEEPS, _STEADY = 300, 0.01
 #: Of a prior variance; beyond, a coefficient is zero.
 _LEAST = 1e-12
@@ -19,13 +19,13 @@ _LEAST = 1e-12
 
 @dataclass(frozen=True, eq=False)
 class Sums:
-    """What is remembered of N rows of p inputs X and q outputs Y.
+    """What is remembered of N equations: some outputs, of q, of rows of p inputs.
 
     Attributes:
-        gram: XᵀX, shape (p, p).
-        moment: XᵀY, shape (p, q).
-        squares: of each output in sum, shape (q,).
-        number: N, at least 1.
+        gram: Σ x xᵀ over the rows of each output, shape (q, p, p).
+        moment: Σ x y, shape (p, q).
+        squares: Σ y², shape (q,).
+        number: N.
     """
 
     gram: Floats
@@ -56,15 +56,19 @@ class Posterior:
 
 
 def regression(sums: Sums, groups: Index) -> Posterior:
-    """What the rows say.
+    """What the equations say; the prior, and noise of size 1, where there is none.
 
     Args:
-        sums: of the rows.
+        sums: of the equations.
         groups: number of each coefficient's group, from 0, shape (p, q).
     """
     inputs, outputs = sums.moment.shape
     of, sizes = groups.T.ravel(), np.bincount(groups.ravel())
-    variance, noise = np.ones((outputs, inputs)), sums.squares.sum() / (sums.number * outputs)
+    variance = np.ones((outputs, inputs))
+    if sums.number == 0.0:
+        covariance = np.broadcast_to(np.eye(inputs), (outputs, inputs, inputs))
+        return Posterior(np.zeros((inputs, outputs)), covariance, 1.0)
+    noise = sums.squares.sum() / sums.number
     for _ in range(_SWEEPS):
         scale = np.sqrt(variance)
         inner = np.eye(inputs) + scale[:, :, None] * (sums.gram / noise) * scale[:, None, :]
@@ -73,13 +77,14 @@ def regression(sums: Sums, groups: Index) -> Posterior:
         spread = np.diagonal(covariance, axis1=1, axis2=2)
         told = (1.0 - spread / variance).sum()
         missed = sums.squares - 2.0 * (mean * sums.moment.T).sum(axis=1)
-        missed += ((mean @ sums.gram) * mean).sum(axis=1)
+        missed += ((sums.gram @ mean[:, :, None])[:, :, 0] * mean).sum(axis=1)
         # Rounding may leave less than nothing where rows have no noise.
         least = np.finfo(np.float64).eps * sums.squares.sum()
-        noise = max(missed.sum(), least) / max(sums.number * outputs - told, 1.0)
+        before = np.append(variance, noise)
+        noise = max(missed.sum(), least) / max(sums.number - told, 1.0)
         second = np.bincount(of, (np.square(mean) + spread).ravel()) / sizes
-        before, variance = variance, np.maximum(second, _LEAST)[of].reshape(outputs, inputs)
-        if (np.abs(variance - before) <= _STEADY * before).all():
+        variance = np.maximum(second, _LEAST)[of].reshape(outputs, inputs)
+        if (np.abs(np.append(variance, noise) - before) <= _STEADY * before).all():
             break
     symmetric = 0.5 * (covariance + covariance.mT)
     return Posterior(mean.T, symmetric, float(np.sqrt(noise)))

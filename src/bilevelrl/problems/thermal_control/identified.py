@@ -122,8 +122,8 @@ class IdentifiedBelief:
     """Implements `sampled.Belief`.
 
     Zones are taken to start alike, normal around zero, and to have noise of the same size. The
-    building may saturate where its loop is unstable, which is not linear: transitions that lead
-    farther away than episodes have begun are left out.
+    building may saturate where its loop is unstable, which is not linear: where a zone gets farther
+    away than any has begun is left out.
 
     Attributes:
         shape: (n, m).
@@ -140,10 +140,10 @@ class IdentifiedBelief:
         number, (zones, units) = len(streams.seeds), self.shape
         size = zones * (1 + 2 * zones) + units
         return {
-            "gram": np.zeros((number, size, size)),
+            "gram": np.zeros((number, zones, size, size)),
             "moment": np.zeros((number, size, zones)),
             "squares": np.zeros((number, zones)),
-            "rows": np.zeros(number),
+            "equations": np.zeros(number),
             "starts": np.zeros((number, 2)),  # how many zones, and the sum of their squares
             "farthest": np.zeros(number),  # of the starts
             **sums(4, 1, number, "paid"),
@@ -168,35 +168,15 @@ class IdentifiedBelief:
         self, run: int, theta: Floats, seen: Observations, reward: Floats, memory: Memory
     ) -> dict[str, Floats]:
         """The arrays of a `BuildingBelief`, of one run."""
-        state, action, after = (
-            array[run] for array in (seen.state, seen.follower_action, seen.next_state)
-        )
         zones, units = self.shape
         levels = np.concatenate(Levers(zones, *_FREE).levels(theta), axis=1)[0]
-        first, starts, farthest = state[:: self.horizon], memory["starts"][run], memory["farthest"]
-        starts += first.size, np.square(first).sum()
-        farthest[run] = max(farthest[run], np.abs(first).max())
-        inside = np.abs(after).max(axis=1) <= farthest[run]
-        inputs = np.hstack([np.kron(np.append(1.0, levels - 0.5), state), action])[inside]
-        memory["gram"][run] += inputs.T @ inputs
-        memory["moment"][run] += inputs.T @ after[inside]
-        memory["squares"][run] += np.square(after[inside]).sum(axis=0)
-        memory["rows"][run] += len(inputs)
+        self._remember(run, levels, seen, memory)
+        starts = memory["starts"][run]
         gram, moment, squares = (memory[name][run] for name in ("gram", "moment", "squares"))
-        known = Sums(gram, moment, squares, float(memory["rows"][run]))
+        known = Sums(gram, moment, squares, float(memory["equations"][run]))
         guess = regression(known, np.arange(moment.size).reshape(moment.shape))
         may_be = regression(known, _kinds(zones, units))
-        cost = quadratic_form(np.hstack([state, action]), -reward)
-        paid = -np.stack(
-            [
-                state.var(axis=1),
-                np.square(action).sum(axis=1),
-                *np.repeat(np.square(levels).reshape(2, -1).sum(axis=1)[:, None], len(state), 1),
-            ],
-            axis=1,
-        )
-        own = normal_equations(paid, seen.leader_reward[run][:, None], np.ones(len(paid)))
-        fit(memory, "paid", run, own, keep=1.0, ridge=_RIDGE)
+        cost = quadratic_form(np.hstack([seen.state[run], seen.follower_action[run]]), -reward)
         return {
             "guess": guess.mean,
             "mean": may_be.mean,
@@ -207,6 +187,26 @@ class IdentifiedBelief:
             "control_cost": cost[zones:, zones:],
             "weights": memory["paid_coefficients"][run][:, 0],
         }
+
+    def _remember(self, run: int, levels: Floats, seen: Observations, memory: Memory) -> None:
+        state, action, after = (
+            array[run] for array in (seen.state, seen.follower_action, seen.next_state)
+        )
+        first, farthest = state[:: self.horizon], memory["farthest"]
+        memory["starts"][run] += first.size, np.square(first).sum()
+        farthest[run] = max(farthest[run], np.abs(first).max())
+        inputs = np.hstack([np.kron(np.append(1.0, levels - 0.5), state), action])
+        for zone, inside in enumerate((np.abs(after) <= farthest[run]).T):
+            rows, outputs = inputs[inside], after[inside, zone]
+            memory["gram"][run, zone] += rows.T @ rows
+            memory["moment"][run, :, zone] += rows.T @ outputs
+            memory["squares"][run, zone] += outputs @ outputs
+            memory["equations"][run] += len(rows)
+        apart, effort = state.var(axis=1), np.square(action).sum(axis=1)
+        design = np.square(levels).reshape(2, -1).sum(axis=1)
+        paid = -np.column_stack([apart, effort, np.tile(design, (len(state), 1))])
+        own = normal_equations(paid, seen.leader_reward[run][:, None], np.ones(len(paid)))
+        fit(memory, "paid", run, own, keep=1.0, ridge=_RIDGE)
 
 
 def _kinds(zones: int, units: int) -> Index:
