@@ -69,7 +69,7 @@ def test_the_hypergradient_in_a_right_model_is_the_exact_one(problem: ThermalCon
         np.testing.assert_allclose(getattr(found, name), wanted, rtol=1e-6, atol=1e-6 * scale)
 
 
-@pytest.mark.parametrize(("problem", "share"), zip(ALL, (0.1, 0.4, 0.4), strict=True), ids=NAMES)
+@pytest.mark.parametrize(("problem", "share"), list(zip(ALL, (0.1, 0.4, 0.4), strict=True)), ids=NAMES)
 def test_the_building_is_found(problem: ThermalControl, share: float) -> None:
     # The small ones have fifteen times the noise, in episodes of twelve steps.
     found, truth = learned(problem, 60), identified(problem)

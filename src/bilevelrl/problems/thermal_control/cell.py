@@ -110,7 +110,7 @@ def bc_hg_improved(g: Runs[ThermalImprovedSetting]) -> Sampled[ThermalBatch]:
     One that identifies its building plans in that.
     """
     if isinstance(g.shared.belief, IdentifiedBuildingParams):
-        return _planning(g, g.shared.belief.information)
+        return _planning(g, g.shared.belief)
     design, own, believed = g.game.problem.design, g.shared.belief, believed_temperature(g.settings)
     expected = g.shared.sensitivity == "expected"
     learner = TransitionScore(
@@ -131,7 +131,7 @@ def bc_hg_improved(g: Runs[ThermalImprovedSetting]) -> Sampled[ThermalBatch]:
 
 
 def _planning(
-    g: Runs[ThermalImprovedSetting], information: Literal["rewards"]
+    g: Runs[ThermalImprovedSetting], own: IdentifiedBuildingParams
 ) -> Sampled[ThermalBatch]:
     # Imported where it is asked for, because scipy takes a second.
     from bilevelrl.problems.thermal_control.planning_leader import PlanningLeader
@@ -139,10 +139,10 @@ def _planning(
     problem, follower = g.game.problem, g.game.follower
     shape, horizon = problem.input_matrix.shape, problem.max_episode_steps
     learner = PlanningLeader(
-        believed_temperature(g.settings), problem.num_parameters, follower.tolerance,
-        follower.max_iterations,
+        believed_temperature(g.settings), problem.num_parameters, own.worth,
+        follower.tolerance, follower.max_iterations,
     )  # fmt: skip
-    rollout = ThermalRollout(problem, _episodes(g), information=information)
+    rollout = ThermalRollout(problem, _episodes(g), information=own.information)
     belief = IdentifiedBelief((shape[0], shape[1]), problem.discount, horizon)
     return Sampled(rollout, learner, belief)
 

@@ -103,6 +103,22 @@ class BuildingBelief:
         may_be = Posterior(self.mean[run], self.covariance[run], float(self.noise[run]))
         return self._building(run, may_be.drawn(normals))
 
+    def doubt(self, run: int, theta: Floats) -> Floats:
+        """How little of A(θ) one run knows, for θ (N, D), shape (N,).
+
+        The variance of A(θ) s, in sum over zones, for states s of unit variance.
+        """
+        levels, zones = np.concatenate(self._levers(theta), axis=1), self.state_cost.shape[1]
+        factors = np.hstack([np.ones((len(theta), 1)), levels - 0.5])
+        size = factors.shape[1]
+        of_states = self.covariance[run, :, : size * zones, : size * zones].sum(axis=0)
+        blocks = of_states.reshape(size, zones, size, zones).trace(axis1=1, axis2=3)
+        variance: Floats = ((factors @ blocks) * factors).sum(axis=1)
+        return variance
+
+    def _levers(self, theta: Floats) -> tuple[Floats, Floats]:
+        return Levers(self.state_cost.shape[1], *_FREE).levels(theta)
+
     def _building(self, run: int, coefficients: Floats) -> IdentifiedBuilding:
         zones = self.state_cost.shape[1]
         last = len(coefficients) - self.control_cost.shape[1]

@@ -1,10 +1,13 @@
 """A leader of building thermal control that plans in the building that it identified.
 
-It recommends the best design of the building that it believes in. It plays the best one of a
-building that it thinks possible, drawn anew for every batch (Thompson 1933): as long as much is
-possible, these differ and tell much, and what no longer matters to the best design is not explored.
+It recommends the best design of the building that it believes in. For every batch it draws a
+building that it thinks possible. If another design would be better there, by more than exploring is
+worth, it plays the design of which it knows least: a corner, as in experiments that are planned for
+their worst prediction (Kiefer and Wolfowitz 1960). Else it plays what it recommends. So it explores
+as often as it may be wrong.
 """
 
+import itertools
 from dataclasses import dataclass
 from functools import cache
 
@@ -23,7 +26,7 @@ from bilevelrl.problems.thermal_control.exact import components, thermal_hypergr
 from bilevelrl.problems.thermal_control.follower import ThermalRegulator
 from bilevelrl.problems.thermal_control.identified import BuildingBelief
 
-#: A plan keeps so far from α, β = 0 and 1, whose logits are infinite.
+#: Designs keep so far from α, β = 0 and 1, whose logits are infinite.
 _MARGIN = 1e-4
 #: Two to this power designs are looked at, to climb from the best of them.
 _LOOKS = 6
@@ -38,11 +41,13 @@ class PlanningLeader:
     Attributes:
         temperature: β of each run, shape (R,).
         num_parameters: D.
+        worth: of exploring, in J.
         tolerance, max_iterations: of the best responses in its plans, see `ThermalRegulator`.
     """
 
     temperature: Floats
     num_parameters: int
+    worth: float
     tolerance: float = 1e-10
     max_iterations: int = 50
 
@@ -68,17 +73,16 @@ class PlanningLeader:
         proposal, recommended = theta.copy(), memory["recommended"]
         normals = streams.normals("actor", response.guess.shape[1:])
         for run in range(len(theta)):
-            expected = response.expected(run)
-            own = self._regulator(expected, run, 1)
+            expected, drawn = response.expected(run), response.drawn(run, normals[run])
             try:
-                found = hypergradient(own, theta[run : run + 1])
+                found = hypergradient(self._regulator(expected, run, 1), theta[run : run + 1])
                 direct[run], indirect[run] = found.direct[0], found.indirect[0]
-                recommended[run] = self._plan(expected, run, recommended[run])
-                drawn = response.drawn(run, normals[run])
-                proposal[run] = self._plan(drawn, run, recommended[run])
+                recommended[run] = self._plan(expected, run, recommended[run])[0]
+                sure = self._gain(drawn, run, recommended[run]) <= self.worth
             except NotConverged:
                 # There is none in a building in which something grows that no unit reaches.
-                proposal[run] = recommended[run]
+                sure = False
+            proposal[run] = recommended[run] if sure else self._least_known(response, run)
         return Estimate(
             direct,
             indirect,
@@ -88,8 +92,19 @@ class PlanningLeader:
             recommended=recommended.copy(),
         )
 
-    def _plan(self, building: Building, run: int, last: Floats) -> Floats:
-        """The best θ that climbs find, shape (D,).
+    def _gain(self, building: Building, run: int, theta: Floats) -> float:
+        """By how much the best design of a building is better than θ."""
+        _, best = self._plan(building, run, theta)
+        own = hypergradient(self._regulator(building, run, 1), theta[None])
+        return best - float(own.leader_return[0])
+
+    def _least_known(self, belief: BuildingBelief, run: int) -> Floats:
+        corners = _corners(self.num_parameters)
+        least: Floats = corners[belief.doubt(run, corners).argmax()]
+        return least
+
+    def _plan(self, building: Building, run: int, last: Floats) -> tuple[Floats, float]:
+        """The best θ that climbs find, shape (D,), and its J.
 
         They start from where every lever is in the middle, from `last`, and from the best of some
         designs that fill the space.
@@ -99,9 +114,7 @@ class PlanningLeader:
         parts = components(building, looks, many.respond(looks))
         starts = [np.zeros(self.num_parameters), last, looks[weighted(building, parts).argmax()]]
         one = self._regulator(building, run, 1)
-        climbs = [climb(one, start) for start in starts]
-        best, _ = max(climbs, key=lambda climbed: climbed[1])
-        return best
+        return max((climb(one, start) for start in starts), key=lambda climbed: climbed[1])
 
     def _regulator(self, building: Building, run: int, number: int) -> ThermalRegulator:
         beta = np.full(number, self.temperature[run])
@@ -141,3 +154,10 @@ def _looks(size: int) -> Floats:
     """Logits of levels that fill the space, shape (2^_LOOKS, D)."""
     points = qmc.Sobol(size, scramble=False).random_base2(_LOOKS)
     return _logits(np.clip(points, _MARGIN, 1.0 - _MARGIN))
+
+
+@cache
+def _corners(size: int) -> Floats:
+    """Logits of all levels that are 0 or 1, shape (2^D, D)."""
+    levels = np.array(list(itertools.product([_MARGIN, 1.0 - _MARGIN], repeat=size)))
+    return _logits(levels)

@@ -169,10 +169,15 @@ class FeatureBeliefParams(BoltzmannBelief):
 
 
 class IdentifiedBuildingParams(BoltzmannBelief):
-    """A building that the leader identifies from what it sees, and plans in."""
+    """A building that the leader identifies from what it sees, and plans in.
+
+    Attributes:
+        worth: see `planning_leader.PlanningLeader`.
+    """
 
     kind: Literal["identified"]
     information: Literal["rewards"]
+    worth: NonNegative
 
     @property
     def conditions(self) -> dict[str, object]:
