@@ -69,7 +69,9 @@ def test_the_hypergradient_in_a_right_model_is_the_exact_one(problem: ThermalCon
         np.testing.assert_allclose(getattr(found, name), wanted, rtol=1e-6, atol=1e-6 * scale)
 
 
-@pytest.mark.parametrize(("problem", "share"), list(zip(ALL, (0.1, 0.4, 0.4), strict=True)), ids=NAMES)
+@pytest.mark.parametrize(
+    ("problem", "share"), list(zip(ALL, (0.1, 0.4, 0.4), strict=True)), ids=NAMES
+)
 def test_the_building_is_found(problem: ThermalControl, share: float) -> None:
     # The small ones have fifteen times the noise, in episodes of twelve steps.
     found, truth = learned(problem, 60), identified(problem)
@@ -101,6 +103,15 @@ def test_what_may_be_is_drawn_around_the_guess_and_less_spread_the_more_is_seen(
         drawn, expected = found.drawn(0, normals), found.expected(0)
         gaps.append(np.abs(drawn.dynamics(theta) - expected.dynamics(theta)).max())
     assert 0.0 < gaps[1] < 0.5 * gaps[0]
+
+
+def test_doubt_is_the_variance_of_what_may_follow() -> None:
+    found, theta = learned(PUBLISHED, 12, episodes=1), designs(PUBLISHED, 3, seed=7)
+    rng = np.random.default_rng(2)
+    drawn = [found.drawn(0, rng.standard_normal((38, 4))).dynamics(theta) for _ in range(4000)]
+    # A(θ) s of independent s of unit variance.
+    spread = np.var(drawn, axis=0).sum(axis=(1, 2))
+    np.testing.assert_allclose(found.doubt(0, theta), spread, rtol=0.1)
 
 
 def test_transitions_that_the_limit_cuts_do_not_count() -> None:

@@ -64,7 +64,11 @@ def test_a_climb_in_a_right_model_finds_the_optimum_from_anywhere() -> None:
 
 def test_the_estimate_is_the_hypergradient_of_the_best_guess() -> None:
     believed = learned(PUBLISHED, 20, episodes=1)
-    leader, streams, theta = PlanningLeader(np.full(1, 0.1), 8), Streams([5]), designs(PUBLISHED, 1)
+    leader, streams, theta = (
+        PlanningLeader(np.full(1, 0.1), 8, worth=0.5),
+        Streams([5]),
+        designs(PUBLISHED, 1),
+    )
     made = built([5])
     seen = made.estimator.sampler.observe(
         theta, follower_of(PUBLISHED, 1).respond(theta), streams, at_random=False
@@ -78,11 +82,28 @@ def test_the_estimate_is_the_hypergradient_of_the_best_guess() -> None:
     assert found.env_steps == 100
     assert found.proposal is not None
     assert found.recommended is not None
-    assert (found.proposal != found.recommended).any()
     # Nothing that is looked at is better than what is recommended.
     best = hypergradient(own, found.recommended).leader_return[0]
-    for other in (*designs(PUBLISHED, 10, seed=3), theta[0], found.proposal[0]):
+    for other in (*designs(PUBLISHED, 10, seed=3), theta[0]):
         assert hypergradient(own, other[None]).leader_return[0] <= best + 1e-4
+
+
+@pytest.mark.parametrize(("worth", "explores"), [(0.0, True), (np.inf, False)])
+def test_what_is_not_worth_exploring_is_not_explored(worth: float, explores: bool) -> None:
+    believed = learned(PUBLISHED, 3, episodes=1)
+    leader, streams = PlanningLeader(np.full(1, 0.1), 8, worth), Streams([5])
+    theta = designs(PUBLISHED, 1)
+    seen = built([5]).estimator.sampler.observe(
+        theta, follower_of(PUBLISHED, 1).respond(theta), streams, at_random=False
+    )
+    found = leader.learn(theta, believed, seen, leader.start(streams), streams)
+    assert found.proposal is not None
+    assert (found.proposal != found.recommended).any() == explores
+    if explores:
+        # A corner, and nothing is known less.
+        np.testing.assert_allclose(np.abs(found.proposal), np.log(0.9999 / 0.0001))
+        most = believed.doubt(0, found.proposal)[0]
+        assert (believed.doubt(0, designs(PUBLISHED, 50, seed=3)) < most).all()
 
 
 def test_a_building_without_a_best_response_is_not_planned_in(
@@ -92,14 +113,19 @@ def test_a_building_without_a_best_response_is_not_planned_in(
         raise NotConverged("none")
 
     believed = learned(PUBLISHED, 2, episodes=1)
-    leader, streams, theta = PlanningLeader(np.full(1, 0.1), 8), Streams([5]), designs(PUBLISHED, 1)
+    leader, streams, theta = (
+        PlanningLeader(np.full(1, 0.1), 8, worth=0.5),
+        Streams([5]),
+        designs(PUBLISHED, 1),
+    )
     seen = built([5]).estimator.sampler.observe(
         theta, follower_of(PUBLISHED, 1).respond(theta), streams, at_random=False
     )
     monkeypatch.setattr(planning_leader, "hypergradient", fail)
     found = leader.learn(theta, believed, seen, leader.start(streams), streams)
     assert (found.gradient == 0.0).all()
-    np.testing.assert_array_equal(found.proposal, np.zeros((1, 8)))
+    assert found.proposal is not None
+    np.testing.assert_allclose(np.abs(found.proposal), np.log(0.9999 / 0.0001))
     np.testing.assert_array_equal(found.recommended, np.zeros((1, 8)))
 
 
@@ -116,9 +142,8 @@ def test_a_run_ends_near_the_optimum() -> None:
     trained = run([10002], setting().num_updates)
     final = trained.curves["leader_return"][0]
     assert final[-1] > -163.5
-    assert trained.curves["env_steps"][0, -1] < 10_000
-    # What is played is no worse than that for long.
-    assert np.median(trained.curves["played_return"][0, -20:]) > -170.0
+    assert (final[15:] > -163.5).all()
+    assert trained.curves["env_steps"][0, 15] == 1500
 
 
 def test_settings_that_contradict_each_other_are_refused() -> None:
