@@ -192,7 +192,7 @@ class ThermalImprovedSetting(ThermalBatchSetting, SacFollowerSetting):
         sensitivity: "sampled" along the trajectory, or "expected" under the leader's model of its
             building.
         momentum: weight of an estimate against the next in the mean that θ follows; 0 follows the
-            newest estimate. A leader that plans has none, and its step size is of no use.
+            newest estimate. Like the step size, it is of no use to a leader that plans.
         belief: None reads the follower.
     """
 
@@ -215,11 +215,6 @@ class ThermalImprovedSetting(ThermalBatchSetting, SacFollowerSetting):
                 raise ValueError(
                     "sensitivity = sampled does not go with belief.kind = identified, which has a "
                     "model to take the expectation in; allowed is 'expected'"
-                )
-            if self.momentum:
-                raise ValueError(
-                    f"momentum = {self.momentum} does not go with belief.kind = identified: "
-                    "nothing steps along a gradient; allowed is 0"
                 )
         elif self.sensitivity == "expected":
             raise ValueError(
