@@ -148,7 +148,7 @@ def test_a_run_ends_near_the_optimum() -> None:
 
 def test_settings_that_contradict_each_other_are_refused() -> None:
     content = setting().model_dump() | {"sensitivity": "sampled"}
-    with pytest.raises(ValueError, match="sensitivity = sampled .* allowed is 'expected'"):
+    with pytest.raises(ValueError, match=r"sensitivity = sampled .* allowed is 'expected'"):
         ThermalImprovedSetting.model_validate(content)
     assert setting().conditions({})["model"] == "identified"
     assert setting().conditions({})["information"] == "rewards"

@@ -210,13 +210,12 @@ class ThermalImprovedSetting(ThermalBatchSetting, SacFollowerSetting):
     def _information_is_enough(self) -> "ThermalImprovedSetting":
         if self.belief is None:
             return self
-        if self.belief.kind == "identified":
-            if self.sensitivity == "sampled":
-                raise ValueError(
-                    "sensitivity = sampled does not go with belief.kind = identified, which has a "
-                    "model to take the expectation in; allowed is 'expected'"
-                )
-        elif self.sensitivity == "expected":
+        if self.belief.kind == "identified" and self.sensitivity == "sampled":
+            raise ValueError(
+                "sensitivity = sampled does not go with belief.kind = identified, which has a "
+                "model to take the expectation in; allowed is 'expected'"
+            )
+        if self.belief.kind != "identified" and self.sensitivity == "expected":
             raise ValueError(
                 "sensitivity = expected does not go with a belief: it is an expectation under the "
                 "follower's own solution; allowed is 'sampled'"
