@@ -97,7 +97,7 @@ FOLLOWER_STEPS = r"follower.steps = 10: unknown key.* allowed are"
         (
             f"{THERMAL}.sac",
             {"belief.kind": "planned"},
-            r"belief.kind = 'planned': allowed are 'linear', 'random_features'$",
+            r"belief.kind = 'planned': allowed are 'linear', 'random_features', 'identified'$",
         ),
         (f"{THERMAL}.published", {"follower": {"kind": "sac"}}, r"follower = \{.*: unknown key"),
         # the guided cart-pole

@@ -6,12 +6,7 @@ from numpy.typing import NDArray
 
 from bilevelrl.core.observations import Observations
 from bilevelrl.core.seeding import Streams
-from bilevelrl.problems.bilevel_lqr.belief import (
-    LinearBelief,
-    blinded,
-    least_squares,
-    quadratic_form,
-)
+from bilevelrl.problems.bilevel_lqr.belief import LinearBelief, blinded
 from bilevelrl.problems.bilevel_lqr.follower import LinearGaussianResponse, MaxEntropyLQR
 from bilevelrl.problems.bilevel_lqr.problem import matrix_vector
 from bilevelrl.problems.bilevel_lqr.rollout import LinearRollout
@@ -157,15 +152,6 @@ def test_the_value_is_that_of_the_policy_that_is_believed_in() -> None:
     assert np.isfinite(expected).all()
     value = found.value(blind, theta, x, asked)
     np.testing.assert_allclose(value, expected, rtol=1e-6, atol=1e-6 * np.abs(expected).max())
-
-
-def test_regressions_without_noise_are_exact() -> None:
-    rng = np.random.default_rng(0)
-    inputs, matrix = rng.standard_normal((50, 3)) * [1.0, 1e-2, 10.0], rng.standard_normal((3, 2))
-    np.testing.assert_allclose(least_squares(inputs, inputs @ matrix), matrix, rtol=1e-8)
-    form = matrix @ matrix.T
-    outputs = np.einsum("ni,ij,nj->n", inputs, form, inputs)
-    np.testing.assert_allclose(quadratic_form(inputs, outputs), form, rtol=1e-6)
 
 
 def test_rewards_that_are_not_seen_are_asked_for() -> None:

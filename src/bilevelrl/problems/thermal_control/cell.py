@@ -23,10 +23,12 @@ from bilevelrl.problems.thermal_control.follower import ThermalRegulator
 from bilevelrl.problems.thermal_control.follower_task import ThermalFollowerTask
 from bilevelrl.problems.thermal_control.game import ThermalGame
 from bilevelrl.problems.thermal_control.group_ascent import GroupAscent
+from bilevelrl.problems.thermal_control.identified import IdentifiedBelief
 from bilevelrl.problems.thermal_control.problem import ThermalControl
 from bilevelrl.problems.thermal_control.rollout import ThermalBatch, ThermalRollout
 from bilevelrl.problems.thermal_control.settings import (
     FeatureBeliefParams,
+    IdentifiedBuildingParams,
     QuadraticCriticParams,
     ThermalActionSetting,
     ThermalBatchSetting,
@@ -103,7 +105,12 @@ def _score(
 
 
 def bc_hg_improved(g: Runs[ThermalImprovedSetting]) -> Sampled[ThermalBatch]:
-    """Pathwise, and of a leader that watches its follower if it has a belief."""
+    """Pathwise, and of a leader that watches its follower if it has a belief.
+
+    One that identifies its building plans in that.
+    """
+    if isinstance(g.shared.belief, IdentifiedBuildingParams):
+        return _planning(g, g.shared.belief)
     design, own, believed = g.game.problem.design, g.shared.belief, believed_temperature(g.settings)
     expected = g.shared.sensitivity == "expected"
     learner = TransitionScore(
@@ -121,6 +128,23 @@ def bc_hg_improved(g: Runs[ThermalImprovedSetting]) -> Sampled[ThermalBatch]:
         curve = Curve(RandomFeatures((_FREQUENCY,) * design.num_zones, own.features), own.ridge)
     belief = RegulatorBelief(believed, design.discount, design.max_episode_steps, curve)
     return _sampled(g, learner, own.information, belief)
+
+
+def _planning(
+    g: Runs[ThermalImprovedSetting], own: IdentifiedBuildingParams
+) -> Sampled[ThermalBatch]:
+    # Imported where it is asked for, because scipy takes a second.
+    from bilevelrl.problems.thermal_control.planning_leader import PlanningLeader
+
+    problem, follower = g.game.problem, g.game.follower
+    shape, horizon = problem.input_matrix.shape, problem.max_episode_steps
+    learner = PlanningLeader(
+        believed_temperature(g.settings), problem.num_parameters, own.worth,
+        follower.tolerance, follower.max_iterations,
+    )  # fmt: skip
+    rollout = ThermalRollout(problem, _episodes(g), information=own.information)
+    belief = IdentifiedBelief((shape[0], shape[1]), problem.discount, horizon)
+    return Sampled(rollout, learner, belief)
 
 
 def naive(g: Runs[ThermalReleasedSetting]) -> Sampled[ThermalBatch]:

@@ -14,30 +14,17 @@ from bilevelrl.core.compilation import parallel_kernel
 
 
 @dataclass(frozen=True, eq=False)
-class ThermalDesign:
-    """Insulation and airflow of n zones in a ring; see `thermal_control.ThermalControl`.
+class Levers:
+    """Insulation α and airflow β of n zones, whose logits θ is, and what they cost.
 
     Attributes:
-        insulation_effect: η, shape (n,).
-        inwards: A⁰_ij, what a unit of airflow β_i lets in from the zone j after i, shape (n,).
-        outwards: A⁰_ji, what it lets out, shape (n,).
+        num_zones: n.
         insulation_weight, airflow_weight: k_I, k_A.
-        discount: γ of leader and follower, per step.
-        max_episode_steps: transitions after which an episode is cut.
     """
 
-    insulation_effect: Floats
-    inwards: Floats
-    outwards: Floats
+    num_zones: int
     insulation_weight: float
     airflow_weight: float
-    discount: float
-    max_episode_steps: int
-
-    @property
-    def num_zones(self) -> int:
-        """N."""
-        return len(self.insulation_effect)
 
     @property
     def num_parameters(self) -> int:
@@ -64,6 +51,39 @@ class ThermalDesign:
             for zone in range(self.num_zones)
         }
 
+    def configuration_cost(self, theta: Floats) -> Floats:
+        """k_I |α|² + k_A |β|², charged in every step, shape (R,)."""
+        insulation, airflow = self.levels(theta)
+        cost: Floats = self.insulation_weight * np.square(insulation).sum(axis=1)
+        cost += self.airflow_weight * np.square(airflow).sum(axis=1)
+        return cost
+
+    def configuration_cost_slope(self, theta: Floats) -> Floats:
+        """Its gradient, shape (R, D)."""
+        weights = (self.insulation_weight, self.airflow_weight)
+        pairs = zip(weights, self.levels(theta), strict=True)
+        slopes = [2.0 * weight * np.square(level) * (1.0 - level) for weight, level in pairs]
+        return np.concatenate(slopes, axis=1)
+
+
+@dataclass(frozen=True, eq=False)
+class ThermalDesign(Levers):
+    """The levers of zones in a ring, and what they do; see `thermal_control.ThermalControl`.
+
+    Attributes:
+        insulation_effect: η, shape (n,).
+        inwards: A⁰_ij, what a unit of airflow β_i lets in from the zone j after i, shape (n,).
+        outwards: A⁰_ji, what it lets out, shape (n,).
+        discount: γ of leader and follower, per step.
+        max_episode_steps: transitions after which an episode is cut.
+    """
+
+    insulation_effect: Floats
+    inwards: Floats
+    outwards: Floats
+    discount: float
+    max_episode_steps: int
+
     def factors(self, theta: Floats) -> Floats:
         """-η_i dα_i, A⁰_ij dβ_i and A⁰_ji dβ_i, shape (R, 3, n): all that ∂A/∂θ consists of."""
         insulation, airflow = self.levels(theta)
@@ -86,20 +106,6 @@ class ThermalDesign:
         total = np.zeros((len(state), self.num_parameters))
         _pull_back(self.factors(theta), state, push, weights, total)
         return total
-
-    def configuration_cost(self, theta: Floats) -> Floats:
-        """k_I |α|² + k_A |β|², charged in every step, shape (R,)."""
-        insulation, airflow = self.levels(theta)
-        cost: Floats = self.insulation_weight * np.square(insulation).sum(axis=1)
-        cost += self.airflow_weight * np.square(airflow).sum(axis=1)
-        return cost
-
-    def configuration_cost_slope(self, theta: Floats) -> Floats:
-        """Its gradient, shape (R, D)."""
-        weights = (self.insulation_weight, self.airflow_weight)
-        pairs = zip(weights, self.levels(theta), strict=True)
-        slopes = [2.0 * weight * np.square(level) * (1.0 - level) for weight, level in pairs]
-        return np.concatenate(slopes, axis=1)
 
 
 @parallel_kernel

@@ -14,8 +14,8 @@ from bilevelrl.core.compilation import kernel, parallel_kernel
 from bilevelrl.core.estimator import Estimate, Memory
 from bilevelrl.core.exact import Exact, Hypergradient
 from bilevelrl.core.seeding import Streams
+from bilevelrl.problems.thermal_control.building import Building
 from bilevelrl.problems.thermal_control.follower import RegulatorResponse, ThermalRegulator
-from bilevelrl.problems.thermal_control.problem import ThermalControl
 
 
 def spread_over(zones: int) -> Floats:
@@ -23,18 +23,18 @@ def spread_over(zones: int) -> Floats:
     return (np.eye(zones) - 1.0 / zones) / zones
 
 
-def leader_cost(problem: ThermalControl, response: RegulatorResponse) -> Floats:
+def leader_cost(problem: Building, response: RegulatorResponse) -> Floats:
     """What the leader pays for a state under the follower's policy, less tr Σ, shape (R, n, n)."""
-    spread = problem.stability_weight * spread_over(problem.num_zones)
+    spread = problem.stability_weight * spread_over(problem.design.num_zones)
     cost: Floats = spread + problem.energy_weight * (response.gain.mT @ response.gain)
     return cost
 
 
-def disturbance(problem: ThermalControl, response: RegulatorResponse) -> Floats:
+def disturbance(problem: Building, response: RegulatorResponse) -> Floats:
     """Covariance that a step adds to the state, B Σ Bᵀ + σ² I, shape (R, n, n)."""
     actuator = problem.input_matrix
     added: Floats = actuator @ response.covariance @ actuator.T
-    return added + problem.noise**2 * np.eye(problem.num_zones)
+    return added + problem.noise**2 * np.eye(problem.design.num_zones)
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +54,7 @@ class LoopSums:
     steps: float
 
 
-def loop_sums(problem: ThermalControl, theta: Floats, response: RegulatorResponse) -> LoopSums:
+def loop_sums(problem: Building, theta: Floats, response: RegulatorResponse) -> LoopSums:
     """The sums under θ, shape (R, D), and the follower's answer."""
     gamma, actuator, horizon = problem.discount, problem.input_matrix, problem.max_episode_steps
     closed = problem.dynamics(theta) - actuator @ response.gain
@@ -113,9 +113,7 @@ def _sum_up(  # type: ignore[no-untyped-def]
             weight *= gamma
 
 
-def components(
-    problem: ThermalControl, theta: Floats, response: RegulatorResponse
-) -> dict[str, Floats]:
+def components(problem: Building, theta: Floats, response: RegulatorResponse) -> dict[str, Floats]:
     """Discounted sums over an episode of Var(s) (negative), |a|², |α|² and |β|², each (R,).
 
     θ is of shape (R, D), `response` the follower's answer; J weighs the sums, see `weighted`.
@@ -124,20 +122,20 @@ def components(
     played = response.gain @ sums.moment @ response.gain.mT + sums.steps * response.covariance
     insulation, airflow = problem.design.levels(theta)
     return {
-        "stability": -(spread_over(problem.num_zones) * sums.moment).sum(axis=(1, 2)),
+        "stability": -(spread_over(problem.design.num_zones) * sums.moment).sum(axis=(1, 2)),
         "energy": np.trace(played, axis1=1, axis2=2),
         "insulation": sums.steps * np.square(insulation).sum(axis=1),
         "airflow": sums.steps * np.square(airflow).sum(axis=1),
     }
 
 
-def weighted(problem: ThermalControl, parts: dict[str, Floats]) -> Floats:
+def weighted(problem: Building, parts: dict[str, Floats]) -> Floats:
     """J from its `components`, shape (R,)."""
     return (
         problem.stability_weight * parts["stability"]
         - problem.energy_weight * parts["energy"]
-        - problem.insulation_weight * parts["insulation"]
-        - problem.airflow_weight * parts["airflow"]
+        - problem.design.insulation_weight * parts["insulation"]
+        - problem.design.airflow_weight * parts["airflow"]
     )
 
 
@@ -161,7 +159,7 @@ def thermal_hypergradient(
     return Hypergradient(cost + direct, indirect, value)
 
 
-def spectral_radius(problem: ThermalControl, theta: Floats, response: RegulatorResponse) -> Floats:
+def spectral_radius(problem: Building, theta: Floats, response: RegulatorResponse) -> Floats:
     """Largest |eigenvalue| of the closed loop, shape (R,); above 1 deviations grow."""
     closed = problem.dynamics(theta) - problem.input_matrix @ response.gain
     radius: Floats = np.abs(np.linalg.eigvals(closed)).max(axis=1)

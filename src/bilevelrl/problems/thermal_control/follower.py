@@ -9,7 +9,7 @@ from bilevelrl.core.arrays import Floats, Index
 from bilevelrl.models.linear_gaussian.checks import check_temperature
 from bilevelrl.models.linear_gaussian.lyapunov import discounted_sum
 from bilevelrl.models.linear_gaussian.riccati import Regulator, check_accuracy
-from bilevelrl.problems.thermal_control.problem import ThermalControl
+from bilevelrl.problems.thermal_control.building import Building
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +75,7 @@ class ThermalRegulator:
     ignored.
 
     Attributes:
-        problem: the bi-level problem.
+        problem: the building, and what it is paid for.
         temperature: β of each run, shape (R,).
         tolerance: bound on the relative error of the costs sᵀ P s, for every s.
         max_iterations: doublings allowed before giving up.
@@ -84,7 +84,7 @@ class ThermalRegulator:
         ValueError: if temperatures are not one positive number per run.
     """
 
-    problem: ThermalControl
+    problem: Building
     temperature: Floats
     tolerance: float = 1e-10
     max_iterations: int = 50

@@ -160,8 +160,8 @@ class ThermalControl:
         here, following = self._ring
         inwards, outwards = self.base_matrix[here, following], self.base_matrix[following, here]
         return ThermalDesign(
-            self.insulation_effect, inwards, outwards, self.insulation_weight, self.airflow_weight,
-            self.discount, self.max_episode_steps,
+            self.num_zones, self.insulation_weight, self.airflow_weight, self.insulation_effect,
+            inwards, outwards, self.discount, self.max_episode_steps,
         )  # fmt: skip
 
     @property

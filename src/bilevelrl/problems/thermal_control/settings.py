@@ -168,6 +168,23 @@ class FeatureBeliefParams(BoltzmannBelief):
         return super().conditions | {"belief": self.kind}
 
 
+class IdentifiedBuildingParams(BoltzmannBelief):
+    """A building that the leader identifies from what it sees, and plans in.
+
+    Attributes:
+        worth: see `planning_leader.PlanningLeader`.
+    """
+
+    kind: Literal["identified"]
+    information: Literal["rewards"]
+    worth: NonNegative
+
+    @property
+    def conditions(self) -> dict[str, object]:
+        """What the leader sees, and that it plans."""
+        return super().conditions | {"model": self.kind}
+
+
 class ThermalImprovedSetting(ThermalBatchSetting, SacFollowerSetting):
     """Of the improved BC-HG, which may only watch its follower.
 
@@ -175,19 +192,30 @@ class ThermalImprovedSetting(ThermalBatchSetting, SacFollowerSetting):
         sensitivity: "sampled" along the trajectory, or "expected" under the leader's model of its
             building.
         momentum: weight of an estimate against the next in the mean that θ follows; 0 follows the
-            newest estimate.
+            newest estimate. Like the step size, it is of no use to a leader that plans.
         belief: None reads the follower.
     """
 
     sensitivity: Literal["sampled", "expected"]
     momentum: Annotated[float, Field(ge=0.0, lt=1.0), PER_RUN] = 0.0
     belief: (
-        Annotated[RegulatorBeliefParams | FeatureBeliefParams, Field(discriminator="kind")] | None
+        Annotated[
+            RegulatorBeliefParams | FeatureBeliefParams | IdentifiedBuildingParams,
+            Field(discriminator="kind"),
+        ]
+        | None
     ) = None
 
     @model_validator(mode="after")
     def _information_is_enough(self) -> "ThermalImprovedSetting":
-        if self.belief is not None and self.sensitivity == "expected":
+        if self.belief is None:
+            return self
+        if self.belief.kind == "identified" and self.sensitivity == "sampled":
+            raise ValueError(
+                "sensitivity = sampled does not go with belief.kind = identified, which has a "
+                "model to take the expectation in; allowed is 'expected'"
+            )
+        if self.belief.kind != "identified" and self.sensitivity == "expected":
             raise ValueError(
                 "sensitivity = expected does not go with a belief: it is an expectation under the "
                 "follower's own solution; allowed is 'sampled'"
