@@ -69,7 +69,7 @@ def test_one_discount_each_of_the_cart_pole_s_parts() -> None:
     # They are told their discounts one by one.
     (setting, *_) = PARAMS.settings("guided_cartpole", "bc_hg")
     built = build("guided_cartpole", "bc_hg", setting)
-    made = built.estimator
+    made = built.estimator.sampled
     assert made.belief.discount == 0.8
     assert (made.learner.leader.critic.discount, made.learner.return_discount) == (0.9, 0.9)
     _, followers = built.game.start(Streams([0]))

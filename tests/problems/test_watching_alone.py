@@ -23,6 +23,7 @@ from bilevelrl.core.observations import Observations
 from bilevelrl.core.sampled import Sampled
 from bilevelrl.core.seeding import Streams
 from bilevelrl.core.settings import Setting, WatchingBelief
+from bilevelrl.core.split_half import SplitHalf
 from bilevelrl.models.deep.settings import SacFollower
 from bilevelrl.models.finite_game.markov_game import GameSizes
 from bilevelrl.problems.four_rooms.problem import Incentive
@@ -64,12 +65,18 @@ class Watching:
         return found
 
     def build(self, **changes: Any) -> Any:
-        """All that the training loop needs for two runs; `changes` are of the constants."""
+        """All that the training loop needs for two runs; `changes` are of the constants.
+
+        Of an estimator that is split into halves, what all of them are.
+        """
         block = PARAMS.block(self.problem)
         changed = type(block.constants).model_validate(block.constants.model_dump() | changes)
         context = Context(changed, PARAMS.problem(self.problem).followers, block.training)
         make = maker(block.kind, self.estimator, self.setting)
-        return cell_of(block.kind).build(make, [self.setting] * len(SEEDS), context)
+        built = cell_of(block.kind).build(make, [self.setting] * len(SEEDS), context)
+        if isinstance(built.estimator, SplitHalf):
+            return replace(built, estimator=built.estimator.sampled)
+        return built
 
 
 def hasty(setting: Setting) -> Setting:
