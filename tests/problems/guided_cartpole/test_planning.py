@@ -19,6 +19,7 @@ from bilevelrl.problems.guided_cartpole.planning.reference import Reference
 from bilevelrl.problems.guided_cartpole.policy import ModulePolicy
 from bilevelrl.problems.guided_cartpole.problem import GuidedCartPole
 from bilevelrl.problems.guided_cartpole.rollout import CartPoleRollout
+from bilevelrl.runs.params import read_params
 
 PROBLEM = GuidedCartPole()
 WINDS = np.array([-0.5, 0.0, 0.5])
@@ -34,17 +35,7 @@ SMALL = GridParams(
     pushes=5,
     tolerance=1e-4,
 )
-SHIPPED = GridParams(
-    kind="grid",
-    positions=21,
-    speeds=9,
-    top_speed=1.6,
-    angles=21,
-    rotations=21,
-    top_rotation=1.75,
-    pushes=7,
-    tolerance=0.02,
-)
+SHIPPED = read_params().block("guided_cartpole").training.reference  # type: ignore[attr-defined]
 
 
 @cache
