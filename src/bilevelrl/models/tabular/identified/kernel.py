@@ -1,12 +1,14 @@
 """The dynamics, as identified from counted transitions.
 
 P(s' | s, a) has a Dirichlet posterior. Its prior is structured: with probability w an action does
-what it does most often, and otherwise something happens that does not depend on the action,
+what is its own, m(s, a), and otherwise something happens that does not depend on the action,
 
-    prior(s' | s, a) = w 1[s' = m(s, a)] + (1 - w) u(s' | s).
+    prior(s' | s, a) = w Pr[m(s, a) = s'] + (1 - w) u(s' | s).
 
-What happens then is, before it is seen, what one of the actions does, drawn uniformly: u has a
-Dirichlet prior about that. w and u are fitted to the counts by expectation maximisation, and the
+m is not known where an action was tried a few times: it has a posterior, under a prior by which two
+actions rarely do the same, so that a mean field of the other actions tells what is left for one.
+What happens otherwise is, before it is seen, what one of the actions does, drawn uniformly: u has a
+Dirichlet prior about that. w, m and u are fitted to the counts by expectation maximisation, and the
 strengths of both priors, in transitions, by the likelihood that the counts have once P, and u, are
 integrated out.
 """
@@ -22,7 +24,11 @@ from bilevelrl.models.tabular.elimination import Places
 from bilevelrl.models.tabular.model import TabularModel, tabular_model
 
 #: Strengths of the prior to choose from, in transitions.
-STRENGTHS = (3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0, 10_000.0)
+STRENGTHS = (3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0, 10_000.0, 1e5, 1e6)
+#: Prior probability that an action does not do what another one does.
+_DISTINCT = 0.99
+#: Part of what happens otherwise that may be anything that was seen.
+_ANYTHING = 0.005
 
 
 class SeenTransitions(NamedTuple):
@@ -65,26 +71,6 @@ def seen_successors(moves: Floats) -> Places:
     return successor
 
 
-def _anothers(main: Floats, possible: Floats) -> Floats:
-    """What an action that is drawn uniformly does, shape (S, K).
-
-    Untried actions do what no other does, if there is such a successor, else anything seen; the
-    two-hundredth part is anything seen in any case.
-
-    Args:
-        main: 1 for the most frequent successor of each action that was tried, shape (S, A, K).
-        possible: 1 for successors that were seen, shape (S, K).
-    """
-    num_actions = main.shape[1]
-    done = main.sum(axis=1)
-    left = possible * (done == 0.0)
-    left = np.where(left.any(axis=1, keepdims=True), left, possible)
-    untried = num_actions - done.sum(axis=1, keepdims=True)
-    guess = (done + untried * _normalised(left)) / num_actions
-    mixed: Floats = 0.995 * guess + 0.005 * _normalised(possible)
-    return mixed
-
-
 def _normalised(weights: Floats) -> Floats:
     """Weights that sum to 1 along the last axis."""
     share: Floats = weights / weights.sum(axis=-1, keepdims=True)
@@ -93,22 +79,40 @@ def _normalised(weights: Floats) -> Floats:
 
 def structured_prior(counts: Floats, sweeps: int = 25) -> Floats:
     """prior(s' | s, a) of counts (S, A, K), fitted by expectation maximisation; shape (S, A, K)."""
-    main = np.zeros_like(counts)
-    np.put_along_axis(main, counts.argmax(axis=2)[:, :, None], 1.0, axis=2)
-    main *= np.sign(counts.sum(axis=2, keepdims=True))
     from_state = counts.sum(axis=1)
     known = from_state.sum(axis=1, keepdims=True) > 0.0
     possible = np.where((from_state > 0.0) | ~known, 1.0, 0.0)
-    guess = _anothers(main, possible)
-    other, share, total = guess, 0.5, max(1.0, float(counts.sum()))
+    anything = _normalised(possible)
+    main = np.repeat(anything[:, None, :], counts.shape[1], axis=1)
+    other, share, total = anything, 0.5, max(1.0, float(counts.sum()))
     for _ in range(sweeps):
-        mixed = share * main + (1.0 - share) * other[:, None, :]
-        by_main = counts * (share * main) / np.maximum(mixed, np.finfo(np.float64).tiny)
+        main = 0.5 * main + 0.5 * _mains(counts, possible, share, other, main)
+        guess = (1.0 - _ANYTHING) * main.mean(axis=1) + _ANYTHING * anything
+        by_main = counts * main * (share / (share + (1.0 - share) * other[:, None, :]))
         share = float(by_main.sum()) / total
         rest = (counts - by_main).sum(axis=1)
         strength = max(STRENGTHS, key=lambda each: log_evidence(rest, guess, each))
         other = (rest + strength * guess) / (rest.sum(axis=1, keepdims=True) + strength)
     return _normalised(share * main + (1.0 - share) * other[:, None, :])
+
+
+def _mains(
+    counts: Floats, possible: Floats, share: float, other: Floats, last: Floats
+) -> Floats:  # fmt: skip
+    """Probability that s' is what (s, a) does most, shape (S, A, K), given those of other actions.
+
+    Args:
+        counts: shape (S, A, K).
+        possible: 1 for successors that were seen, shape (S, K).
+        share: w.
+        other: u, shape (S, K).
+        last: the probabilities so far, shape (S, A, K).
+    """
+    unlike = np.log1p(-_DISTINCT * last)
+    odds = np.log1p(share / np.maximum((1.0 - share) * other, np.finfo(np.float64).tiny))
+    score = counts * odds[:, None, :] + unlike.sum(axis=1, keepdims=True) - unlike
+    score = np.where(possible[:, None, :] > 0.0, score, -np.inf)
+    return _normalised(np.exp(score - score.max(axis=2, keepdims=True)))
 
 
 def log_evidence(counts: Floats, prior: Floats, strength: float) -> float:

@@ -54,7 +54,7 @@ class Conduct:
     curiosity: float = 0.5
     least: int = 400
     halving: float = 1000.0
-    wish: float = 0.01
+    wish: float = 0.003
     end_wish: float = 1.0
 
 
