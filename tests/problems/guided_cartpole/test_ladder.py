@@ -21,7 +21,14 @@ from bilevelrl.studies.fixed_theta import Replicates, replicate
 from bilevelrl.studies.gradient_errors import quality_rows, replication
 
 Floats = NDArray[np.float64]
-COARSE = {"positions": 15, "speeds": 7, "angles": 15, "rotations": 17, "pushes": 5}
+COARSE = {
+    "positions": 15,
+    "speeds": 7,
+    "top_speed": 1.6,
+    "angles": 15,
+    "rotations": 17,
+    "pushes": 5,
+}
 RUNGS = {rung.id: rung for rung in ladder.LADDER}
 
 
@@ -37,6 +44,7 @@ def problem() -> Problem[GuidedCartPoleBlock]:
             "budgets": (800,),
             "replicates": 2,
             "planner": block.gradients.planner.model_copy(update=COARSE),
+            "reference": block.gradients.reference.model_copy(update=COARSE | {"positions": 17}),
         }
     )
     training = block.training.model_copy(update={"reference": grid})
@@ -72,7 +80,7 @@ def test_points_are_an_ascent_of_the_direct_term() -> None:
     group = ladder.group(problem(), settings[:1])
     streams = Streams([block.gradients.first_seed])
     np.testing.assert_array_equal(first, group.game.rollout.policy.initial_parameters(streams)[0])
-    direct = group.game.hypergradient(first[None], None).direct[0]  # type: ignore[arg-type]
+    direct = group.game.coarse.hypergradient(first[None], np.array([0.2])).direct[0]
     np.testing.assert_allclose(  # Adam's first step is a step size along every sign
         second - first, block.gradients.step_size * np.sign(direct) * (direct != 0.0), atol=1e-4
     )
@@ -85,6 +93,21 @@ def test_a_leader_that_plans_has_the_exact_gradient_up_to_what_it_identifies() -
     assert (cosine(both.indirect, both.exact_indirect) > 0.9).all()
     np.testing.assert_array_equal(alone.indirect, 0.0)
     np.testing.assert_allclose(alone.direct, both.direct)
+
+
+@pytest.mark.slow
+def test_grids_differ_in_their_nodes_alone() -> None:
+    own = {name: found(f"bc_hg_improved_true_dynamics_grid_of_{name}")
+           for name in ("training", "the_leaders")}  # fmt: skip
+    for each in own.values():
+        np.testing.assert_array_equal(each.direct[0], each.direct[1])
+        assert (cosine(each.estimates, each.exact) > 0.95).all()
+        assert (cosine(each.estimates, each.exact) < 1.0 - 1e-6).all()
+    planned = found("bc_hg_improved_planned")
+    np.testing.assert_allclose(  # both are coarse here, and what is left is what is identified
+        own["training"].estimates, own["the_leaders"].estimates, rtol=1e-5
+    )
+    assert (cosine(planned.estimates, own["the_leaders"].estimates) > 0.9).all()
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.core.ascent import Adam
 from bilevelrl.core.cell import Context, Group, Training, per_run
 from bilevelrl.core.estimator import Estimator
@@ -20,6 +21,7 @@ from bilevelrl.problems.guided_cartpole.critic import ArrivalCritic
 from bilevelrl.problems.guided_cartpole.game import CartPoleGame, CartPoleSampler
 from bilevelrl.problems.guided_cartpole.identified import IdentifiedBelief
 from bilevelrl.problems.guided_cartpole.leader import CartPoleLeader, Idle
+from bilevelrl.problems.guided_cartpole.planning.grid import GridParams
 from bilevelrl.problems.guided_cartpole.planning_leader import PlanningLeader
 from bilevelrl.problems.guided_cartpole.policy import ModulePolicy
 from bilevelrl.problems.guided_cartpole.problem import GuidedCartPole
@@ -106,20 +108,27 @@ def naive(g: Runs[CartPoleLearningSetting]) -> Sampled[CartPoleBatch]:
 def _planning(
     g: Runs[CartPoleLearningSetting], most_surprise: float | None
 ) -> Sampled[CartPoleBatch]:
-    rollout, shared = g.game.rollout, g.shared
-    assert isinstance(shared.critic, PlannedCritic)
+    assert isinstance(g.shared.critic, PlannedCritic)
+    return planning(_sampler(g), g.temperature, g.shared.critic, most_surprise)
+
+
+def planning(
+    sampler: CartPoleSampler, temperature: Floats, grid: GridParams, most_surprise: float | None
+) -> Sampled[CartPoleBatch]:
+    """A leader that plans on a grid; see `PlanningLeader`."""
+    rollout = sampler.rollout
     problem, horizon = rollout.problem, rollout.problem.max_episode_steps
+    discounts = problem.leader_discount, problem.follower_discount
     learner = PlanningLeader(
-        rollout.policy,
-        rollout.winds,
-        g.temperature,
-        (problem.leader_discount, problem.follower_discount),
-        horizon,
-        shared.critic,
-        most_surprise,
+        rollout.policy, rollout.winds, temperature, discounts, horizon, grid, most_surprise
     )
-    sampler = CartPoleSampler(rollout, shared.env_steps_per_update // horizon)
     return Sampled(sampler, learner, IdentifiedBelief(rollout.winds, horizon))
+
+
+def _sampler(g: Runs[CartPoleLearningSetting]) -> CartPoleSampler:
+    rollout = g.game.rollout
+    episodes = g.shared.env_steps_per_update // rollout.problem.max_episode_steps
+    return CartPoleSampler(rollout, episodes)
 
 
 def _sampled(g: Runs[CartPoleLearningSetting], *, indirect: bool) -> Sampled[CartPoleBatch]:
@@ -153,5 +162,4 @@ def _sampled(g: Runs[CartPoleLearningSetting], *, indirect: bool) -> Sampled[Car
         expectation=leader if indirect else None,
         return_discount=problem.leader_discount,
     )
-    sampler = CartPoleSampler(rollout, g.shared.env_steps_per_update // horizon)
-    return Sampled(sampler, learner, belief)
+    return Sampled(_sampler(g), learner, belief)

@@ -1,7 +1,7 @@
 """Which estimators are compared with the exact hypergradient on the guided cart-pole, and where.
 
-Followers answer at once, with the best response of the grid: what an estimate lacks is its own
-fault.
+Followers answer at once, with the best response on a grid that is finer than that of training: what
+an estimate lacks is its own fault.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from bilevelrl.core.arrays import Floats
 from bilevelrl.core.ascent import Adam
 from bilevelrl.core.cell import Group
 from bilevelrl.core.control_variate import ControlVariate
-from bilevelrl.core.estimator import Memory
+from bilevelrl.core.estimator import Estimate, Memory
 from bilevelrl.core.exact import Hypergradient
 from bilevelrl.core.ladder import Rung
 from bilevelrl.core.observations import Observations
@@ -26,14 +26,13 @@ from bilevelrl.core.seeding import Streams
 from bilevelrl.models.deep.game import AgentResponse
 from bilevelrl.problems.guided_cartpole import cell
 from bilevelrl.problems.guided_cartpole.belief import CartPoleBelief, WatchedFollower, products
-from bilevelrl.problems.guided_cartpole.identified import IdentifiedBelief
+from bilevelrl.problems.guided_cartpole.game import CartPoleSampler
 from bilevelrl.problems.guided_cartpole.leader import CartPoleLeader
 from bilevelrl.problems.guided_cartpole.planning.best_response import best_response
 from bilevelrl.problems.guided_cartpole.planning.hypergradient import Planned, planned
 from bilevelrl.problems.guided_cartpole.planning.mechanics import TrueMechanics
 from bilevelrl.problems.guided_cartpole.planning.planner import Planner
 from bilevelrl.problems.guided_cartpole.planning.player import PlannedPlayer
-from bilevelrl.problems.guided_cartpole.planning_leader import PlanningLeader
 from bilevelrl.problems.guided_cartpole.rollout import CartPoleBatch, CartPoleRollout
 from bilevelrl.problems.guided_cartpole.settings import (
     GuidedCartPoleBlock,
@@ -81,6 +80,19 @@ class BestResponses:
             self._known[key] = Solved(player, found)
         return self._known[key]
 
+    def of_all(self, theta: Floats, temperature: Floats) -> list[Solved]:
+        """One per run, of θ, shape (R, D), and β, shape (R,)."""
+        return [self.to(*run) for run in zip(theta, temperature.tolist(), strict=True)]
+
+    def hypergradient(self, theta: Floats, temperature: Floats) -> Hypergradient:
+        """Exact on the grid, likewise."""
+        found = [each.planned for each in self.of_all(theta, temperature)]
+        return Hypergradient(
+            np.stack([each.direct for each in found]),
+            np.stack([each.indirect for each in found]),
+            np.array([each.leader_return for each in found]),
+        )
+
 
 @lru_cache
 def best_responses(
@@ -101,11 +113,13 @@ class AnsweredGame:
 
     Attributes:
         responses: of the followers.
+        coarse: the same on the grid of training.
         temperature: β of each run, shape (R,).
         planner: grid of leaders that plan.
     """
 
     responses: BestResponses
+    coarse: BestResponses
     temperature: Floats
     planner: PlannedCritic
 
@@ -120,8 +134,7 @@ class AnsweredGame:
 
     def solved(self, theta: Floats) -> list[Solved]:
         """One per run, of θ, shape (R, D)."""
-        runs = zip(theta, self.temperature.tolist(), strict=True)
-        return [self.responses.to(*run) for run in runs]
+        return self.responses.of_all(theta, self.temperature)
 
     def respond(self, theta: Floats, memory: None, streams: Streams) -> AgentResponse:
         """The best responses."""
@@ -129,14 +142,9 @@ class AnsweredGame:
         return AgentResponse([each.player for each in self.solved(theta)], 0)
 
     def hypergradient(self, theta: Floats, response: AgentResponse) -> Hypergradient:
-        """Exact on the grid."""
+        """Exact on the grid of the responses."""
         del response
-        found = [each.planned for each in self.solved(theta)]
-        return Hypergradient(
-            np.stack([each.direct for each in found]),
-            np.stack([each.indirect for each in found]),
-            np.array([each.leader_return for each in found]),
-        )
+        return self.responses.hypergradient(theta, self.temperature)
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,18 +237,47 @@ def _traced(estimator: Estimator, game: AnsweredGame, *, centred: bool = False) 
 
 
 def _planned(estimator: Estimator, game: AnsweredGame, *, indirect: bool) -> Estimator:
+    sampler, most_surprise = estimator.sampler, np.inf if indirect else None
+    assert isinstance(sampler, CartPoleSampler)
+    return cell.planning(sampler, game.temperature, game.planner, most_surprise)
+
+
+@dataclass(frozen=True, eq=False)
+class ExactOn:
+    """Implements `core.estimator.Estimator`: the exact hypergradient on a grid.
+
+    Attributes:
+        responses: on that grid.
+        temperature: β of each run, shape (R,).
+    """
+
+    responses: BestResponses
+    temperature: Floats
+
+    def start(self, streams: Streams) -> Memory:
+        """Nothing to remember."""
+        del streams
+        return {}
+
+    def estimate(
+        self, theta: Floats, response: AgentResponse, memory: Memory, streams: Streams
+    ) -> Estimate:
+        """Costs no transitions."""
+        del response, memory, streams
+        found = self.responses.hypergradient(theta, self.temperature)
+        return Estimate(found.direct, found.indirect, found.leader_return, env_steps=0)
+
+
+def _exact_on_the_training_grid(estimator: Estimator, game: AnsweredGame) -> ExactOn:
+    del estimator
+    return ExactOn(game.coarse, game.temperature)
+
+
+def _exact_on_the_leaders_grid(estimator: Estimator, game: AnsweredGame) -> ExactOn:
+    del estimator
     rollout = game.rollout
-    problem, horizon = rollout.problem, rollout.problem.max_episode_steps
-    learner = PlanningLeader(
-        rollout.policy,
-        rollout.winds,
-        game.temperature,
-        (problem.leader_discount, problem.follower_discount),
-        horizon,
-        game.planner,
-        np.inf if indirect else None,
-    )
-    return Sampled(estimator.sampler, learner, IdentifiedBelief(rollout.winds, horizon))
+    planner = Planner(TrueMechanics(rollout.problem), rollout.policy, rollout.winds, game.planner)
+    return ExactOn(BestResponses(rollout, planner), game.temperature)
 
 
 _FEATURES = "random_features"
@@ -255,6 +292,10 @@ LADDER = (
     Rung("naive", "improved", _FEATURES, warm_up=4),
     Rung("bc_hg", "improved", "planned", "planned", change=partial(_planned, indirect=True)),
     Rung("naive", "improved", "planned", "planned", change=partial(_planned, indirect=False)),
+    Rung("bc_hg", "improved", "planned", "true dynamics, grid of the leaders",
+         change=_exact_on_the_leaders_grid, samples=False),
+    Rung("bc_hg", "improved", "planned", "true dynamics, grid of training",
+         change=_exact_on_the_training_grid, samples=False),
 )  # fmt: skip
 
 
@@ -262,19 +303,21 @@ def group(
     problem: Problem[GuidedCartPoleBlock], settings: Sequence[GuidedCartPoleSetting]
 ) -> Group[GuidedCartPoleSetting, AnsweredGame]:
     """Replicates that are computed together."""
-    shared = settings[0]
-    responses = best_responses(
-        problem.block.constants, tuple(shared.winds), tuple(shared.units), shared.reference
+    shared, study = settings[0], problem.block.gradients
+    responses, coarse = (
+        best_responses(problem.block.constants, tuple(shared.winds), tuple(shared.units), grid)
+        for grid in (study.reference, shared.reference)
     )
     temperature = np.array([each.temperature for each in settings])
-    planner = problem.block.gradients.planner
-    return Group(settings, AnsweredGame(responses, temperature, planner))
+    game = AnsweredGame(responses, coarse, temperature, study.planner)
+    return Group(settings, game)
 
 
 def points(problem: Problem[GuidedCartPoleBlock], best_theta: Floats) -> dict[str, Floats]:
     """Leaders after so many updates of an exact ascent along the direct term, by name.
 
-    That is the way of a Naive-PGD without noise, from the first θ of the study's first seed.
+    That is the way of a Naive-PGD without noise, on the grid of training, from the first θ of the
+    study's first seed.
     """
     del best_theta
     study, shared = problem.block.gradients, problem.block.training

@@ -219,12 +219,14 @@ class CartPoleGradientParams(StudyParams):
         step_size: Adam's.
         budgets: transitions of an estimate.
         planner: grid of the leaders that plan.
+        reference: grid of the exact hypergradient.
     """
 
     updates: Choices[Whole]
     step_size: Positive
     budgets: Choices[Count]
     planner: PlannedCritic
+    reference: ReferenceGrid
 
     def whole_episodes(self) -> list[tuple[str, int]]:
         """All budgets."""

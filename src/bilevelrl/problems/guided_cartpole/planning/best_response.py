@@ -18,8 +18,9 @@ from bilevelrl.problems.guided_cartpole.planning.planner import Planner
 
 #: Steps of GMRES per policy iteration, and most of these.
 _SWEEPS, _MOST_ITERATIONS = 8, 100
-#: What v_F may be above the one with linear interpolation, as a share of the largest thinkable.
-_MORE = 0.1
+#: What v_F may be above the one with linear interpolation, as a share of the largest thinkable, and
+#: how exactly that one is found, likewise.
+_MORE, _ROUGHLY = 0.2, 0.005
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,12 +57,14 @@ def best_response(
     Linear interpolation does not: no value is believed that is `_MORE` above what that finds.
     """
     task = planner.leader(theta), temperature, discount
-    most = planner.mechanics.follower_reward + temperature * np.log(2.0)
-    largest = np.full((*planner.blocks, planner.size), most / (1.0 - discount), np.float32)
+    most = (planner.mechanics.follower_reward + temperature * np.log(2.0)) / (1.0 - discount)
+    largest = np.full((*planner.blocks, planner.size), most, np.float32)
     value = 0.5 * largest if guess is None else guess
-    blurred = _solved(planner, planner.blurred, value, largest, *task).value
+    roughly = max(_ROUGHLY * most, planner.params.tolerance)
+    blurred = _solved(planner, planner.blurred, value, largest, roughly, *task).value
     cap = np.minimum(blurred + np.float32(_MORE) * largest, largest)
-    return _solved(planner, planner.grid, blurred if guess is None else guess, cap, *task)
+    start = blurred if guess is None else guess
+    return _solved(planner, planner.grid, start, cap, planner.params.tolerance, *task)
 
 
 def _solved(
@@ -69,6 +72,7 @@ def _solved(
     grid: Stencils,
     value: Singles,
     cap: Singles,
+    tolerance: float,
     leader: Singles,
     temperature: float,
     discount: float,
@@ -78,21 +82,26 @@ def _solved(
     policy = np.empty((*planner.blocks, many, planner.size), np.float32)
     chain = np.empty((*planner.blocks, planner.windows, planner.size), np.float32)
     gamma = np.float32(discount)
-    for _ in range(_MOST_ITERATIONS):
+
+    def back_up(cap: Singles) -> None:
         soft_backup(
             planner.rolled(value), leader, grid.base, grid.kick_weight, grid.push_weight,
             np.float32(planner.mechanics.follower_reward), np.float32(temperature), gamma, cap,
             grid.geometry, backed, expected, policy, chain,
         )  # fmt: skip
+
+    for _ in range(_MOST_ITERATIONS):
+        back_up(cap)
         change = backed - value
         residual = float(np.abs(change).max())
-        if residual < planner.params.tolerance:
+        if residual < tolerance:
             break
 
         def still_missing(of: Singles) -> Singles:
             return of - gamma * planner.expected(of, chain, grid=grid)
 
         value = value + solve(still_missing, change, _SWEEPS, 0.0)
+    back_up(np.full_like(cap, np.inf))  # who is in a state with a capped value goes on all the same
     return BestResponse(leader, value, expected, policy, chain, residual)
 
 

@@ -76,6 +76,7 @@ class Geometry(NamedTuple):
         num_m: see there.
         first_j: window in ẋ, likewise; J = `num_j` of them.
         num_j: see there.
+        reach: whether any outcome leads into a window, shape (K, L, M, J).
     """
 
     turn_offset: NDArray[np.int64]
@@ -87,6 +88,7 @@ class Geometry(NamedTuple):
     num_m: int
     first_j: int
     num_j: int
+    reach: Flags
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,6 +157,7 @@ def stencils(
     geometry = Geometry(
         turn_offset, turn_weight.astype(np.float32), x_offset, x_weight.astype(np.float32),
         np.ascontiguousarray(alive.reshape(shape).astype(np.float32)), *ranges,
+        _reach(base, kick_weight, ranges),
     )  # fmt: skip
     nodes = (angles, rotations, speeds, places)
     return Stencils(
@@ -226,6 +229,18 @@ def _kicks(
     base = np.stack([first - low for (first, _), low in zip(found, lowest, strict=True)], axis=-1)
     weights = np.stack([own for _, own in found], axis=-2)
     return base, weights, (lowest[0], counts[0], lowest[1], counts[1])
+
+
+def _reach(base: NDArray[np.int64], weight: Floats, ranges: tuple[int, int, int, int]) -> Flags:
+    """See `Geometry`."""
+    reach = np.zeros((*base.shape[:2], ranges[1], ranges[3]), dtype=np.bool_)
+    rows = np.arange(base.shape[0])[:, None, None], np.arange(base.shape[1])[:, None]
+    used = weight != 0.0
+    for p in range(4):
+        for q in range(4):
+            place = (*rows, base[..., 0] + p, base[..., 1] + q)
+            np.logical_or.at(reach, place, used[..., 0, p] & used[..., 1, q])
+    return reach
 
 
 def _cell_average(mechanics: Mechanics, places: Floats, ahead: Floats) -> Floats:

@@ -95,7 +95,8 @@ def soft_backup(  # type: ignore[no-untyped-def]
         policy: filled with π(u | s, w), shape (K, L, A U, N).
         chain: filled with the weight of each window, shape (K, L, M J, N); 0 where the cap holds.
     """
-    alive, num_m, num_j = geometry.alive, geometry.num_m, geometry.num_j
+    alive, reach = geometry.alive, geometry.reach
+    num_m, num_j = geometry.num_m, geometry.num_j
     num_k, num_l, num_winds, size = expected.shape
     num_pushes = len(node_weight)
     windows = np.empty((num_m, num_j, size), rolled.dtype)
@@ -103,7 +104,8 @@ def soft_backup(  # type: ignore[no-untyped-def]
     for k in range(num_k):
         for l in range(num_l):  # noqa: E741
             for m in range(num_m):
-                turn(rolled, k, l, m, geometry, windows[m])
+                if reach[k, l, m].any():
+                    turn(rolled, k, l, m, geometry, windows[m])
             total = out[k, l]
             total[:] = 0.0
             chain[k, l] = 0.0
@@ -169,7 +171,7 @@ def spread_chain(  # type: ignore[no-untyped-def]
 @kernel
 def expect(rolled, chain, wanted, geometry, out):  # type: ignore[no-untyped-def]
     """Fill E[v(s')], shape (K, L, N), in the blocks that are `wanted`, (K, L); 0 elsewhere."""
-    num_m, num_j = geometry.num_m, geometry.num_j
+    reach, num_m, num_j = geometry.reach, geometry.num_m, geometry.num_j
     num_k, num_l, size = out.shape
     window = np.empty((num_j, size), rolled.dtype)
     out[:] = 0.0
@@ -179,8 +181,12 @@ def expect(rolled, chain, wanted, geometry, out):  # type: ignore[no-untyped-def
                 continue
             total = out[k, l]
             for m in range(num_m):
+                if not reach[k, l, m].any():
+                    continue
                 turn(rolled, k, l, m, geometry, window)
                 for j in range(num_j):
+                    if not reach[k, l, m, j]:
+                        continue
                     share, value = chain[k, l, m * num_j + j], window[j]
                     for n in range(size):
                         total[n] += share[n] * value[n]
@@ -194,7 +200,7 @@ def expect_and_meet(  # type: ignore[no-untyped-def]
 
     Which is of shape (K, L, M J, N): all that mass meets of v, sorted by where it goes.
     """
-    num_m, num_j = geometry.num_m, geometry.num_j
+    reach, num_m, num_j = geometry.reach, geometry.num_m, geometry.num_j
     num_k, num_l, size = out.shape
     window = np.empty((num_j, size), rolled.dtype)
     scaled = np.empty(size, mass.dtype)
@@ -207,8 +213,12 @@ def expect_and_meet(  # type: ignore[no-untyped-def]
             for n in range(size):
                 scaled[n] = scale * mass[k, l, n]
             for m in range(num_m):
+                if not reach[k, l, m].any():
+                    continue
                 turn(rolled, k, l, m, geometry, window)
                 for j in range(num_j):
+                    if not reach[k, l, m, j]:
+                        continue
                     z = m * num_j + j
                     share, value, target = chain[k, l, z], window[j], total[k, l, z]
                     for n in range(size):
@@ -224,6 +234,7 @@ def push_forward(mass, chain, least, geometry, rolled):  # type: ignore[no-untyp
     """
     turn_offset, turn_weight = geometry.turn_offset, geometry.turn_weight
     first_m, num_m, num_j = geometry.first_m, geometry.num_m, geometry.num_j
+    reach = geometry.reach
     num_k, num_l, size = mass.shape
     moved = np.empty((num_j, size), mass.dtype)
     flat = moved.ravel()
@@ -237,8 +248,13 @@ def push_forward(mass, chain, least, geometry, rolled):  # type: ignore[no-untyp
             if top <= least:
                 continue
             for m in range(num_m):
+                if not reach[k, l, m].any():
+                    continue
                 line = min(max(l + first_m + m, 0), num_l - 1)
                 for j in range(num_j):
+                    if not reach[k, l, m, j]:
+                        moved[j] = 0.0
+                        continue
                     share, target = chain[k, l, m * num_j + j], moved[j]
                     for n in range(size):
                         target[n] = share[n] * here[n]
