@@ -1,0 +1,186 @@
+"""Markovian traffic equilibrium (Baillon and Cominetti 2008): flows that cause their own costs.
+
+w = w(t(w) + θ): travellers choose at costs that their own flows make. It is unique, because delays
+grow and w(c) is the gradient of a concave function of the costs, minus the optimum of a convex one.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bilevelrl.core.arrays import Floats, Index
+from bilevelrl.core.follower import NotConverged
+from bilevelrl.models.network_flow.loading import Loading, Refused, load
+from bilevelrl.models.network_flow.network import Network
+
+#: Steps of Newton's method before it gives up, and halvings of one.
+_STEPS, _HALVINGS = 100, 40
+#: What the residual must fall by, as a share of what the linear model promises.
+_SUFFICIENT = 1e-4
+#: Accuracy of a step at most and at least; in between it is that of the flows.
+_ROUGH, _FINE = 0.1, 1e-8
+
+
+@dataclass(frozen=True, eq=False)
+class Equilibrium:
+    """Equilibria of R runs, at their own charges and rationalities.
+
+    Attributes:
+        network: with L links, N nodes and K destinations.
+        theta: charge on each link in minutes, shape (R, L).
+        rationality: β_r per minute, shape (R,).
+        flow: w in vehicles, shape (R, L).
+        residual: largest |w - w(t(w) + θ)| in vehicles, computed anew at the end, shape (R,).
+        steps: of Newton's method, shape (R,).
+        loadings: travellers at the costs t(w) + θ, one per run.
+    """
+
+    network: Network
+    theta: Floats
+    rationality: Floats
+    flow: Floats
+    residual: Floats
+    steps: Index
+    loadings: Sequence[Loading]
+
+    @property
+    def time(self) -> Floats:
+        """t(w) in minutes, shape (R, L)."""
+        return np.array([self.network.time(each) for each in self.flow])
+
+    @property
+    def slope(self) -> Floats:
+        """t'(w) in minutes per vehicle, shape (R, L)."""
+        return np.array([self.network.slope(each) for each in self.flow])
+
+    @property
+    def policy(self) -> Floats:
+        """Probability of each link at its tail by destination, shape (R, K, L)."""
+        return np.array([each.policy for each in self.loadings])
+
+    @property
+    def total_cost(self) -> Floats:
+        """Σ q τ in vehicle-minutes, charges included, shape (R,)."""
+        return np.array([each.total_cost for each in self.loadings])
+
+
+def equilibrium(
+    network: Network,
+    theta: Floats,
+    rationality: Floats,
+    start: Floats | None = None,
+    *,
+    tolerance: float = 1e-12,
+    sparse: bool | None = None,
+) -> Equilibrium:
+    """Solve w = w(t(w) + θ) for R runs, one after the other, none of which depends on another.
+
+    Newton's method on r(w) = w - w(t(w) + θ), whose steps solve (I - W diag(t')) δ = -r by
+    `Loading.feedback` and are halved until the 2-norm of r falls; flows stay at 0 or above. Since
+    all eigenvalues of W diag(t') are real and at most 0, every step leads down.
+
+    Args:
+        network: the roads and the demand.
+        theta: charge on each link in minutes, shape (R, L); negative ones are possible.
+        rationality: β_r per minute, shape (R,).
+        start: flows to begin with, shape (R, L), such as those of similar charges; if None, what
+            empty roads would get, up to the capacity.
+        tolerance: of `Equilibrium.residual`, as a share of all demand.
+        sparse: see `load`.
+
+    Raises:
+        Refused: if travellers have no finite expected cost on empty roads, see `load`. What is
+            refused does not depend on `start`.
+        NotConverged: if a residual stays above the tolerance.
+        ValueError: if shapes do not fit, or numbers are impossible.
+    """
+    _check(network, theta, rationality, start)
+    found = [
+        _solve(
+            network, theta[r], float(rationality[r]), None if start is None else start[r],
+            tolerance, sparse, f"run {r}",
+        )
+        for r in range(len(theta))
+    ]  # fmt: skip
+    flow = np.array([each.flow for each in found])
+    residual = np.array([each.residual for each in found])
+    steps = np.array([each.steps for each in found], dtype=np.int64)
+    loadings = [each.loading for each in found]
+    return Equilibrium(network, theta, rationality, flow, residual, steps, loadings)
+
+
+@dataclass(frozen=True, eq=False)
+class _Solution:
+    flow: Floats
+    residual: float
+    steps: int
+    loading: Loading
+
+
+def _solve(
+    network: Network,
+    theta: Floats,
+    rationality: float,
+    start: Floats | None,
+    tolerance: float,
+    sparse: bool | None,
+    name: str,
+) -> _Solution:
+    def at(flow: Floats) -> Loading:
+        return load(network, network.time(flow) + theta, rationality, sparse=sparse, name=name)
+
+    empty = at(np.zeros(network.num_links))
+    flow = np.minimum(empty.flow, network.capacity) if start is None else np.maximum(start, 0.0)
+    now = at(flow)
+    for steps in range(_STEPS + 1):
+        missing = now.flow - flow
+        residual = float(np.abs(missing).max())
+        if residual <= tolerance * network.total_demand:
+            return _Solution(flow, residual, steps, now)
+        accuracy = min(_ROUGH, max(_FINE, residual / network.total_demand))
+        step = now.feedback(network.slope(flow), missing, accuracy)
+        after = _shortened(at, flow, step, _norm(missing))
+        if after is None:
+            break
+        flow, now = after
+    raise NotConverged(
+        f"{name}: flows miss those that their costs cause by {residual:.3g} vehicles after {steps} "
+        f"steps at rationality {rationality:g} per minute; "
+        f"{tolerance * network.total_demand:.3g} are allowed"
+    )
+
+
+def _shortened(
+    at: Callable[[Floats], Loading], flow: Floats, step: Floats, before: float
+) -> tuple[Floats, Loading] | None:
+    # The first of the step, its half, its quarter, ... that brings flows and choices together.
+    share = 1.0
+    for _ in range(_HALVINGS):
+        trial = np.maximum(flow + share * step, 0.0)
+        try:
+            loading = at(trial)
+        except Refused:  # so much congestion that trips cost more than numbers can hold
+            pass
+        else:
+            if _norm(loading.flow - trial) <= (1.0 - _SUFFICIENT * share) * before:
+                return trial, loading
+        share *= 0.5
+    return None
+
+
+def _norm(vector: Floats) -> float:
+    return float(np.sqrt(np.square(vector).sum()))
+
+
+def _check(network: Network, theta: Floats, rationality: Floats, start: Floats | None) -> None:
+    shape = (len(rationality), network.num_links)
+    for name, array in (("theta", theta), ("start", start)):
+        if array is not None and array.shape != shape:
+            raise ValueError(f"{name} has shape {array.shape}: {shape} is needed")
+        if array is not None and not np.isfinite(array).all():
+            run, link = np.argwhere(~np.isfinite(array))[0]
+            raise ValueError(f"{name} = {array[run, link]} of run {run}, link {link}: not finite")
+    for run, value in enumerate(rationality):
+        if not 0.0 < value < np.inf:
+            raise ValueError(f"rationality = {value} of run {run}: it must be positive and finite")
