@@ -16,6 +16,8 @@ from bilevelrl.models.network_flow.network import Network
 
 #: Steps of Newton's method before it gives up, and halvings of one.
 _STEPS, _HALVINGS = 100, 40
+#: Halvings after which the potential is asked instead of the residual.
+_FEW = 6
 #: What the residual must fall by, as a share of what the linear model promises.
 _SUFFICIENT = 1e-4
 #: Accuracy of a step at most and at least; in between it is that of the flows.
@@ -77,21 +79,24 @@ def equilibrium(
     """Solve w = w(t(w) + θ) for R runs, one after the other, none of which depends on another.
 
     Newton's method on r(w) = w - w(t(w) + θ), whose steps solve (I - W diag(t')) δ = -r by
-    `Loading.feedback` and are halved until the 2-norm of r falls; flows stay at 0 or above. Since
-    all eigenvalues of W diag(t') are real and at most 0, every step leads down.
+    `Loading.feedback` and are halved until the 2-norm of r falls, or else the potential whose
+    minimum the equilibrium is; both do if steps are short, since all eigenvalues of W diag(t') are
+    real and at most 0 (the norm not across zero if delays are linear). On the way flows may be
+    below zero, where times do not depend on them.
 
     Args:
         network: the roads and the demand.
         theta: charge on each link in minutes, shape (R, L); negative ones are possible.
         rationality: β_r per minute, shape (R,).
         start: flows to begin with, shape (R, L), such as those of similar charges; if None, what
-            empty roads would get, up to the capacity.
+            empty roads would get, up to the capacity. They are halved while they make trips so long
+            that nothing can be computed.
         tolerance: of `Equilibrium.residual`, as a share of all demand.
         sparse: see `load`.
 
     Raises:
-        Refused: if travellers have no finite expected cost on empty roads, see `load`. What is
-            refused does not depend on `start`.
+        Refused: if travellers have no finite expected cost on empty roads, whatever `start`; or
+            if congestion makes trips too long for numbers, see `load`.
         NotConverged: if a residual stays above the tolerance.
         ValueError: if shapes do not fit, or numbers are impossible.
     """
@@ -131,16 +136,23 @@ def _solve(
         return load(network, network.time(flow) + theta, rationality, sparse=sparse, name=name)
 
     empty = at(np.zeros(network.num_links))
-    flow = np.minimum(empty.flow, network.capacity) if start is None else np.maximum(start, 0.0)
-    now = at(flow)
+    flow = np.minimum(empty.flow, network.capacity) if start is None else start
+    flow, now = _begun(at, flow, empty)
     for steps in range(_STEPS + 1):
         missing = now.flow - flow
         residual = float(np.abs(missing).max())
         if residual <= tolerance * network.total_demand:
-            return _Solution(flow, residual, steps, now)
-        accuracy = min(_ROUGH, max(_FINE, residual / network.total_demand))
-        step = now.feedback(network.slope(flow), missing, accuracy)
-        after = _shortened(at, flow, step, _norm(missing))
+            # Times are those of no flow below zero, and travellers' own flows are not below.
+            return _Solution(np.maximum(flow, 0.0), residual, steps, now)
+        rough = min(_ROUGH, max(_FINE, residual / network.total_demand))
+        refused = None
+        for accuracy in (rough, _FINE):  # a rough step need not lead down
+            step = now.feedback(network.slope(flow), missing, accuracy)
+            after, refused = _shortened(at, flow, step, now)
+            if after is not None:
+                break
+        if after is None and refused is not None:  # that is where the equilibrium would be
+            raise refused
         if after is None:
             break
         flow, now = after
@@ -151,22 +163,50 @@ def _solve(
     )
 
 
-def _shortened(
-    at: Callable[[Floats], Loading], flow: Floats, step: Floats, before: float
-) -> tuple[Floats, Loading] | None:
-    # The first of the step, its half, its quarter, ... that brings flows and choices together.
-    share = 1.0
+def _begun(at: Callable[[Floats], Loading], flow: Floats, empty: Loading) -> tuple[Floats, Loading]:
     for _ in range(_HALVINGS):
-        trial = np.maximum(flow + share * step, 0.0)
+        try:
+            return flow, at(flow)
+        except Refused:
+            flow = 0.5 * flow
+    return np.zeros_like(flow), empty
+
+
+def _shortened(
+    at: Callable[[Floats], Loading], flow: Floats, step: Floats, now: Loading
+) -> tuple[tuple[Floats, Loading] | None, Refused | None]:
+    # The first of the step, its half, its quarter, ... that brings flows and choices together, or
+    # if that would be too small a share of it, that lowers the potential; or else what was refused.
+    network = now.network
+    missing = now.flow - flow
+    distance, height = _norm(missing), _potential(flow, now)
+    fall = float((network.slope(flow) * missing * step).sum())
+    share, refused = 1.0, None
+    if fall < 0.0:
+        return None, None
+    for halvings in range(_FEW + _HALVINGS):
+        if halvings == _FEW:
+            share = 1.0
+        trial = flow + share * step
         try:
             loading = at(trial)
-        except Refused:  # so much congestion that trips cost more than numbers can hold
-            pass
+        except Refused as error:
+            refused = error
         else:
-            if _norm(loading.flow - trial) <= (1.0 - _SUFFICIENT * share) * before:
-                return trial, loading
+            if _norm(loading.flow - trial) <= (1.0 - _SUFFICIENT * share) * distance:
+                return (trial, loading), None
+            lower = _potential(trial, loading) < height - _SUFFICIENT * share * fall
+            if halvings >= _FEW and lower:
+                return (trial, loading), None
         share *= 0.5
-    return None
+    return None, refused
+
+
+def _potential(flow: Floats, loading: Loading) -> float:
+    # Of Baillon and Cominetti, as a function of the times t(w): its derivative is w - w(t(w) + θ).
+    network = loading.network
+    kept = flow * network.time(flow) - network.area(flow)
+    return float(kept.sum()) - loading.total_cost
 
 
 def _norm(vector: Floats) -> float:
