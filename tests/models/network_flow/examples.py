@@ -13,6 +13,15 @@ from bilevelrl.models.network_flow.sioux_falls import sioux_falls
 Floats = NDArray[np.float64]
 
 
+#: Links of Sioux Falls that may be charged, and the best charges for the travel time at a
+#: rationality of 1 per minute, rounded.
+CHARGED = [11, 14, 21, 32, 35, 38, 41, 45, 46, 48, 51, 52, 57, 64, 66, 68, 70, 73]
+BEST = [
+    4.66, 4.66, 0.0, 4.46, 4.49, 3.56, 4.29, 4.83, 0.0, 4.08, 4.08, 4.30, 4.30, 1.45, 4.85, 1.47,
+    4.30, 3.55,
+]  # fmt: skip
+
+
 @cache
 def sioux() -> Network:
     return sioux_falls()

@@ -13,14 +13,16 @@ from bilevelrl.models.network_flow.grid_network import grid_network
 from bilevelrl.models.network_flow.hypergradient import net_cost, travel_time
 from bilevelrl.models.network_flow.loading import Refused
 from bilevelrl.models.network_flow.network import Network
-from tests.models.network_flow.examples import Floats, generated, generic_theta, sioux, triangle
+from tests.models.network_flow.examples import (
+    BEST,
+    CHARGED,
+    Floats,
+    generated,
+    generic_theta,
+    sioux,
+    triangle,
+)
 from tests.models.network_flow.literal import literal
-
-CHARGED = [11, 14, 21, 32, 35, 38, 41, 45, 46, 48, 51, 52, 57, 64, 66, 68, 70, 73]
-BEST = [
-    4.66, 4.66, 0.0, 4.46, 4.49, 3.56, 4.29, 4.83, 0.0, 4.08, 4.08, 4.30, 4.30, 1.45, 4.85, 1.47,
-    4.30, 3.55,
-]  # fmt: skip
 
 
 def free(network: Network, rationality: list[float]) -> Equilibrium:

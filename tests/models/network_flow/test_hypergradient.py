@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize
 
 from bilevelrl.models.network_flow.braess import braess
 from bilevelrl.models.network_flow.equilibrium import equilibrium
+from bilevelrl.models.network_flow.grid_network import grid_network
 from bilevelrl.models.network_flow.hypergradient import (
     Objective,
     exact_hypergradient,
@@ -14,7 +16,15 @@ from bilevelrl.models.network_flow.hypergradient import (
 )
 from bilevelrl.models.network_flow.marginal_costs import marginal_costs
 from bilevelrl.models.network_flow.network import Network
-from tests.models.network_flow.examples import Floats, cosine, generated, generic_theta, sioux
+from tests.models.network_flow.examples import (
+    BEST,
+    CHARGED,
+    Floats,
+    cosine,
+    generated,
+    generic_theta,
+    sioux,
+)
 
 OBJECTIVES = [travel_time, net_cost]
 
@@ -53,6 +63,37 @@ def test_nothing_near_marginal_costs_is_better() -> None:
     assert (net_cost(others).loss > net_cost(best).loss[0]).all()
 
 
+@pytest.mark.parametrize(
+    ("objective", "rationality", "best", "error"),
+    [
+        (travel_time, 1.0, 7_305_771.26, 0.01),
+        (net_cost, 1.0, 7_200_102.27, 0.01),
+        (travel_time, 0.5, 7_625_443.0, 0.51),
+        (net_cost, 0.5, 7_192_239.0, 0.51),
+        (travel_time, 2.0, 7_261_451.0, 0.51),
+    ],
+)
+def test_ascent_reaches_the_best_18_charges(
+    objective: Objective, rationality: float, best: float, error: float
+) -> None:
+    net, beta = sioux(), np.array([rationality])
+
+    def evaluated(charges: Floats) -> tuple[float, Floats]:
+        theta = np.zeros((1, net.num_links))
+        theta[0, CHARGED] = charges
+        found = exact_hypergradient(objective, equilibrium(net, theta, beta))
+        return -float(found.leader_return[0]), -found.total[0, CHARGED]
+
+    for start in (0.0, 5.0):
+        found = minimize(
+            evaluated, np.full(18, start), jac=True, method="L-BFGS-B", bounds=[(0.0, 30.0)] * 18,
+            options={"ftol": 1e-14, "gtol": 1e-5},
+        )  # fmt: skip
+        assert found.fun == pytest.approx(best, abs=error)
+        if objective is travel_time and rationality == 1.0:
+            np.testing.assert_allclose(found.x, BEST, atol=0.0051)
+
+
 def losses(network: Network, points: Floats, rationality: float) -> Floats:
     """Of both objectives, shape (2, points)."""
     reached = equilibrium(network, points, np.full(len(points), rationality), tolerance=1e-13)
@@ -89,6 +130,19 @@ def test_matches_central_differences_at_generic_points(
         scale = np.abs(gradient).max()
         assert scale > 0.0
         np.testing.assert_allclose(moves @ gradient, wanted, rtol=1e-6, atol=1e-6 * scale)
+
+
+def test_matches_central_differences_with_a_thousand_links() -> None:
+    net = grid_network(16, 17, 0, 6)
+    assert net.num_links == 1022
+    moves = np.random.default_rng(5).standard_normal((2, net.num_links)) / np.sqrt(net.num_links)
+    (theta,) = generic_theta(net, 1)
+    numeric = -quotients(net, theta, moves, 1.0)
+    reached = equilibrium(net, theta[None], np.ones(1))
+    for objective, wanted in zip(OBJECTIVES, numeric, strict=True):
+        (gradient,) = exact_hypergradient(objective, reached).total
+        size = np.sqrt(np.square(gradient).mean())  # of such a move
+        np.testing.assert_allclose(moves @ gradient, wanted, rtol=1e-6, atol=1e-6 * size)
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES, ids=["travel_time", "net_cost"])
