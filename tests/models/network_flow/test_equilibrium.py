@@ -118,12 +118,20 @@ def test_a_charge_on_the_new_road_of_braess_shortens_everybodys_trip() -> None:
 
 @pytest.mark.parametrize("rationality", [0.3, 2.0, 6.0])
 def test_linear_delays_do_not_stop_at_their_kink(rationality: float) -> None:
-    # Where a flow passes zero, the residual has an edge, and only the potential leads on.
+    # Where a flow passes zero, the residual has an edge; rough steps lead up there.
     start = np.random.default_rng(0).uniform(0.0, 60.0, (20, 5))
     theta = generic_theta(braess(), 20)
     found = equilibrium(braess(), theta, np.full(20, rationality), start)
     assert (found.residual <= 6e-12).all()
     assert (found.flow >= 0.0).all()
+
+
+def test_steep_delays_and_a_useless_start_are_survived() -> None:
+    net = replace(sioux(), power=np.full(76, 8.0))
+    start = np.random.default_rng(1).uniform(0.0, 2.0, (12, 76)) * net.capacity
+    theta, beta = generic_theta(net, 12), np.full(12, 2.0)
+    found, cold = equilibrium(net, theta, beta, start), equilibrium(net, theta, beta)
+    np.testing.assert_allclose(found.flow, cold.flow, atol=1e-10 * net.total_demand)
 
 
 def test_too_little_rationality_is_refused_whatever_the_start() -> None:

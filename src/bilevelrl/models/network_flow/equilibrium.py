@@ -16,8 +16,8 @@ from bilevelrl.models.network_flow.network import Network
 
 #: Steps of Newton's method before it gives up, and halvings of one.
 _STEPS, _HALVINGS = 100, 40
-#: Halvings after which the potential is asked instead of the residual.
-_FEW = 6
+#: Halvings of a rough step.
+_FEW = 8
 #: What the residual must fall by, as a share of what the linear model promises.
 _SUFFICIENT = 1e-4
 #: Accuracy of a step at most and at least; in between it is that of the flows.
@@ -34,7 +34,7 @@ class Equilibrium:
         rationality: β_r per minute, shape (R,).
         flow: w in vehicles, shape (R, L).
         residual: largest |w - w(t(w) + θ)| in vehicles, computed anew at the end, shape (R,).
-        steps: of Newton's method, shape (R,).
+        steps: of Newton's method, from all starts that were tried, shape (R,).
         loadings: travellers at the costs t(w) + θ, one per run.
     """
 
@@ -79,18 +79,18 @@ def equilibrium(
     """Solve w = w(t(w) + θ) for R runs, one after the other, none of which depends on another.
 
     Newton's method on r(w) = w - w(t(w) + θ), whose steps solve (I - W diag(t')) δ = -r by
-    `Loading.feedback` and are halved until the 2-norm of r falls, or else the potential whose
-    minimum the equilibrium is; both do if steps are short, since all eigenvalues of W diag(t') are
-    real and at most 0 (the norm not across zero if delays are linear). On the way flows may be
-    below zero, where times do not depend on them.
+    `Loading.feedback` and are halved until the 2-norm of r falls. It does if steps are short and
+    exact, since all eigenvalues of W diag(t') are real and at most 0; a rough step that does not
+    lead down is computed again. On the way flows may be below zero, where times do not depend on
+    them.
 
     Args:
         network: the roads and the demand.
         theta: charge on each link in minutes, shape (R, L); negative ones are possible.
         rationality: β_r per minute, shape (R,).
         start: flows to begin with, shape (R, L), such as those of similar charges; if None, what
-            empty roads would get, up to the capacity. They are halved while they make trips so long
-            that nothing can be computed.
+            empty roads would get, up to the capacity. That is also tried where `start` leads
+            nowhere. Flows that make trips too long for numbers are halved first.
         tolerance: of `Equilibrium.residual`, as a share of all demand.
         sparse: see `load`.
 
@@ -115,6 +115,10 @@ def equilibrium(
     return Equilibrium(network, theta, rationality, flow, residual, steps, loadings)
 
 
+#: Travellers where these flows make the times, (L,).
+_At = Callable[[Floats], Loading]
+
+
 @dataclass(frozen=True, eq=False)
 class _Solution:
     flow: Floats
@@ -135,35 +139,29 @@ def _solve(
     def at(flow: Floats) -> Loading:
         return load(network, network.time(flow) + theta, rationality, sparse=sparse, name=name)
 
+    def stops(residual: float) -> bool:
+        return residual <= tolerance * network.total_demand
+
     empty = at(np.zeros(network.num_links))
-    flow = np.minimum(empty.flow, network.capacity) if start is None else start
-    flow, now = _begun(at, flow, empty)
-    for steps in range(_STEPS + 1):
-        missing = now.flow - flow
-        residual = float(np.abs(missing).max())
-        if residual <= tolerance * network.total_demand:
+    cold = np.minimum(empty.flow, network.capacity)
+    begun = 0
+    for first in [cold] if start is None else [start, cold]:
+        found, refused = _descended(at, stops, *_begun(at, first, empty))
+        begun += found.steps
+        if stops(found.residual):
             # Times are those of no flow below zero, and travellers' own flows are not below.
-            return _Solution(np.maximum(flow, 0.0), residual, steps, now)
-        rough = min(_ROUGH, max(_FINE, residual / network.total_demand))
-        refused = None
-        for accuracy in (rough, _FINE):  # a rough step need not lead down
-            step = now.feedback(network.slope(flow), missing, accuracy)
-            after, refused = _shortened(at, flow, step, now)
-            if after is not None:
-                break
-        if after is None and refused is not None:  # that is where the equilibrium would be
-            raise refused
-        if after is None:
-            break
-        flow, now = after
+            flow = np.maximum(found.flow, 0.0)
+            return _Solution(flow, found.residual, begun, found.loading)
+    if refused is not None:  # that is where the equilibrium would be
+        raise refused
     raise NotConverged(
-        f"{name}: flows miss those that their costs cause by {residual:.3g} vehicles after {steps} "
-        f"steps at rationality {rationality:g} per minute; "
+        f"{name}: flows miss those that their costs cause by {found.residual:.3g} vehicles after "
+        f"{found.steps} steps at rationality {rationality:g} per minute; "
         f"{tolerance * network.total_demand:.3g} are allowed"
     )
 
 
-def _begun(at: Callable[[Floats], Loading], flow: Floats, empty: Loading) -> tuple[Floats, Loading]:
+def _begun(at: _At, flow: Floats, empty: Loading) -> tuple[Floats, Loading]:
     for _ in range(_HALVINGS):
         try:
             return flow, at(flow)
@@ -172,41 +170,45 @@ def _begun(at: Callable[[Floats], Loading], flow: Floats, empty: Loading) -> tup
     return np.zeros_like(flow), empty
 
 
+def _descended(
+    at: _At, stops: Callable[[float], bool], flow: Floats, now: Loading
+) -> tuple[_Solution, Refused | None]:
+    # As far as Newton's method comes, and what was refused where no step leads on.
+    network = now.network
+    for steps in range(_STEPS + 1):
+        missing = now.flow - flow
+        reached = _Solution(flow, float(np.abs(missing).max()), steps, now)
+        if stops(reached.residual):
+            break
+        rough = min(_ROUGH, max(_FINE, reached.residual / network.total_demand))
+        for accuracy, halvings in ((rough, _FEW), (_FINE, _HALVINGS)):  # rough ones may lead up
+            step = now.feedback(network.slope(flow), missing, accuracy)
+            after, refused = _shortened(at, flow, step, _norm(missing), halvings)
+            if after is not None:
+                flow, now = after
+                break
+        else:
+            return reached, refused
+    return reached, None
+
+
 def _shortened(
-    at: Callable[[Floats], Loading], flow: Floats, step: Floats, now: Loading
+    at: _At, flow: Floats, step: Floats, before: float, halvings: int
 ) -> tuple[tuple[Floats, Loading] | None, Refused | None]:
     # The first of the step, its half, its quarter, ... that brings flows and choices together, or
-    # if that would be too small a share of it, that lowers the potential; or else what was refused.
-    network = now.network
-    missing = now.flow - flow
-    distance, height = _norm(missing), _potential(flow, now)
-    fall = float((network.slope(flow) * missing * step).sum())
+    # what was refused.
     share, refused = 1.0, None
-    if fall < 0.0:
-        return None, None
-    for halvings in range(_FEW + _HALVINGS):
-        if halvings == _FEW:
-            share = 1.0
+    for _ in range(halvings):
         trial = flow + share * step
         try:
             loading = at(trial)
         except Refused as error:
             refused = error
         else:
-            if _norm(loading.flow - trial) <= (1.0 - _SUFFICIENT * share) * distance:
-                return (trial, loading), None
-            lower = _potential(trial, loading) < height - _SUFFICIENT * share * fall
-            if halvings >= _FEW and lower:
+            if _norm(loading.flow - trial) <= (1.0 - _SUFFICIENT * share) * before:
                 return (trial, loading), None
         share *= 0.5
     return None, refused
-
-
-def _potential(flow: Floats, loading: Loading) -> float:
-    # Of Baillon and Cominetti, as a function of the times t(w): its derivative is w - w(t(w) + θ).
-    network = loading.network
-    kept = flow * network.time(flow) - network.area(flow)
-    return float(kept.sum()) - loading.total_cost
 
 
 def _norm(vector: Floats) -> float:
