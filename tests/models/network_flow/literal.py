@@ -11,10 +11,10 @@ Floats = NDArray[np.float64]
 
 
 class Literal(NamedTuple):
-    """What travellers do: τ (N, K), p (K, L), w (L,), W (L, L) and Σ q Cov(n(o), n(d))'s twin.
+    """What travellers do: τ (N, K), p (K, L), w (L,) and W (L, L).
 
-    `between` is Σ q E[n] E[n]ᵀ / Σ q - (Σ q E[n] / Σ q) (...)ᵀ, how much of the spread of the
-    links of a trip is due to who travels, shape (L, L).
+    `between` (L, L) is the covariance of E[n | origin, destination] over who travels: what the
+    links of a trip have of it besides -W / (β_r Σ q).
     """
 
     expected_cost: Floats
