@@ -44,21 +44,45 @@ class Sensitivity:
     of_cost: Floats
 
 
+class Flows(Protocol):
+    """Charges, flows and delays of R runs: those of an `Equilibrium`, or what was seen of one."""
+
+    @property
+    def theta(self) -> Floats:
+        """Charge on each link in minutes, shape (R, L)."""
+
+    @property
+    def flow(self) -> Floats:
+        """Vehicles w, shape (R, L)."""
+
+    @property
+    def time(self) -> Floats:
+        """t(w) in minutes, shape (R, L)."""
+
+    @property
+    def slope(self) -> Floats:
+        """t'(w) in minutes per vehicle, shape (R, L)."""
+
+    @property
+    def total_cost(self) -> Floats:
+        """Σ q τ in vehicle-minutes, shape (R,), NaN where nobody knows it."""
+
+
 class Objective(Protocol):
     """What a planner wants to be small."""
 
-    def __call__(self, reached: Equilibrium) -> Sensitivity:
+    def __call__(self, reached: Flows) -> Sensitivity:
         """The loss and its partial derivatives there."""
 
 
-def travel_time(reached: Equilibrium) -> Sensitivity:
+def travel_time(reached: Flows) -> Sensitivity:
     """Total travel time w · t(w), charges left out."""
     flow, time = reached.flow, reached.time
     nothing = np.zeros_like(flow)
     return Sensitivity(_sums(flow * time), nothing, time + flow * reached.slope, nothing)
 
 
-def net_cost(reached: Equilibrium) -> Sensitivity:
+def net_cost(reached: Flows) -> Sensitivity:
     """Expected costs less revenue, Σ q τ - θ · w: minus the social surplus.
 
     If every link can be charged, θ = w t'(w) minimises it (Yang 1999), see `marginal_costs`.

@@ -17,6 +17,7 @@ import numpy as np
 
 from bilevelrl.core.arrays import Floats
 from bilevelrl.core.compilation import kernel
+from bilevelrl.models.network_flow.adjoint import feedback
 from bilevelrl.models.network_flow.factors import (
     DENSE_LINKS,
     Factor,
@@ -120,33 +121,11 @@ class Loading:
     def feedback(self, slope: Floats, right: Floats, accuracy: float) -> Floats:
         """(I - W diag(t'))⁻¹ b, shape (L,): what congestion makes of a change b of the flows.
 
-        With D = √t', W being symmetric and negative semidefinite, it is b + W D v where
-        (I - D W D) v = D b is solved by conjugate gradients until the residual is `accuracy` of
-        where it began, in the 2-norm.
+        By conjugate gradients, see `adjoint.feedback`.
         """
-        root = np.sqrt(slope)
         # Links would have this diagonal if each were somebody's only one.
         scale = 1.0 / (1.0 + self.rationality * slope * self.flow)
-        wanted = root * right
-        solution = np.zeros_like(right)
-        response = np.zeros_like(right)  # W D of the solution
-        residual = wanted.copy()
-        aim = accuracy * np.sqrt(np.square(wanted).sum())
-        direction, inner = np.zeros_like(right), 1.0
-        for _ in range(10 * len(right)):
-            if np.sqrt(np.square(residual).sum()) <= aim:
-                break
-            scaled = scale * residual
-            before, inner = inner, (scaled * residual).sum()
-            direction = scaled + (inner / before) * direction
-            spread = self.product(root * direction)
-            image = direction - root * spread
-            step = inner / (direction * image).sum()
-            solution += step * direction
-            response += step * spread
-            residual -= step * image
-        answer: Floats = right + response
-        return answer
+        return feedback(self.product, slope, right, scale, accuracy)
 
 
 def load(
