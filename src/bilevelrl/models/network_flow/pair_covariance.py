@@ -38,8 +38,8 @@ class PairCovariance:
         spent = np.bincount(self.trip, change[self.links], minlength=len(self.pair))
         mean = np.bincount(self.pair, spent, minlength=len(self.size)) / self.size
         centred = self.weight * (spent - mean[self.pair])
-        moved: Floats = np.bincount(self.links, centred[self.trip], minlength=self.num_links) * 1.0
-        return -moved
+        moved = np.bincount(self.links, centred[self.trip], minlength=self.num_links)
+        return -np.asarray(moved, dtype=np.float64)
 
 
 def pair_covariance(network: Network, trips: Trips, run: int, rationality: float) -> PairCovariance:
