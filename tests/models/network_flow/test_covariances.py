@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from bilevelrl.core.seeding import Streams
+from bilevelrl.models.network_flow.braess import braess
 from bilevelrl.models.network_flow.choice_counts import ChoiceCounts
 from bilevelrl.models.network_flow.choice_covariance import ChoiceCovariance
 from bilevelrl.models.network_flow.equilibrium import Equilibrium, equilibrium
+from bilevelrl.models.network_flow.grid_network import grid_network
 from bilevelrl.models.network_flow.loading import load
 from bilevelrl.models.network_flow.network import Network
 from bilevelrl.models.network_flow.pair_covariance import pair_covariance
@@ -32,7 +34,11 @@ def change(network: Network) -> Floats:
 
 
 @pytest.mark.parametrize("rationality", [0.6, 2.0])
-@pytest.mark.parametrize("network", [sioux(), generated(), triangle()], ids=["sioux", "grid", "3"])
+@pytest.mark.parametrize(
+    "network",
+    [sioux(), generated(), triangle(), grid_network(12, 13, 0, 4)],
+    ids=["sioux", "grid", "3", "sparse"],
+)
 def test_choices_give_the_exact_matrix_and_flows_if_all_are_known(
     network: Network, rationality: float
 ) -> None:
@@ -135,6 +141,29 @@ def test_who_begins_where_nobody_was_seen_is_not_lost() -> None:
     assert (known.demand == 0.0).sum() > (net.demand == 0.0).sum()
     np.testing.assert_allclose(known.demand.sum(axis=0), net.arrivals, rtol=1e-12)
     assert (known.demand >= net.demand - 1e-9)[known.demand > 0.0].all()
+
+
+def test_one_pair_alone_has_the_covariance_of_all_trips() -> None:
+    net = braess()
+    found = equilibrium(net, np.zeros((1, 5)), np.array([0.1]))
+    trips, counts = drawn(found, 20_000), ChoiceCounts(net, 0.0)
+    memory = counts.start(Streams([0]))
+    counts.see(trips, memory)
+    wanted = found.loadings[0].jacobian()
+    for each in (pair_covariance(net, trips, 0, 0.1), counts.covariance(0, memory, 0.1)):
+        assert np.linalg.norm(matrix(each, 5) - wanted) < 0.05 * np.linalg.norm(wanted)
+    single = pair_covariance(net, drawn(found, 1), 0, 0.1)
+    assert not matrix(single, 5).any()
+
+
+def test_travellers_who_never_arrive_are_refused() -> None:
+    net = sioux()
+    policy = reached(net, 1.0).policy[0]
+    policy[6] = 0.0
+    policy[6, [0, 2]] = 1.0  # 0 to 1 and back
+    lost = ChoiceCovariance(net, net.demand, policy, np.ones((24, 24)), 1.0)
+    with pytest.raises(ValueError, match="travellers to node 6 never arrive"):
+        lost.product(change(net))
 
 
 def test_impossible_factors_are_refused() -> None:

@@ -15,7 +15,8 @@ from functools import cached_property
 
 import numpy as np
 
-from bilevelrl.core.arrays import Floats
+from bilevelrl.core.arrays import Floats, Index
+from bilevelrl.models.network_flow.factors import DENSE_LINKS, Factor, factorised
 from bilevelrl.models.network_flow.network import Network
 
 
@@ -32,7 +33,7 @@ class ChoiceCovariance:
         rationality: β_r per minute.
 
     Raises:
-        numpy.linalg.LinAlgError: if somebody never arrives.
+        ValueError: at the first use, if somebody never arrives.
     """
 
     network: Network
@@ -42,20 +43,21 @@ class ChoiceCovariance:
     rationality: float
 
     @cached_property
-    def visits(self) -> Floats:
-        """(I - P)⁻¹, visits of a node by those who start at another, shape (K, N, N)."""
-        net = self.network
-        chain = np.zeros((net.num_destinations, net.num_nodes, net.num_nodes))
-        for k, policy in enumerate(self.policy):
-            np.add.at(chain[k], (net.tail, net.head), policy)
-        return np.asarray(np.linalg.inv(np.eye(net.num_nodes) - chain), dtype=np.float64)
+    def _chains(self) -> list[Factor]:
+        # I - P of each destination.
+        sparse = self.network.num_links > DENSE_LINKS
+        chains = list[Factor]()
+        for destination, policy in zip(self.network.destinations, self.policy, strict=True):
+            chain = factorised(self.network, policy, sparse=sparse)
+            if chain is None:
+                raise ValueError(f"some travellers to node {destination} never arrive")
+            chains.append(chain)
+        return chains
 
     @cached_property
     def link_flows(self) -> Floats:
         """Vehicles by destination, shape (K, L)."""
-        leaving = np.einsum("ik,kij->kj", self.demand, self.visits)
-        flows: Floats = leaving[:, self.network.tail] * self.policy
-        return flows
+        return self._forwards(self.demand.T)
 
     @property
     def flow(self) -> Floats:
@@ -66,17 +68,27 @@ class ChoiceCovariance:
     def product(self, change: Floats) -> Floats:
         """W u, shape (L,): each choice is followed to where it leads, no matrix is made."""
         net = self.network
-        size = (net.num_destinations, net.num_nodes)
-        mean = np.zeros(size)
-        for k, policy in enumerate(self.policy):
-            mean[k] = np.bincount(net.tail, policy * change, minlength=net.num_nodes)
-        spent = np.einsum("kij,kj->ki", self.visits, mean)  # of u, to the destination
+        mean = self._by_node(net.tail, self.policy * change)
+        spent = np.array([  # of u, to the destination
+            chain.solve(own[:, None])[:, 0]
+            for chain, own in zip(self._chains, mean, strict=True)
+        ])  # fmt: skip
         advantage = change + spent[:, net.head] - spent[:, net.tail]
         shifted = self.link_flows * self.correction[:, net.tail] * advantage
-        arriving = np.zeros(size)
-        for k, moved in enumerate(shifted):
-            arriving[k] = np.bincount(net.head, moved, minlength=net.num_nodes)
-        further = np.einsum("ki,kij->kj", arriving, self.visits)
-        total = shifted + further[:, net.tail] * self.policy
-        response: Floats = -self.rationality * total.sum(axis=0)
+        further = self._forwards(self._by_node(net.head, shifted))
+        response: Floats = -self.rationality * (shifted + further).sum(axis=0)
         return response
+
+    def _by_node(self, nodes: Index, of_links: Floats) -> Floats:
+        # Sums over links (K, L) by one of their ends, shape (K, N).
+        size = self.network.num_nodes
+        return np.array([np.bincount(nodes, own, minlength=size) for own in of_links])
+
+    def _forwards(self, starting: Floats) -> Floats:
+        # Flows on links, shape (K, L), of those who start at each node, (K, N).
+        leaving = np.array([
+            chain.solve_transposed(own[:, None])[:, 0]
+            for chain, own in zip(self._chains, starting, strict=True)
+        ])  # fmt: skip
+        flows: Floats = leaving[:, self.network.tail] * self.policy
+        return flows
