@@ -102,7 +102,7 @@ class SeenTrips:
 
         b = W ∂_w loss + ∂_c loss, and with the `adjoint` (I - W diag(t'))⁻¹ b, as in
         `hypergradient`. Flows and W are plugged in: t and t' are convex in w, and the inverse is no
-        linear function of W, which is a bias of order 1/n.
+        linear function of W: means are off by O(1/n), also where the mean of W u is W u.
 
         Args:
             theta: shape (R, D).
