@@ -66,7 +66,9 @@ def test_the_archives_hold_the_package_and_what_describes_it(wheel: Path) -> Non
     here = {
         str(path.relative_to(ROOT / "src"))
         for path in (ROOT / "src" / "bilevelrl").rglob("*")
-        if path.suffix in (".py", ".html", ".css") or path.name == "py.typed"
+        if path.suffix in (".py", ".html", ".css")
+        or path.name == "py.typed"
+        or (path.parent.name == "data" and path.is_file())
     }
     names = {*files(wheel)}
     assert {name for name in names if ".dist-info/" not in name} == here

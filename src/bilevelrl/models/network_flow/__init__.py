@@ -1,0 +1,1 @@
+"""Travellers on a congested road network, all soft-optimal, in equilibrium."""
