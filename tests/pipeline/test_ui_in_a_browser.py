@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -106,8 +107,18 @@ def charts(page: Page) -> list[dict[str, Any]]:
 
 
 def test_the_link_opens_charts_by_estimator_with_bands(page: Page) -> None:
-    page.driver.get(page.link)
-    wait_for("three groups", lambda: {3} <= {len(chart["bands"]) for chart in charts(page)})
+    def three_groups() -> bool:
+        # Runs come in beside the server: a page that was opened before the last one shows fewer.
+        page.driver.get("about:blank")
+        page.driver.get(page.link)
+        end = time.monotonic() + 20.0
+        while time.monotonic() < end:
+            if {3} <= {len(chart["bands"]) for chart in charts(page)}:
+                return True
+            time.sleep(0.2)
+        return False
+
+    wait_for("three groups", three_groups)
     titles = [chart["title"] for chart in script(page.driver, CHARTS)]
     assert re.match(r"1_return/leader_return(?!_)", titles[0]), titles
     first = charts(page)[0]

@@ -36,6 +36,8 @@ SEEDS = {"first_seed", "num_seeds"}
 SMALL = {
     "num_updates": 3, "random_updates": 1, "env_steps_per_update": 1000, "critic.steps": 5,
     "evaluation_episodes": 2,
+    **{f"{grid}.{nodes}": most for grid in ("critic", "reference") for nodes, most in (
+        ("positions", 13), ("speeds", 7), ("angles", 13), ("rotations", 13), ("pushes", 4))},
 }  # fmt: skip
 #: What an agent of SAC learns from; a table learns from thousands of transitions at once.
 HASTY = {"num_updates": 2, "follower.first_steps": 160, "follower.steps": 80}
