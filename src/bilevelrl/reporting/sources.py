@@ -19,6 +19,7 @@ from bilevelrl.runs.yaml_files import read_mapping
 FOLDERS = {
     "": "results",
     "benchmarks": "benchmarks/results",
+    "identified": "results/identified",
     "paper": "results/paper",
     "reference": "reference",
     "tuning": "tuning/results",
