@@ -1,0 +1,188 @@
+"""What params.yaml says of road pricing: constants, search, studies, settings."""
+
+from typing import Annotated, Literal
+
+from bilevelrl.core.blocks import SearchBlock, StudyParams
+from bilevelrl.core.entries import Estimators, Registered
+from bilevelrl.core.problem import Constants, ProblemBlock, TrainingBlock
+from bilevelrl.core.settings import PER_RUN, Setting, Share
+from bilevelrl.core.validation import (
+    Choices,
+    ConfigError,
+    Content,
+    Count,
+    Positive,
+    UnitInterval,
+    Whole,
+)
+
+#: Total travel time, or what travellers expect to pay less the revenue.
+Objective = Literal["tstt", "net"]
+#: L of each network, which nobody has to load to read params.yaml.
+NUM_LINKS = {"sioux_falls": 76}
+
+
+class TollsParams(Constants):
+    """Constants of road pricing, see `problems.tolls.problem.Pricing`.
+
+    Attributes:
+        network: a network of `models.network_flow`.
+        toll_links: the links that have a toll where not all have, from 0.
+        highest_toll: in minutes.
+    """
+
+    network: Literal["sioux_falls"]
+    toll_links: Choices[Whole]
+    highest_toll: Positive
+
+
+class TollsLeaders(TrainingBlock):
+    """What all cells share and an entry may override."""
+
+    objective: Objective
+    tollable: Count
+    temperature: Positive
+    trips_per_update: Count
+    step_size_ratio: UnitInterval
+
+
+class TollsSearchParams(SearchBlock):
+    """Search by L-BFGS within bounds, from no toll and from random tolls.
+
+    Attributes:
+        seed: of the random tolls.
+        random_starts: how many; they are uniform up to `largest_start` minutes.
+        num_evaluations: of J and its hypergradient from one start, at most.
+    """
+
+    seed: Whole
+    random_starts: Whole
+    largest_start: Positive
+    num_evaluations: Count
+
+
+class TollsGradientParams(StudyParams):
+    """The estimator-error study, from how many trips, with so many tolls.
+
+    Attributes:
+        best_fractions: of the best known tolls, where estimates are made.
+        warm_up: batches that an estimator with a memory sees before the one that counts.
+        radius: of the zero-order estimator, in minutes.
+    """
+
+    tollable: Count
+    budgets: Choices[Count]
+    best_fractions: Choices[float]
+    warm_up: Whole
+    radius: Positive
+
+
+class TollsSetting(Setting):
+    """Settings of road pricing; the rationality of travellers is 1 / `temperature` per minute.
+
+    Attributes:
+        objective: the loss.
+        tollable: number of links that have a toll: as many as `toll_links`, or all.
+        step_size: of Adam, in minutes.
+        step_size_ratio: what it falls to in the end, geometrically, as a share of the first one.
+    """
+
+    objective: Objective
+    tollable: Count
+    step_size_ratio: UnitInterval
+
+    @property
+    def rationality(self) -> float:
+        """β_r of the travellers per minute."""
+        return 1.0 / self.temperature
+
+    def conditions(self, shared: Content) -> Content:
+        """What J is, beside what every setting says."""
+        return super().conditions(shared) | {
+            "objective": self.objective,
+            "rationality": f"{self.rationality:g}",
+            "tollable": self.tollable,
+        }
+
+
+class TripSetting(TollsSetting):
+    """Of estimators that see trips, and neither what they cost travellers nor what these expect."""
+
+    trips_per_update: Count
+
+    def conditions(self, shared: Content) -> Content:
+        """How many trips, and that nothing else is seen."""
+        return super().conditions(shared) | {
+            "information": "actions",
+            "trips_per_update": self.trips_per_update,
+        }
+
+
+class ExternalitySetting(TripSetting):
+    """Of the externality update, which has a step of its own.
+
+    Attributes:
+        step_size: share of the way to what the flows ask for.
+        step_size_ratio: of no use: the share stays.
+    """
+
+    step_size: Annotated[UnitInterval, PER_RUN]
+
+
+class LearnedTripSetting(TripSetting):
+    """Of estimators that remember how travellers chose.
+
+    Attributes:
+        forgetting_factor: weight of all earlier trips against the newest.
+    """
+
+    forgetting_factor: Share
+
+
+class TollsZeroOrderSetting(TollsSetting):
+    """Of the zero-order estimator.
+
+    Attributes:
+        radius: distance of two evaluations of J at the first update, in minutes.
+    """
+
+    radius: Annotated[Positive, PER_RUN]
+
+
+ESTIMATORS: Estimators = {
+    ("bc_hg", "corrected"): Registered(TripSetting, "cell:bc_hg"),
+    ("bc_hg", "improved"): Registered(LearnedTripSetting, "cell:learned_bc_hg"),
+    ("covariance", "corrected"): Registered(TripSetting, "cell:covariance"),
+    ("covariance", "improved"): Registered(LearnedTripSetting, "cell:learned_covariance"),
+    ("direct", "corrected"): Registered(TripSetting, "cell:direct"),
+    ("externality", "corrected"): Registered(ExternalitySetting, "cell:externality"),
+    ("zero_order", "corrected"): Registered(TollsZeroOrderSetting, "core.model_based:zero_order"),
+    ("exact", "corrected"): Registered(TollsSetting, "core.model_based:exact"),
+}
+
+
+class TollsBlock(ProblemBlock):
+    """See `ProblemBlock`."""
+
+    estimators = ESTIMATORS
+
+    constants: TollsParams
+    search: TollsSearchParams
+    learner: None
+    learning: None
+    training: TollsLeaders
+    gradients: TollsGradientParams
+
+    def check(self, setting: Setting, where: str) -> None:
+        """Refuse a number of tolls that is neither that of `toll_links` nor that of all links.
+
+        Raises:
+            ConfigError: if so; the message starts with `where`.
+        """
+        assert isinstance(setting, TollsSetting)
+        allowed = [len(self.constants.toll_links), NUM_LINKS[self.constants.network]]
+        if setting.tollable not in allowed:
+            raise ConfigError(f"{where}: tollable = {setting.tollable}: allowed are {allowed}")
+
+
+BLOCK = TollsBlock
