@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from scipy.optimize import minimize
 
 from bilevelrl.core.arrays import Floats
@@ -14,6 +15,7 @@ from bilevelrl.models.network_flow.charged_roads import ChargedRoads
 from bilevelrl.models.network_flow.game import RoadGame
 from bilevelrl.models.network_flow.marginal_costs import marginal_costs
 from bilevelrl.problems.tolls.cell import make_problem
+from bilevelrl.problems.tolls.links import LINK_COLUMNS, link_table
 from bilevelrl.problems.tolls.problem import OBJECTIVES, Pricing
 from bilevelrl.problems.tolls.settings import TollsBlock, TollsSearchParams
 
@@ -21,6 +23,8 @@ from bilevelrl.problems.tolls.settings import TollsBlock, TollsSearchParams
 _SLOPE = 1e-2
 #: L-BFGS is told J and slopes in these, so that its first step is of minutes.
 _UNIT = 1e4
+#: Columns of the table `links`: every case without toll and under the best known ones.
+LINKS_TABLE = ("state", "temperature", "case", *LINK_COLUMNS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +95,7 @@ def search(problem: Problem[TollsBlock], run_tasks: RunTasks) -> Searched:
     """
     del run_tasks
     own, pricing = problem.block.search, make_problem(problem.block.constants)
-    searched = Searched(_arrays(pricing))
+    searched, links = Searched(_arrays(pricing)), []
     for temperature in problem.temperatures:
         rationality = 1.0 / temperature
         for place, (objective, tollable) in enumerate(cases(pricing)):
@@ -103,7 +107,15 @@ def search(problem: Problem[TollsBlock], run_tasks: RunTasks) -> Searched:
                 for name, start in starts(own, tollable)
             ]
             name, best, highest = max(found, key=lambda each: each[2])
-            extra = {"best_known_start": name, "num_starts": len(found)}
+            states = {"no toll": np.zeros(tollable), "best known": best}
+            tolerance = problem.followers.tolerance
+            links += [
+                link_table(roads, theta, rationality, tolerance).assign(
+                    state=state, temperature=temperature, case=case_name(objective, tollable)
+                )
+                for state, theta in states.items()
+            ]
+            extra: dict[str, object] = {"best_known_start": name, "num_starts": len(found)}
             if (objective, tollable) == ("net", pricing.network.num_links):
                 free = marginal_costs(pricing.network, np.array([rationality]))
                 extra["unbounded_optimum"] = -float(roads.objective(free).loss[0])
@@ -121,6 +133,7 @@ def search(problem: Problem[TollsBlock], run_tasks: RunTasks) -> Searched:
                     searched.starts += [
                         (variant, temperature, "L-BFGS", start, value) for start, _, value in found
                     ]
+    searched.tables["links"] = pd.concat(links, ignore_index=True)[list(LINKS_TABLE)]
     return searched
 
 

@@ -66,14 +66,12 @@ class TollsGradientParams(StudyParams):
 
     Attributes:
         best_fractions: of the best known tolls, where estimates are made.
-        warm_up: batches that an estimator with a memory sees before the one that counts.
         radius: of the zero-order estimator, in minutes.
     """
 
     tollable: Count
     budgets: Choices[Count]
     best_fractions: Choices[float]
-    warm_up: Whole
     radius: Positive
 
 
