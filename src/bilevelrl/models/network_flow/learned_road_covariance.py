@@ -8,7 +8,7 @@ from bilevelrl.core.arrays import Floats
 from bilevelrl.core.estimator import Estimate, Memory
 from bilevelrl.core.seeding import Streams
 from bilevelrl.models.network_flow.choice_counts import ChoiceCounts
-from bilevelrl.models.network_flow.game import Travel
+from bilevelrl.models.network_flow.game import Travelling
 from bilevelrl.models.network_flow.seen_trips import SeenTrips
 
 
@@ -38,7 +38,7 @@ class LearnedRoadCovariance:
         return ChoiceCounts(self.seen.roads.network, self.forgetting_factor)
 
     def estimate(
-        self, theta: Floats, response: Travel, memory: Memory, streams: Streams
+        self, theta: Floats, response: Travelling, memory: Memory, streams: Streams
     ) -> Estimate:
         """Watch trips, learn from them, and estimate both parts; updates `memory` in place."""
         seen, counts = self.seen, self._counts

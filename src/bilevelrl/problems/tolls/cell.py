@@ -10,6 +10,7 @@ from bilevelrl.core.blocks import FollowerParams
 from bilevelrl.core.cell import Context, Group, Training, per_run
 from bilevelrl.core.projected_ascent import Projected
 from bilevelrl.core.validation import refusing
+from bilevelrl.models.network_flow.day_to_day import DayToDayGame
 from bilevelrl.models.network_flow.direct_only import DirectOnly
 from bilevelrl.models.network_flow.externality import Externality
 from bilevelrl.models.network_flow.game import RoadGame
@@ -18,6 +19,7 @@ from bilevelrl.models.network_flow.road_covariance import RoadCovariance
 from bilevelrl.models.network_flow.seen_trips import SeenTrips
 from bilevelrl.problems.tolls.problem import NETWORKS, Pricing
 from bilevelrl.problems.tolls.settings import (
+    DayToDayFollower,
     ExternalitySetting,
     LearnedTripSetting,
     TollsLeaders,
@@ -57,7 +59,13 @@ def build(
     shared, game = settings[0], make_game(settings, context.constants, context.followers)
     decay = geometric_decay(shared.step_size_ratio, shared.num_updates)
     rule = Projected(Adam(per_run(settings, "step_size"), decay=decay), 0.0, game.roads.highest)
-    return Training(game, make(Group(settings, game)), rule)
+    estimator = make(Group(settings, game))
+    follower = getattr(shared, "follower", None)
+    if isinstance(follower, DayToDayFollower):
+        share = per_run(settings, "follower.step_size")
+        learning = DayToDayGame(game, follower.days, share, follower.start == "carry")
+        return Training(learning, estimator, rule)
+    return Training(game, estimator, rule)
 
 
 def _seen(g: Runs[TripSetting]) -> SeenTrips:

@@ -31,7 +31,7 @@ def priced_links(problem: Problem[TollsBlock], cell: Cell) -> pd.DataFrame:
     pricing, seen = make_problem(problem.block.constants), set[tuple[str, str]]()
     found = [pd.DataFrame(columns=list(PRICED_COLUMNS)).astype(PRICED_COLUMNS)]
     for run, theta in sorted(
-        zip(cell.runs, cell.theta, strict=True), key=lambda pair: pair[0].seed
+        zip(cell.runs, cell.leaders, strict=True), key=lambda pair: pair[0].seed
     ):
         if study_of(run.conditions) != "main" or (run.variant, run.setting) in seen or run.failure:
             continue

@@ -2,10 +2,12 @@
 
 from typing import Annotated, Literal
 
+from pydantic import Field
+
 from bilevelrl.core.blocks import SearchBlock, StudyParams
 from bilevelrl.core.entries import Estimators, Registered
 from bilevelrl.core.problem import Constants, ProblemBlock, TrainingBlock
-from bilevelrl.core.settings import PER_RUN, Setting, Share
+from bilevelrl.core.settings import PER_RUN, Component, ExactFollower, Setting, Share
 from bilevelrl.core.validation import (
     Choices,
     ConfigError,
@@ -103,10 +105,43 @@ class TollsSetting(Setting):
         }
 
 
+class DayToDayFollower(Component):
+    """Travellers who learn from day to day how long links take.
+
+    Attributes:
+        start: what they expect after the planner has moved: "carry" what they learned, or "reset"
+            to empty roads.
+        days: before each answer.
+        step_size: share of the way from what they expect to what they meet.
+    """
+
+    kind: Literal["day_to_day"]
+    start: Literal["carry", "reset"]
+    days: Count
+    step_size: Annotated[UnitInterval, PER_RUN]
+
+    @property
+    def conditions(self) -> Content:
+        """Which travellers, and how much they learn."""
+        return {"follower": self.kind, "start": self.start, "days": self.days}
+
+    def cost(self, num_updates: int) -> int:
+        """Effort of a run."""
+        return num_updates * 20 * self.days
+
+
 class TripSetting(TollsSetting):
-    """Of estimators that see trips, and neither what they cost travellers nor what these expect."""
+    """Of estimators that see trips, and neither what they cost travellers nor what these expect.
+
+    Attributes:
+        trips_per_update: that are seen.
+        follower: travellers in equilibrium, or ones that learn.
+    """
 
     trips_per_update: Count
+    follower: Annotated[ExactFollower | DayToDayFollower, Field(discriminator="kind")] = (
+        ExactFollower()
+    )
 
     def conditions(self, shared: Content) -> Content:
         """How many trips, and that nothing else is seen."""
