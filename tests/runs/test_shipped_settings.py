@@ -154,7 +154,7 @@ ABLATIONS: dict[str, Content] = {
 
 
 def differences(one: Setting, other: Setting) -> set[str]:
-    """Keys in which two settings differ, but for the name of their study and the number of seeds."""
+    """Keys in which two settings differ, but for their study's name and the number of seeds."""
     mine, yours = (flat(each.model_dump(exclude={"study", "num_seeds"})) for each in (one, other))
     keys = mine.keys() | yours.keys()
     return {key for key in keys if mine.get(key, ...) != yours.get(key, ...)}

@@ -15,6 +15,7 @@ from bilevelrl.models.network_flow.direct_only import DirectOnly
 from bilevelrl.models.network_flow.externality import Externality
 from bilevelrl.models.network_flow.game import RoadGame
 from bilevelrl.models.network_flow.learned_road_covariance import LearnedRoadCovariance
+from bilevelrl.models.network_flow.perturbed_travel import PerturbedTravel
 from bilevelrl.models.network_flow.road_covariance import RoadCovariance
 from bilevelrl.models.network_flow.seen_trips import SeenTrips
 from bilevelrl.problems.tolls.problem import NETWORKS, Pricing
@@ -22,6 +23,8 @@ from bilevelrl.problems.tolls.settings import (
     DayToDayFollower,
     ExternalitySetting,
     LearnedTripSetting,
+    PerturbedSetting,
+    SeenTripSetting,
     TollsLeaders,
     TollsParams,
     TollsSetting,
@@ -68,7 +71,7 @@ def build(
     return Training(game, estimator, rule)
 
 
-def _seen(g: Runs[TripSetting]) -> SeenTrips:
+def _seen(g: Runs[SeenTripSetting]) -> SeenTrips:
     return SeenTrips(g.game.roads, g.shared.trips_per_update, g.game.rationality)
 
 
@@ -95,6 +98,13 @@ def learned_covariance(g: Runs[LearnedTripSetting]) -> LearnedRoadCovariance:
 def learned_bc_hg(g: Runs[LearnedTripSetting]) -> LearnedRoadCovariance:
     """The improved BC-HG: control variates, and W learned across updates."""
     return LearnedRoadCovariance(_seen(g), g.shared.forgetting_factor)
+
+
+def perturbed(g: Runs[PerturbedSetting]) -> PerturbedTravel:
+    """How flows move if everybody is charged a little for the loss."""
+    return PerturbedTravel(
+        _seen(g), per_run(g.settings, "epsilon"), g.shared.two_sided, g.game.tolerance
+    )
 
 
 def externality(g: Runs[ExternalitySetting]) -> Externality:

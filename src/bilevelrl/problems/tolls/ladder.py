@@ -21,6 +21,7 @@ LADDER = (
     Rung("covariance", "corrected", "none"),
     Rung("covariance", "improved", "none", entry={"forgetting_factor": _FORGETTING},
          warm_up=_BATCHES),
+    Rung("perturbed", "corrected", "none", entry={"epsilon": 0.1, "two_sided": False}),
     Rung("zero_order", "corrected", "none", samples=False),
 )  # fmt: skip
 

@@ -130,18 +130,10 @@ class DayToDayFollower(Component):
         return num_updates * 20 * self.days
 
 
-class TripSetting(TollsSetting):
-    """Of estimators that see trips, and neither what they cost travellers nor what these expect.
-
-    Attributes:
-        trips_per_update: that are seen.
-        follower: travellers in equilibrium, or ones that learn.
-    """
+class SeenTripSetting(TollsSetting):
+    """Of estimators that see trips, and neither what they cost travellers nor what these expect."""
 
     trips_per_update: Count
-    follower: Annotated[ExactFollower | DayToDayFollower, Field(discriminator="kind")] = (
-        ExactFollower()
-    )
 
     def conditions(self, shared: Content) -> Content:
         """How many trips, and that nothing else is seen."""
@@ -149,6 +141,30 @@ class TripSetting(TollsSetting):
             "information": "actions",
             "trips_per_update": self.trips_per_update,
         }
+
+
+class TripSetting(SeenTripSetting):
+    """Of those among them that only watch.
+
+    Attributes:
+        follower: travellers in equilibrium, or ones that learn.
+    """
+
+    follower: Annotated[ExactFollower | DayToDayFollower, Field(discriminator="kind")] = (
+        ExactFollower()
+    )
+
+
+class PerturbedSetting(SeenTripSetting):
+    """Of the perturbed follower.
+
+    Attributes:
+        epsilon: share of the loss that travellers are charged.
+        two_sided: whether they are also paid that share.
+    """
+
+    epsilon: Annotated[Positive, PER_RUN]
+    two_sided: bool
 
 
 class ExternalitySetting(TripSetting):
@@ -189,6 +205,7 @@ ESTIMATORS: Estimators = {
     ("covariance", "improved"): Registered(LearnedTripSetting, "cell:learned_covariance"),
     ("direct", "corrected"): Registered(TripSetting, "cell:direct"),
     ("externality", "corrected"): Registered(ExternalitySetting, "cell:externality"),
+    ("perturbed", "corrected"): Registered(PerturbedSetting, "cell:perturbed"),
     ("zero_order", "corrected"): Registered(TollsZeroOrderSetting, "core.model_based:zero_order"),
     ("exact", "corrected"): Registered(TollsSetting, "core.model_based:exact"),
 }
