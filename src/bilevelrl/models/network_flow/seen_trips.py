@@ -12,6 +12,7 @@ from bilevelrl.core.seeding import Streams
 from bilevelrl.models.network_flow.adjoint import feedback
 from bilevelrl.models.network_flow.charged_roads import ChargedRoads
 from bilevelrl.models.network_flow.game import Travelling
+from bilevelrl.models.network_flow.hypergradient import Flows
 from bilevelrl.models.network_flow.network import Network
 from bilevelrl.models.network_flow.trips import Trips, TripSampler
 
@@ -93,7 +94,7 @@ class SeenTrips:
     def estimate(
         self,
         theta: Floats,
-        seen: SeenFlows,
+        seen: Flows,
         covariances: Sequence[Covariance] | None,
         *,
         adjoint: bool,

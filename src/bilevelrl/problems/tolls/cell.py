@@ -92,12 +92,16 @@ def bc_hg(g: Runs[TripSetting]) -> RoadCovariance:
 
 def learned_covariance(g: Runs[LearnedTripSetting]) -> LearnedRoadCovariance:
     """The improved BC-HG without the adjoint."""
-    return LearnedRoadCovariance(_seen(g), g.shared.forgetting_factor, adjoint=False)
+    identifies = g.shared.model is not None
+    return LearnedRoadCovariance(
+        _seen(g), g.shared.forgetting_factor, adjoint=False, identifies=identifies
+    )
 
 
 def learned_bc_hg(g: Runs[LearnedTripSetting]) -> LearnedRoadCovariance:
-    """The improved BC-HG: control variates, and W learned across updates."""
-    return LearnedRoadCovariance(_seen(g), g.shared.forgetting_factor)
+    """The improved BC-HG: control variates, W learned across updates, and maybe delay curves."""
+    identifies = g.shared.model is not None
+    return LearnedRoadCovariance(_seen(g), g.shared.forgetting_factor, identifies=identifies)
 
 
 def perturbed(g: Runs[PerturbedSetting]) -> PerturbedTravel:

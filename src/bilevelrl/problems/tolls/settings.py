@@ -143,6 +143,17 @@ class SeenTripSetting(TollsSetting):
         }
 
 
+class IdentifiedDelaysParams(Component):
+    """Delay curves that a planner learns, who knows lengths and speeds but no capacities."""
+
+    kind: Literal["identified"]
+
+    @property
+    def conditions(self) -> Content:
+        """What it sees: what links cost its travellers in time."""
+        return {"information": "rewards", "model": self.kind}
+
+
 class TripSetting(SeenTripSetting):
     """Of those among them that only watch.
 
@@ -183,9 +194,16 @@ class LearnedTripSetting(TripSetting):
 
     Attributes:
         forgetting_factor: weight of all earlier trips against the newest.
+        model: a planner who knows the capacities of its roads has none.
     """
 
     forgetting_factor: Share
+    model: IdentifiedDelaysParams | None = None
+
+    def conditions(self, shared: Content) -> Content:
+        """Whether it also sees how long links take, and learns its delay curves from that."""
+        told = super().conditions(shared)
+        return told if self.model is None else told | self.model.conditions
 
 
 class TollsZeroOrderSetting(TollsSetting):
