@@ -9,6 +9,7 @@ from bilevelrl.core.seeding import Streams
 from bilevelrl.core.settings import group_key
 from bilevelrl.core.validation import ConfigError
 from bilevelrl.models.network_flow.charged_roads import ChargedRoads
+from bilevelrl.models.network_flow.day_to_day import DayToDayGame
 from bilevelrl.models.network_flow.direct_only import DirectOnly
 from bilevelrl.models.network_flow.externality import Externality
 from bilevelrl.models.network_flow.hypergradient import net_cost, travel_time
@@ -148,3 +149,26 @@ def test_leaders_that_see_trips_see_nothing_else(estimator: str, objective: str)
         held = vars(built.estimator.seen.roads)
         assert set(held) == {"network", "charged", "highest", "objective"}
         assert isinstance(held["network"], Network)
+
+
+def test_travellers_may_learn_from_day_to_day() -> None:
+    learner = {"kind": "day_to_day", "start": "reset", "days": 2, "step_size": 0.05}
+    own = setting("bc_hg", variant="improved", follower=learner, num_updates=4)
+    built = build("bc_hg", [own])
+    assert isinstance(built.game, DayToDayGame)
+    assert (built.game.days, built.game.carries) == (2, False)
+    told = own.conditions(BLOCK.shared())
+    assert (told["follower"], told["start"], told["days"]) == ("day_to_day", "reset", 2)
+    run = trained("bc_hg", [own], [0])
+    np.testing.assert_array_equal(run.curves["follower_steps"][0], 721_200 * np.arange(1, 5))
+    assert (run.curves["leader_return"] < run.curves["leader_return_optimal"]).all()
+    assert (run.curves["follower_value_gap"] > 0.0).all()
+    assert (run.curves["follower_kl"] > 0.0).all()
+
+
+def test_a_planner_that_identifies_its_curves_is_told_apart() -> None:
+    own = setting("bc_hg", variant="improved", model={"kind": "identified"})
+    assert build("bc_hg", [own]).estimator.identifies
+    assert not build("bc_hg", [setting("bc_hg", variant="improved")]).estimator.identifies
+    told = own.conditions(BLOCK.shared())
+    assert (told["information"], told["model"]) == ("rewards", "identified")

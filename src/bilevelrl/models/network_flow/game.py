@@ -137,7 +137,10 @@ class RoadGame:
             "travel_time": travel_time(reached).loss,
             "net_cost": net_cost(reached).loss,
             "revenue": np.array([row.sum() for row in reached.theta * reached.flow]),
-            "mean_charge": self.roads.charges(theta)[:, self.roads.charged].mean(axis=1),
+            # Row by row: a sum over an axis depends on how the runs lie in memory.
+            "mean_charge": np.array(
+                [row[self.roads.charged].mean() for row in self.roads.charges(theta)]
+            ),
         }
 
     def extremes(self, theta: Floats, response: Travel) -> dict[str, Floats]:
