@@ -15,11 +15,11 @@ from bilevelrl.problems.tolls.search import LINKS_TABLE, case_name
 from bilevelrl.problems.tolls.way_figure import cosines, ways
 from bilevelrl.runs.table_files import read_parquet
 
-#: What `RoadGame.coordinates` are called on a figure.
+#: What `RoadGame.coordinates` are called on a figure; all but the last in vehicle-minutes.
 _COORDINATES = {
-    "travel_time": "travel time, vehicle-minutes",
-    "net_cost": "net cost, vehicle-minutes",
-    "revenue": "revenue, vehicle-minutes",
+    "travel_time": "travel time",
+    "net_cost": "net cost",
+    "revenue": "revenue",
     "mean_charge": "mean toll, minutes",
 }
 #: Of the figures of all games, those that a problem without published curves has.
@@ -43,7 +43,7 @@ def figures(source: Source) -> Iterator[tuple[str, Figure]]:
     yield "way", ways(summary)
     yield "network", networks(_networks(source, temperature))
     played = at(source.trajectories, temperature=temperature)
-    yield "course", coordinate_panels(played, _COORDINATES, 2, "Course")
+    yield "course", coordinate_panels(played, _COORDINATES, 4, "Course")
 
 
 def _networks(source: Source, temperature: float) -> dict[str, pd.DataFrame]:
