@@ -23,11 +23,14 @@ ALL_ESTIMATORS = (
 
 ALL_PROBLEMS = (
     r"\['bilevel_lqr', 'discrete_toy_r1', 'discrete_toy_r2', 'four_rooms', 'guided_cartpole', "
-    r"'thermal_control'\]"
+    r"'thermal_control', 'tolls'\]"
 )
 
 
-ALL_KINDS = r"\['bilevel_lqr', 'discrete_toy', 'four_rooms', 'guided_cartpole', 'thermal_control'\]"
+ALL_KINDS = (
+    r"\['bilevel_lqr', 'discrete_toy', 'four_rooms', 'guided_cartpole', 'thermal_control', "
+    r"'tolls'\]"
+)
 
 
 THERMAL = "problems.thermal_control.cells.bc_hg"

@@ -17,6 +17,7 @@ ENVIRONMENTS: dict[str, str | None] = {
     "bilevel_lqr": "BilevelLQR",
     "thermal_control": "ThermalControl",
     "guided_cartpole": "GuidedCartPole",
+    "tolls": "Tolls",
 }
 KINDS = tuple(ENVIRONMENTS)
 
