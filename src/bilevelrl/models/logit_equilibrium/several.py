@@ -40,8 +40,8 @@ def equilibria(
 ) -> Several:
     """Those near every pure joint action and near random policies, and the principal branch's.
 
-    They are found by `from_start`. A start is the same in all states and steps, so that equilibria which mix several branches of
-    different states are found only by chance.
+    They are found by `from_start`. A start is the same in all states and steps, so that equilibria
+    which mix several branches of different states are found only by chance.
 
     Args:
         game: with N players, S states and A actions.

@@ -87,17 +87,20 @@ def solve(matrix, right):  # type: ignore[no-untyped-def]
     """Solve M x = b in place of both, b of shape (n, m), by elimination with row pivots.
 
     Returns:
-        False if M is singular.
+        The sign of the determinant of M, 0 if it is singular.
     """
-    size = len(matrix)
+    size, sign = len(matrix), 1.0
     for i in range(size):
         pivot = i
         for row in range(i + 1, size):
             if abs(matrix[row, i]) > abs(matrix[pivot, i]):
                 pivot = row
         if not abs(matrix[pivot, i]) > 1e-300:
-            return False
+            return 0.0
+        if matrix[pivot, i] < 0.0:
+            sign = -sign
         if pivot != i:
+            sign = -sign
             for k in range(size):
                 matrix[i, k], matrix[pivot, k] = matrix[pivot, k], matrix[i, k]
             for k in range(right.shape[1]):
@@ -115,7 +118,7 @@ def solve(matrix, right):  # type: ignore[no-untyped-def]
             for later in range(i + 1, size):
                 total -= matrix[i, later] * right[later, k]
             right[i, k] = total / matrix[i, i]
-    return True
+    return sign
 
 
 @kernel
@@ -124,7 +127,7 @@ def solve_coupled(coupling, right):  # type: ignore[no-untyped-def]
     matrix = -coupling
     for i in range(len(matrix)):
         matrix[i, i] += 1.0
-    return solve(matrix, right)
+    return solve(matrix, right) != 0.0
 
 
 @kernel

@@ -7,6 +7,30 @@ import numpy as np
 from bilevelrl.core.arrays import Floats, Index
 
 
+@dataclass(frozen=True)
+class Sizes:
+    """What everybody knows of a stochastic game, see `StochasticGame`.
+
+    Attributes:
+        num_players: N.
+        num_states: S.
+        num_actions: A.
+        leader_discount: γ_L.
+        follower_discount: γ_F.
+    """
+
+    num_players: int
+    num_states: int
+    num_actions: int
+    leader_discount: float
+    follower_discount: float
+
+    @property
+    def actions(self) -> Index:
+        """The players' actions in every joint one, shape (A^N, N)."""
+        return actions_of(self.num_players, self.num_actions)
+
+
 @dataclass(frozen=True, eq=False)
 class StochasticGame:
     """N >= 2 players with A actions each, S states, and H steps; a leader looks on.
@@ -81,6 +105,14 @@ class StochasticGame:
     def actions(self) -> Index:
         """The players' actions in every joint one, shape (A^N, N)."""
         return actions_of(self.num_players, self.num_actions)
+
+    @property
+    def sizes(self) -> Sizes:
+        """What a leader that only watches is told of it."""
+        return Sizes(
+            self.num_players, self.num_states, self.num_actions,
+            self.leader_discount, self.follower_discount,
+        )  # fmt: skip
 
 
 def actions_of(num_players: int, num_actions: int) -> Index:
