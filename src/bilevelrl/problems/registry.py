@@ -17,6 +17,7 @@ ENVIRONMENTS: dict[str, str | None] = {
     "bilevel_lqr": "BilevelLQR",
     "thermal_control": "ThermalControl",
     "guided_cartpole": "GuidedCartPole",
+    "escape_room": "EscapeRoom",
 }
 KINDS = tuple(ENVIRONMENTS)
 
