@@ -12,7 +12,7 @@ from bilevelrl.problems.escape_room.problem import POSITION_NAMES
 ByAgent = dict[str, Any]
 
 
-class EscapeRoomParallelEnv(ParallelEnv[str, Places, int]):
+class EscapeRoomParallelEnv(ParallelEnv[str, Places, int]):  # type: ignore[misc]
     """EscapeRoom with an agent per player, see `parallel.parallel_env`."""
 
     def __init__(self, room: EscapeRoomEnv) -> None:

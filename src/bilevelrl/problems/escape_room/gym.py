@@ -92,7 +92,8 @@ class EscapeRoomEnv(gymnasium.Env[Places, Places]):
         return self._positions(), {}
 
     def _positions(self) -> Places:
-        return self.room.positions[self._state].copy()
+        positions: Places = self.room.positions[self._state].copy()
+        return positions
 
     def step(self, action: Places) -> tuple[Places, float, bool, bool, Info]:
         """All move.
