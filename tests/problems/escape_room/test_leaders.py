@@ -136,7 +136,7 @@ def test_ground_truth_and_coordinates_are_those_of_the_answer():
     np.testing.assert_array_equal(truth.leader_return_optimal, game.optimal_return(theta))
     shown = game.coordinates(theta, answer)
     assert (np.abs(shown["uncoupled_cosine"]) <= 1.0).all()
-    assert (shown["spectral_radius"] > 1.0).all()
+    assert (shown["coupling_radius"] > 1.0).all()
     assert ((shown["steps"] >= 1.0) & (shown["steps"] <= 5.0)).all()
     # A pull of a step pays less than 2, and a player pulls once a step.
     assert ((shown["payment"] > 0.0) & (shown["payment"] < 4.0 * shown["steps"])).all()

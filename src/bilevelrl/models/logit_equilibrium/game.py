@@ -114,7 +114,7 @@ class PaidPlayers:
     def coordinates(self, theta: Floats, response: Answer) -> dict[str, Floats]:
         """What is paid in an episode, how long it lasts, and what the coupling does.
 
-        `payment` and `steps` are means, `spectral_radius` is that of the coupling; without coupling
+        `payment` and `steps` are means, `coupling_radius` is spectral; without coupling
         the hypergradient has a cosine with the exact one and a share of its length.
         """
         reached = response.reached
@@ -128,7 +128,7 @@ class PaidPlayers:
         return {
             "payment": (weight * paid).sum(axis=(1, 2)),
             "steps": found.occupancy.sum(axis=(1, 2)),
-            "spectral_radius": spectral_radius(reached),
+            "coupling_radius": spectral_radius(reached),
             "uncoupled_cosine": (exact * other).sum(axis=1) / np.maximum(norms[0] * norms[1], tiny),
             "uncoupled_length": norms[1] / np.maximum(norms[0], tiny),
         }

@@ -16,7 +16,7 @@ from bilevelrl.runs.table_files import read_parquet
 _COORDINATES = {
     "payment": "paid per episode",
     "steps": "steps per episode",
-    "spectral_radius": "spectral radius\nof the coupling",
+    "coupling_radius": "spectral radius\nof the coupling",
     "uncoupled_cosine": "without coupling:\ncosine with dJ/dθ",
     "uncoupled_length": "without coupling:\nlength / |dJ/dθ|",
 }
