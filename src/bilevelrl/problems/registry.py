@@ -18,6 +18,7 @@ ENVIRONMENTS: dict[str, str | None] = {
     "thermal_control": "ThermalControl",
     "guided_cartpole": "GuidedCartPole",
     "tolls": "Tolls",
+    "escape_room": "EscapeRoom",
 }
 KINDS = tuple(ENVIRONMENTS)
 
