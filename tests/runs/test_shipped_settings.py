@@ -8,7 +8,6 @@ import pytest
 
 from bilevelrl.core.blocks import InformedStudyParams
 from bilevelrl.core.settings import ExactFollower, LearningFollower, Setting, flat
-from bilevelrl.problems import registry
 from bilevelrl.runs.params import Params, parse_params, read_params
 from bilevelrl.runs.tuning_params import read_tuning_params
 from bilevelrl.runs.yaml_files import read_mapping
@@ -122,7 +121,7 @@ def test_a_study_of_the_follower_changes_nothing_else() -> None:
     # What such a setting costs is told by its twin.
     blocks = read_params(ROOT / "params.yaml").problems
     without_exact = {name for name, block in blocks.items() if block.learning is None}
-    # Players and travellers at an equilibrium are solved for; before the leaders nobody learns there.
+    # Players and travellers are solved for; nobody learns at the initial θ there.
     assert without_exact == {"guided_cartpole", "escape_room_2", "escape_room_3", "tolls"}
     twins, lonely, found = set(), set(), 0
     for studied in (False, True):
