@@ -9,6 +9,7 @@ from scipy.optimize import minimize
 
 from bilevelrl.core.follower import NotConverged
 from bilevelrl.problems.home_battery import exact
+from bilevelrl.problems.home_battery.demand import demand_of
 from bilevelrl.problems.home_battery.exact import (
     components,
     exact_hypergradient,
@@ -28,7 +29,9 @@ from tests.problems.home_battery.literal import (
 
 Floats = NDArray[np.float64]
 FIRST_DAY = HomeBattery(
-    Profiles(FIRST_LOAD[None], FIRST_SOLAR[None]), leader_discount=1.0, tariff_weight=0.0
+    demand_of(Profiles(FIRST_LOAD[None], FIRST_SOLAR[None]), noise=0.0),
+    leader_discount=1.0,
+    tariff_weight=0.0,
 )
 MEAN_DAY = HomeBattery.of_houses(1)
 
@@ -106,7 +109,7 @@ def test_the_gradient_at_the_flat_tariff_is_all_indirect() -> None:
 
 def test_a_discounted_mean_day_is_that_of_a_literal_simulation() -> None:
     theta = np.random.default_rng(1).uniform(0.1, 0.5, 24)
-    net, _ = MEAN_DAY.net_moments
+    net = MEAN_DAY.demand.mean
     house = House(net[0], 0.05, days=60)
     j, bought = house.outcome(theta)
     per_day = 1.0 - 0.99**24
@@ -150,7 +153,7 @@ def test_houses_meet_in_the_square_of_what_they_take_together() -> None:
     theta = np.random.default_rng(2).uniform(0.1, 0.5, (1, 24))
     policy = ExactPlanner(problem, np.array([0.1])).best(theta).policy
     days = mean_day(problem, policy)
-    net, probability = problem.net_outcomes
+    net, probability = problem.demand.net, problem.demand.probability
     for h in (3, 12):
         outcomes = []
         for i in range(2):
@@ -166,7 +169,7 @@ def test_energy_is_kept() -> None:
     problem = HomeBattery.of_houses(4, leader_discount=1.0, noise=0.2)
     theta = np.random.default_rng(3).uniform(0.1, 0.5, (1, 24))
     days = mean_day(problem, ExactPlanner(problem, np.array([0.05])).best(theta).policy)
-    used = problem.net_moments[0].sum(axis=1)
+    used = problem.demand.mean.sum(axis=1)
     taken = days.energy[0].sum(axis=1)
     np.testing.assert_allclose(taken, used + days.lost[0].sum(axis=1), rtol=1e-9)
     assert (days.lost[0].sum(axis=1) > 0.05).all()

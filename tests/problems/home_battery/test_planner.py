@@ -19,7 +19,7 @@ def test_plans_as_a_literal_program_does(infeasible: str) -> None:
     answer = ExactPlanner(problem, TEMPERATURE).best(THETA)
     for run in range(2):
         house = House(
-            problem.net_moments[0][0], TEMPERATURE[run], days=40, refuse=infeasible == "refused"
+            problem.demand.mean[0], TEMPERATURE[run], days=40, refuse=infeasible == "refused"
         )
         expected = np.stack(house.policies(THETA[run])[:24])
         np.testing.assert_allclose(answer.policy[run, 0], expected, atol=1e-10)
@@ -51,7 +51,7 @@ def test_truncated_planning_is_so_many_days_of_a_literal_program(days: int) -> N
     problem = HomeBattery.of_houses(1)
     planner = TruncatedPlanner(problem, TEMPERATURE, np.full(2, days))
     answer = planner.respond(problem.follower_reward(THETA), planner.start(2))
-    house = House(problem.net_moments[0][0], TEMPERATURE[0], days=days)
+    house = House(problem.demand.mean[0], TEMPERATURE[0], days=days)
     np.testing.assert_allclose(
         answer.policy[0, 0], np.stack(house.policies(THETA[0])[:24]), atol=1e-12
     )

@@ -2,10 +2,14 @@
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from bilevelrl.problems.home_battery import profiles
+from bilevelrl.problems.home_battery.demand import Demand, noise_values
 from bilevelrl.problems.home_battery.problem import HomeBattery
 from bilevelrl.problems.home_battery.profiles import Profiles, mean_days
+
+Floats = NDArray[np.float64]
 
 
 def test_seventeen_houses() -> None:
@@ -33,7 +37,7 @@ def test_refuses_another_table(monkeypatch: pytest.MonkeyPatch) -> None:
     ("load", "message"),
     [(np.ones((1, 23)), "load must have the shape"), (-np.ones((1, 24)), "load must be finite")],
 )
-def test_refuses_impossible_profiles(load: np.ndarray, message: str) -> None:
+def test_refuses_impossible_profiles(load: Floats, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Profiles(load, np.ones((1, 24)))
 
@@ -62,19 +66,33 @@ def test_refuses_impossible_constants(name: str, value: object, message: str) ->
 
 
 def test_noise_has_the_moments_of_a_normal() -> None:
-    problem = HomeBattery.of_houses(1, noise=0.3)
-    values, probability = problem.noise_values
+    values, probability = noise_values(0.3)
     moments = [probability @ (values - 1.0) ** k for k in range(6)]
     np.testing.assert_allclose(moments, [1.0, 0.0, 0.09, 0.0, 3 * 0.09**2, 0.0], atol=1e-15)
-    mean, variance = problem.net_moments
-    load, made = problem.profiles.load, 4.0 * problem.profiles.solar
-    np.testing.assert_allclose(mean, load - made)
-    np.testing.assert_allclose(variance, 0.09 * (load**2 + made**2), atol=1e-15)
+    demand, profiles = HomeBattery.of_houses(1, noise=0.3).demand, mean_days(1)
+    load, made = profiles.load, 4.0 * profiles.solar
+    np.testing.assert_allclose(demand.mean, load - made)
+    np.testing.assert_allclose(demand.variance, 0.09 * (load**2 + made**2), atol=1e-15)
+    assert HomeBattery.of_houses(1).demand.net.shape == (1, 24, 1)
+
+
+@pytest.mark.parametrize(
+    ("net", "probability", "message"),
+    [
+        (np.ones((1, 24, 2)), np.ones(1), "net must be finite, of shape"),
+        (np.full((1, 24, 1), np.nan), np.ones(1), "net must be finite"),
+        (np.ones((1, 24, 2)), np.array([0.5, 0.6]), "probability must sum to 1"),
+        (np.ones((1, 24, 2)), np.array([1.5, -0.5]), "probability must sum to 1"),
+    ],
+)
+def test_refuses_impossible_demand(net: Floats, probability: Floats, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Demand(net, probability)
 
 
 def test_bought_energy_is_a_mean_over_the_noise() -> None:
     problem = HomeBattery.of_houses(1, noise=0.2)
-    net, probability = problem.net_outcomes
+    net, probability = problem.demand.net, problem.demand.probability
     for h, c, a in ((3, 7, 25), (12, 20, 18), (10, 32, 20)):
         assert problem.grid.allowed[c, a]
         expected = probability @ np.maximum(net[0, h] + problem.grid.action[a], 0.0)

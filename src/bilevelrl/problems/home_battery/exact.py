@@ -80,7 +80,7 @@ def mean_day(problem: HomeBattery, policy: Floats, discount: float | None = None
     _check(residual, "occupancy")
     occupied = occupancy.reshape(policy.shape[:4])
     played = occupied[..., None] * policy
-    net, variance = problem.net_moments
+    net, variance = problem.demand.mean, problem.demand.variance
     mean, square = _sums(played, grid.energy), _sums(played, np.square(grid.energy))
     return Days(
         occupied,
@@ -138,7 +138,8 @@ def leader_rewards(problem: HomeBattery, others: Floats) -> Floats:
 
     M is the energy of the other houses, shape (R, H, 24), and E the mean over this hour's noise.
     """
-    net, variance = (array[..., None, None] for array in problem.net_moments)
+    demand = problem.demand
+    net, variance = (each[..., None, None] for each in (demand.mean, demand.variance))
     mean = net + problem.grid.energy
     reward: Floats = -problem.peak_weight * (
         np.square(mean) + variance + 2.0 * others[..., None, None] * mean

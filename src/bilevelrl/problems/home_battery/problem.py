@@ -10,8 +10,9 @@ from typing import Literal
 import numpy as np
 
 from bilevelrl.core.arrays import Floats
+from bilevelrl.problems.home_battery.demand import SOLAR_POWER, Demand, demand_of
 from bilevelrl.problems.home_battery.grid import Grid, grid_of
-from bilevelrl.problems.home_battery.profiles import HOURS, Profiles, mean_days
+from bilevelrl.problems.home_battery.profiles import HOURS, mean_days
 
 #: The flat tariff from which leaders start, $/kWh.
 FLAT = 0.30
@@ -23,14 +24,13 @@ class HomeBattery:
     """H houses with a battery each, and one tariff θ of 24 prices for all of them.
 
         c' = c + η max(a, 0) - max(-a, 0) / η,  0 <= c' <= capacity,  η² = efficiency
-        e  = load_h ξ - solar_power solar_h ζ + a
+        e  = ℓ_h + a
         r_F = -θ_h max(e, 0)
         r_L = -κ (Σ_houses e)² - λ (θ_h - target)²
 
-    with the charge c in kWh, the action a in kWh of one hour on the grid's side, and the energy e
-    from the grid; energy that is fed in is paid nothing. A house knows hour and charge, and acts
-    before it sees the noise ξ, ζ of this hour. Each is drawn for itself, from three values with
-    the mean 1, and the first five moments of a normal.
+    with the charge c in kWh, load less solar energy ℓ, the action a in kWh of one hour on the
+    grid's side, and the energy e from the grid; energy that is fed in is paid nothing. A house
+    knows hour and charge, and acts before it sees ℓ of this hour, which is drawn anew every time.
 
     Charges are the nodes of a grid. A charge between two nodes is rounded to one of them at random,
     so that its mean is kept; the value of a charge is then interpolated linearly. Truth and samples
@@ -44,12 +44,10 @@ class HomeBattery:
     has an n of its own. For γ_L = 1 it is a day of the stationary state.
 
     Attributes:
-        profiles: of the houses.
+        demand: load less solar energy, ℓ.
         capacity: kWh of a battery.
         power: largest |a|, kWh in an hour.
         efficiency: what comes back of energy that was stored.
-        solar_power: kW of every roof.
-        noise: standard deviation of ξ and ζ.
         peak_weight: κ, $ per kWh².
         tariff_weight: λ, $ per ($/kWh)², in every hour.
         target: price that λ pulls to, $/kWh.
@@ -64,12 +62,10 @@ class HomeBattery:
         ValueError: if a number is impossible.
     """
 
-    profiles: Profiles
+    demand: Demand
     capacity: float = 6.4
     power: float = 5.0
     efficiency: float = 0.9
-    solar_power: float = 4.0
-    noise: float = 0.0
     peak_weight: float = 0.05
     tariff_weight: float = 0.5
     target: float = FLAT
@@ -83,15 +79,11 @@ class HomeBattery:
         for name in ("capacity", "power"):
             if not 0.0 < getattr(self, name) < np.inf:
                 raise ValueError(f"{name} must be positive and finite, got {getattr(self, name)}")
-        for name in ("solar_power", "peak_weight", "tariff_weight"):
+        for name in ("peak_weight", "tariff_weight"):
             if not 0.0 <= getattr(self, name) < np.inf:
                 raise ValueError(f"{name} must be finite, not negative, got {getattr(self, name)}")
         if not 0.0 < self.efficiency <= 1.0:
             raise ValueError(f"efficiency must lie in (0, 1], got {self.efficiency}")
-        if not 0.0 <= self.noise <= 1.0 / np.sqrt(3.0):
-            raise ValueError(
-                f"noise must lie in [0, 1/√3], or a load could be negative; got {self.noise}"
-            )
         if not 0.0 <= self.target <= 1.0:
             raise ValueError(f"target must lie in [0, 1] $/kWh, got {self.target}")
         if not 0.0 < self.leader_discount <= 1.0:
@@ -106,19 +98,27 @@ class HomeBattery:
             raise ValueError(f"infeasible must be 'refused' or 'cut', got {self.infeasible!r}")
 
     @classmethod
-    def of_houses(cls, num_houses: int, **changes: object) -> "HomeBattery":
-        """The mean days of the first 1 to 17 houses, and fields changed where told.
+    def of_houses(
+        cls,
+        num_houses: int,
+        *,
+        noise: float = 0.0,
+        solar_power: float = SOLAR_POWER,
+        **changes: object,
+    ) -> "HomeBattery":
+        """The mean days of the first 1 to 17 houses, fields changed where told; see `demand_of`.
 
         Raises:
-            ValueError: as the class, or if there are not so many houses.
+            ValueError: as the class and `demand_of`, or if there are not so many houses.
             TypeError: if there is no such field.
         """
-        return cls(mean_days(num_houses), **changes)  # type: ignore[arg-type]
+        demand = demand_of(mean_days(num_houses), noise, solar_power)
+        return cls(demand, **changes)  # type: ignore[arg-type]
 
     @property
     def num_houses(self) -> int:
         """H."""
-        return len(self.profiles.load)
+        return len(self.demand.net)
 
     @property
     def num_parameters(self) -> int:
@@ -134,38 +134,14 @@ class HomeBattery:
         )  # fmt: skip
 
     @cached_property
-    def noise_values(self) -> tuple[Floats, Floats]:
-        """Values of ξ, and of ζ, and their probabilities, both of shape (1,) or (3,)."""
-        if self.noise == 0.0:
-            return np.ones(1), np.ones(1)
-        step = np.sqrt(3.0) * self.noise
-        return np.array([1.0 - step, 1.0, 1.0 + step]), np.array([1.0, 4.0, 1.0]) / 6.0
-
-    @cached_property
-    def net_outcomes(self) -> tuple[Floats, Floats]:
-        """Load less solar energy for every (ξ, ζ), shape (H, 24, K), and probabilities (K,)."""
-        values, probability = self.noise_values
-        used = self.profiles.load[..., None] * values
-        made = self.solar_power * self.profiles.solar[..., None] * values
-        net = (used[..., :, None] - made[..., None, :]).reshape(*used.shape[:2], -1)
-        return net, np.outer(probability, probability).reshape(-1)
-
-    @cached_property
-    def net_moments(self) -> tuple[Floats, Floats]:
-        """Mean of load less solar energy in kWh, and its variance, both (H, 24)."""
-        net, probability = self.net_outcomes
-        mean = net @ probability
-        return mean, np.square(net - mean[..., None]) @ probability
-
-    @cached_property
     def bought(self) -> Floats:
         """E[max(e, 0)] of hour, charge and action, kWh, shape (H, 24, C, A); ∂r_F/∂θ_h is minus it.
 
         Zero where the action is refused.
         """
-        net, probability = self.net_outcomes
+        net = self.demand.net
         total = np.zeros((*net.shape[:2], *self.grid.energy.shape))
-        for k, weight in enumerate(probability):
+        for k, weight in enumerate(self.demand.probability):
             total += weight * np.maximum(net[:, :, k, None, None] + self.grid.energy, 0.0)
         return total * self.grid.allowed
 
