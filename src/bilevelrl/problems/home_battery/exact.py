@@ -18,7 +18,7 @@ import numpy as np
 from bilevelrl.core.arrays import Floats
 from bilevelrl.core.exact import Hypergradient
 from bilevelrl.core.follower import NotConverged
-from bilevelrl.problems.home_battery.kernels import advantages, flow, occupy
+from bilevelrl.problems.home_battery.kernels import advantages, evaluate, flow, occupy
 from bilevelrl.problems.home_battery.problem import HomeBattery
 
 #: Of probabilities, values in $, and weights: change within the last of repeated days.
@@ -97,9 +97,9 @@ def _sums(played: Floats, table: Floats) -> Floats:
     return total
 
 
-def _check(residual: Floats, name: str) -> None:
+def _check(residual: Floats, name: str, tolerance: float = _TOLERANCE) -> None:
     worst = residual.max(initial=0.0)
-    if not worst <= _TOLERANCE:
+    if not worst <= tolerance:
         raise NotConverged(f"{name}: still changes by {worst} in day {_MAX_DAYS}")
 
 
@@ -162,6 +162,25 @@ def leader_advantages(problem: HomeBattery, policy: Floats, reward: Floats) -> F
     )  # fmt: skip
     _check(residual, "leader_advantages")
     return advantage.reshape(policy.shape)
+
+
+def start_value(problem: HomeBattery, policy: Floats, reward: Floats) -> Floats:
+    """Σ_t γ_F^t r(t) of every house from an empty battery at midnight, in $, shape (R, H).
+
+    Policy and reward of hour, charge and action have the shape (R, H, 24, C, A).
+
+    Raises:
+        NotConverged: if the value does not become stationary.
+    """
+    grid = problem.grid
+    rows, rewards = (each.reshape(-1, *each.shape[2:]) for each in (policy, reward))
+    value, residual = np.empty(rows.shape[:3]), np.empty(len(rows))
+    evaluate(
+        rows, rewards, grid.lower, grid.share, problem.follower_discount, 1e-10, _MAX_DAYS, value,
+        residual,
+    )  # fmt: skip
+    _check(residual, "start_value", 1e-10)
+    return value[:, 0, 0].reshape(policy.shape[:2])
 
 
 def reward_weights(

@@ -219,3 +219,34 @@ def flow(  # type: ignore[no-untyped-def]
             for c in range(num_charges):
                 for a in range(num_actions):
                     weights[n, h, c, a] = injected[n, h, c, a] + carried[h, c] * policy[n, h, c, a]
+
+
+@parallel_kernel
+def evaluate(policy, reward, lower, share, discount, tolerance, max_days, value, residual):  # type: ignore[no-untyped-def]
+    """Fill V(h, c) under π, shape (N, 24, C), of rewards (N, 24, C, A), for γ < 1.
+
+    Constants are moved along as in `plan`; `residual` (N,) bounds the error at midnight.
+    """
+    num_rows, num_hours, num_charges, num_actions = policy.shape
+    daily = discount**num_hours
+    for n in numba.prange(num_rows):
+        chain = np.empty((num_hours, num_charges, num_charges))
+        chain_of(policy[n], lower, share, chain)
+        paid = np.zeros((num_hours, num_charges))
+        for h in range(num_hours):
+            for c in range(num_charges):
+                for a in range(num_actions):
+                    paid[h, c] += policy[n, h, c, a] * reward[n, h, c, a]
+        value[n] = 0.0
+        residual[n] = np.inf
+        for _ in range(max_days):
+            before = value[n, 0].copy()
+            expect_back(chain, paid, discount, value[n])
+            change = value[n, 0] - before
+            least, most = change.min(), change.max()
+            residual[n] = 0.5 * (most - least) * daily / (1.0 - daily)
+            shift = 0.5 * (most + least) / (1.0 - daily)
+            for h in range(num_hours):
+                value[n, h] += shift * discount ** (num_hours - h)
+            if residual[n] <= tolerance:
+                break

@@ -32,7 +32,7 @@ def drawn(probability, uniform):  # type: ignore[no-untyped-def]
 
 @parallel_kernel
 def _live(  # type: ignore[no-untyped-def]
-    policy, midnight, lower, share, taken, net, outcomes, uniforms, charge, action, energy
+    policy, midnight, lower, share, energies, net, outcomes, uniforms, charge, action, taken, energy
 ):
     num_runs, num_houses, num_days, num_steps = action.shape
     for r in numba.prange(num_runs):
@@ -44,7 +44,8 @@ def _live(  # type: ignore[no-untyped-def]
                     draw = uniforms[r, i, d, t]
                     a = drawn(policy[r, i, h, c], draw[0])
                     charge[r, i, d, t], action[r, i, d, t] = c, a
-                    energy[r, i, d, t] = net[i, h, drawn(outcomes, draw[1])] + taken[c, a]
+                    taken[r, i, d, t] = energies[c, a]
+                    energy[r, i, d, t] = net[i, h, drawn(outcomes, draw[1])] + energies[c, a]
                     c = lower[c, a] + (draw[2] < share[c, a])
                 charge[r, i, d, num_steps] = c
 
@@ -56,17 +57,36 @@ class HouseDays:
     Attributes:
         charge: node before every hour, and after the last one, shape (R, H, N, T + 1).
         action: place of what was chosen, shape (R, H, N, T).
+        taken: what the battery took of it, kWh, below 0 where it gave, shape (R, H, N, T).
         energy: e from the grid, kWh, shape (R, H, N, T).
     """
 
     charge: Nodes
     action: Nodes
+    taken: Floats
     energy: Floats
 
     @property
     def num_steps(self) -> int:
         """T."""
         return int(self.action.shape[3])
+
+    @cached_property
+    def others(self) -> Floats:
+        """Mean energy of all other houses in every hour of the first day, kWh, shape (R, H, 24)."""
+        mean = self.energy[..., :HOURS].sum(axis=2) / self.energy.shape[2]
+        others: Floats = mean.sum(axis=1, keepdims=True) - mean
+        return others
+
+    def house_rewards(self, problem: HomeBattery) -> Floats:
+        """-κ (e² + 2 e M) in $, M being `others`, shape (R, H, N, T).
+
+        A house changes J as if these were the leader's rewards. Houses are independent, and so are
+        e and the estimate of M: means are as if M was known.
+        """
+        others = self.others[:, :, None, self.hour]
+        reward: Floats = -problem.peak_weight * self.energy * (self.energy + 2.0 * others)
+        return reward
 
     @cached_property
     def hour(self) -> NDArray[np.int64]:
@@ -137,18 +157,29 @@ class DayRollout:
         Raises:
             NotConverged: see `mean_day`.
         """
-        grid = self.problem.grid
-        demand = self.problem.demand
+        return self.live(policy, self.draw(streams))
+
+    def draw(self, streams: Streams) -> Floats:
+        """The random numbers of a batch, which hold until the next draw."""
+        shape = (self.problem.num_houses, self.num_days, self.num_steps + 1, 3)
+        return streams.uniforms(self.consumer, shape)
+
+    def live(self, policy: Floats, uniforms: Floats) -> HouseDays:
+        """Live with given random numbers; policies that share them differ by what they do alone.
+
+        Raises:
+            NotConverged: see `mean_day`.
+        """
+        grid, demand = self.problem.grid, self.problem.demand
         shape = (*policy.shape[:2], self.num_days, self.num_steps)
-        uniforms = streams.uniforms(self.consumer, (*shape[1:3], shape[3] + 1, 3))
         midnight = mean_day(self.problem, policy).occupancy[:, :, 0]
         charge = np.empty((*shape[:3], shape[3] + 1), np.int16)
-        action, energy = np.empty(shape, np.int16), np.empty(shape)
+        action, (taken, energy) = np.empty(shape, np.int16), np.empty((2, *shape))
         _live(
             policy, midnight, grid.lower, grid.share, grid.energy, demand.net,
-            demand.probability, uniforms, charge, action, energy,
+            demand.probability, uniforms, charge, action, taken, energy,
         )  # fmt: skip
-        return HouseDays(charge, action, energy)
+        return HouseDays(charge, action, taken, energy)
 
 
 def sampled_return(problem: HomeBattery, theta: Floats, seen: HouseDays) -> Floats:
