@@ -16,6 +16,7 @@ from bilevelrl.problems.home_battery.advantages import (
     SarsaAdvantage,
 )
 from bilevelrl.problems.home_battery.covariance import (
+    Advantage,
     DirectOnly,
     HourlyBaseline,
     HouseholdCovariance,
@@ -112,7 +113,7 @@ def test_a_regressed_advantage_comes_close(houses: int) -> None:
 
 @pytest.mark.parametrize("discount", [0.99, 1.0])
 def test_a_regressed_advantage_is_the_exact_one(discount: float) -> None:
-    problem = replace(HomeBattery.of_houses(2, noise=0.2), leader_discount=discount)
+    problem = replace(HomeBattery.of_houses(2, noise=0.5), leader_discount=discount)
     theta, temperature = THETA[None], np.array([0.05])
     answer = ExactPlanner(problem, temperature).best(theta)
     streams = Streams([3])
@@ -140,6 +141,49 @@ def test_sarsa_learns_the_advantage_on_a_small_grid(information: str) -> None:
     error = np.sqrt(np.square(found - truth).mean() / np.square(truth).mean())
     assert error < 0.11
     assert found.shape == (1, 1, 1000, 24)
+
+
+def test_who_sees_actions_alone_reads_no_policy() -> None:
+    problem = HomeBattery.of_houses(1, num_charges=5, num_actions=7)
+    theta, streams = THETA[None], Streams([5])
+    answer = ExactPlanner(problem, np.array([0.1])).best(theta)
+    seen = DayRollout(problem, 20).sample(answer.policy, streams)
+    hidden = replace(answer, policy=np.full_like(answer.policy, np.nan))
+    critics: tuple[Advantage, ...] = (
+        SarsaAdvantage(problem, np.array([0.1]), "actions"),
+        RegressedAdvantage(problem),
+    )
+    for critic in critics:
+        found = critic.of(theta, hidden, seen, critic.start(streams), streams)
+        assert np.isfinite(found).all()
+    reader = SarsaAdvantage(problem, np.array([0.1]), "full")
+    assert np.isnan(reader.of(theta, hidden, seen, reader.start(streams), streams)).any()
+
+
+def test_a_baseline_is_a_regression_on_batches_that_it_forgets() -> None:
+    baseline = HourlyBaseline(num_terms=2, forgetting_factor=0.5, ridge=0.0)
+    generator = np.random.default_rng(6)
+    memory = baseline.start(1, 1)
+    batches = [(generator.random((1, 1, 8, 49)), generator.random((1, 1, 8, 48))) for _ in range(2)]
+    for charge, bought in batches:
+        baseline.see(charge, bought, 0.9, memory)
+    for t in (0, 13):
+        features, ahead, weights = [], [], []
+        for weight, (charge, bought) in zip((0.5, 1.0), batches, strict=True):
+            for day in range(8):
+                share = charge[0, 0, day, t]
+                features.append([1.0, 2.0 * share - 1.0])
+                sums = np.zeros(24)
+                for k in range(t, 48):
+                    sums[k % 24] -= 0.9 ** (k - t) * bought[0, 0, day, k]
+                ahead.append(sums)
+                weights.append(np.sqrt(weight))
+        scale = np.array(weights)[:, None]
+        fitted, *_ = np.linalg.lstsq(scale * features, scale * ahead, rcond=None)
+        injection = np.zeros((1, 1, 1, 24))
+        injection[..., t] = 3.0
+        found = baseline.mean(np.full((1, 1, 1, 49), 0.25), injection, memory)
+        np.testing.assert_allclose(found[0], 3.0 * (fitted[0] - 0.5 * fitted[1]), rtol=1e-9)
 
 
 def test_a_trace_is_the_double_sum() -> None:

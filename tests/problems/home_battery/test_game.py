@@ -71,6 +71,7 @@ def test_errors_of_a_house_that_stops_planning() -> None:
     assert (divergences[1:] < 0.1 * divergences[:-1]).all()
     exact = GAME.ground_truth(theta, EXACT.best(theta))
     np.testing.assert_array_equal(exact.follower_kl, 0.0)
+    np.testing.assert_allclose(exact.leader_return_optimal, game.optimal_return(theta))
     np.testing.assert_array_equal(exact.hypergradient, truths[0].hypergradient)
 
 

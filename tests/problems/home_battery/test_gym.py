@@ -83,6 +83,16 @@ def test_draws_the_day_so_far() -> None:
     assert fed_in.any()
 
 
+def test_draws_one_day_at_a_time() -> None:
+    env = HomeBatteryEnv(PRICES, render_mode="ansi")
+    env.reset(seed=0)
+    for hour in range(25):
+        env.step(np.full(1, 0.5 * (hour < 24)))
+    lines = env.render().splitlines()  # type: ignore[union-attr]
+    assert lines[1].rstrip("| ") == f"energy |{'▂'}"
+    assert lines[3].startswith(" 0 h: 0.10 $/kWh, +1.12 kWh from the grid, 6.40 kWh charged")
+
+
 def test_writes_the_day_so_far() -> None:
     env = HomeBatteryEnv(PRICES, render_mode="ansi")
     env.reset(seed=0)
