@@ -62,7 +62,7 @@ def test_truncated_planning_goes_on_where_it_was_and_certifies_its_error() -> No
     reward = problem.follower_reward(THETA)
     best = ExactPlanner(problem, TEMPERATURE).best(THETA)
     carrying, resetting = (
-        TruncatedPlanner(problem, TEMPERATURE, np.array([1, 2]), start_from=start)
+        TruncatedPlanner(problem, TEMPERATURE, np.array([1, 2]), start_from=start)  # type: ignore[arg-type]
         for start in ("carry", "reset")
     )
     memories = carrying.start(2), resetting.start(2)
@@ -112,6 +112,6 @@ def test_refusals() -> None:
     with pytest.raises(ValueError, match="planned_days must be at least 1 a run"):
         TruncatedPlanner(problem, np.array([0.1]), np.array([0]))
     with pytest.raises(ValueError, match="start_from must be 'carry' or 'reset', got 'cold'"):
-        TruncatedPlanner(problem, np.array([0.1]), np.array([1]), start_from="cold")
+        TruncatedPlanner(problem, np.array([0.1]), np.array([1]), start_from="cold")  # type: ignore[arg-type]
     with pytest.raises(NotConverged, match="max_days = 1 days"):
         ExactPlanner(problem, np.array([0.1]), max_days=1).best(THETA[:1])

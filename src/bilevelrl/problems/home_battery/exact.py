@@ -213,7 +213,7 @@ def pulled_back(problem: HomeBattery, weights: Floats) -> Floats:
 def exact_hypergradient(
     problem: HomeBattery, theta: Floats, policy: Floats, temperature: Floats
 ) -> Hypergradient:
-    """DJ/dθ in $ per day per $/kWh, if `policy` is the houses' best response to θ.
+    """The hypergradient in $ per day per $/kWh, if `policy` is the houses' best response to θ.
 
     θ has the shape (R, 24), `policy` (R, H, 24, C, A) and `temperature` β (R,).
 

@@ -1,7 +1,7 @@
 """Houses that plan: the soft dynamic program over the hours of a day that repeats."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -164,7 +164,7 @@ class TruncatedPlanner:
     problem: HomeBattery
     temperature: Floats
     planned_days: Index
-    start_from: str = "carry"
+    start_from: Literal["carry", "reset"] = "carry"
 
     def __post_init__(self) -> None:
         check_temperature(self.temperature)
