@@ -63,7 +63,7 @@ def test_the_exact_hypergradient_is_the_slope_of_the_return(problem, beta):
 
 
 #: 95 % of the best known J of ER(2, 1) and ER(3, 2) at β = .5, and how they are climbed here.
-BAR = {"escape_room_2": 0.95 * 8.9251, "escape_room_3": 0.95 * 7.9388}
+BAR = {"escape_room_2": 0.95 * 8.9310, "escape_room_3": 0.95 * 7.9520}
 FAST = {"step_size": 0.3, "step_size_ratio": 1.0}
 
 
