@@ -187,7 +187,9 @@ def locked(things: list[Any]) -> Iterator[None]:
 
 
 def test_a_watching_leader_of_every_problem_is_shipped() -> None:
-    assert {watching.problem for watching in EVERY} == set(PARAMS.problems)
+    # No leader of a room reads its players: tests/problems/escape_room.
+    rooms = {"escape_room_2", "escape_room_3"}
+    assert {watching.problem for watching in EVERY} == set(PARAMS.problems) - rooms
 
 
 @pytest.mark.parametrize("watching", EVERY, ids=str)
