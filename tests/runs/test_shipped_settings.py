@@ -84,7 +84,7 @@ def test_reported_seeds_are_disjoint_from_those_of_tuning() -> None:
         reported.add(params.block("four_rooms").gradients.trajectory_seed)
         studies = [block.gradients for block in params.problems.values()]
         informed = sum(isinstance(study, InformedStudyParams) for study in studies)
-        assert informed == len(studies) - 4  # not the cart-pole, the rooms, nor the roads
+        assert informed == len(studies) - 3  # not the cart-pole, the rooms, nor the roads
         for study in studies:
             assert study is not None
             reported |= {*range(study.first_seed, study.first_seed + study.replicates)}
@@ -122,7 +122,7 @@ def test_a_study_of_the_follower_changes_nothing_else() -> None:
     blocks = read_params(ROOT / "params.yaml").problems
     without_exact = {name for name, block in blocks.items() if block.learning is None}
     # Players and travellers are solved for; nobody learns at the initial θ there.
-    assert without_exact == {"guided_cartpole", "escape_room_2", "escape_room_3", "tolls"}
+    assert without_exact == {"guided_cartpole", "escape_room", "tolls"}
     twins, lonely, found = set(), set(), 0
     for studied in (False, True):
         for file, problem, estimator, setting in shipped_settings():
