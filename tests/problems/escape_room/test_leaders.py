@@ -12,6 +12,7 @@ from bilevelrl.core.seeding import Streams
 from bilevelrl.core.training import train
 from bilevelrl.core.validation import ConfigError
 from bilevelrl.evaluation.conditions import study_of
+from bilevelrl.models.logit_equilibrium.episodes import play
 from bilevelrl.problems import registry
 from bilevelrl.problems.escape_room import cell
 from bilevelrl.problems.escape_room.settings import EscapeRoomBlock, case_of
@@ -178,3 +179,20 @@ def test_rooms_are_told_apart_in_the_main_comparison():
 def test_impossible_rooms_are_refused(change, message):
     with pytest.raises(ValidationError, match=message):
         EscapeRoomBlock.model_validate(merge(BLOCK.model_dump(), change))
+
+
+@pytest.mark.parametrize("estimator", ["bc_hg", "uncoupled", "naive"])
+def test_the_same_episodes_tell_the_same_wherever_they_come_from(estimator):
+    own = built(TWO, estimator, range(2), env_steps_per_update=500)
+    theta, _ = own.game.start(Streams(range(2)))
+    episodes = play(respond(own.game, theta).reached, 100, Streams(range(2)))
+    constants = BLOCK.constants.model_copy(update={"door_reward": 3.0, "move_cost": 2.0})
+    entry = {"variant": "improved", "env_steps_per_update": 500}
+    (setting,) = BLOCK.expanded(estimator, entry, "test")
+    known = registered(BLOCK.estimators, estimator, "improved", "test")
+    make = registry.function(BLOCK.kind, known.maker)
+    context = Context(constants, PARAMS.problem("escape_room").followers, BLOCK.training)
+    elsewhere = cell.build(make, [setting] * 2, context).estimator
+    found, expected = (each.learn(theta, episodes) for each in (elsewhere, own.estimator))
+    for name in ("direct", "indirect", "leader_return_sampled"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
