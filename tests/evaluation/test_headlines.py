@@ -41,6 +41,21 @@ def test_a_small_table_for_each_setting_of_the_main_comparison() -> None:
     assert isinstance(found["four_rooms/bc_hg-published-100"]["failed"], int)
 
 
+def test_cases_are_named_where_a_problem_has_several() -> None:
+    summary = conditioned(pd.DataFrame(
+        [
+            *rows("bc_hg", f"players=2;{MAIN}", leader_return_mean=1.0),
+            *rows("exact", "players=2;temperature=0.003", leader_return_mean=2.0),
+            *rows("exact", "players=3;temperature=0.003", leader_return_mean=3.0),
+        ]
+    ))  # fmt: skip
+    assert headline_metrics(summary, BASELINES) == {
+        "four_rooms/bc_hg-published-players=2-100": {"mean": 1.0},
+        "four_rooms/exact-published-players=2": {"mean": 2.0},
+        "four_rooms/exact-published-players=3": {"mean": 3.0},
+    }
+
+
 def test_runs_without_a_result_are_listed_with_their_reason() -> None:
     identities = [
         RunIdentity("four_rooms", "bc_hg", "published", MAIN, seed, key, {}, why)

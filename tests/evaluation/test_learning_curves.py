@@ -108,3 +108,10 @@ def test_what_is_tracked_and_plotted() -> None:
     np.testing.assert_array_equal(own["update"], 3 * np.arange(UPDATES) + 2)
     np.testing.assert_allclose(own["leader_return"], iqm(RETURNS), atol=1e-5)
     assert set(plotted(tracked, 200)["estimator"]) == {"bc_hg_published", "exact_published"}
+    large = tracked.assign(case="size=3")
+    large = large[large["budget"] != 200]
+    both = pd.concat([tracked.assign(case="size=2"), large])
+    assert len(plotted(both, 200)) == len(plotted(tracked, 200))
+    assert set(plotted(both, 100)["estimator"]) == {
+        f"{name}_size={n}" for name in names for n in (2, 3)
+    }

@@ -182,6 +182,14 @@ def test_another_estimator_can_be_ours() -> None:
     assert set(with_leaders(table, ours="naive")["estimator"]) == {"naive"}
 
 
+def test_cases_do_not_compete() -> None:
+    small = rows(f"{budget(200)};players=2", reaching(1.0, 2.0))
+    large = rows(f"{budget(100)};players=3", reaching(10.0, 20.0))
+    table = shown(small, large)
+    assert table["case"].tolist() == ["players=3", "players=2"]  # by name of the setting
+    assert table["leader"].tolist() == ["corrected", "corrected"]
+
+
 def test_temperatures_do_not_compete() -> None:
     cold = budget(100).replace("0.1", "0.01")
     table = shown(rows(budget(200), reaching(1.0, 2.0)), rows(cold, reaching(10.0, 20.0)))

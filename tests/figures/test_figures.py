@@ -18,7 +18,7 @@ from bilevelrl.problems.four_rooms.penalty_maps import penalty_maps
 from bilevelrl.runs.records import GRADIENT_COLUMNS
 
 PAIRS = [("bc_hg", "published"), ("bc_hg", "corrected"), ("exact", "published")]
-BEST = pd.DataFrame({"variant": ["published", "corrected"], "best_known": [0.61, 0.57]})
+BEST = pd.DataFrame({"case": "", "variant": ["published", "corrected"], "best_known": [0.61, 0.57]})
 PUBLISHED = pd.DataFrame(
     {
         "estimator": "bc_hg",
@@ -36,7 +36,8 @@ def curve_table() -> pd.DataFrame:
     return pd.concat(
         pd.DataFrame(
             {"update": updates, "env_steps": budget * updates, "iqm": middle, "low": middle - 0.1,
-             "high": middle + 0.1, "estimator": estimator, "variant": variant, "budget": budget}
+             "high": middle + 0.1, "estimator": estimator, "variant": variant, "budget": budget,
+             "case": ""}
         )
         for estimator, variant in PAIRS
         for budget in ([0] if estimator == "exact" else [100, 1000])
@@ -174,6 +175,29 @@ def test_one_budget_has_one_panel() -> None:
     curves = curve_table()
     figure = learning_curves(curves[curves["budget"] != 100], PUBLISHED, BEST, "update")
     assert len(figure.axes) == 1
+
+
+def test_cases_have_panels_and_best_known_returns_of_their_own() -> None:
+    table = curve_table()
+    table = table[table["budget"] != 1000]
+    small, large = table.assign(case="size=2"), table.assign(case="size=3", iqm=table["iqm"] + 1.0)
+    cases = pd.concat([small, large])
+    best = pd.concat(
+        [BEST.assign(case="size=2"), BEST.assign(case="size=3", best_known=[1.61, 1.57])]
+    )
+    figure = learning_curves(cases, PUBLISHED.iloc[:0], best, "update")
+    titles = [ax.get_title() for ax in figure.axes]
+    assert titles == [f"size = {n}\n100 transitions per update" for n in (2, 3)]
+    exact = style.ESTIMATORS["exact"].colour
+    for ax, own, levels in zip(
+        figure.axes, (small, large), ({0.61, 0.57}, {1.61, 1.57}), strict=True
+    ):
+        (drawn,) = [line for line in ax.lines if line.get_color() == exact]
+        assert np.array_equal(drawn.get_ydata(), own["iqm"].iloc[:30])
+        known = [line for line in ax.lines if line.get_color() == style.BEST_KNOWN_COLOUR]
+        assert {line.get_ydata()[0] for line in known} == levels  # type: ignore[index]
+    named = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert len([text for text in named if "best known" in text]) == 2
 
 
 def test_variants_that_share_the_best_known_return_share_its_line() -> None:

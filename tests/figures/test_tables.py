@@ -8,7 +8,11 @@ NAN = float("nan")
 
 
 def result_rows(
-    study: str = "main", seeds: int = 10, special: str = "", **changed: tuple[float, ...]
+    study: str = "main",
+    seeds: int = 10,
+    special: str = "",
+    case: str = "",
+    **changed: tuple[float, ...],
 ) -> pd.DataFrame:
     values: dict[str, tuple[float, ...]] = {
         "leader_return_final_iqm": (0.5, 0.4, 0.6),
@@ -20,7 +24,7 @@ def result_rows(
     } | changed
     return pd.DataFrame(
         {"estimator": estimator, "variant": variant, "temperature": 0.003, "budget": budget,
-         "study": study, "setting": "its name", "special": special, "seeds": seeds,
+         "study": study, "setting": "its name", "case": case, "special": special, "seeds": seeds,
          "metric": metric, "value": value, "low": low, "high": high}
         for estimator, variant, budget in (
             ("bc_hg", "published", 100), ("bc_hg", "published", 400),
@@ -53,6 +57,23 @@ def test_beside_a_robust_statistic_stand_mean_worst_seed_and_failures() -> None:
         f"| 0.003 | BC-HG, corrected | 100 | {told}",
         f"| 0.003 | Exact | – | {told}",
     ]
+
+
+def test_cases_have_rows_of_their_own() -> None:
+    small, large = result_rows(case="size=2"), result_rows(case="size=3")
+    large["budget"] = large["budget"].replace(100, 1000)
+    large["value"] += (large["metric"] == "leader_return_mean") * 1.0
+    both = pd.concat([small, large])
+    means = tables.to_markdown(tables.means_table(both)).splitlines()
+    assert means[0] == "| temperature | estimator | case | 100 | 400 | 1000 |"
+    assert means[-2:] == [
+        "| 0.003 | Exact | size=2 | 0.000 ± 0.010 | 0.000 ± 0.010 | – |",
+        "| 0.003 | Exact | size=3 | – | 1.000 ± 0.010 | 1.000 ± 0.010 |",
+    ]
+    results = tables.results_table(both)
+    assert results["case"].tolist() == 2 * ["size=2"] + 2 * ["size=3"] + ["size=2", "size=3"] * 2
+    studies = pd.concat([both, result_rows("mine", case="size=2")])
+    assert "case" not in tables.results_table(studies)
 
 
 def test_a_failed_run_leaves_its_count() -> None:

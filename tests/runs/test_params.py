@@ -22,8 +22,8 @@ ALL_ESTIMATORS = (
 
 
 ALL_PROBLEMS = (
-    r"\['bilevel_lqr', 'discrete_toy_r1', 'discrete_toy_r2', 'escape_room_2', 'escape_room_3', "
-    r"'four_rooms', 'guided_cartpole', 'thermal_control', 'tolls'\]"
+    r"\['bilevel_lqr', 'discrete_toy_r1', 'discrete_toy_r2', 'escape_room', 'four_rooms', "
+    r"'guided_cartpole', 'thermal_control', 'tolls'\]"
 )
 
 

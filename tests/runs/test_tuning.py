@@ -49,3 +49,14 @@ def test_scores_of_candidates_are_means_over_seeds_with_the_error_of_a_sample(
     assert table["score"].tolist() == pytest.approx([finals.mean()] * len(table))
     error = finals.std(ddof=1) / np.sqrt(len(finals))
     assert table["standard_error"].tolist() == pytest.approx([error] * len(table))
+
+
+def test_a_search_may_share_other_values_than_its_problem_and_leaves_them_out_of_its_table() -> (
+    None
+):
+    params = read_tuning_params(ROOT / "tuning" / "params.yaml")
+    own, others = params.settings("escape_room-naive_3"), params.settings("escape_room-naive_2")
+    keys = ("players", "levers_needed", "num_updates", "env_steps_per_update")
+    assert {tuple(getattr(each, key) for key in keys) for each in own} == {(3, 2, 100, 10_000)}
+    assert {tuple(getattr(each, key) for key in keys) for each in others} == {(2, 1, 200, 2000)}
+    assert "players" not in tuning.searched(params, "escape_room-naive_3", own[0])

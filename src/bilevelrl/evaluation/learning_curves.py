@@ -60,7 +60,7 @@ def learning_curves(
 
 def tracked_curves(curves: pd.DataFrame, baselines: pd.DataFrame) -> pd.DataFrame:
     """What git tracks and `dvc plots` shows: see `main_at_first_temperature`; five decimals."""
-    hidden = {"setting", "follower_steps", *CONDITION_COLUMNS} - {"budget"}
+    hidden = {"setting", "follower_steps", *CONDITION_COLUMNS} - {"case", "budget"}
     shown = main_at_first_temperature(curves, baselines)
     return shown.drop(columns=sorted(hidden)).round(5)
 
@@ -70,13 +70,18 @@ def plotted(tracked: pd.DataFrame, budget: int) -> pd.DataFrame:
 
     Args:
         tracked: from `tracked_curves`, of one problem.
-        budget: to show; estimators that sample nothing are always shown.
+        budget: to show; estimators that sample nothing are shown in its cases.
 
     Returns:
-        Columns update, estimator (with its variant), leader_return.
+        Columns update, estimator (with its variant, and its case where several are shown),
+        leader_return.
     """
-    shown = tracked[tracked["budget"].isin([0, budget])].rename(columns={"iqm": "leader_return"})
+    cases = tracked.loc[tracked["budget"] == budget, "case"].unique()
+    alike = tracked["budget"].isin([0, budget]) & tracked["case"].isin(cases)
+    shown = tracked[alike].rename(columns={"iqm": "leader_return"})
     shown["estimator"] += "_" + shown["variant"]
+    if len(cases) > 1:
+        shown["estimator"] += "_" + shown["case"]
     columns = ["update", "estimator", "leader_return"]
     return shown[columns].sort_values(["estimator", "update"], ignore_index=True)
 

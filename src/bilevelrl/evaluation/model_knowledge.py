@@ -20,8 +20,8 @@ LEADERS = ("published", "corrected", "improved", "identified", "exact")
 DECISIVE = 0.95
 #: Before a pair for each threshold: transitions to it, and how many of the seeds get there.
 FIXED_COLUMNS = (
-    "problem", "leader", "estimator", "variant", "information", "temperature", "return", "setting",
-    "budget", "seeds", "best_known", "leader_return_mean",
+    "problem", "leader", "estimator", "variant", "information", "temperature", "return", "case",
+    "setting", "budget", "seeds", "best_known", "leader_return_mean",
 )  # fmt: skip
 
 

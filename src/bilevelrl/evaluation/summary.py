@@ -180,15 +180,17 @@ def headline_metrics(
     three numbers of six digits fit into 100 columns; results/summary.csv has the others.
 
     Returns:
-        "<problem>/<estimator>-<variant>[-<transitions per update>]" -> mean, se (its standard
-        error), worst (seed), and failed (runs without a result) if any did; what is unknown is left
-        out.
+        "<problem>/<estimator>-<variant>[-<case>][-<transitions per update>]" -> mean, se (its
+        standard error), worst (seed), and failed (runs without a result) if any did; what is
+        unknown is left out. The case is named where the problem shows several.
     """
     metrics: dict[str, dict[str, float | int]] = {}
     rows = main_at_first_temperature(summary, baselines)
+    several = rows.groupby("problem")["case"].nunique() > 1
     for _, row in rows[rows["metric"].isin(list(_SHOWN))].iterrows():
         budget = f"-{row['budget']}" if row["budget"] else ""
-        name = f"{row['problem']}/{row['estimator']}-{row['variant']}{budget}"
+        case = f"-{row['case']}" if several[row["problem"]] else ""
+        name = f"{row['problem']}/{row['estimator']}-{row['variant']}{case}{budget}"
         known, key, value = metrics.setdefault(name, {}), _SHOWN[row["metric"]], row["value"]
         if key != "failed" and np.isfinite(value):
             known[key] = float(f"{value:.6g}")

@@ -65,6 +65,6 @@ def truncated_study(results: Results) -> pd.DataFrame:
 
 
 def best_known_of(main: pd.DataFrame) -> pd.DataFrame:
-    """Columns variant and best_known, from the summary of the main comparison."""
-    best = at(main, metric="best_known").drop_duplicates("variant")
-    return best[["variant", "value"]].rename(columns={"value": "best_known"})
+    """Columns case, variant and best_known, from the summary of the main comparison."""
+    best = at(main, metric="best_known").drop_duplicates(["case", "variant"])
+    return best[["case", "variant", "value"]].rename(columns={"value": "best_known"})

@@ -1,4 +1,4 @@
-"""Learning curves, one panel per sample budget, with the published ones behind."""
+"""Learning curves, one panel per case and sample budget, with the published ones behind."""
 
 from typing import Literal
 
@@ -37,30 +37,35 @@ def learning_curves(
     against transitions. A placeholder if there is nothing to draw.
 
     Args:
-        curves: columns estimator, variant, budget, update, env_steps, iqm, low, high; rows of one
-            temperature.
+        curves: columns estimator, variant, case, budget, update, env_steps, iqm, low, high; rows of
+            one temperature.
         published: columns estimator, budget, update, leader_return, masked; drawn thin.
-        best_known: columns variant, best_known; one line per value.
+        best_known: columns case, variant, best_known; one line per value in the panels of a case.
         x: horizontal axis.
         objective: what J is called on the vertical axis.
         scale: of the vertical axis.
     """
-    budgets = sorted(set(curves["budget"]) - {0})
-    if not budgets:
+    sampled = curves[curves["budget"] > 0]
+    shapes = sorted({*zip(sampled["case"].astype(str), sampled["budget"], strict=True)})
+    if not shapes:
         return style.placeholder("Learning curves")
-    num_columns = min(_COLUMNS, len(budgets))
-    num_rows = -(-len(budgets) // num_columns)
+    num_columns = min(_COLUMNS, len(shapes))
+    num_rows = -(-len(shapes) // num_columns)
     with style.theme():
         width, height = (8.0, 2.6 * num_rows + 1.0) if num_columns > 1 else (8.6, 4.6)
         figure, axes = style.new_figure(
             width, height, num_rows, num_columns, sharex=True, sharey=True
         )
         panels = [ax for row in axes for ax in row]
-        for ax, budget in zip(panels, budgets, strict=False):
-            shown = curves[curves["budget"].isin([budget, 0] if x == "update" else [budget])]
+        cases = {case for case, _ in shapes}
+        for ax, (case, budget) in zip(panels, shapes, strict=False):
+            own, known = (table[table["case"] == case] for table in (curves, best_known))
+            shown = own[own["budget"].isin([budget, 0] if x == "update" else [budget])]
             _panel(ax, shown, published[published["budget"] == budget], budget, x)
-            _best_known(ax, best_known[best_known["variant"].isin(curves["variant"])], shown)
-        for ax in panels[len(budgets) :]:
+            if len(cases) > 1:
+                ax.set_title(f"{_in_words(case)}\n{ax.get_title()}")
+            _best_known(ax, known[known["variant"].isin(own["variant"])], shown)
+        for ax in panels[len(shapes) :]:
             ax.set_axis_off()
         for row in axes:
             row[0].set_ylabel(f"{objective}\nIQM over seeds")
@@ -71,16 +76,21 @@ def learning_curves(
                 _focus(row[0], panels)
         for ax in axes[-1]:
             ax.set_xlabel(_AXIS_LABELS[x])
-        drawn = curves if x == "update" else curves[curves["budget"] > 0]
+        drawn = curves if x == "update" else sampled
         handles = [*style.estimator_handles(drawn), style.band_handle("interval over seeds")]
         if not published.empty:
             how = " (masked)" if published["masked"].any() else ""
             text = f"published mean{how}, same colour"
             handles.append(Line2D([], [], color="0.3", label=text, **_PUBLISHED))
         known = best_known[best_known["variant"].isin(drawn["variant"])]
-        handles += [best_known_handle(variant) for variant, _ in _distinct(known)]
+        lines = (variant for _, own in known.groupby("case") for variant, _ in _distinct(own))
+        handles += map(best_known_handle, dict.fromkeys(lines))
         style.legend_below(figure, handles, columns=4)
     return figure
+
+
+def _in_words(case: str) -> str:
+    return case.replace("=", " = ").replace(";", ", ")
 
 
 def _panel(ax: Axes, curves: pd.DataFrame, published: pd.DataFrame, budget: int, x: Axis) -> None:

@@ -17,16 +17,19 @@ _SHARES = {"stuck_fraction": "stuck", "unstable_fraction": "unstable"}
 def means_table(summary: pd.DataFrame) -> pd.DataFrame:
     """The paper's statistic, mean ± standard error of the final J of the main comparison, as text.
 
-    One row per temperature and estimator, one column per budget.
+    One row per temperature, estimator and case, one column per budget.
     """
     budgets = sorted(set(summary["budget"]) - {0})
     rows = []
     for names, lines in _estimators(summary):
-        # What samples nothing costs the same at every budget: shown once in each column.
-        own = {budget: lines[lines["budget"].isin([budget, 0])] for budget in budgets}
-        values = {f"{budget}": cell.set_index("metric")["value"] for budget, cell in own.items()}
-        rows.append(names | {key: _mean(value, "leader_return") for key, value in values.items()})
-    return pd.DataFrame(rows)
+        for case, alike in lines.groupby("case"):
+            # What samples nothing costs the same at every budget of its case: shown once in each.
+            used = set(summary.loc[summary["case"] == case, "budget"])
+            own = {b: alike[alike["budget"].isin([b, 0])] for b in budgets if b in used}
+            values = {f"{b}": cell.set_index("metric")["value"] for b, cell in own.items()}
+            means = {key: _mean(value, "leader_return") for key, value in values.items()}
+            rows.append(names | _case(summary, str(case)) | means)
+    return pd.DataFrame(rows).fillna(_EMPTY)
 
 
 def results_table(summary: pd.DataFrame) -> pd.DataFrame:
@@ -34,18 +37,25 @@ def results_table(summary: pd.DataFrame) -> pd.DataFrame:
 
     A row per setting with interquartile mean and interval, mean ± standard error, worst seed, runs
     without a result and, where they are known, stuck or unstable runs, and mean and worst seed
-    under the exact best response. Settings of studies also say which and how.
+    under the exact best response. Settings of studies also say which and how; of a main comparison
+    with several cases, which case.
     """
     studied = (summary["study"] != "main").any()
     rows = []
     for names, lines in _estimators(summary):
-        for (budget, study, _), cell in lines.groupby(["budget", "study", "setting"]):
-            row = names.copy()
+        for (case, budget, study, _), cell in lines.groupby(["case", "budget", "study", "setting"]):
+            row = names | ({} if studied else _case(summary, str(case)))
             if studied:
                 row |= {"study": str(study), "conditions": cell["special"].iloc[0] or _EMPTY}
             row["transitions"] = f"{budget}" if budget else _EMPTY
             rows.append(row | _statistics(cell.set_index("metric")))
     return pd.DataFrame(rows).fillna(_EMPTY)
+
+
+def _case(summary: pd.DataFrame, case: str) -> dict[str, str]:
+    """The cell that tells cases apart, where there are several."""
+    several = summary["case"].nunique() > 1
+    return {"case": case.replace(";", ", ") or _EMPTY} if several else {}
 
 
 def _estimators(summary: pd.DataFrame) -> Iterator[tuple[dict[str, str], pd.DataFrame]]:

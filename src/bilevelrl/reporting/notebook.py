@@ -85,17 +85,19 @@ class Results:
         return Shown(text=to_markdown(pd.DataFrame(rows)))
 
     def best_known(self) -> Shown:
-        """The best known J by variant and temperature; variants may differ in what J is."""
+        """The best known J by variant, temperature and case; variants may differ in what J is."""
         rows = self._summary()
         rows = rows[rows["metric"] == "best_known"]
-        found = rows.drop_duplicates(["variant", "temperature"])
+        found = rows.drop_duplicates(["variant", "temperature", "case"])
+        several = found["case"].nunique() > 1
         shown = [
             {
                 "variant": row["variant"],
                 "temperature": number(row["temperature"]),
+                **({"case": row["case"]} if several else {}),
                 "best known J": number(row["value"], ".3f"),
             }
-            for row in found.sort_values(["temperature", "variant"]).to_dict("records")
+            for row in found.sort_values(["temperature", "case", "variant"]).to_dict("records")
         ]
         return Shown(text=to_markdown(pd.DataFrame(shown)))
 

@@ -4,7 +4,7 @@ import itertools
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from bilevelrl.core.entries import Estimators, expand, names_of, registered
 from bilevelrl.core.settings import Setting
@@ -54,6 +54,7 @@ class TuningCell(Block):
 
     Attributes:
         kind: of the problem, as in its block; DVC cannot look it up there.
+        shared: what its candidates have otherwise than those of the problem.
         temperatures, budgets: if not those of the problem.
         num_seeds: more than the others' where outcomes are so unequal that few seeds mislead.
     """
@@ -63,6 +64,7 @@ class TuningCell(Block):
     estimator: str
     variants: Choices[Variant]
     candidates: Content
+    shared: Content = Field(default_factory=dict)
     temperatures: Choices[Positive] | None = None
     budgets: dict[Count, Count] | None = None
     num_seeds: Count | None = None
@@ -104,7 +106,8 @@ class TuningParams(Block):
         """
         cell, where = self.grid[name], f"grid.{name}"
         problem = self.problems[cell.problem]
-        shared = problem.shared | {"first_seed": self.first_seed, "num_seeds": self.seeds_of(name)}
+        seeds = {"first_seed": self.first_seed, "num_seeds": self.seeds_of(name)}
+        shared = problem.shared | cell.shared | seeds
         budgets: list[dict[str, int]] = [{}]
         known = registered(problem.estimators, cell.estimator, cell.variants[0], where)
         own = cell.budgets or problem.budgets

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from bilevelrl.core.blocks import FollowerParams
 from bilevelrl.core.cell import Context
@@ -10,18 +11,25 @@ from bilevelrl.core.exact import Exact
 from bilevelrl.core.seeding import Streams
 from bilevelrl.core.training import train
 from bilevelrl.core.validation import ConfigError
+from bilevelrl.evaluation.conditions import study_of
 from bilevelrl.models.logit_equilibrium.episodes import play
 from bilevelrl.problems import registry
 from bilevelrl.problems.escape_room import cell
+from bilevelrl.problems.escape_room.settings import EscapeRoomBlock, case_of
 from bilevelrl.runs.params import read_params
+from pipeline.profile import merge
 
 PARAMS = read_params()
 FOLLOWERS = FollowerParams(tolerance=1e-12, max_iterations=1, sweeps=1, learner=None)
 
 
-def game_of(problem, runs, beta=0.5):
-    constants = PARAMS.block(problem).constants
-    return cell.make_game(constants, FOLLOWERS, np.full(runs, beta), np.full(runs, 0.1))
+BLOCK = PARAMS.block("escape_room")
+TWO, THREE = (BLOCK.search.rooms[name] for name in ("two_players", "three_players"))
+
+
+def game_of(room, runs, beta=0.5):
+    beta, spread = np.full(runs, beta), np.full(runs, 0.1)
+    return cell.make_game(BLOCK.constants, room, FOLLOWERS, beta, spread)
 
 
 def respond(game, theta):
@@ -29,28 +37,29 @@ def respond(game, theta):
     return game.respond(theta, game.follower_memory(len(theta), streams), streams)
 
 
-def built(problem, estimator, seeds, **entry):
-    block = PARAMS.block(problem)
+def built(room, estimator, seeds, **entry):
     own = {"variant": "improved", "num_seeds": len(seeds), "first_seed": seeds[0], **entry}
-    (setting,) = block.expanded(estimator, own, "test")
-    known = registered(block.estimators, estimator, "improved", "test")
-    make = registry.function(block.kind, known.maker)
-    context = Context(block.constants, PARAMS.problem(problem).followers, block.training)
+    own = {"players": room.players, "levers_needed": room.levers_needed} | own
+    (setting,) = BLOCK.expanded(estimator, own, "test")
+    known = registered(BLOCK.estimators, estimator, "improved", "test")
+    make = registry.function(BLOCK.kind, known.maker)
+    followers = PARAMS.problem("escape_room").followers
+    context = Context(BLOCK.constants, followers, BLOCK.training)
     return cell.build(make, [setting] * len(seeds), context)
 
 
-def trained(problem, estimator, seeds, updates, **entry):
-    training = built(problem, estimator, seeds, num_updates=updates, **entry)
+def trained(room, estimator, seeds, updates, **entry):
+    training = built(room, estimator, seeds, num_updates=updates, **entry)
     return train(
         training.game, training.estimator, Streams(list(seeds)), rule=training.rule,
         num_updates=updates, max_rows=min(updates, 10),
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("problem", ["escape_room_2", "escape_room_3"])
+@pytest.mark.parametrize("room", [TWO, THREE], ids=case_of)
 @pytest.mark.parametrize("beta", [0.5, 1.0])
-def test_the_exact_hypergradient_is_the_slope_of_the_return(problem, beta):
-    game = game_of(problem, 1, beta)
+def test_the_exact_hypergradient_is_the_slope_of_the_return(room, beta):
+    game = game_of(room, 1, beta)
     draw = np.random.default_rng(3)
     theta = draw.normal(size=(1, game.payments.num_parameters))
     direction = draw.normal(size=theta.shape)
@@ -63,42 +72,43 @@ def test_the_exact_hypergradient_is_the_slope_of_the_return(problem, beta):
     np.testing.assert_allclose((exact * direction).sum(), slope, rtol=1e-6)
 
 
-#: 95 % of the best known J of ER(2, 1) and ER(3, 2) at β = .5, and how they are climbed here.
-BAR = {"escape_room_2": 0.95 * 8.9310, "escape_room_3": 0.95 * 7.9520}
+#: Rooms with seeds and 95 % of the best known J at β = .5, and how they are climbed here.
+BARS = [(TWO, 4, 0.95 * 8.9310), (THREE, 1, 0.95 * 7.9520)]
 FAST = {"step_size": 0.3, "step_size_ratio": 1.0}
 
 
-@pytest.mark.parametrize(("problem", "seeds"), [("escape_room_2", 4), ("escape_room_3", 1)])
-def test_exact_ascent_comes_within_5_percent_and_without_coupling_it_does_not(problem, seeds):
+@pytest.mark.parametrize(("room", "seeds", "bar"), BARS)
+def test_exact_ascent_comes_within_5_percent_and_without_coupling_it_does_not(room, seeds, bar):
     ends = {
-        name: trained(problem, name, range(seeds), 50, **FAST).curves["leader_return"][:, -1]
+        name: trained(room, name, range(seeds), 50, **FAST).curves["leader_return"][:, -1]
         for name in ("exact", "exact_uncoupled")
     }
-    assert (ends["exact"] > BAR[problem]).all()
-    assert ends["exact_uncoupled"].mean() < BAR[problem]
+    assert (ends["exact"] > bar).all()
+    assert ends["exact_uncoupled"].mean() < bar
 
 
-@pytest.mark.parametrize(("problem", "seeds"), [("escape_room_2", 4), ("escape_room_3", 1)])
-def test_sampled_bc_hg_does_too_and_without_coupling_it_does_not(problem, seeds):
+@pytest.mark.parametrize(("room", "seeds", "bar"), BARS)
+def test_sampled_bc_hg_does_too_and_without_coupling_it_does_not(room, seeds, bar):
+    steps = {"env_steps_per_update": 2000 if room is TWO else 10_000}
     found = {
-        name: trained(problem, name, range(seeds), 60, **FAST).curves
+        name: trained(room, name, range(seeds), 60, **steps, **FAST).curves
         for name in ("bc_hg", "uncoupled")
     }
-    assert (found["bc_hg"]["leader_return"][:, -1] > BAR[problem]).all()
-    assert found["uncoupled"]["leader_return"][:, -1].mean() < BAR[problem]
-    update, steps = (found["bc_hg"][name][0, -1] for name in ("update", "env_steps"))
-    assert steps == PARAMS.block(problem).training.env_steps_per_update * update
+    assert (found["bc_hg"]["leader_return"][:, -1] > bar).all()
+    assert found["uncoupled"]["leader_return"][:, -1].mean() < bar
+    update, taken = (found["bc_hg"][name][0, -1] for name in ("update", "env_steps"))
+    assert taken == steps["env_steps_per_update"] * update
 
 
 def test_naive_stays_where_it_is_if_payments_cost_nothing():
-    found = trained("escape_room_2", "naive", range(2), 3)
-    game = built("escape_room_2", "naive", range(2)).game
+    found = trained(TWO, "naive", range(2), 3)
+    game = built(TWO, "naive", range(2)).game
     theta, _ = game.start(Streams(range(2)))
     np.testing.assert_array_equal(found.theta, theta)
 
 
 def test_naive_estimates_what_payments_cost():
-    training = built("escape_room_2", "naive", range(1), env_steps_per_update=200_000)
+    training = built(TWO, "naive", range(1), env_steps_per_update=200_000)
     priced = type(training.game.payments)(
         *(getattr(training.game.payments, name) for name in ("player", "state", "action")),
         2.0, cost=0.5,
@@ -122,13 +132,13 @@ def test_naive_estimates_what_payments_cost():
 @pytest.mark.parametrize("estimator", ["bc_hg", "uncoupled", "zero_order"])
 def test_a_run_does_not_depend_on_the_batch(estimator):
     entry = {"radius": 0.1} if estimator == "zero_order" else {"env_steps_per_update": 200}
-    together = trained("escape_room_2", estimator, [3, 4, 5], 3, **entry)
-    alone = trained("escape_room_2", estimator, [4], 3, **entry)
+    together = trained(TWO, estimator, [3, 4, 5], 3, **entry)
+    alone = trained(TWO, estimator, [4], 3, **entry)
     assert together.theta[1].tobytes() == alone.theta[0].tobytes()
 
 
 def test_ground_truth_and_coordinates_are_those_of_the_answer():
-    game = game_of("escape_room_2", 2)
+    game = game_of(TWO, 2)
     theta, _ = game.start(Streams([0, 1]))
     answer = respond(game, theta)
     truth = game.ground_truth(theta, answer)
@@ -143,24 +153,45 @@ def test_ground_truth_and_coordinates_are_those_of_the_answer():
     assert ((shown["payment"] > 0.0) & (shown["payment"] < 4.0 * shown["steps"])).all()
 
 
-def test_another_number_of_players_than_the_problems_is_refused():
-    with pytest.raises(ConfigError, match="players = 3: allowed is that of the problem"):
-        built("escape_room_2", "exact", range(1), players=3)
+def test_a_room_in_which_nobody_searches_is_refused():
+    with pytest.raises(ConfigError, match=r"= \(3, 1\): allowed are .*, \[\(2, 1\), \(3, 2\)\]"):
+        built(TWO, "exact", range(1), players=3)
+
+
+def test_rooms_are_told_apart_in_the_main_comparison():
+    found = {
+        name: [each.conditions(BLOCK.shared()) for each in PARAMS.settings("escape_room", name)]
+        for name in BLOCK.cells
+    }
+    for told in found.values():
+        assert [(own["players"], own["levers"]) for own in told] == [(2, 1), (3, 2)]
+        assert {study_of(own) for own in told} == {"main"}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"search": {"rooms": {"twice": TWO.model_dump()}}}, "has a room twice"),
+        ({"gradients": {"players": 4}}, "players=4;levers=1: allowed are search.rooms"),
+        ({"search": {"rooms": {"two_players": {"levers_needed": 2}}}}, "fewer must pull"),
+    ],
+)
+def test_impossible_rooms_are_refused(change, message):
+    with pytest.raises(ValidationError, match=message):
+        EscapeRoomBlock.model_validate(merge(BLOCK.model_dump(), change))
 
 
 @pytest.mark.parametrize("estimator", ["bc_hg", "uncoupled", "naive"])
 def test_the_same_episodes_tell_the_same_wherever_they_come_from(estimator):
-    own = built("escape_room_2", estimator, range(2), env_steps_per_update=500)
+    own = built(TWO, estimator, range(2), env_steps_per_update=500)
     theta, _ = own.game.start(Streams(range(2)))
     episodes = play(respond(own.game, theta).reached, 100, Streams(range(2)))
-    block = PARAMS.block("escape_room_2")
-    constants = block.constants.model_copy(update={"door_reward": 3.0, "move_cost": 2.0})
-    (setting,) = block.expanded(
-        estimator, {"variant": "improved", "env_steps_per_update": 500}, "test"
-    )
-    known = registered(block.estimators, estimator, "improved", "test")
-    make = registry.function(block.kind, known.maker)
-    context = Context(constants, PARAMS.problem("escape_room_2").followers, block.training)
+    constants = BLOCK.constants.model_copy(update={"door_reward": 3.0, "move_cost": 2.0})
+    entry = {"variant": "improved", "env_steps_per_update": 500}
+    (setting,) = BLOCK.expanded(estimator, entry, "test")
+    known = registered(BLOCK.estimators, estimator, "improved", "test")
+    make = registry.function(BLOCK.kind, known.maker)
+    context = Context(constants, PARAMS.problem("escape_room").followers, BLOCK.training)
     elsewhere = cell.build(make, [setting] * 2, context).estimator
     found, expected = (each.learn(theta, episodes) for each in (elsewhere, own.estimator))
     for name in ("direct", "indirect", "leader_return_sampled"):

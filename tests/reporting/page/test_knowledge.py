@@ -9,13 +9,13 @@ from bilevelrl.reporting.page.results import read_results
 from tests.reporting.page.conftest import write_results
 
 HEAD = (
-    "problem,leader,estimator,variant,information,temperature,return,setting,budget,seeds,"
+    "problem,leader,estimator,variant,information,temperature,return,case,setting,budget,seeds,"
     "best_known,leader_return_mean,env_steps_to_95_percent,arrived_at_95_percent\n"
 )
 ROWS = (
-    "toy,published,bc_hg,published,full,0.1,,x=1,100,5,2,-1.5,,2\n"
-    "toy,identified,bc_hg,improved,rewards,0.1,,x=2,1000,5,2,1.9375,12000,4\n"
-    "toy,exact,exact,published,full,0.1,,x=3,0,5,2,1,0,5\n"
+    "toy,published,bc_hg,published,full,0.1,,,x=1,100,5,2,-1.5,,2\n"
+    "toy,identified,bc_hg,improved,rewards,0.1,,,x=2,1000,5,2,1.9375,12000,4\n"
+    "toy,exact,exact,published,full,0.1,,,x=3,0,5,2,1,0,5\n"
 )
 
 
@@ -40,6 +40,13 @@ def test_a_row_says_who_got_there_and_how_many(tmp_path: Path, facts: Facts) -> 
          "12,000 (4 of 5)"),
         ("Toy", "Exact", "full", EMPTY, "2.000", "1.000", "0 (5 of 5)"),
     )  # fmt: skip
+
+
+def test_cases_are_told_where_there_are_several(tmp_path: Path, facts: Facts) -> None:
+    small, large = (ROWS.replace(",,,x", f",,size={n};depth=1,x") for n in (2, 3))
+    (table,) = told(tmp_path, facts, HEAD + small + large)
+    assert table.head[1] == "case"
+    assert [row[1] for row in table.rows] == ["size=2, depth=1"] * 3 + ["size=3, depth=1"] * 3
 
 
 def test_temperatures_are_told_where_there_are_several(tmp_path: Path, facts: Facts) -> None:

@@ -1,7 +1,9 @@
 """Which settings the page compares at a glance, and what stands in a row."""
 
+from dataclasses import replace
+
 from bilevelrl.reporting.page.facts import Facts
-from bilevelrl.reporting.page.returns import Line, glance, of_problem
+from bilevelrl.reporting.page.returns import MEAN, Line, glance, of_problem
 
 
 def test_problems_are_compared_at_the_budget_that_most_estimators_have(
@@ -26,6 +28,20 @@ def test_problems_are_compared_at_the_budget_that_most_estimators_have(
 def test_no_row_is_no_table(facts: Facts) -> None:
     assert glance((), facts.problems).head == ("",)
     assert of_problem((), "toy") == []
+
+
+def test_the_first_case_is_shown_at_a_glance_and_all_of_them_in_rows(
+    lines: tuple[Line, ...], facts: Facts
+) -> None:
+    small = [replace(line, case="size=2") for line in lines]
+    large = [replace(line, case="size=3", best_known=9.0, budget=2 * line.budget) for line in lines]
+    cells = {line.estimator: {**line.cells, MEAN: "9.000 ± 0.125"} for line in large}
+    large = [replace(line, cells=cells[line.estimator]) for line in large]
+    assert glance([*large, *small], facts.problems).rows == glance(lines, facts.problems).rows
+    main, _ = of_problem([*small, *large], "toy")
+    cases = [row[main.head.index("case")] for row in main.rows]
+    assert cases == ["size=2"] * 5 + ["size=3"] * 5
+    assert "case" not in of_problem(lines, "toy")[0].head
 
 
 def test_every_row_has_its_best_known_and_its_seeds(lines: tuple[Line, ...]) -> None:

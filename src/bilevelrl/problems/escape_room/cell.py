@@ -8,27 +8,32 @@ from bilevelrl.core.ascent import Adam, geometric_decay
 from bilevelrl.core.blocks import FollowerParams
 from bilevelrl.core.cell import Context, Group, Training, per_run
 from bilevelrl.models.logit_equilibrium.game import PaidPlayers
-from bilevelrl.models.logit_equilibrium.settings import PlayersSetting
 from bilevelrl.problems.escape_room.problem import EscapeRoom
-from bilevelrl.problems.escape_room.settings import EscapeRoomLeaders, EscapeRoomParams
+from bilevelrl.problems.escape_room.settings import (
+    EscapeRoomLeaders,
+    EscapeRoomParams,
+    RoomSetting,
+    RoomSize,
+)
 
 
-def make_room(constants: EscapeRoomParams) -> EscapeRoom:
+def make_room(constants: EscapeRoomParams, size: RoomSize) -> EscapeRoom:
     """The rules with the constants of params.yaml."""
     return EscapeRoom(
-        constants.players, constants.levers_needed, constants.door_reward, constants.move_cost,
+        size.players, size.levers_needed, constants.door_reward, constants.move_cost,
         constants.max_episode_steps,
     )  # fmt: skip
 
 
 def make_game(
     constants: EscapeRoomParams,
+    size: RoomSize,
     followers: FollowerParams[Any],
     temperature: Floats,
     initial_spread: Floats,
 ) -> PaidPlayers:
     """The room and its players, at temperatures and starts of each run, both (R,)."""
-    room = make_room(constants)
+    room = make_room(constants, size)
     return PaidPlayers(
         room.game(constants.discount),
         room.payments(constants.highest_payment, constants.payment_cost),
@@ -39,16 +44,16 @@ def make_game(
 
 
 def group_of(
-    constants: EscapeRoomParams, followers: FollowerParams[Any], settings: Sequence[PlayersSetting]
+    constants: EscapeRoomParams, followers: FollowerParams[Any], settings: Sequence[RoomSetting]
 ) -> Group[Any, PaidPlayers]:
     """Runs that train together."""
     numbers = (per_run(settings, key) for key in ("temperature", "initial_spread"))
-    return Group(settings, make_game(constants, followers, *numbers))
+    return Group(settings, make_game(constants, settings[0], followers, *numbers))
 
 
 def build(
     make: Callable[[Group[Any, PaidPlayers]], Any],
-    settings: Sequence[PlayersSetting],
+    settings: Sequence[RoomSetting],
     context: Context[EscapeRoomParams, None, EscapeRoomLeaders],
 ) -> Training[Any]:
     """All that the training loop needs for runs that can share a batch."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import pandas as pd
 from matplotlib.figure import Figure
 
 from bilevelrl.figures.coordinate_panels import coordinate_panels
@@ -33,8 +34,12 @@ def figures(source: Source) -> Iterator[tuple[str, Figure]]:
     assert isinstance(constants, EscapeRoomParams)
     temperature = results.temperatures[0]
     yield from game_figures(results, "leader return J(θ)", "linear")
-    trajectories = at(source.trajectories, temperature=temperature)
+    trajectories = _largest_room(at(source.trajectories, temperature=temperature))
     yield "coupling", coordinate_panels(trajectories, _COORDINATES, 5, "What the coupling does")
     play = source.root / "data" / "evaluate" / results.problem / "play.parquet"
-    rows = at(read_parquet(play, PLAY_COLUMNS), temperature=temperature)
+    rows = _largest_room(at(read_parquet(play, PLAY_COLUMNS), temperature=temperature))
     yield "play", play_by_step(rows, constants.highest_payment)
+
+
+def _largest_room(table: pd.DataFrame) -> pd.DataFrame:
+    return at(table, case=table["case"].max())  # "players=..." comes first in a case

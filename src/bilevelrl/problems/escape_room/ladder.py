@@ -15,9 +15,8 @@ from bilevelrl.core.seeding import Streams
 from bilevelrl.core.training import ascend
 from bilevelrl.core.validation import Content
 from bilevelrl.models.logit_equilibrium.game import PaidPlayers
-from bilevelrl.models.logit_equilibrium.settings import PlayersSetting
 from bilevelrl.problems.escape_room.cell import group_of, make_game
-from bilevelrl.problems.escape_room.settings import EscapeRoomBlock
+from bilevelrl.problems.escape_room.settings import EscapeRoomBlock, RoomSetting
 
 #: Replicates of a worker's batch.
 TOGETHER = 50
@@ -35,6 +34,8 @@ def shared(problem: Problem[EscapeRoomBlock], budget: int) -> Content:
     del budget
     study = problem.block.gradients
     return {
+        "players": study.players,
+        "levers_needed": study.levers_needed,
         "initial_spread": study.spread,
         "step_size_ratio": 1.0,
         "num_updates": 1,
@@ -44,7 +45,7 @@ def shared(problem: Problem[EscapeRoomBlock], budget: int) -> Content:
 
 
 def group(
-    problem: Problem[EscapeRoomBlock], settings: Sequence[PlayersSetting]
+    problem: Problem[EscapeRoomBlock], settings: Sequence[RoomSetting]
 ) -> Group[Any, PaidPlayers]:
     """Replicates that are computed together."""
     return group_of(problem.block.constants, problem.followers, settings)
@@ -55,7 +56,7 @@ def points(problem: Problem[EscapeRoomBlock], best_theta: Floats) -> dict[str, F
     del best_theta
     study = problem.block.gradients
     beta, spread = np.array([study.temperature]), np.array([study.spread])
-    game = make_game(problem.block.constants, problem.followers, beta, spread)
+    game = make_game(problem.block.constants, study, problem.followers, beta, spread)
     steps = ascend(
         game, Exact(game), Streams([study.first_seed]),
         rule=Adam(np.array([study.step_size])), num_updates=max(study.updates) + 1,

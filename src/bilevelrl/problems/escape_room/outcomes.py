@@ -1,6 +1,7 @@
 """What EscapeRoom shows of trained leaders: what they pay, and what players do at every step."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -27,6 +28,7 @@ PLAY_COLUMNS: dict[str, str] = {
     "variant": "string",
     "setting": "string",
     "temperature": "float64",
+    "case": "string",
     "budget": "int64",
     "seed": "int64",
     "player": "int64",
@@ -38,19 +40,25 @@ PLAY_COLUMNS: dict[str, str] = {
 }
 
 
+class _Size(NamedTuple):
+    players: int
+    levers_needed: int
+
+
 def tables(problem: Problem[EscapeRoomBlock], cell: Cell) -> Iterator[tuple[str, pd.DataFrame]]:
     """What the leaders stage writes beside the runs of a cell: name and table."""
     yield "play", play(problem, cell)
 
 
 def play(problem: Problem[EscapeRoomBlock], cell: Cell) -> pd.DataFrame:
-    """Columns `PLAY_COLUMNS`, of all runs of the main comparison at their last θ."""
+    """Columns `PLAY_COLUMNS`, of the main comparison's runs that have a result, at their last θ."""
     found = [pd.DataFrame(columns=list(PLAY_COLUMNS)).astype(PLAY_COLUMNS)]
-    for run, theta in zip(cell.runs, cell.theta, strict=True):
-        if study_of(run.conditions) != "main":
+    for run, theta in zip(cell.runs, cell.leaders, strict=True):
+        if study_of(run.conditions) != "main" or run.failure:
             continue
         beta = np.array([float(run.conditions["temperature"])])
-        game = make_game(problem.block.constants, problem.followers, beta, np.zeros(1))
+        size = _Size(int(run.conditions["players"]), int(run.conditions["levers"]))
+        game = make_game(problem.block.constants, size, problem.followers, beta, np.zeros(1))
         table = _by_step(game, theta).assign(**{key: getattr(run, key) for key in (*GROUP, "seed")})
         table = with_conditions(table, conditions_of([run]))[list(PLAY_COLUMNS)]
         found.append(table.astype(PLAY_COLUMNS))

@@ -1,6 +1,5 @@
 """The best known J of EscapeRoom, the price of the players' entropy, and how many equilibria."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,13 +10,16 @@ from bilevelrl.core.ascent import Adam, geometric_decay
 from bilevelrl.core.exact import Hypergradient
 from bilevelrl.core.games import AscentParams
 from bilevelrl.core.problem import Problem, RunTasks
-from bilevelrl.core.search import Searched, best_on_the_way, climbed
+from bilevelrl.core.search import Searched, best_on_the_way
 from bilevelrl.core.seeding import Streams
 from bilevelrl.models.logit_equilibrium.game import PaidPlayers
 from bilevelrl.models.logit_equilibrium.several import equilibria
+from bilevelrl.models.logit_equilibrium.stochastic_game import StochasticGame
 from bilevelrl.problems.escape_room.cell import make_game, make_room
-from bilevelrl.problems.escape_room.settings import EscapeRoomBlock
+from bilevelrl.problems.escape_room.settings import EscapeRoomBlock, RoomSearchParams, case_of
 
+#: Columns of the table `equilibria`; the first one of each θ is that on the principal branch.
+EQUILIBRIA_TABLE = ("temperature", "case", "theta", "equilibrium", "leader_return", "starts")
 #: Random starts of the search for equilibria, besides the pure ones.
 _STARTS = 100
 
@@ -50,47 +52,58 @@ class RoomLandscape:
 
 
 def search(problem: Problem[EscapeRoomBlock], run_tasks: RunTasks) -> Searched:
-    """Exact ascent from many starts, and equilibria at θ = 0 and at the best known θ."""
+    """Exact ascent from many starts in every room, and equilibria at θ = 0 and the best known θ."""
     del run_tasks
-    block = problem.block
-
-    def landscape(temperature: float) -> RoomLandscape:
-        beta, spread = np.full(block.search.starts, temperature), np.zeros(block.search.starts)
-        return RoomLandscape(make_game(block.constants, problem.followers, beta, spread))
-
-    first = landscape(problem.temperatures[0]).game
-    model: dict[str, object] = {
-        "transition": first.game.transition,
-        "reward": first.game.reward,
-        "initial": first.game.initial,
-    }
-    searched = climbed(model, block.search, landscape)
-    best_total = make_room(block.constants).best_total
-    for entry in searched.entries:
-        best = entry["best_known"]
-        assert isinstance(best, float)
-        entry |= {"best_total": best_total, "price_of_entropy": best_total - best}
-    searched.tables["equilibria"] = _equilibria(problem, searched, first)
+    block, counted = problem.block, list[tuple[float, str, str, int, float, int]]()
+    searched = Searched({})
+    for place, room in enumerate(block.search.rooms.values()):
+        rules, own = make_room(block.constants, room), block.search.ascent(room)
+        searched.model |= _arrays(rules.game(block.constants.discount), room, place)
+        for temperature in problem.temperatures:
+            landscape = _landscape(problem, room, temperature)
+            starts, best, highest = landscape.climb(own)
+            initial = landscape.initial_return(starts)
+            top = int(np.argmax(highest))
+            for variant in ("published", "corrected", "improved"):
+                searched.add(
+                    variant, temperature, initial_return=initial,
+                    best_known=float(highest[top]), best_known_start=f"random {top}",
+                    num_starts=own.starts, case=case_of(room), best_total=rules.best_total,
+                    price_of_entropy=rules.best_total - float(highest[top]),
+                )  # fmt: skip
+                searched.best_theta[_stored(f"{variant}_{temperature}", room, place)] = best[top]
+                if place == 0:
+                    searched.starts += [
+                        (variant, temperature, f"spread {own.spread:g}", f"{start}", float(value))
+                        for start, value in enumerate(highest)
+                    ]
+            for name, theta in (("zero", np.zeros_like(best[top])), ("best_known", best[top])):
+                found = _counted(landscape.game, temperature, name, theta, own.seed)
+                counted += [(temperature, case_of(room), *row) for row in found]
+    searched.tables["equilibria"] = pd.DataFrame(counted, columns=list(EQUILIBRIA_TABLE))
     return searched
 
 
-def _equilibria(
-    problem: Problem[EscapeRoomBlock], searched: Searched, game: PaidPlayers
-) -> pd.DataFrame:
-    # Columns temperature, theta, equilibrium, leader_return, starts; the first of each is that on
-    # the principal branch.
-    rows: list[tuple[float, str, int, float, int]] = []
-    for temperature in problem.temperatures:
-        best = searched.best_theta[f"improved_{temperature}"]
-        for name, theta in (("zero", np.zeros_like(best)), ("best_known", best)):
-            rows += _counted(game, temperature, name, theta, problem.block.search.seed)
-    columns = ["temperature", "theta", "equilibrium", "leader_return", "starts"]
-    return pd.DataFrame(rows, columns=columns)
+def _landscape(
+    problem: Problem[EscapeRoomBlock], room: RoomSearchParams, temperature: float
+) -> RoomLandscape:
+    beta, spread = np.full(room.starts, temperature), np.zeros(room.starts)
+    return RoomLandscape(make_game(problem.block.constants, room, problem.followers, beta, spread))
+
+
+def _arrays(game: StochasticGame, room: RoomSearchParams, place: int) -> dict[str, object]:
+    names = ("transition", "reward", "initial")
+    return {_stored(name, room, place): getattr(game, name) for name in names}
+
+
+def _stored(name: str, room: RoomSearchParams, place: int) -> str:
+    # The first room has the names that all problems use.
+    return name if place == 0 else f"{name}_{room.players}_{room.levers_needed}"
 
 
 def _counted(
     game: PaidPlayers, temperature: float, name: str, theta: Floats, seed: int
-) -> Sequence[tuple[float, str, int, float, int]]:
+) -> list[tuple[str, int, float, int]]:
     own = game.game
     shape = own.num_players, own.num_states, own.num_actions
     found = equilibria(
@@ -98,4 +111,4 @@ def _counted(
         game.payments.cost, starts=_STARTS, seed=seed, tolerance=game.tolerance,
     )  # fmt: skip
     pairs = zip(found.leader_return, found.starts, strict=True)
-    return [(temperature, name, k, float(j), int(n)) for k, (j, n) in enumerate(pairs)]
+    return [(name, k, float(j), int(n)) for k, (j, n) in enumerate(pairs)]

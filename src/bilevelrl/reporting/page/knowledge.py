@@ -27,12 +27,15 @@ def table_of(rows: pd.DataFrame, problems: Mapping[str, ProblemFacts]) -> Table:
 
 def _rows(rows: pd.DataFrame, problems: Mapping[str, ProblemFacts]) -> Iterator[dict[str, str]]:
     shares = [found[1] for name in rows if (found := _STEPS.fullmatch(str(name)))]
+    several = rows.groupby("problem")["case"].nunique().gt(1)
     hot = rows.groupby("problem")["temperature"].nunique().gt(1).any()
     for row in rows.to_dict("records"):
         name = str(row["problem"])
         cells = {"problem": problems[name].title if name in problems else name}
         if hot:
             cells["temperature"] = f"{row['temperature']:g}"
+        if several.any():
+            cells["case"] = str(row["case"]).replace(";", ", ") if several[name] else EMPTY
         identified = ", identified model" if row["leader"] == "identified" else ""
         cells |= {
             "leader": style.label(str(row["estimator"]), str(row["variant"])) + identified,

@@ -20,7 +20,7 @@ class Line:
     """What results/summary.csv says of one setting.
 
     Attributes:
-        problem, estimator, variant, temperature, study: as there.
+        problem, estimator, variant, temperature, study, case: as there.
         budget: transitions per update, 0 for estimators that sample nothing.
         seeds: runs behind every statistic.
         best_known: the best J that the search found; NaN where nobody searched.
@@ -33,6 +33,7 @@ class Line:
     variant: str
     temperature: float
     study: str
+    case: str
     budget: int
     seeds: int
     best_known: float
@@ -76,6 +77,7 @@ def _line(estimator: str, variant: str, cell: pd.DataFrame) -> Line:
         variant,
         float(first["temperature"]),
         str(first["study"]),
+        str(first["case"]),
         int(first["budget"]),
         int(first["seeds"]),
         values.get("best_known", float("nan")),
@@ -87,8 +89,8 @@ def _line(estimator: str, variant: str, cell: pd.DataFrame) -> Line:
 def glance(lines: Iterable[Line], problems: Mapping[str, ProblemFacts]) -> Table:
     """Mean J of the main comparison, a column per problem and a row per estimator.
 
-    At the first temperature of each problem and the number of transitions per update with which
-    most of its estimators are compared, the smallest of those.
+    At the first temperature of each problem, in its first case, and at the number of transitions
+    per update with which most of its estimators are compared, the smallest of those.
     """
     chosen = {name: _headlines(lines, name, facts) for name, facts in problems.items()}
     own = {name: found for name, found in chosen.items() if found}
@@ -121,7 +123,9 @@ def _of_estimators(chosen: Mapping[str, list[Line]]) -> Iterator[dict[str, str]]
 
 def _headlines(lines: Iterable[Line], problem: str, facts: ProblemFacts) -> list[Line]:
     main = [line for line in lines if line.problem == problem and line.study == "main"]
-    first = [line for line in main if line.temperature in facts.temperatures[:1]] or main
+    hot = [line for line in main if line.temperature in facts.temperatures[:1]] or main
+    case = min((line.case for line in hot), default="")
+    first = [line for line in hot if line.case == case]
     sizes = Counter(line.budget for line in first if line.budget)
     budget = min(sizes, key=lambda size: (-sizes[size], size), default=0)
     return [line for line in first if line.budget in (0, budget)]
@@ -161,10 +165,12 @@ def of_problem(lines: Iterable[Line], problem: str) -> list[Table]:
 
 
 def _rows(lines: list[Line]) -> Iterator[dict[str, str]]:
-    hot = len({line.temperature for line in lines}) > 1
+    hot, several = (len({getattr(x, name) for x in lines}) > 1 for name in ("temperature", "case"))
     for line in lines:
         cells = dict(line.cells)
-        names = ["temperature"] * hot + ["estimator", "study", "conditions", "transitions"]
+        if several and line.study == "main":
+            cells["case"] = line.case.replace(";", ", ")
+        names = ["temperature"] * hot + ["estimator", "case", "study", "conditions", "transitions"]
         yield (
             {name: cells[name] for name in names if name in cells}
             | {BEST: line.best, MEAN: cells[MEAN], "seeds": f"{line.seeds}"}
