@@ -53,7 +53,7 @@ def make_coordinates() -> pd.DataFrame:
 
 
 def baselines() -> pd.DataFrame:
-    row = (PROBLEM, "published", 0.1, -260.0, np.nan, -160.0)
+    row = (PROBLEM, "published", 0.1, "", -260.0, np.nan, -160.0, np.nan)
     return pd.DataFrame([row], columns=list(BASELINE_COLUMNS))
 
 
@@ -73,6 +73,46 @@ def test_a_share_of_a_loss_allows_a_larger_one() -> None:
     assert found[threshold_name(0.95)].isna()[1] or np.isinf(found.loc[1, threshold_name(0.95)])
     assert found.loc[0, return_name(-164.0)] == 3000.0
     assert found.loc[1, return_name(-197.0)] == 1000.0
+
+
+def test_shares_may_be_of_the_way_from_where_nothing_is_charged() -> None:
+    own = baselines().assign(share_origin=-260.0)
+    found = run_scores(conditioned(make_curves()), own, PARAMS, NOWHERE).set_index("seed")
+    # Half of the way from -260 to -160 is -210, 95 % of it -165.
+    assert found[threshold_name(0.5)].tolist() == [1000.0, 1000.0]
+    assert found.loc[0, threshold_name(0.95)] == 3000.0
+    assert found[threshold_name(0.95)].isna()[1]
+    nobody = pd.DataFrame(
+        columns=["problem", "estimator", "temperature", "budget", "published_mean",
+                 "published_standard_error"]
+    )  # fmt: skip
+    told = summary_table(found.reset_index(), nobody, PARAMS).set_index("metric")["value"]
+    assert told["no_toll_return"] == -260.0
+    assert told["way_worst_seed"] == pytest.approx(0.4)
+    # Of the last two updates, over both seeds.
+    assert told["way_mean"] == pytest.approx((0.5 * (0.90 + 0.99) + 0.5 * (0.5 + 0.4)) / 2.0)
+    plain = summary_table(scores().reset_index(), nobody, PARAMS)
+    assert not set(plain["metric"]) & {"no_toll_return", "way_mean", "way_worst_seed"}
+
+
+def test_every_case_of_a_problem_has_a_baseline_of_its_own() -> None:
+    curves = make_curves()
+    of_case = {0: "objective=net;tollable=18", 1: "objective=tstt;tollable=18"}
+    curves["setting"] = curves["seed"].map(
+        {seed: f"{case};temperature=0.1;trips_per_update=1000" for seed, case in of_case.items()}
+    )
+    own = pd.concat([
+        baselines().assign(case=of_case[0], best_known=-100.0),
+        baselines().assign(case=of_case[1], best_known=-200.0),
+    ])  # fmt: skip
+    known = conditioned(curves)
+    found = run_scores(known, own, PARAMS, NOWHERE).set_index("seed")
+    assert found["best_known"].to_dict() == {0: -100.0, 1: -200.0}
+    assert found["case"].to_dict() == of_case
+    assert (found["budget"] == 1000).all()
+    assert (found["study"] == "main").all()
+    with pytest.raises(CorruptRecord, match="in case objective=net;tollable=18"):
+        run_scores(known, own[1:], PARAMS, NOWHERE)
 
 
 def test_regret_counts_transitions_at_the_best_known_return() -> None:
@@ -154,7 +194,7 @@ MADE_OF = {
     "follower_accuracy": ("accuracy_max",),
 }
 #: Facts of a run that no recorded value can make unknown.
-ALWAYS_KNOWN = {"best_known", "charge_nothing_return", "follower_steps"}
+ALWAYS_KNOWN = {"best_known", "charge_nothing_return", "share_origin", "follower_steps"}
 
 
 @pytest.mark.parametrize("name", MADE_OF)

@@ -11,7 +11,9 @@ PARAMS: EvaluateParams = read_params().evaluate.model_copy(
     update={"stuck_radius": 0.05, "thresholds": (0.5, 0.9)}
 )
 KEYS = {"problem": "four_rooms", "variant": "published", "temperature": 0.003}
-BASELINES = pd.DataFrame([{**KEYS, "best_known": 0.4, "charge_nothing_return": 0.1}])
+BASELINES = pd.DataFrame(
+    [{**KEYS, "case": "", "best_known": 0.4, "charge_nothing_return": 0.1, "share_origin": np.nan}]
+)
 
 
 def starts(kind: str, *returns: float) -> list[dict[str, object]]:

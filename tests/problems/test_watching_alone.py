@@ -186,8 +186,15 @@ def locked(things: list[Any]) -> Iterator[None]:
             del kind.__getattribute__
 
 
-def test_a_watching_leader_of_every_problem_is_shipped() -> None:
-    assert {watching.problem for watching in EVERY} == set(PARAMS.problems)
+def test_a_watching_leader_of_every_problem_is_shipped_that_has_others_too() -> None:
+    told_apart = {
+        name
+        for name, block in PARAMS.problems.items()
+        for known in block.estimators.values()
+        if known.has("belief")
+    }
+    assert {watching.problem for watching in EVERY} == told_apart
+    assert len(told_apart) > 4
 
 
 @pytest.mark.parametrize("watching", EVERY, ids=str)

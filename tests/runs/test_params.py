@@ -22,12 +22,15 @@ ALL_ESTIMATORS = (
 
 
 ALL_PROBLEMS = (
-    r"\['bilevel_lqr', 'discrete_toy_r1', 'discrete_toy_r2', 'four_rooms', 'guided_cartpole', "
-    r"'thermal_control'\]"
+    r"\['bilevel_lqr', 'discrete_toy_r1', 'discrete_toy_r2', 'escape_room_2', 'escape_room_3', "
+    r"'four_rooms', 'guided_cartpole', 'thermal_control', 'tolls'\]"
 )
 
 
-ALL_KINDS = r"\['bilevel_lqr', 'discrete_toy', 'four_rooms', 'guided_cartpole', 'thermal_control'\]"
+ALL_KINDS = (
+    r"\['bilevel_lqr', 'discrete_toy', 'escape_room', 'four_rooms', 'guided_cartpole', "
+    r"'thermal_control', 'tolls'\]"
+)
 
 
 THERMAL = "problems.thermal_control.cells.bc_hg"

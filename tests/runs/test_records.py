@@ -293,3 +293,13 @@ def test_the_last_tenth_are_the_rows_whose_windows_lie_in_it(
     table = pd.Series(closing)
     assert table[is_late(table, length, 0.1)].tolist() == list(expected)
     assert is_late(closing, number, 1e-17).tolist() == [update == number - 1 for update in closing]
+
+
+def test_leaders_have_their_own_numbers_of_parameters() -> None:
+    nan = np.nan
+    theta = np.array([[1.0, 2.0, 3.0], [4.0, nan, nan], [nan, nan, nan]])
+    runs = tuple(RunIdentity("p", "e", "improved", "", seed, "key") for seed in range(3))
+    cell = Cell(runs, theta, pd.DataFrame(columns=list(CURVE_COLUMNS)))
+    first, second, failed = cell.leaders
+    assert (first.tolist(), second.tolist()) == ([1.0, 2.0, 3.0], [4.0])
+    assert failed.shape == (3,)

@@ -39,7 +39,10 @@ class Searched:
             temperature: β.
             found: `initial_return`, J at the initial θ; `charge_nothing_return`, J of a leader that
                 charges nothing, if that means anything; `best_known`, the highest J that the search
-                found, if somebody has searched; and more about the search.
+                found, if somebody has searched; and more about the search. A problem with several J
+                has an entry for each, whose `case` are the conditions that decide which it is, as
+                "key=value" joined by ";". Shares of the best known J are shares of the way to it
+                from `share_origin`, if there is one, and of its size otherwise.
         """
         absent = dict.fromkeys(("initial_return", "charge_nothing_return", "best_known"))
         self.entries.append({"variant": variant, "temperature": temperature} | absent | found)

@@ -16,7 +16,8 @@ FOLLOWER_STUDIES = ("truncated_follower", "learning_follower", "information")
 CONDITION_COLUMNS: dict[str, str] = {
     "study": "string",
     "temperature": "float64",
-    "budget": "int64",  # env_steps_per_update; 0 for estimators that sample nothing
+    "budget": "int64",  # transitions or trips per update; 0 for estimators that sample nothing
+    "case": "string",  # which J it is, of problems with several; see `core.search.Searched.add`
     "initial_spread": "float64",  # missing where it is the problem's own
     "policy_iterations": "int64",  # 0 where the follower is not truncated
     "start": "string",  # of a follower that goes on or starts anew; empty where neither is asked
@@ -30,8 +31,14 @@ CONDITION_COLUMNS: dict[str, str] = {
 }
 #: The conditions of the main comparison; a setting with any other belongs to a study of its own.
 _MAIN = {"temperature", "env_steps_per_update", "return", "follower", "information"}
+#: What tells one J from another of the same problem, in the order of `case`.
+_CASE = ("objective", "tollable")
+#: Conditions of the main comparison where J comes in cases; there nobody reads the follower.
+_MAIN_OF_CASES = {*_CASE, "rationality", "trips_per_update"}
+#: Conditions that say how much an estimator samples per update; a setting has one of them at most.
+_BUDGETS = ("env_steps_per_update", "trips_per_update")
 #: Conditions that have columns of their own, and what the others are unless a setting says so.
-_NAMED = {"temperature", "env_steps_per_update", "study", "return"}
+_NAMED = {"temperature", *_BUDGETS, "study", "return"}
 _USUAL = {"follower": "exact", "information": "full"}
 
 
@@ -49,6 +56,8 @@ def study_of(conditions: Mapping[str, object]) -> str:
     if follower != "exact":
         return "truncated_follower" if follower == "truncated" else "learning_follower"
     extra = set(conditions) - _MAIN
+    if extra and extra <= _MAIN_OF_CASES:
+        return "main"
     if "believed_temperature" in extra:
         return "believed_temperature"
     if conditions.get("information", "full") != "full" and extra <= {"belief"}:
@@ -119,11 +128,12 @@ def _typed(row: Mapping[Hashable, str]) -> dict[str, object]:
         **{name: row[name] for name in (*GROUP, "study")},
         **{name: given.get(name, other) for name, other in usual.items()},
         "temperature": float(given.get("temperature", "nan")),
-        "budget": int(given.get("env_steps_per_update", 0)),
+        "budget": int(next((given[key] for key in _BUDGETS if key in given), 0)),
+        "case": ";".join(f"{key}={given[key]}" for key in _CASE if key in given),
         "initial_spread": float(given.get("initial_spread", "nan")),
         "policy_iterations": int(given.get("policy_iterations", 0)),
         "setting_without_budget": ";".join(
-            f"{key}={value}" for key, value in given.items() if key != "env_steps_per_update"
+            f"{key}={value}" for key, value in given.items() if key not in _BUDGETS
         ),
         "special": ", ".join(
             f"{key} = {value}"

@@ -22,10 +22,14 @@ from bilevelrl.runs.table_files import CorruptRecord, concatenate, read_csv, rea
 
 #: (problem, estimator) of every cell, sorted.
 Grid = list[tuple[str, str]]
-#: Facts of a problem that results are measured against, per variant and temperature.
+#: Facts of a problem that results are measured against, per variant, temperature and case; see
+#: `core.search.Searched.add`.
 BASELINE_COLUMNS = (
-    "problem", "variant", "temperature", "initial_return", "charge_nothing_return", "best_known",
+    "problem", "variant", "temperature", "case", "initial_return", "charge_nothing_return",
+    "best_known", "share_origin",
 )  # fmt: skip
+#: Of problems with one J, shares of which are shares of its size.
+_ONE_CASE = {"case": "", "share_origin": None}
 
 
 def read_grid(path: Path) -> Grid:
@@ -81,13 +85,14 @@ def read_baselines(environments: Path, grid: Grid) -> pd.DataFrame:
         path = environments / problem / "metadata.json"
         content = read_json(path)
         try:
-            entries = [entry | {"problem": problem} for entry in content["entries"]]
+            entries = [_ONE_CASE | entry | {"problem": problem} for entry in content["entries"]]
             rows += [[entry[key] for key in BASELINE_COLUMNS] for entry in entries]
         except (KeyError, TypeError) as error:
             raise CorruptRecord(f"{path}: {error!r}") from error
     table = pd.DataFrame(rows, columns=list(BASELINE_COLUMNS))
     # Null where no leader can charge nothing, and where nobody searched for the best J.
-    return table.astype({"charge_nothing_return": "float64", "best_known": "float64"})
+    measured = ("charge_nothing_return", "best_known", "share_origin")
+    return table.astype(dict.fromkeys(measured, "float64"))
 
 
 def read_gradients(gradients: Path, grid: Grid) -> pd.DataFrame:

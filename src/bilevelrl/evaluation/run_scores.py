@@ -10,7 +10,8 @@ from bilevelrl.runs.records import is_late
 from bilevelrl.runs.table_files import CorruptRecord
 
 _RUN = [*GROUP, "seed"]
-_BASELINE = ["problem", "variant", "temperature"]
+_START = ["problem", "variant", "temperature"]
+_BASELINE = [*_START, "case"]
 _TRUTH = ("leader_return_optimal", "cosine", "follower_kl", "follower_value_gap")
 _RETURNS = {"median": "median", "best": "max", "mean": "mean", "worst": "min"}
 
@@ -30,12 +31,14 @@ def arrival_name(name: str) -> str:
     return name.replace("env_steps_to", "fraction_at")
 
 
-def share_of(best: pd.Series, fraction: float) -> pd.Series:
+def share_of(best: pd.Series, fraction: float, origin: pd.Series) -> pd.Series:
     """The J that counts as a share in (0, 1] of the best known one.
 
-    Where J is a loss, 95 % allow a loss that is larger by 1 / 0.95.
+    It is that share of the way from `origin` to the best. Without one, NaN, it is a share of the
+    best itself; where J is a loss, 95 % allow a loss that is larger by 1 / 0.95.
     """
-    return (best * fraction).where(best > 0.0, best / fraction)
+    own = (best * fraction).where(best > 0.0, best / fraction)
+    return (origin + fraction * (best - origin)).where(origin.notna(), own)
 
 
 def env_steps_to_threshold(curves: pd.DataFrame, threshold: pd.Series | float) -> pd.Series:
@@ -90,8 +93,9 @@ def run_scores(
         final_optimal (the same under the exact best response), last_optimal (the same at the last
         recorded update), final_played (as final, of the θ that was played), regret (see `_regret`),
         final_kl, final_gap, follower_steps (in all), cosine (mean over updates), accuracy_max,
-        best_known, charge_nothing_return, unstable (whether the closed loop was at some update, NaN
-        where there is none), and `threshold_name` and `return_name` of each threshold.
+        best_known, charge_nothing_return, share_origin, unstable (whether the closed loop was at
+        some update, NaN where there is none), and `threshold_name` and `return_name` of each
+        threshold.
 
     Raises:
         CorruptRecord: if a setting has no baseline.
@@ -121,10 +125,10 @@ def run_scores(
         "accuracy_max": runs["follower_accuracy"].max(skipna=False),
         "unstable": (largest > 1.0).where(largest.notna()),
     }
-    for name in ("best_known", "charge_nothing_return"):
+    for name in ("best_known", "charge_nothing_return", "share_origin"):
         columns[name] = facts[name].groupby([curves[k] for k in _RUN]).first()
     for fraction in params.thresholds:
-        threshold = share_of(facts["best_known"], fraction)
+        threshold = share_of(facts["best_known"], fraction, facts["share_origin"])
         columns[threshold_name(fraction)] = env_steps_to_threshold(curves, threshold)
     for value in params.return_thresholds.get(str(curves["problem"].iloc[0]), ()):
         columns[return_name(value)] = env_steps_to_threshold(curves, value)
@@ -133,12 +137,14 @@ def run_scores(
 
 
 def _baseline_of_each_row(curves: pd.DataFrame, baselines: pd.DataFrame) -> pd.DataFrame:
-    groups = curves[[*GROUP, "temperature"]].drop_duplicates(GROUP)
+    groups = curves[[*GROUP, "temperature", "case"]].drop_duplicates(GROUP)
     joined = groups.merge(baselines, on=_BASELINE, how="left", indicator=True)
     for missing in joined[joined["_merge"] == "left_only"].to_dict("records"):
         raise CorruptRecord(
             f"no best known return of {missing['problem']} for variant {missing['variant']} at "
-            f"temperature {missing['temperature']:g}; the environments stage knows "
+            f"temperature {missing['temperature']:g}"
+            f"{' in case ' + missing['case'] if missing['case'] else ''}; "
+            f"the environments stage knows "
             f"{baselines[_BASELINE].to_dict('records')}"
         )
     return curves[GROUP].merge(joined, on=GROUP, how="left").set_axis(curves.index)
@@ -149,19 +155,22 @@ def start_table(
 ) -> pd.DataFrame:
     """Summarise the search for the best known J, columns `START_COLUMNS`, by kind of start.
 
+    Starts of a problem with several J are those of the first one.
+
     Returns:
         One row per problem, variant, temperature and kind: number of starts, fraction that ended
         stuck, fraction that reached each threshold, starts without a finite J (`failed`), and
         median, best, mean and worst of the others' J.
     """
-    known = starts.merge(baselines, on=_BASELINE, validate="many_to_one")
+    first = baselines.drop_duplicates(_START).drop(columns="case")
+    known = starts.merge(first, on=_START, validate="many_to_one")
     distance = (known["leader_return"] - known["charge_nothing_return"]).abs()
     columns = {"stuck_fraction": distance <= params.stuck_radius}
     for fraction in params.thresholds:
-        level = share_of(known["best_known"], fraction)
+        level = share_of(known["best_known"], fraction, known["share_origin"])
         columns[arrival_name(threshold_name(fraction))] = known["leader_return"] >= level
     returns = known["leader_return"].replace([np.inf, -np.inf], np.nan)
-    groups = known.assign(**columns, finite_return=returns).groupby([*_BASELINE, "kind"])
+    groups = known.assign(**columns, finite_return=returns).groupby([*_START, "kind"])
     table = groups[list(columns)].mean()
     table.insert(0, "starts", groups.size())
     for name, statistic in _RETURNS.items():

@@ -71,6 +71,17 @@ def _return_metrics(runs: pd.DataFrame, params: EvaluateParams) -> Iterator[Row]
         yield _share("stuck_fraction", stuck, params)
 
 
+def _way_metrics(runs: pd.DataFrame, params: EvaluateParams) -> Iterator[Row]:
+    """How far from no charge to the best known J, where shares are counted from there."""
+    if runs["share_origin"].notna().all():
+        origin = runs["share_origin"]
+        way = runs["best_known"] - origin
+        yield _plain("no_toll_return", float(origin.iloc[0]))
+        yield _over_runs("way_mean", (runs["final"] - origin) / way, "mean", params)
+        last = (runs["last_optimal"] - origin) / way
+        yield _plain("way_worst_seed", float(last.min(skipna=False)))
+
+
 def _optimal_metrics(runs: pd.DataFrame, params: EvaluateParams) -> Iterator[Row]:
     """J under the exact best response, where the follower may play something else."""
     inexact = runs["follower"].iloc[0] != "exact"
@@ -126,7 +137,8 @@ def _follower_metrics(runs: pd.DataFrame, params: EvaluateParams) -> Iterator[Ro
 
 #: What `summary_table` says of each setting.
 _MEASURES = (
-    _return_metrics, _optimal_metrics, _played_metrics, _sample_metrics, _follower_metrics,
+    _return_metrics, _way_metrics, _optimal_metrics, _played_metrics, _sample_metrics,
+    _follower_metrics,
 )  # fmt: skip
 
 

@@ -42,6 +42,7 @@ class EstimatorStyle:
 #: dash patterns that let the lower one through.
 ESTIMATORS: dict[str, EstimatorStyle] = {
     "bc_hg": EstimatorStyle("BC-HG", "#D55E00", "-", "o"),
+    "uncoupled": EstimatorStyle("BC-HG, no coupling", "#0072B2", "-", "s", False),
     "hpgd_mc": EstimatorStyle("HPGD (MC)", "#0072B2", "-", "s"),
     "hpgd_sa": EstimatorStyle("HPGD (SA)", "#56B4E9", "-", "D"),
     "hpgd_td": EstimatorStyle("HPGD (TD)", "#56B4E9", (0, (4.0, 1.5)), "D"),
@@ -52,8 +53,13 @@ ESTIMATORS: dict[str, EstimatorStyle] = {
     "naive_off": EstimatorStyle("Naive-PGD (off-policy)", "#56B4E9", (0, (4.0, 1.5)), "D"),
     "bi_ac_on": EstimatorStyle("Bi-AC (on-policy)", "#009E73", "-", "^"),
     "bi_ac_off": EstimatorStyle("Bi-AC (off-policy)", "#CC79A7", (0, (4.0, 1.5)), "v"),
+    "covariance": EstimatorStyle("BC-HG without adjoint", "#0072B2", "-", "s"),
+    "direct": EstimatorStyle("Direct part only", "#7F7F7F", (0, (3.0, 3.0)), "P", False),
+    "externality": EstimatorStyle("Externality update", "#009E73", "-", "^", False),
+    "perturbed": EstimatorStyle("Perturbed follower", "#CC79A7", "-", "v", False),
     "zero_order": EstimatorStyle("Zero order", "#E69F00", (0, (6.0, 2.0)), "X"),
     "exact": EstimatorStyle("Exact", "#000000", (0, (6.0, 1.5, 1.0, 1.5)), "h"),
+    "exact_uncoupled": EstimatorStyle("Exact, no coupling", "#56B4E9", (0, (4.0, 1.5)), "D", False),
     "exact_naive": EstimatorStyle("Exact, direct part only", "#CC79A7", (0, (4.0, 1.5)), "v"),
     "random": EstimatorStyle("Leader that never learns", "#000000", (0, (1.0, 1.0)), "h", False),
 }

@@ -17,6 +17,8 @@ ENVIRONMENTS: dict[str, str | None] = {
     "bilevel_lqr": "BilevelLQR",
     "thermal_control": "ThermalControl",
     "guided_cartpole": "GuidedCartPole",
+    "tolls": "Tolls",
+    "escape_room": "EscapeRoom",
 }
 KINDS = tuple(ENVIRONMENTS)
 

@@ -148,9 +148,17 @@ def train_cell(params: Params, problem: str, estimator: str, cache: ResultCache)
         _identity(problem, block, estimator, run, results[run.key].get(FAILURE)) for run in runs
     ]
     curves = concatenate(_curve(identity, results[identity.run_key]) for identity in identities)
-    theta = np.stack([results[run.key]["theta"] for run in runs])
+    theta = _side_by_side([results[run.key]["theta"] for run in runs])
     places = [_places(identity, results[identity.run_key]) for identity in identities]
     return Cell(tuple(identities), theta, curves, concatenate(places))
+
+
+def _side_by_side(rows: Sequence[AnyArray]) -> AnyArray:
+    # Rows of different lengths, shape (R, longest), NaN beyond the end of the shorter ones.
+    table = np.full((len(rows), max(map(len, rows))), np.nan)
+    for place, row in enumerate(rows):
+        table[place, : len(row)] = row
+    return table
 
 
 def _identity(

@@ -149,8 +149,8 @@ class RunIdentity:
 class Cell:
     """Everything that the leaders stage writes for one problem and estimator.
 
-    Runs in the order of `theta`, the final leader parameters, shape (R, D); tables with the columns
-    `CURVE_COLUMNS` and `COORDINATE_COLUMNS`.
+    Runs in the order of `theta`, the final leader parameters, shape (R, D), NaN beyond the end of
+    those that have fewer; tables with the columns `CURVE_COLUMNS` and `COORDINATE_COLUMNS`.
     """
 
     runs: tuple[RunIdentity, ...]
@@ -159,6 +159,12 @@ class Cell:
     coordinates: pd.DataFrame = field(
         default_factory=lambda: pd.DataFrame(columns=list(COORDINATE_COLUMNS))
     )
+
+    @property
+    def leaders(self) -> list[Floats]:
+        """θ of each run, shape (its own D,); one without a result has NaN for all numbers."""
+        known = [int(np.isfinite(row).sum()) or len(row) for row in self.theta]
+        return [row[:number] for row, number in zip(self.theta, known, strict=True)]
 
     @property
     def failures(self) -> dict[str, str]:

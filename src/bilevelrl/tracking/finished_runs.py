@@ -115,7 +115,7 @@ def cell_entries(workspace: str, cell: Cell) -> Iterator[Entry]:
         CorruptRecord: if a run has no curve.
     """
     curves = dict(iter(cell.curves.groupby(["variant", "setting", "seed"])))
-    for who, theta in zip(cell.runs, cell.theta, strict=True):
+    for who, theta in zip(cell.runs, cell.leaders, strict=True):
         key = (who.variant, who.setting, who.seed)
         if key not in curves:
             raise CorruptRecord(f"no curve of {who.problem}, {who.estimator}, {key}")

@@ -7,7 +7,7 @@ import numpy as np
 from bilevelrl.core.arrays import Floats
 from bilevelrl.core.estimator import Estimate, Memory
 from bilevelrl.core.seeding import Streams
-from bilevelrl.models.network_flow.game import Travel
+from bilevelrl.models.network_flow.game import Travelling
 from bilevelrl.models.network_flow.seen_trips import SeenTrips
 
 
@@ -33,7 +33,7 @@ class Externality:
         return {}
 
     def estimate(
-        self, theta: Floats, response: Travel, memory: Memory, streams: Streams
+        self, theta: Floats, response: Travelling, memory: Memory, streams: Streams
     ) -> Estimate:
         """Watch trips, and go towards the charges that their flows ask for."""
         del memory

@@ -2,15 +2,14 @@
 
 Elimination needs no pivoting: where the spectral radius of M is below 1, I - M is an M-matrix, all
 pivots are positive and nothing but pivots is ever subtracted from, so that the smallest entries of
-the inverse, exp(-β_r x longest trip), are as accurate as the largest.
+the inverse, exp(-β_r x longest trip), are as accurate as the largest. SciPy, which the library does
+without, is imported where matrices are sparse.
 """
 
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-from scipy.sparse import csc_array, eye_array
-from scipy.sparse.linalg import ArpackNoConvergence, eigs, splu
 
 from bilevelrl.core.arrays import Floats
 from bilevelrl.core.compilation import kernel
@@ -78,6 +77,9 @@ def factorised(network: Network, weight: Floats, *, sparse: bool) -> Factor | No
     """
     factor: Factor
     if sparse:
+        from scipy.sparse import csc_array, eye_array
+        from scipy.sparse.linalg import splu
+
         matrix = eye_array(network.num_nodes, format="csc") - matrix_of(network, weight)
         try:
             factor = SparseFactor(
@@ -104,6 +106,9 @@ def spectral_radius(network: Network, weight: Floats) -> float:
     matrix = matrix_of(network, weight)
     if network.num_nodes <= 200:
         return float(np.abs(np.linalg.eigvals(matrix.toarray())).max())
+    from scipy.sparse import eye_array
+    from scipy.sparse.linalg import ArpackNoConvergence, eigs
+
     # That of a matrix >= 0 is an eigenvalue; of I + M none other is as large.
     shifted = matrix + eye_array(network.num_nodes, format="csc")
     try:
@@ -114,8 +119,10 @@ def spectral_radius(network: Network, weight: Floats) -> float:
     return float(np.abs(largest)) - 1.0
 
 
-def matrix_of(network: Network, weight: Floats) -> csc_array:
+def matrix_of(network: Network, weight: Floats) -> Any:
     """M, shape (N, N), sparse."""
+    from scipy.sparse import csc_array
+
     shape = (network.num_nodes, network.num_nodes)
     return csc_array((weight, (network.tail, network.head)), shape=shape)
 

@@ -1,6 +1,7 @@
 """Charged roads with their travellers in equilibrium, ready for the training loop."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -11,10 +12,27 @@ from bilevelrl.core.training import GroundTruth
 from bilevelrl.models.network_flow.charged_roads import ChargedRoads
 from bilevelrl.models.network_flow.equilibrium import Equilibrium, equilibrium
 from bilevelrl.models.network_flow.hypergradient import (
+    Flows,
     exact_hypergradient,
     net_cost,
     travel_time,
 )
+
+
+class Travels(Flows, Protocol):
+    """What travellers do."""
+
+    @property
+    def policy(self) -> Floats:
+        """Probability of each link at its tail by destination, shape (R, K, L)."""
+
+
+class Travelling(Protocol):
+    """How all travellers answer, at least; read-only."""
+
+    @property
+    def reached(self) -> Travels:
+        """What they do."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,14 +130,17 @@ class RoadGame:
         nothing = np.zeros(len(theta))
         return GroundTruth(truth.total, truth.leader_return, nothing, nothing)
 
-    def coordinates(self, theta: Floats, response: Travel) -> dict[str, Floats]:
+    def coordinates(self, theta: Floats, response: Travelling) -> dict[str, Floats]:
         """Both objectives and the revenue in vehicle-minutes, and the mean charge in minutes."""
         reached = response.reached
         return {
             "travel_time": travel_time(reached).loss,
             "net_cost": net_cost(reached).loss,
             "revenue": np.array([row.sum() for row in reached.theta * reached.flow]),
-            "mean_charge": self.roads.charges(theta)[:, self.roads.charged].mean(axis=1),
+            # Row by row: a sum over an axis depends on how the runs lie in memory.
+            "mean_charge": np.array(
+                [row[self.roads.charged].mean() for row in self.roads.charges(theta)]
+            ),
         }
 
     def extremes(self, theta: Floats, response: Travel) -> dict[str, Floats]:

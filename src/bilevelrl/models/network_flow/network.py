@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import dijkstra
 
 from bilevelrl.core.arrays import AnyArray, Floats, Index
 
@@ -73,10 +71,14 @@ class Network:
     @cached_property
     def reachable(self) -> AnyArray:
         """Whether a path leads from each node to each of the destinations, shape (N, K)."""
-        shape = (self.num_nodes, self.num_nodes)
-        backwards = csr_array((np.ones(self.num_links), (self.head, self.tail)), shape=shape)
-        distance = dijkstra(backwards, indices=self.destinations, unweighted=True)
-        reached: AnyArray = np.isfinite(distance).T
+        reached = np.zeros((self.num_nodes, self.num_destinations), dtype=bool)
+        reached[self.destinations, np.arange(self.num_destinations)] = True
+        order, start = self.leaving
+        nodes, number = self.tail[order[start[:-1][np.diff(start) > 0]]], 0
+        while reached.sum() > number:  # one link more
+            number = int(reached.sum())
+            ahead = np.logical_or.reduceat(reached[self.head[order]], start[nodes], axis=0)
+            reached[nodes] |= ahead
         return reached
 
     @cached_property

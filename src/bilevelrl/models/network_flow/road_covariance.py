@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from bilevelrl.core.arrays import Floats
 from bilevelrl.core.estimator import Estimate, Memory
 from bilevelrl.core.seeding import Streams
-from bilevelrl.models.network_flow.game import Travel
+from bilevelrl.models.network_flow.game import Travelling
 from bilevelrl.models.network_flow.pair_covariance import pair_covariance
 from bilevelrl.models.network_flow.seen_trips import SeenTrips
 
@@ -32,7 +32,7 @@ class RoadCovariance:
         return {}
 
     def estimate(
-        self, theta: Floats, response: Travel, memory: Memory, streams: Streams
+        self, theta: Floats, response: Travelling, memory: Memory, streams: Streams
     ) -> Estimate:
         """Watch trips, and estimate both parts from them."""
         del memory

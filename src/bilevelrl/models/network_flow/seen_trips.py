@@ -11,7 +11,8 @@ from bilevelrl.core.estimator import Estimate
 from bilevelrl.core.seeding import Streams
 from bilevelrl.models.network_flow.adjoint import feedback
 from bilevelrl.models.network_flow.charged_roads import ChargedRoads
-from bilevelrl.models.network_flow.game import Travel
+from bilevelrl.models.network_flow.game import Travelling
+from bilevelrl.models.network_flow.hypergradient import Flows
 from bilevelrl.models.network_flow.network import Network
 from bilevelrl.models.network_flow.trips import Trips, TripSampler
 
@@ -75,7 +76,7 @@ class SeenTrips:
     num_trips: int
     rationality: Floats
 
-    def observe(self, response: Travel, streams: Streams) -> Trips:
+    def observe(self, response: Travelling, streams: Streams) -> Trips:
         """Fresh trips of the travellers."""
         sampler = TripSampler(self.roads.network, self.num_trips)
         return sampler.sample(response.reached.policy, streams)
@@ -93,7 +94,7 @@ class SeenTrips:
     def estimate(
         self,
         theta: Floats,
-        seen: SeenFlows,
+        seen: Flows,
         covariances: Sequence[Covariance] | None,
         *,
         adjoint: bool,

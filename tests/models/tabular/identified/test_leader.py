@@ -14,9 +14,11 @@ from bilevelrl.core.seeding import Streams
 from bilevelrl.core.training import Trained, train
 from bilevelrl.models.tabular.exact import exact_hypergradient
 from bilevelrl.models.tabular.game import TabularGame, TabularSampler
+from bilevelrl.models.tabular.identified import leader as leaders
+from bilevelrl.models.tabular.identified.experience import experience_of, nothing_seen
 from bilevelrl.models.tabular.identified.game import IdentifiedProblem
 from bilevelrl.models.tabular.identified.leader import IdentifiedLeader
-from bilevelrl.models.tabular.identified.search import hypergradient
+from bilevelrl.models.tabular.identified.search import Pool, hypergradient
 from bilevelrl.models.tabular.rollout import Rollout
 from bilevelrl.models.tabular.soft_policy_iteration import SoftPolicyIteration
 from bilevelrl.problems.four_rooms.problem import FourRooms
@@ -137,3 +139,21 @@ def test_a_leader_that_sees_no_reward_of_its_own_goes_on_looking() -> None:
     # It acts where the follower was most, but where episodes start or end.
     where = int(estimate.proposal[0, :-1].argmax())
     assert where in set(seen.state.ravel().tolist()) - {ROOMS.start, ROOMS.goal}
+
+
+@pytest.mark.parametrize(
+    ("transitions", "refined", "searches"),
+    [(1500.0, 0.4, False), (1500.0, 0.2, True), (2000.0, 0.4, True)],
+)
+def test_it_searches_again_with_twice_the_transitions_or_when_disappointed(
+    monkeypatch: pytest.MonkeyPatch, transitions: float, refined: float, searches: bool
+) -> None:
+    theta = np.zeros((1, 3))
+    monkeypatch.setattr(leaders, "refine", lambda *_: Pool(theta, np.array([refined])))
+    monkeypatch.setattr(leaders, "search", lambda *_: Pool(theta, np.array([0.45])))
+    own = experience_of(nothing_seen(1, SHAPE, 3), 0)
+    own.moves[0, 0, 0], own.searched[0], own.promised[0] = transitions, 1000.0, 0.5
+    found = IdentifiedLeader._found(own, None, theta, 0.003)  # type: ignore[arg-type]
+    assert found.predicted[0] == (0.45 if searches else refined)
+    assert own.searched[0] == (transitions if searches else 1000.0)
+    assert own.promised[0] == (0.45 if searches else 0.5)

@@ -44,6 +44,7 @@ class Experience(NamedTuple):
         indirect: the other part.
         planned: transitions at the last plan, 0 before the first.
         searched: transitions at the last search from everywhere.
+        promised: J of the best that it found, as predicted then.
     """
 
     moves: Floats
@@ -67,6 +68,7 @@ class Experience(NamedTuple):
     indirect: Floats
     planned: Floats
     searched: Floats
+    promised: Floats
 
     @property
     def transitions(self) -> float:
@@ -154,7 +156,7 @@ def nothing_seen(num_runs: int, shape: tuple[int, int], num_parameters: int) -> 
         "foretold": (len(MEMORIES),), "scores": (states,), "pool": (POOL, num_parameters),
         "predicted": (POOL,),
         **dict.fromkeys(("playing", "direct", "indirect"), (num_parameters,)),
-        "planned": (1,), "searched": (1,),
+        "planned": (1,), "searched": (1,), "promised": (1,),
     }  # fmt: skip
     memory = {name: np.zeros((num_runs, *shapes[name])) for name in Experience._fields}
     memory["predicted"][:] = -np.inf

@@ -27,12 +27,16 @@ from bilevelrl.models.tabular.identified.experience import (
 )
 from bilevelrl.models.tabular.identified.game import IdentifiedProblem, KnownRewards
 from bilevelrl.models.tabular.identified.kernel import IdentifiedKernel, identify
-from bilevelrl.models.tabular.identified.search import hypergradient, refine, search
-from bilevelrl.models.tabular.identified.trials import NOTHING, Wishes, choose
+from bilevelrl.models.tabular.identified.search import Pool, hypergradient, refine, search
+from bilevelrl.models.tabular.identified.trials import Wishes, choose
 from bilevelrl.models.tabular.watched_covariance import mean_reward
 
 #: The follower's reward for what it never did in a state where it was: it will not.
 UNTRIED = -1000.0
+#: Score of doing nothing against acting on any state.
+NOTHING = 50.0
+#: Share of what the last search promised that is a reason to search again.
+DISAPPOINTING = 0.5
 
 
 @dataclass(frozen=True)
@@ -152,11 +156,7 @@ class IdentifiedLeader:
             own.mean_leader_rest(),
         )
         candidates = np.concatenate([own.candidates, own.thetas[-1:]])
-        if own.transitions >= 2.0 * own.searched[0]:
-            found = search(problem, candidates, own.visited, beta)
-            own.searched[0] = own.transitions
-        else:
-            found = refine(problem, candidates, beta)
+        found = self._found(own, problem, candidates, beta)
         own.keep(found)
         own.planned[0] = own.transitions
         own.ages[:] += 1.0
@@ -166,6 +166,18 @@ class IdentifiedLeader:
         )  # fmt: skip
         truth = hypergradient(problem, own.playing[None], beta)
         own.direct[:], own.indirect[:] = truth.direct[0], truth.indirect[0]
+
+    @staticmethod
+    def _found(
+        own: Experience, problem: IdentifiedProblem, candidates: Floats, beta: float
+    ) -> Pool:
+        if own.transitions < 2.0 * own.searched[0]:
+            refined = refine(problem, candidates, beta)
+            if refined.predicted[0] > DISAPPOINTING * own.promised[0]:
+                return refined
+        found = search(problem, candidates, own.visited, beta)
+        own.searched[0], own.promised[0] = own.transitions, found.predicted[0]
+        return found
 
     def _until_next_plan(self, own: Experience) -> float:
         return max(float(self.conduct.least), self.conduct.growth * float(own.planned[0]))

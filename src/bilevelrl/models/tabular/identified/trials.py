@@ -21,8 +21,6 @@ from bilevelrl.models.tabular.identified.game import IdentifiedProblem
 from bilevelrl.models.tabular.identified.kernel import IdentifiedKernel
 from bilevelrl.models.tabular.identified.search import Pool, follower_of, unlike
 
-#: Score of doing nothing against acting on any state.
-NOTHING = 50.0
 #: Two θ are alike if they change less than this share of the follower's rewards in another way.
 ALIKE = 0.2
 

@@ -1,0 +1,256 @@
+"""What params.yaml says of road pricing: constants, search, studies, settings."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from bilevelrl.core.blocks import SearchBlock, StudyParams
+from bilevelrl.core.entries import Estimators, Registered
+from bilevelrl.core.problem import Constants, ProblemBlock, TrainingBlock
+from bilevelrl.core.settings import PER_RUN, Component, ExactFollower, Setting, Share
+from bilevelrl.core.validation import (
+    Choices,
+    ConfigError,
+    Content,
+    Count,
+    Positive,
+    UnitInterval,
+    Whole,
+)
+
+#: Total travel time, or what travellers expect to pay less the revenue.
+Objective = Literal["tstt", "net"]
+#: L of each network, which nobody has to load to read params.yaml.
+NUM_LINKS = {"sioux_falls": 76}
+
+
+class TollsParams(Constants):
+    """Constants of road pricing, see `problems.tolls.problem.Pricing`.
+
+    Attributes:
+        network: a network of `models.network_flow`.
+        toll_links: the links that have a toll where not all have, from 0.
+        highest_toll: in minutes.
+    """
+
+    network: Literal["sioux_falls"]
+    toll_links: Choices[Whole]
+    highest_toll: Positive
+
+
+class TollsLeaders(TrainingBlock):
+    """What all cells share and an entry may override."""
+
+    objective: Objective
+    tollable: Count
+    temperature: Positive
+    trips_per_update: Count
+    step_size_ratio: UnitInterval
+
+
+class TollsSearchParams(SearchBlock):
+    """Search by L-BFGS within bounds, from no toll and from random tolls.
+
+    Attributes:
+        seed: of the random tolls.
+        random_starts: how many; they are uniform up to `largest_start` minutes.
+        num_evaluations: of J and its hypergradient from one start, at most.
+    """
+
+    seed: Whole
+    random_starts: Whole
+    largest_start: Positive
+    num_evaluations: Count
+
+
+class TollsGradientParams(StudyParams):
+    """The estimator-error study, from how many trips, with so many tolls.
+
+    Attributes:
+        best_fractions: of the best known tolls, where estimates are made.
+        radius: of the zero-order estimator, in minutes.
+    """
+
+    tollable: Count
+    budgets: Choices[Count]
+    best_fractions: Choices[float]
+    radius: Positive
+
+
+class TollsSetting(Setting):
+    """Settings of road pricing; the rationality of travellers is 1 / `temperature` per minute.
+
+    Attributes:
+        objective: the loss.
+        tollable: number of links that have a toll: as many as `toll_links`, or all.
+        step_size: of Adam, in minutes.
+        step_size_ratio: what it falls to in the end, geometrically, as a share of the first one.
+    """
+
+    objective: Objective
+    tollable: Count
+    step_size_ratio: UnitInterval
+
+    @property
+    def rationality(self) -> float:
+        """β_r of the travellers per minute."""
+        return 1.0 / self.temperature
+
+    def conditions(self, shared: Content) -> Content:
+        """What J is, beside what every setting says."""
+        return super().conditions(shared) | {
+            "objective": self.objective,
+            "rationality": f"{self.rationality:g}",
+            "tollable": self.tollable,
+        }
+
+
+class DayToDayFollower(Component):
+    """Travellers who learn from day to day how long links take.
+
+    Attributes:
+        start: what they expect after the planner has moved: "carry" what they learned, or "reset"
+            to empty roads.
+        days: before each answer.
+        step_size: share of the way from what they expect to what they meet.
+    """
+
+    kind: Literal["day_to_day"]
+    start: Literal["carry", "reset"]
+    days: Count
+    step_size: Annotated[UnitInterval, PER_RUN]
+
+    @property
+    def conditions(self) -> Content:
+        """Which travellers, and how much they learn."""
+        return {"follower": self.kind, "start": self.start, "days": self.days}
+
+    def cost(self, num_updates: int) -> int:
+        """Effort of a run."""
+        return num_updates * 20 * self.days
+
+
+class SeenTripSetting(TollsSetting):
+    """Of estimators that see trips, and neither what they cost travellers nor what these expect."""
+
+    trips_per_update: Count
+
+    def conditions(self, shared: Content) -> Content:
+        """How many trips, and that nothing else is seen."""
+        return super().conditions(shared) | {
+            "information": "actions",
+            "trips_per_update": self.trips_per_update,
+        }
+
+
+class IdentifiedDelaysParams(Component):
+    """Delay curves that a planner learns, who knows lengths and speeds but no capacities."""
+
+    kind: Literal["identified"]
+
+    @property
+    def conditions(self) -> Content:
+        """What it sees: what links cost its travellers in time."""
+        return {"information": "rewards", "model": self.kind}
+
+
+class TripSetting(SeenTripSetting):
+    """Of those among them that only watch.
+
+    Attributes:
+        follower: travellers in equilibrium, or ones that learn.
+    """
+
+    follower: Annotated[ExactFollower | DayToDayFollower, Field(discriminator="kind")] = (
+        ExactFollower()
+    )
+
+
+class PerturbedSetting(SeenTripSetting):
+    """Of the perturbed follower.
+
+    Attributes:
+        epsilon: share of the loss that travellers are charged.
+        two_sided: whether they are also paid that share.
+    """
+
+    epsilon: Annotated[Positive, PER_RUN]
+    two_sided: bool
+
+
+class ExternalitySetting(TripSetting):
+    """Of the externality update, which has a step of its own.
+
+    Attributes:
+        step_size: share of the way to what the flows ask for.
+        step_size_ratio: of no use: the share stays.
+    """
+
+    step_size: Annotated[UnitInterval, PER_RUN]
+
+
+class LearnedTripSetting(TripSetting):
+    """Of estimators that remember how travellers chose.
+
+    Attributes:
+        forgetting_factor: weight of all earlier trips against the newest.
+        model: a planner who knows the capacities of its roads has none.
+    """
+
+    forgetting_factor: Share
+    model: IdentifiedDelaysParams | None = None
+
+    def conditions(self, shared: Content) -> Content:
+        """Whether it also sees how long links take, and learns its delay curves from that."""
+        told = super().conditions(shared)
+        return told if self.model is None else told | self.model.conditions
+
+
+class TollsZeroOrderSetting(TollsSetting):
+    """Of the zero-order estimator.
+
+    Attributes:
+        radius: distance of two evaluations of J at the first update, in minutes.
+    """
+
+    radius: Annotated[Positive, PER_RUN]
+
+
+ESTIMATORS: Estimators = {
+    ("bc_hg", "corrected"): Registered(TripSetting, "cell:bc_hg"),
+    ("bc_hg", "improved"): Registered(LearnedTripSetting, "cell:learned_bc_hg"),
+    ("covariance", "corrected"): Registered(TripSetting, "cell:covariance"),
+    ("covariance", "improved"): Registered(LearnedTripSetting, "cell:learned_covariance"),
+    ("direct", "corrected"): Registered(TripSetting, "cell:direct"),
+    ("externality", "corrected"): Registered(ExternalitySetting, "cell:externality"),
+    ("perturbed", "corrected"): Registered(PerturbedSetting, "cell:perturbed"),
+    ("zero_order", "corrected"): Registered(TollsZeroOrderSetting, "core.model_based:zero_order"),
+    ("exact", "corrected"): Registered(TollsSetting, "core.model_based:exact"),
+}
+
+
+class TollsBlock(ProblemBlock):
+    """See `ProblemBlock`."""
+
+    estimators = ESTIMATORS
+
+    constants: TollsParams
+    search: TollsSearchParams
+    learner: None
+    learning: None
+    training: TollsLeaders
+    gradients: TollsGradientParams
+
+    def check(self, setting: Setting, where: str) -> None:
+        """Refuse a number of tolls that is neither that of `toll_links` nor that of all links.
+
+        Raises:
+            ConfigError: if so; the message starts with `where`.
+        """
+        assert isinstance(setting, TollsSetting)
+        allowed = [len(self.constants.toll_links), NUM_LINKS[self.constants.network]]
+        if setting.tollable not in allowed:
+            raise ConfigError(f"{where}: tollable = {setting.tollable}: allowed are {allowed}")
+
+
+BLOCK = TollsBlock

@@ -1,0 +1,147 @@
+"""Leaders of EscapeRoom: exact slopes, what they reach, what coupling is worth, and their bits."""
+
+import numpy as np
+import pytest
+
+from bilevelrl.core.blocks import FollowerParams
+from bilevelrl.core.cell import Context
+from bilevelrl.core.entries import registered
+from bilevelrl.core.exact import Exact
+from bilevelrl.core.seeding import Streams
+from bilevelrl.core.training import train
+from bilevelrl.core.validation import ConfigError
+from bilevelrl.problems import registry
+from bilevelrl.problems.escape_room import cell
+from bilevelrl.runs.params import read_params
+
+PARAMS = read_params()
+FOLLOWERS = FollowerParams(tolerance=1e-12, max_iterations=1, sweeps=1, learner=None)
+
+
+def game_of(problem, runs, beta=0.5):
+    constants = PARAMS.block(problem).constants
+    return cell.make_game(constants, FOLLOWERS, np.full(runs, beta), np.full(runs, 0.1))
+
+
+def respond(game, theta):
+    streams = Streams(range(len(theta)))
+    return game.respond(theta, game.follower_memory(len(theta), streams), streams)
+
+
+def built(problem, estimator, seeds, **entry):
+    block = PARAMS.block(problem)
+    own = {"variant": "improved", "num_seeds": len(seeds), "first_seed": seeds[0], **entry}
+    (setting,) = block.expanded(estimator, own, "test")
+    known = registered(block.estimators, estimator, "improved", "test")
+    make = registry.function(block.kind, known.maker)
+    context = Context(block.constants, PARAMS.problem(problem).followers, block.training)
+    return cell.build(make, [setting] * len(seeds), context)
+
+
+def trained(problem, estimator, seeds, updates, **entry):
+    training = built(problem, estimator, seeds, num_updates=updates, **entry)
+    return train(
+        training.game, training.estimator, Streams(list(seeds)), rule=training.rule,
+        num_updates=updates, max_rows=min(updates, 10),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("problem", ["escape_room_2", "escape_room_3"])
+@pytest.mark.parametrize("beta", [0.5, 1.0])
+def test_the_exact_hypergradient_is_the_slope_of_the_return(problem, beta):
+    game = game_of(problem, 1, beta)
+    draw = np.random.default_rng(3)
+    theta = draw.normal(size=(1, game.payments.num_parameters))
+    direction = draw.normal(size=theta.shape)
+
+    def returns(at):
+        return game.leader_return(at, respond(game, at))[0]
+
+    exact = game.hypergradient(theta, respond(game, theta)).total
+    slope = (returns(theta + 1e-5 * direction) - returns(theta - 1e-5 * direction)) / 2e-5
+    np.testing.assert_allclose((exact * direction).sum(), slope, rtol=1e-6)
+
+
+#: 95 % of the best known J of ER(2, 1) and ER(3, 2) at β = .5, and how they are climbed here.
+BAR = {"escape_room_2": 0.95 * 8.9251, "escape_room_3": 0.95 * 7.9388}
+FAST = {"step_size": 0.3, "step_size_ratio": 1.0}
+
+
+@pytest.mark.parametrize(("problem", "seeds"), [("escape_room_2", 4), ("escape_room_3", 1)])
+def test_exact_ascent_comes_within_5_percent_and_without_coupling_it_does_not(problem, seeds):
+    ends = {
+        name: trained(problem, name, range(seeds), 50, **FAST).curves["leader_return"][:, -1]
+        for name in ("exact", "exact_uncoupled")
+    }
+    assert (ends["exact"] > BAR[problem]).all()
+    assert ends["exact_uncoupled"].mean() < BAR[problem]
+
+
+@pytest.mark.parametrize(("problem", "seeds"), [("escape_room_2", 4), ("escape_room_3", 1)])
+def test_sampled_bc_hg_does_too_and_without_coupling_it_does_not(problem, seeds):
+    found = {
+        name: trained(problem, name, range(seeds), 60, **FAST).curves
+        for name in ("bc_hg", "uncoupled")
+    }
+    assert (found["bc_hg"]["leader_return"][:, -1] > BAR[problem]).all()
+    assert found["uncoupled"]["leader_return"][:, -1].mean() < BAR[problem]
+    update, steps = (found["bc_hg"][name][0, -1] for name in ("update", "env_steps"))
+    assert steps == PARAMS.block(problem).training.env_steps_per_update * update
+
+
+def test_naive_stays_where_it_is_if_payments_cost_nothing():
+    found = trained("escape_room_2", "naive", range(2), 3)
+    game = built("escape_room_2", "naive", range(2)).game
+    theta, _ = game.start(Streams(range(2)))
+    np.testing.assert_array_equal(found.theta, theta)
+
+
+def test_naive_estimates_what_payments_cost():
+    training = built("escape_room_2", "naive", range(1), env_steps_per_update=200_000)
+    priced = type(training.game.payments)(
+        *(getattr(training.game.payments, name) for name in ("player", "state", "action")),
+        2.0, cost=0.5,
+    )  # fmt: skip
+    game = type(training.game)(
+        training.game.game, priced, training.game.temperature, training.game.initial_spread
+    )
+    estimator = type(training.estimator)(
+        training.estimator.sizes, priced, training.estimator.temperature, 40_000, None
+    )
+    theta, _ = game.start(Streams([0]))
+    answer = respond(game, theta)
+    found = estimator.estimate(theta, answer, {}, Streams([0]))
+    np.testing.assert_allclose(found.direct, game.hypergradient(theta, answer).direct, atol=2e-3)
+    assert not found.indirect.any()
+    np.testing.assert_allclose(
+        found.leader_return_sampled, game.leader_return(theta, answer), atol=0.05
+    )
+
+
+@pytest.mark.parametrize("estimator", ["bc_hg", "uncoupled", "zero_order"])
+def test_a_run_does_not_depend_on_the_batch(estimator):
+    entry = {"radius": 0.1} if estimator == "zero_order" else {"env_steps_per_update": 200}
+    together = trained("escape_room_2", estimator, [3, 4, 5], 3, **entry)
+    alone = trained("escape_room_2", estimator, [4], 3, **entry)
+    assert together.theta[1].tobytes() == alone.theta[0].tobytes()
+
+
+def test_ground_truth_and_coordinates_are_those_of_the_answer():
+    game = game_of("escape_room_2", 2)
+    theta, _ = game.start(Streams([0, 1]))
+    answer = respond(game, theta)
+    truth = game.ground_truth(theta, answer)
+    exact = Exact(game).estimate(theta, answer, {}, Streams([0, 1])).gradient
+    np.testing.assert_array_equal(truth.hypergradient, exact)
+    np.testing.assert_array_equal(truth.leader_return_optimal, game.optimal_return(theta))
+    shown = game.coordinates(theta, answer)
+    assert (np.abs(shown["uncoupled_cosine"]) <= 1.0).all()
+    assert (shown["coupling_radius"] > 1.0).all()
+    assert ((shown["steps"] >= 1.0) & (shown["steps"] <= 5.0)).all()
+    # A pull of a step pays less than 2, and a player pulls once a step.
+    assert ((shown["payment"] > 0.0) & (shown["payment"] < 4.0 * shown["steps"])).all()
+
+
+def test_another_number_of_players_than_the_problems_is_refused():
+    with pytest.raises(ConfigError, match="players = 3: allowed is that of the problem"):
+        built("escape_room_2", "exact", range(1), players=3)
