@@ -5,17 +5,24 @@ CPU time of one thread, medians of five; generated grids, once with 24 destinati
 all nodes, and Sioux Falls. Rationality is 1 per minute; a cold equilibrium begins with empty roads,
 a warm one with that of charges .1 minutes lower. `array_mib` is what NumPy holds at most during a
 cold equilibrium and a hypergradient, `factor_mib` what SuperLU holds besides.
+
+`python benchmarks/network_flow.py --draw` draws that table: benchmarks/results/network_flow.png.
 """
 
+import argparse
 import csv
 import statistics
 import sys
 import time
 import tracemalloc
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
 
+from bilevelrl.figures import style
 from bilevelrl.models.network_flow.equilibrium import Equilibrium, equilibrium
 from bilevelrl.models.network_flow.factors import SparseFactor
 from bilevelrl.models.network_flow.grid_network import grid_network
@@ -29,6 +36,13 @@ GRIDS = (
     (10, 10, None), (12, 11, None), (16, 17, None),
 )  # fmt: skip
 REPETITIONS = 5
+RESULTS = Path(__file__).absolute().parent / "results" / "network_flow"
+#: Columns of the table that are drawn, what they are and in which colour.
+LINES = (
+    ("cold_ms", "equilibrium from empty roads", "#D55E00"),
+    ("warm_ms", "equilibrium from the last one", "#0072B2"),
+    ("hypergradient_ms", "hypergradient", "#009E73"),
+)
 
 
 def milliseconds(function: Callable[[], object]) -> float:
@@ -71,7 +85,8 @@ def measured(name: str, network: Network) -> list[object]:
     ]
 
 
-if __name__ == "__main__":
+def measure() -> None:
+    """Print the table."""
     table = csv.writer(sys.stdout, lineterminator="\n")
     table.writerow(
         [
@@ -84,3 +99,31 @@ if __name__ == "__main__":
         network = grid_network(rows, columns, 0, destinations)
         table.writerow(measured(f"{rows} x {columns}", network))
         sys.stdout.flush()
+
+
+def drawn(table: pd.DataFrame) -> Figure:
+    """Times against links, of networks with as many destinations as Sioux Falls, and a line."""
+    rows = table[table["destinations"] == table["destinations"].iloc[0]].sort_values("links")
+    with style.theme():
+        figure, ((ax,),) = style.new_figure(5.0, 3.4)
+        for name, label, colour in LINES:
+            ax.plot(rows["links"], rows[name], marker="o", color=colour, label=label)
+        start = rows[rows["network"] != "sioux_falls"].iloc[0]
+        ends = np.array([start["links"], rows["links"].max()])
+        ax.plot(ends, start["cold_ms"] * ends / ends[0], color="0.6", ls=":", label="linear")
+        ax.set_xscale("log")
+        ax.set_yscale("log")
+        ax.set_xlabel("links")
+        ax.set_ylabel("milliseconds of CPU")
+        ax.legend()
+    return figure
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--draw", action="store_true", help="the figure instead of the table")
+    if parser.parse_args().draw:
+        figure = drawn(pd.read_csv(RESULTS.with_suffix(".csv")))
+        figure.savefig(RESULTS.with_suffix(".png"), dpi=150, metadata={"Software": None})
+    else:
+        measure()

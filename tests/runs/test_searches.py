@@ -66,7 +66,8 @@ def test_the_search_shares_what_the_leaders_share() -> None:
     assert tuning_params().problems.keys() == params.problems.keys()
     for problem, searched in tuning_params().problems.items():
         assert searched.kind == params.block(problem).kind
-        shipped = params.block(problem).training.model_dump(exclude_none=True)
+        block = params.block(problem)
+        shipped = block.shared() | block.training.model_dump(exclude_none=True)
         different = {k: v for k, v in searched.shared.items() if shipped[k] != v}
         assert not different, problem
 

@@ -13,6 +13,7 @@ from bilevelrl.models.logit_equilibrium.equilibrium import (
     spectral_radius,
 )
 from bilevelrl.models.logit_equilibrium.several import equilibria
+from bilevelrl.models.logit_equilibrium.stochastic_game import actions_of
 from tests.models.logit_equilibrium.random_games import (
     first_action_payments,
     matrix_game,
@@ -106,19 +107,23 @@ def test_a_small_payment_selects_the_equilibrium_that_it_favours():
 
 
 def test_the_branch_is_the_one_that_fine_steps_follow(monkeypatch):
-    # Nearly the same players: another curve passes close by.
-    game = matrix_game(np.eye(2), np.eye(2), np.eye(2))
-    paid = np.zeros((1, 2, 1, 2))
-    paid[0, 0, 0, 1] = 1e-4
-    beta = np.full(2, 0.2)
-    utility = game.reward[:, 0] + paid[0, :, 0][np.arange(2)[:, None], game.actions.T]
-    fine, coarse = np.zeros((2, 2)), np.zeros((2, 2))
-    branch.follow_branch(utility, beta, game.actions, 1e-12, coarse)
-    for name, value in (("FIRST", 0.005), ("LONGEST", 0.005), ("POINTS", 20_000)):
-        monkeypatch.setattr(branch, name, value)
-    branch.follow_branch.py_func(utility, beta, game.actions, 1e-12, fine)
-    np.testing.assert_allclose(coarse, fine, atol=1e-9)
-    assert coarse[0, 1] > coarse[0, 0] + 0.5
+    # Players who could nearly change places: other curves pass close by, and of these games every
+    # one has a step that ends on them unless the sign of the determinant is looked at.
+    draw, games = np.random.default_rng(0), []
+    for _ in range(27):
+        common = draw.normal(size=(3, 3))
+        utility = np.stack([(common + common.T).ravel()] * 2)
+        games.append(utility + 1e-4 * draw.normal(size=(2, 9)))
+    actions, beta, found = actions_of(2, 3), np.full(2, 0.15), {}
+    chosen = [games[place] for place in (1, 15, 26)]
+    for name, follow in (("coarse", branch.follow_branch), ("fine", branch.follow_branch.py_func)):
+        found[name] = np.zeros((3, 2, 3))
+        for utility, quality in zip(chosen, found[name], strict=True):
+            residual, _ = follow(utility, beta, actions, 1e-12, quality)
+            assert residual <= 1e-12
+        for constant, value in (("FIRST", 0.01), ("LONGEST", 0.01), ("POINTS", 20_000)):
+            monkeypatch.setattr(branch, constant, value)
+    np.testing.assert_allclose(found["coarse"], found["fine"], atol=1e-9)
 
 
 def test_the_spectral_radius_is_that_of_the_couplings_of_all_steps_together():

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from bilevelrl.core.search import Searched
+from bilevelrl.core.seeding import Streams
 from bilevelrl.evaluation.inputs import BASELINE_COLUMNS
 from bilevelrl.problems.tolls.problem import Pricing
 from bilevelrl.problems.tolls.search import LINKS_TABLE, Climber, search, starts
@@ -110,3 +111,17 @@ def test_starts_are_no_toll_and_random_ones_within_bounds() -> None:
         assert (each >= 0.0).all()
         assert (each <= BLOCK.search.largest_start).all()
         assert each.any()
+
+
+def test_cut_at_the_highest_toll_the_externality_update_ends_short_of_the_best() -> None:
+    # With a toll on every link, on the net cost, and with exact flows: what it is made for.
+    game = climber(1.0, "net", 76).game
+    theta, memory, streams = np.zeros((1, 76)), np.full((1, 76), np.nan), Streams([0])
+    for _ in range(300):
+        answer = game.respond(theta, memory, streams)
+        wanted = answer.reached.flow * answer.reached.slope
+        theta = np.clip(theta + 0.03 * (wanted - theta), 0.0, 30.0)
+    assert np.abs(np.clip(wanted, 0.0, 30.0) - theta).max() < 0.1  # where it stays
+    assert (wanted > 31.0).any()
+    nothing, best = -7_329_213.14, -7_111_280.4
+    assert (game.optimal_return(theta)[0] - nothing) / (best - nothing) < 0.6

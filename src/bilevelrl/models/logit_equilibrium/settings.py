@@ -24,8 +24,8 @@ class PlayersSetting(Setting):
     step_size_ratio: UnitInterval
 
     def conditions(self, shared: Content) -> Content:
-        """How many players, beside what every setting says."""
-        return super().conditions(shared) | {"players": self.players}
+        """How many players, and the study: "main" if it is no other."""
+        return {"study": "main"} | super().conditions(shared) | {"players": self.players}
 
 
 class SampledPlayersSetting(PlayersSetting, BatchSetting):

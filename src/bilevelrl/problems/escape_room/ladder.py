@@ -27,7 +27,6 @@ LADDER = (
     Rung("uncoupled", "improved", "means"),
     Rung("naive", "improved", "none"),
     Rung("zero_order", "improved", "none", samples=False),
-    Rung("exact_uncoupled", "improved", "exact", samples=False),
 )
 
 
