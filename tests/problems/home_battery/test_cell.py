@@ -26,7 +26,7 @@ WATCHING = [
 ]  # fmt: skip
 #: Of them, those that see nothing of their houses but what these do.
 BLIND = [each for each in WATCHING if each[0] != "perturbed" and each[1] != "published"]
-FEW = {"num_updates": 3, "env_steps_per_update": 192}
+FEW = {"num_updates": 3, "days_per_update": 4}
 
 
 def way(theta: np.ndarray, built: Any) -> np.ndarray:
@@ -45,7 +45,7 @@ def way(theta: np.ndarray, built: Any) -> np.ndarray:
     ],
 )
 def test_names_stand_for_what_they_say(estimator: str, entry: str, kind: type) -> None:
-    own = setting(estimator, entry, temperature=0.08, houses=4, env_steps_per_update=1920)
+    own = setting(estimator, entry, temperature=0.08, houses=4, days_per_update=10)
     found = build(estimator, [own] * 2).estimator
     assert type(found) is kind
     assert found.rollout.problem.num_houses == 4
@@ -78,7 +78,7 @@ def test_answers_of_a_perturbed_follower_share_the_transitions(two_sided: bool) 
     assert found.two_sided == two_sided
     np.testing.assert_array_equal(found.epsilon, [0.2])
     run = trained("perturbed", [own], [0])
-    spent = own.env_steps_per_update * np.arange(3)  # type: ignore[attr-defined]
+    spent = 48 * own.days_per_update * np.arange(3)  # type: ignore[attr-defined]
     np.testing.assert_array_equal(run.curves["env_steps"][0], spent)
 
 
@@ -96,7 +96,7 @@ def test_constants_are_those_of_the_file() -> None:
 def test_a_setting_says_which_j_it_is_of() -> None:
     assert setting("bc_hg", "improved").conditions(BLOCK.shared()) == {
         "follower": "exact", "information": "actions", "temperature": 0.05, "houses": 1,
-        "leader": "prices", "tariff_weight": 0.5, "env_steps_per_update": 3072,
+        "leader": "prices", "tariff_weight": 0.5, "days_per_update": 64,
     }  # fmt: skip
     told = setting("bc_hg", "published").conditions(BLOCK.shared())
     assert told["information"] == "full"
@@ -107,9 +107,7 @@ def test_a_setting_says_which_j_it_is_of() -> None:
     ("estimator", "changes", "message"),
     [
         ("bc_hg", {"houses": 2}, r"houses = 2: search.houses has \[1, 4, 17\]"),
-        ("bc_hg", {"env_steps_per_update": 100}, "must be a multiple of 48: 1 houses, 1 answers"),
-        ("bc_hg", {"houses": 4, "env_steps_per_update": 48}, "a multiple of 192: 4 houses"),
-        ("perturbed", {"env_steps_per_update": 48}, "multiple of 96: 1 houses, 2 answers"),
+        ("perturbed", {"days_per_update": 5}, "days_per_update = 5 must be a multiple of 2"),
         (
             "perturbed",
             {"follower": {"kind": "soft_q", "start": "carry", "steps": 48}},

@@ -26,7 +26,6 @@ from bilevelrl.problems.home_battery.learner import LearningHousehold
 from bilevelrl.problems.home_battery.perturbed import PerturbedHousehold, SampledMeter
 from bilevelrl.problems.home_battery.planner import ExactPlanner, Household, TruncatedPlanner
 from bilevelrl.problems.home_battery.problem import HomeBattery
-from bilevelrl.problems.home_battery.profiles import HOURS
 from bilevelrl.problems.home_battery.regressed import RegressedAdvantage
 from bilevelrl.problems.home_battery.rollout import DayRollout
 from bilevelrl.problems.home_battery.settings import (
@@ -109,10 +108,7 @@ def build(
 
 
 def _days(g: Runs[SampledSetting]) -> DayRollout:
-    # A sequence is a first day and the one that closes it.
-    problem, shared = g.game.problem, g.shared
-    hours = 2 * HOURS * problem.num_houses * shared.num_answers
-    return DayRollout(problem, shared.env_steps_per_update // hours)
+    return DayRollout(g.game.problem, g.shared.days_per_update // g.shared.num_answers)
 
 
 def published_bc_hg(g: Runs[PublishedSetting]) -> HouseholdCovariance:

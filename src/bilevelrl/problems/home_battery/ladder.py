@@ -53,7 +53,8 @@ LADDER = (
 def shared(problem: Problem[HomeBatteryBlock], budget: int) -> Content:
     """What the whole study gives to estimators: which J, and how many transitions."""
     own: Content = {"radius": problem.block.gradients.radius}
-    return own | ({"env_steps_per_update": budget} if budget else {})
+    days = budget // problem.block.constants.max_episode_steps // problem.block.training.houses
+    return own | ({"days_per_update": days} if budget else {})
 
 
 def group(

@@ -10,7 +10,6 @@ from bilevelrl.core.finite_settings import SoftQLearner, SoftQParams
 from bilevelrl.core.problem import Constants, ProblemBlock, TrainingBlock
 from bilevelrl.core.settings import (
     PER_RUN,
-    BatchSetting,
     Component,
     ExactFollower,
     LearningFollower,
@@ -67,7 +66,7 @@ class HomeBatteryLeaders(TrainingBlock):
     houses: Houses
     tariff_weight: NonNegative
     temperature: Positive
-    env_steps_per_update: Count
+    days_per_update: Count
     step_size_ratio: UnitInterval
 
 
@@ -126,7 +125,7 @@ class HomeBatterySetting(Setting):
 
     @property
     def num_answers(self) -> int:
-        """Answers of the houses that are watched in an update, and share its transitions."""
+        """Answers of the houses that are watched in an update, and share its days."""
         return 1
 
     def conditions(self, shared: Content) -> Content:
@@ -160,22 +159,27 @@ class TruncatedPlanning(Component):
         return num_updates * 100 * self.days
 
 
-class SampledSetting(HomeBatterySetting, BatchSetting):
-    """Of estimators that watch days; `env_steps_per_update` counts hours of all houses.
+class SampledSetting(HomeBatterySetting):
+    """Of estimators that watch days.
 
     What a house pays is known from its meter: `actions` is all that is seen of it.
 
     Attributes:
+        days_per_update: sequences of `max_episode_steps` hours that are watched of every house.
         follower: houses that plan to the end, or not so far, or learn.
     """
 
+    days_per_update: Count
     follower: Annotated[
         ExactFollower | TruncatedPlanning | SoftQLearner, Field(discriminator="kind")
     ] = ExactFollower()
 
     def conditions(self, shared: Content) -> Content:
-        """What the leader sees."""
-        return super().conditions(shared) | {"information": "actions"}
+        """How many days, and that nothing else is seen."""
+        return super().conditions(shared) | {
+            "information": "actions",
+            "days_per_update": self.days_per_update,
+        }
 
 
 class SarsaParams(Component):
@@ -255,7 +259,7 @@ class ImprovedSetting(SampledSetting):
 
 
 class PerturbedSetting(SampledSetting):
-    """Of the perturbed follower; its answers share the transitions of an update.
+    """Of the perturbed follower; its answers share the days of an update.
 
     Attributes:
         epsilon: share of the leader's reward that houses are paid.
@@ -317,7 +321,7 @@ class HomeBatteryBlock(ProblemBlock):
     gradients: HomeBatteryGradientParams
 
     def check(self, setting: Setting, where: str) -> None:
-        """Refuse days that are cut, and numbers of houses that nobody searched for.
+        """Refuse days that answers cannot share, and numbers of houses that nobody searched for.
 
         Raises:
             ConfigError: if so; the message starts with `where`.
@@ -327,13 +331,11 @@ class HomeBatteryBlock(ProblemBlock):
             raise ConfigError(
                 f"{where}: houses = {setting.houses}: search.houses has {list(self.search.houses)}"
             )
-        steps: int = getattr(setting, "env_steps_per_update", 0)
-        unit = setting.houses * setting.num_answers * self.constants.max_episode_steps
-        if steps % unit:
+        days: int = getattr(setting, "days_per_update", 0)
+        if days % setting.num_answers:
             raise ConfigError(
-                f"{where}: env_steps_per_update = {steps} must be a multiple of {unit}: "
-                f"{setting.houses} houses, {setting.num_answers} answers, "
-                f"constants.max_episode_steps = {self.constants.max_episode_steps}"
+                f"{where}: days_per_update = {days} must be a multiple of {setting.num_answers}, "
+                "as many answers as share them"
             )
         follower = getattr(setting, "follower", None)
         if isinstance(follower, LearningFollower) and isinstance(setting, PerturbedSetting):
