@@ -76,7 +76,7 @@ def test_a_share_of_a_loss_allows_a_larger_one() -> None:
 
 
 def test_shares_may_be_of_the_way_from_where_nothing_is_charged() -> None:
-    own = baselines().assign(share_origin=-260.0)
+    own = baselines().assign(share_origin=-260.0, charge_nothing_return=-260.0)
     found = run_scores(conditioned(make_curves()), own, PARAMS, NOWHERE).set_index("seed")
     # Half of the way from -260 to -160 is -210, 95 % of it -165.
     assert found[threshold_name(0.5)].tolist() == [1000.0, 1000.0]
@@ -91,15 +91,37 @@ def test_shares_may_be_of_the_way_from_where_nothing_is_charged() -> None:
     assert told["way_worst_seed"] == pytest.approx(0.4)
     # Of the last two updates, over both seeds.
     assert told["way_mean"] == pytest.approx((0.5 * (0.90 + 0.99) + 0.5 * (0.5 + 0.4)) / 2.0)
+    other = run_scores(
+        conditioned(make_curves()), own.assign(charge_nothing_return=None), PARAMS, NOWHERE
+    )
+    flat = summary_table(other, nobody, PARAMS).set_index("metric")["value"]
+    assert flat["flat_return"] == -260.0
+    assert "no_toll_return" not in flat
     plain = summary_table(scores().reset_index(), nobody, PARAMS)
-    assert not set(plain["metric"]) & {"no_toll_return", "way_mean", "way_worst_seed"}
+    assert not set(plain["metric"]) & {
+        "no_toll_return",
+        "flat_return",
+        "way_mean",
+        "way_worst_seed",
+    }
 
 
-def test_every_case_of_a_problem_has_a_baseline_of_its_own() -> None:
-    curves = make_curves()
-    of_case = {0: "objective=net;tollable=18", 1: "objective=tstt;tollable=18"}
+@pytest.mark.parametrize(
+    ("cases", "rest"),
+    [
+        (("objective=net;tollable=18", "objective=tstt;tollable=18"), "trips_per_update=1000"),
+        (
+            ("houses=1;tariff_weight=0.5", "houses=4;tariff_weight=0.5"),
+            "days_per_update=1000;information=actions;leader=prices",
+        ),
+    ],
+)
+def test_every_case_of_a_problem_has_a_baseline_of_its_own(
+    cases: tuple[str, str], rest: str
+) -> None:
+    curves, of_case = make_curves(), dict(enumerate(cases))
     curves["setting"] = curves["seed"].map(
-        {seed: f"{case};temperature=0.1;trips_per_update=1000" for seed, case in of_case.items()}
+        {seed: f"{case};temperature=0.1;{rest}" for seed, case in of_case.items()}
     )
     own = pd.concat([
         baselines().assign(case=of_case[0], best_known=-100.0),
@@ -111,7 +133,7 @@ def test_every_case_of_a_problem_has_a_baseline_of_its_own() -> None:
     assert found["case"].to_dict() == of_case
     assert (found["budget"] == 1000).all()
     assert (found["study"] == "main").all()
-    with pytest.raises(CorruptRecord, match="in case objective=net;tollable=18"):
+    with pytest.raises(CorruptRecord, match=f"in case {cases[0]}"):
         run_scores(known, own[1:], PARAMS, NOWHERE)
 
 

@@ -23,13 +23,13 @@ ALL_ESTIMATORS = (
 
 ALL_PROBLEMS = (
     r"\['bilevel_lqr', 'discrete_toy_r1', 'discrete_toy_r2', 'escape_room', 'four_rooms', "
-    r"'guided_cartpole', 'thermal_control', 'tolls'\]"
+    r"'guided_cartpole', 'home_battery', 'thermal_control', 'tolls'\]"
 )
 
 
 ALL_KINDS = (
     r"\['bilevel_lqr', 'discrete_toy', 'escape_room', 'four_rooms', 'guided_cartpole', "
-    r"'thermal_control', 'tolls'\]"
+    r"'home_battery', 'thermal_control', 'tolls'\]"
 )
 
 

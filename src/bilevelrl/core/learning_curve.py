@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from bilevelrl.core.arrays import Floats
-from bilevelrl.core.follower import BestResponse
 from bilevelrl.core.seeding import Streams
 
 
@@ -47,6 +47,14 @@ class Learned:
     policy: Mapping[str, Floats | NDArray[np.float32]]
 
 
+class Played(Protocol):
+    """What a tabular follower answers; read-only."""
+
+    @property
+    def policy(self) -> Floats:
+        """Of each run, R the first axis."""
+
+
 @dataclass(frozen=True, eq=False)
 class TabularLearner:
     """A tabular follower that learns, and how far its policy is from the `best` response.
@@ -56,7 +64,7 @@ class TabularLearner:
         kl: of a policy from the best response, where episodes go.
     """
 
-    learn: Callable[[int, Floats, Streams], BestResponse]
+    learn: Callable[[int, Floats, Streams], Played]
     soft_return: Callable[[Floats], Floats]
     kl: Callable[[Floats], Floats]
     best: Floats

@@ -16,7 +16,7 @@ FOLLOWER_STUDIES = ("truncated_follower", "learning_follower", "information")
 CONDITION_COLUMNS: dict[str, str] = {
     "study": "string",
     "temperature": "float64",
-    "budget": "int64",  # transitions or trips per update; 0 for estimators that sample nothing
+    "budget": "int64",  # transitions, trips or days per update; 0 where nothing is sampled
     "case": "string",  # which J it is, of problems with several; see `core.search.Searched.add`
     "initial_spread": "float64",  # missing where it is the problem's own
     "policy_iterations": "int64",  # 0 where the follower is not truncated
@@ -32,11 +32,11 @@ CONDITION_COLUMNS: dict[str, str] = {
 #: The conditions of the main comparison; a setting with any other belongs to a study of its own.
 _MAIN = {"temperature", "env_steps_per_update", "return", "follower", "information"}
 #: What tells one J from another of the same problem, in the order of `case`.
-_CASE = ("objective", "tollable", "players", "levers")
+_CASE = ("objective", "tollable", "players", "levers", "houses", "tariff_weight")
 #: Conditions of the main comparison where J comes in cases; there nobody reads the follower.
-_MAIN_OF_CASES = {*_CASE, "rationality", "trips_per_update"}
+_MAIN_OF_CASES = {*_CASE, "leader", "rationality", "trips_per_update", "days_per_update"}
 #: Conditions that say how much an estimator samples per update; a setting has one of them at most.
-_BUDGETS = ("env_steps_per_update", "trips_per_update")
+_BUDGETS = ("env_steps_per_update", "trips_per_update", "days_per_update")
 #: Conditions that have columns of their own, and what the others are unless a setting says so.
 _NAMED = {"temperature", *_BUDGETS, "study", "return"}
 _USUAL = {"follower": "exact", "information": "full"}

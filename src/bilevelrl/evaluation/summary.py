@@ -72,11 +72,12 @@ def _return_metrics(runs: pd.DataFrame, params: EvaluateParams) -> Iterator[Row]
 
 
 def _way_metrics(runs: pd.DataFrame, params: EvaluateParams) -> Iterator[Row]:
-    """How far from no charge to the best known J, where shares are counted from there."""
+    """How far to the best known J, from where nothing is charged or from where prices are flat."""
     if runs["share_origin"].notna().all():
         origin = runs["share_origin"]
         way = runs["best_known"] - origin
-        yield _plain("no_toll_return", float(origin.iloc[0]))
+        free = runs["charge_nothing_return"].notna().all()
+        yield _plain("no_toll_return" if free else "flat_return", float(origin.iloc[0]))
         yield _over_runs("way_mean", (runs["final"] - origin) / way, "mean", params)
         last = (runs["last_optimal"] - origin) / way
         yield _plain("way_worst_seed", float(last.min(skipna=False)))

@@ -19,6 +19,7 @@ ENVIRONMENTS: dict[str, str | None] = {
     "guided_cartpole": "GuidedCartPole",
     "tolls": "Tolls",
     "escape_room": "EscapeRoom",
+    "home_battery": "HomeBattery",
 }
 KINDS = tuple(ENVIRONMENTS)
 

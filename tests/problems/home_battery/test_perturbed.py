@@ -20,11 +20,14 @@ HOUSE = HomeBattery.of_houses(1)
 FLAT = np.full((1, 24), 0.30)
 
 
-def perturbed(problem: HomeBattery, theta: Floats, **options: object) -> tuple[Floats, Floats]:
+def perturbed(
+    problem: HomeBattery, theta: Floats, epsilon: float, two_sided: bool
+) -> tuple[Floats, Floats]:
     """The estimate with exact answers and means, and the truth, both (R, 24)."""
     temperature = np.full(len(theta), 0.05)
     planner = ExactPlanner(problem, temperature)
-    estimator = PerturbedHousehold(ExactMeter(problem), planner, **options)  # type: ignore[arg-type]
+    shares = np.full(len(theta), epsilon)
+    estimator = PerturbedHousehold(ExactMeter(problem), planner, shares, two_sided)
     answer, streams = planner.best(theta), Streams(range(len(theta)))
     found = estimator.estimate(theta, answer, estimator.start(streams), streams)
     return found.gradient, exact_hypergradient(problem, theta, answer.policy, temperature).total
@@ -75,7 +78,7 @@ def test_sampled_means_are_those_of_exact_ones(two_sided: bool) -> None:
     spread = []
     for common in (True, False):
         estimator = PerturbedHousehold(
-            SampledMeter(rollout, common), planner, epsilon, two_sided=two_sided
+            SampledMeter(rollout, common), planner, np.full(runs, epsilon), two_sided
         )
         streams = Streams(range(runs))
         found = estimator.estimate(theta, answer, estimator.start(streams), streams)
@@ -90,8 +93,8 @@ def test_sampled_means_are_those_of_exact_ones(two_sided: bool) -> None:
 
 def test_refusals() -> None:
     planner = ExactPlanner(HOUSE, np.array([0.05]))
-    with pytest.raises(ValueError, match="epsilon must be positive and finite, got 0"):
-        PerturbedHousehold(ExactMeter(HOUSE), planner, 0.0)
+    with pytest.raises(ValueError, match=r"epsilon = 0\.0 of run 0: it must be positive"):
+        perturbed(HOUSE, FLAT, epsilon=0.0, two_sided=True)
     other = HomeBattery.of_houses(1, leader_discount=1.0)
     with pytest.raises(ValueError, match="must be equal: a perturbed follower counts"):
-        PerturbedHousehold(ExactMeter(other), planner, 0.1)
+        PerturbedHousehold(ExactMeter(other), planner, np.array([0.1]))

@@ -15,6 +15,7 @@ import numpy as np
 
 from bilevelrl.core.arrays import Floats
 from bilevelrl.core.estimator import Estimate, Memory
+from bilevelrl.core.perturbed_follower import derivative
 from bilevelrl.core.seeding import Streams
 from bilevelrl.problems.home_battery.exact import leader_rewards, mean_day
 from bilevelrl.problems.home_battery.planner import Household, HouseholdResponse
@@ -88,26 +89,24 @@ class SampledMeter:
 
 @dataclass(frozen=True, eq=False)
 class PerturbedHousehold:
-    """Implements `core.estimator.Estimator`.
+    """Implements `core.estimator.Estimator`, by `core.perturbed_follower`.
 
     Attributes:
         meter: how the leader learns what was bought.
         follower: answers to pay, beside the answer without.
-        epsilon: ε.
-        two_sided: [G(ε) - G(-ε)] / 2ε, of error O(ε²); else [G(ε) - G(0)] / ε.
+        epsilon: ε of each run, shape (R,).
+        two_sided: the quotient of error O(ε²), from houses that are paid and charged.
 
     Raises:
-        ValueError: if ε is not positive, or γ_L and γ_F differ.
+        ValueError: if γ_L and γ_F differ.
     """
 
     meter: Meter
     follower: Household
-    epsilon: float
+    epsilon: Floats
     two_sided: bool = True
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.epsilon < np.inf:
-            raise ValueError(f"epsilon must be positive and finite, got {self.epsilon}")
         problem = self.meter.problem
         if problem.leader_discount != problem.follower_discount:
             raise ValueError(
@@ -123,25 +122,32 @@ class PerturbedHousehold:
     def estimate(
         self, theta: Floats, response: HouseholdResponse, memory: Memory, streams: Streams
     ) -> Estimate:
-        """Two answers and what is bought under them; updates `memory` in place."""
+        """Two answers and what is bought under them; updates `memory` in place.
+
+        Raises:
+            ValueError: if an ε is not positive.
+        """
         problem = self.meter.problem
-        others = mean_day(problem, response.policy).others
-        pay = self.epsilon * leader_rewards(problem, others)
+        share = self.epsilon[:, None, None, None, None]
+        pay = share * leader_rewards(problem, mean_day(problem, response.policy).others)
         reward = problem.follower_reward(theta)
         answers = [self.follower.respond(reward + pay, memory["paid"], streams)]
-        apart = self.epsilon
         if self.two_sided:
             answers.append(self.follower.respond(reward - pay, memory["charged"], streams))
-            apart *= 2.0
         policies = [each.policy for each in answers]
         seen = self.meter.read(policies + [response.policy] * (not self.two_sided), streams)
-        above, below = seen.bought
+        ahead, behind = (-problem.day_weights * each for each in seen.bought)
+
+        def bought_for(epsilon: Floats) -> Floats:
+            return ahead if (epsilon > 0.0).all() else behind
+
+        at_zero = None if self.two_sided else behind
         sampled = np.full(len(theta), np.nan)
         if seen.days is not None and not self.two_sided:
             sampled = sampled_return(problem, theta, seen.days[1])
         return Estimate(
             problem.tariff_slope(theta),
-            -problem.day_weights * (above - below) / apart,
+            derivative(bought_for, self.epsilon, at_zero),
             sampled,
             env_steps=seen.env_steps,
             oracle_steps=sum(each.steps for each in answers),
