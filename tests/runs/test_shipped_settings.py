@@ -201,7 +201,8 @@ def test_a_study_that_has_a_name_changes_what_it_is_about_and_nothing_else() -> 
 #: By problem, what a leader that identifies its model has otherwise than one that does not.
 LEARNS_ALONE = {
     "tolls": [{"model"}],
-    "guided_cartpole": [{"critic", "belief"}, {"critic", "belief", "shrinkage"}],
+    # Each leader has the step size that its own search chose.
+    "guided_cartpole": [{"critic", "belief"}, {"critic", "belief", "shrinkage", "step"}],
     "thermal_control": [{"belief", "num"}],  # it needs fewer updates
 }
 
