@@ -44,15 +44,15 @@ def test_a_small_table_for_each_setting_of_the_main_comparison() -> None:
 def test_cases_are_named_where_a_problem_has_several() -> None:
     summary = conditioned(pd.DataFrame(
         [
-            *rows("bc_hg", f"players=2;{MAIN}", leader_return_mean=1.0),
-            *rows("exact", "players=2;temperature=0.003", leader_return_mean=2.0),
-            *rows("exact", "players=3;temperature=0.003", leader_return_mean=3.0),
+            *rows("bc_hg", f"levers=1;players=2;{MAIN}", leader_return_mean=1.0),
+            *rows("exact", "levers=1;players=2;temperature=0.003", leader_return_mean=2.0),
+            *rows("exact", "levers=1;players=3;temperature=0.003", leader_return_mean=3.0),
         ]
     ))  # fmt: skip
     assert headline_metrics(summary, BASELINES) == {
-        "four_rooms/bc_hg-published-players=2-100": {"mean": 1.0},
-        "four_rooms/exact-published-players=2": {"mean": 2.0},
-        "four_rooms/exact-published-players=3": {"mean": 3.0},
+        "four_rooms/bc_hg-published-players=2-levers=1-100": {"mean": 1.0},
+        "four_rooms/exact-published-players=2-levers=1": {"mean": 2.0},
+        "four_rooms/exact-published-players=3-levers=1": {"mean": 3.0},
     }
 
 

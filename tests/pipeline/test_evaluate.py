@@ -178,8 +178,8 @@ def test_what_knowing_the_model_saves_is_told_of_every_leader(evaluated: Path) -
 def test_tracked_curves_show_the_main_comparison(evaluated: Path) -> None:
     curves = pd.read_csv(evaluated / "results" / "curves.csv")
     assert list(curves.columns) == [
-        "problem", "estimator", "variant", "budget", "update", "env_steps", "iqm", "low", "high",
-        "mean", "standard_error", "worst", "failed", "seeds",
+        "problem", "estimator", "variant", "budget", "case", "update", "env_steps", "iqm", "low",
+        "high", "mean", "standard_error", "worst", "failed", "seeds",
     ]  # fmt: skip
     ours = curves[(curves["estimator"] == "bc_hg") & (curves["variant"] == "published")]
     assert ours["update"].tolist() == UPDATES.tolist()

@@ -190,7 +190,7 @@ def headline_metrics(
     several = rows.groupby("problem")["case"].nunique() > 1
     for _, row in rows[rows["metric"].isin(list(_SHOWN))].iterrows():
         budget = f"-{row['budget']}" if row["budget"] else ""
-        case = f"-{row['case']}" if several[row["problem"]] else ""
+        case = f"-{row['case'].replace(';', '-')}" if several[row["problem"]] else ""
         name = f"{row['problem']}/{row['estimator']}-{row['variant']}{case}{budget}"
         known, key, value = metrics.setdefault(name, {}), _SHOWN[row["metric"]], row["value"]
         if key != "failed" and np.isfinite(value):
