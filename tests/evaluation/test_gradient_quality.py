@@ -28,6 +28,12 @@ def test_two_estimates_by_hand() -> None:
     assert row["cosine_mean"] == row["cosine_of_mean"] == pytest.approx(1.0)
 
 
+def test_equal_estimates_have_no_spread_at_all() -> None:
+    row = gradient_row(np.full((7, 2), 0.1), np.array([0.1, 0.3]))
+    assert row["standard_deviation"] == row["bias_error"] == 0.0
+    assert row["bias"] == pytest.approx(0.2)
+
+
 def test_squared_bias_is_recovered_through_noise() -> None:
     generator = np.random.default_rng(0)
     exact, offset = generator.normal(size=20), 0.1 * generator.normal(size=20)

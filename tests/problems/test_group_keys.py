@@ -256,5 +256,5 @@ def test_every_key_that_can_change_alone_is_tried() -> None:
         wholes = {key.rpartition(".")[0] for key in changed}  # of components
         missing[PARAMS.block(kind.problem).kind] -= changed | wholes
     only_together = {f"{name}.kind" for name in ("follower", "critic", "belief", "model")}
-    only_together |= {"reference.kind", "shrinkage.kind"}  # the only ones
+    only_together |= {"reference.kind", "shrinkage.kind", "leader"}  # the only ones
     assert {*chain(*missing.values())} <= only_together | {"follower.start", "belief.information"}

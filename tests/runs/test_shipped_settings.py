@@ -155,11 +155,18 @@ ABLATIONS: dict[str, Content] = {
     "identified_houses_4": {"houses": 4},
     "identified_houses_17": {"houses": 17},
     "one_sided": {"two_sided": False},
+    "watching": {"information": "actions"},
 }
 
 
 #: Keys that a study has a search of its own for.
-SEARCHED = {"one_sided": {"step_size", "epsilon"}}
+SEARCHED = {
+    "one_sided": {"step_size", "epsilon"},
+    "houses_4": {"step_size"},
+    "houses_17": {"step_size"},
+    "identified_houses_4": {"step_size"},
+    "identified_houses_17": {"step_size"},
+}
 
 
 def differences(one: Setting, other: Setting) -> set[str]:

@@ -26,7 +26,8 @@ def gradient_row(estimates: Floats, exact: Floats, **identity: str | int) -> dic
     if not np.isfinite(estimates).all():
         raise ValueError(f"an estimate of {identity} is not finite")
     centre = estimates.mean(axis=0)
-    total_variance = float(estimates.var(axis=0, ddof=1).sum())
+    alike = (estimates == estimates[0]).all()  # rounding of the mean would leave 1e-16
+    total_variance = 0.0 if alike else float(estimates.var(axis=0, ddof=1).sum())
     squared_error = float(((centre - exact) ** 2).sum())
     return {
         **identity,

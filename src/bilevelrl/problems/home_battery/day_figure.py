@@ -38,14 +38,15 @@ def day_panels(days: dict[str, pd.DataFrame]) -> Figure:
                               linestyle=":")  # fmt: skip
                     worst = table.iloc[int(table["energy"].argmax())]
                     text = f"{style.number(worst['energy'], 2)} kWh\nat {worst['hour']:.0f} h"
-                    ax.annotate(text, (worst["hour"] + 0.5, worst["energy"]), xytext=(0, 4),
-                                textcoords="offset points", ha="center", fontsize=8.0)  # fmt: skip
+                    side = "left" if worst["hour"] < HOURS / 2 else "right"
+                    ax.annotate(text, (worst["hour"] + 0.5, worst["energy"]), xytext=(0, 5),
+                                textcoords="offset points", ha=side, fontsize=8.0)  # fmt: skip
             axes[0][column].set_title(title)
             axes[-1][column].set_xlabel("hour of the day")
             axes[-1][column].set_xticks(range(0, HOURS + 1, 6))
         for row, (name, (label, _)) in enumerate(_ROWS.items()):
             axes[row][0].set_ylabel(label)
-            axes[row][0].margins(y=0.25 if name == "energy" else 0.05)
+            axes[row][0].margins(y=0.4 if name == "energy" else 0.05)
         handles = [Line2D([], [], color=_LEFT_ALONE, linestyle=":", label="without a battery")]
         style.legend_below(figure, handles, columns=1)
     return figure

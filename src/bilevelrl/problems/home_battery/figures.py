@@ -27,6 +27,8 @@ _COORDINATES = {
 }
 #: Of the figures of all games, those that a problem without published curves has.
 _CURVES = ("learning_curves", "learning_curves_env_steps", "gradient_quality")
+#: What all games call a batch, which is counted in days here.
+_BATCH = "transitions per update"
 
 
 def names() -> tuple[str, ...]:
@@ -39,6 +41,8 @@ def figures(source: Source) -> Iterator[tuple[str, Figure]]:
     results = source.results
     for name, figure in game_figures(results, "J, $ per day", "linear"):
         if name.startswith(_CURVES):
+            for ax in figure.axes:
+                ax.set_title(ax.get_title().replace(_BATCH, "days of every house per update"))
             yield name, figure
     temperature = results.temperatures[0]
     yield "way", ways(at(results.summary, temperature=temperature))

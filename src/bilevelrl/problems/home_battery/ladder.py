@@ -31,7 +31,7 @@ def _exact_advantage(estimator: HouseholdCovariance, game: BatteryGame) -> House
 
 LADDER = (
     Rung("naive", "corrected", "none"),
-    Rung("bc_hg", "published", "sarsa", entry={"critic": {"kind": "sarsa", "step_size": 0.2}},
+    Rung("bc_hg", "published", "sarsa", entry={"critic": {"kind": "sarsa", "step_size": 0.003}},
          warm_up=_BATCHES),
     Rung("bc_hg", "corrected", "exact", "exact advantage", entry=_REGRESSION,
          change=_exact_advantage),

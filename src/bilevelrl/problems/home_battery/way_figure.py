@@ -1,5 +1,6 @@
 """How far each leader comes on the way from the flat to the best known tariff."""
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -9,6 +10,7 @@ from bilevelrl.figures import style
 _STUDIES = {
     "main": "",
     "identified": "identified",
+    "watching": "sees actions alone",
     "one_sided": "one-sided",
     "truncated_follower": "houses plan a day",
     "learning_follower": "houses learn",
@@ -43,24 +45,32 @@ def ways(summary: pd.DataFrame) -> Figure:
             look = style.line_style(estimator, variant) | {"linestyle": "none"}
             mean = own[own["metric"] == "way_mean"].iloc[0]
             worst = own[own["metric"] == "way_worst_seed"]["value"].iloc[:1]
-            if mean["value"] < _LEFTMOST:
-                text = f"◀ {style.number(mean['value'], 1)}"
-                ax.annotate(text, (_LEFTMOST, place), va="center", fontsize=8.0)
-                continue
             low, high = (
                 mean["value"] if pd.isna(mean[end]) else mean[end] for end in ("low", "high")
             )
             error = [[mean["value"] - low], [high - mean["value"]]]
             ax.errorbar([mean["value"]], [place], xerr=error, **look)
-            ax.plot(worst.clip(lower=_LEFTMOST), [place] * len(worst), linestyle="none",
-                    marker="|", color=look["color"])  # fmt: skip
+            for value in worst:
+                if value < _LEFTMOST:
+                    text = f"◀ worst seed {style.number(value, 1)}"
+                    ax.annotate(text, (_LEFTMOST, place), va="center", fontsize=8.0)
+                else:
+                    ax.plot([value], [place], linestyle="none", marker="|", color=look["color"])
         ax.set_yticks(range(len(lines)), [_label(*line) for line in lines])
         ax.invert_yaxis()
         for x in (0.0, 1.0):
             ax.axvline(x, color="0.6", linewidth=0.8, zorder=0)
-        ax.set_xlim(_LEFTMOST - 0.03, 1.04)
-        ax.set_xlabel("share of the way from the flat to the best known tariff (|: worst seed)")
+        ax.set_xlim(_LEFTMOST - 0.03, max(1.04, *_means(rows)))
+        ax.set_xlabel(
+            "share of the way from the flat to the best known tariff, as played\n"
+            "(|: worst seed under the best response)"
+        )
     return figure
+
+
+def _means(rows: pd.DataFrame) -> list[float]:
+    means = rows[rows["metric"] == "way_mean"]["value"]
+    return [float(value) + 0.04 for value in means if np.isfinite(value)]
 
 
 def _label(estimator: str, variant: str, study: str, own: pd.DataFrame) -> str:
