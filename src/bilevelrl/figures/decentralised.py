@@ -19,10 +19,11 @@ LEVELS = {
     "actions": ("sees its actions only", "#0072B2", "^"),
 }
 #: Kind of follower: label and fill.
-FOLLOWERS: dict[str, tuple[str, Literal["full", "left", "top", "none"]]] = {
+FOLLOWERS: dict[str, tuple[str, Literal["full", "left", "right", "top", "none"]]] = {
     "exact": ("solved", "full"),
     "truncated": ("truncated solver", "left"),
     "soft_q": ("soft Q-learning", "none"),
+    "day_to_day": ("day-to-day learning", "right"),
     "sac": ("SAC", "top"),
 }
 
