@@ -37,12 +37,6 @@ class Output:
     status: int
 
     @property
-    @property
-    def problems(self) -> dict[str, str]:
-        """Kind of every problem in params.yaml's grid."""
-        params = read_params(self.folder / "params.yaml")
-        return {name: params.block(name).kind for name in params.grid_problems}
-
     def stages(self) -> list[str]:
         """The stages that were really run."""
         return re.findall(r"^Running stage '(.+)':", self.text, re.MULTILINE)
@@ -155,6 +149,12 @@ class Clone:
                 settings = params.settings(item.problem, item.estimator)
                 runs[item.estimator] += sum(len(setting.seeds) for setting in settings)
         return runs
+
+    @property
+    def problems(self) -> dict[str, str]:
+        """Kind of every problem in params.yaml's grid."""
+        params = read_params(self.folder / "params.yaml")
+        return {name: params.block(name).kind for name in params.grid_problems}
 
     def stages(self) -> list[str]:
         """All stages of the pipeline."""
