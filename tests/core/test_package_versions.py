@@ -35,6 +35,9 @@ PACKAGES = {
     "bilevel_lqr": {"numba", "numpy", "scipy", "gymnasium"},
     "thermal_control": {"numba", "numpy", "scipy", "torch", "gymnasium"},
     "guided_cartpole": {"numba", "numpy", "scipy", "torch", "gymnasium"},
+    "tolls": {"numba", "numpy", "scipy"},
+    "escape_room": {"numba", "numpy"},
+    "home_battery": {"numba", "numpy"},
 }  # fmt: skip
 
 

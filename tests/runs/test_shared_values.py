@@ -52,8 +52,11 @@ SHARED = [
 
 def another(key: str, value: Any) -> Any:
     """Another possible value of a key that cells share; the same where there is no other."""
-    if key == "tollable":
-        return 76
+    others = {"tollable": 76, "houses": 4}
+    if key in others:
+        return others[key]
+    if key in ("players", "levers_needed"):  # one without the other is no room that is searched
+        return value
     if isinstance(value, str):
         returns = {"discounted": "undiscounted", "undiscounted": "discounted"}
         return returns.get(value, value)

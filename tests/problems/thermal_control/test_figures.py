@@ -64,13 +64,13 @@ def trajectories(estimators: dict[str, str], budget: int = 1000) -> pd.DataFrame
 def curves(budgets: tuple[int, ...], estimator: str = "bc_hg") -> pd.DataFrame:
     rows = [
         {"estimator": estimator, "variant": "improved", "budget": budget, "temperature": 0.1,
-         "update": update, "env_steps": budget * update, "iqm": -200.0 + update, "low": -210.0,
-         "high": -190.0, "mean": -200.0, "standard_error": 1.0}
+         "case": "", "update": update, "env_steps": budget * update, "iqm": -200.0 + update,
+         "low": -210.0, "high": -190.0, "mean": -200.0, "standard_error": 1.0}
         for budget in budgets
         for update in (0, 5, 10)
     ]  # fmt: skip
-    columns = ["estimator", "variant", "budget", "temperature", "update", "env_steps", "iqm",
-               "low", "high", "mean", "standard_error"]  # fmt: skip
+    columns = ["estimator", "variant", "budget", "temperature", "case", "update", "env_steps",
+               "iqm", "low", "high", "mean", "standard_error"]  # fmt: skip
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -235,7 +235,7 @@ def test_walls_and_doors_are_as_large_as_the_levels() -> None:
 
 
 def make_results(learning: pd.DataFrame) -> Results:
-    summary = pd.DataFrame(columns=[*SUMMARY_COLUMNS, "temperature", "budget", "study"])
+    summary = pd.DataFrame(columns=[*SUMMARY_COLUMNS, "temperature", "budget", "case", "study"])
     published = pd.DataFrame(
         columns=["estimator", "temperature", "budget", "update", "leader_return", "standard_error"]
     )

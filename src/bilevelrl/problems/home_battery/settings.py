@@ -55,8 +55,8 @@ class HomeBatteryParams(Constants):
     target: Annotated[float, Field(ge=0.0, le=1.0)]
     leader_discount: Discount
     follower_discount: Discount
-    num_charges: Annotated[int, Field(ge=2)]
-    num_actions: Annotated[int, Field(ge=3)]
+    num_charges: Annotated[Count, Field(ge=2)]
+    num_actions: Annotated[Count, Field(ge=3)]
 
 
 class HomeBatteryLeaders(TrainingBlock):
