@@ -1,4 +1,4 @@
-"""The best known tolls are those of the spec, section 4, and nothing nearby is better."""
+"""The best known tolls are those that independent code found, and nothing nearby is better."""
 
 from functools import cache
 from typing import Any
