@@ -15,7 +15,7 @@ from bilevelrl.runs.params import read_params
 PARAMS = read_params(Path(__file__).parents[3] / "params.yaml")
 PROBLEM: Problem[Any] = PARAMS.problem("tolls")
 BLOCK: Any = PARAMS.block("tolls")
-#: J in vehicle-minutes at a rationality of 1: no toll, and the best of 18 tolls, computed by independent code.
+#: J in vehicle-minutes at a rationality of 1: no toll, and the best of 18 tolls (independent code).
 NO_TOLL, BEST = -7_433_601.93, -7_305_771.26
 
 
