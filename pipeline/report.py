@@ -18,7 +18,7 @@ from bilevelrl.core.atomic_files import write_atomically
 from bilevelrl.core.problem import ProblemBlock
 from bilevelrl.core.settings import flat
 from bilevelrl.core.validation import ConfigError
-from bilevelrl.evaluation.conditions import study_of
+from bilevelrl.evaluation.conditions import study_named
 from bilevelrl.problems import registry
 from bilevelrl.reporting.page import latex, machine, origin
 from bilevelrl.reporting.page.assemble import Drawn, sections
@@ -75,8 +75,8 @@ def _cells(params: Params, item: GridItem) -> Iterator[CellSetting]:
             item.estimator,
             setting.variant,
             where.rpartition(".")[2],
-            study_of({key: str(value) for key, value in conditions.items()}),
-            getattr(setting, "env_steps_per_update", 0),
+            study_named({key: str(value) for key, value in conditions.items()}, setting.roles),
+            setting.budget,
             flat(setting.model_dump(exclude={"variant", "study"}, exclude_none=True)),
         )
 

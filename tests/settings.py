@@ -15,15 +15,18 @@ def conditions(setting: str) -> dict[str, str]:
 def identity(
     problem: str, estimator: str, variant: str, setting: str, seed: int, key: str = "", **more: Any
 ) -> RunIdentity:
-    told = conditions(setting)
-    return RunIdentity(problem, estimator, variant, setting, seed, key, conditions=told, **more)
+    """By default, what every problem has roles for."""
+    told, roles = conditions(setting), more.pop("roles", "env_steps_per_update=budget")
+    return RunIdentity(
+        problem, estimator, variant, setting, seed, key, conditions=told, roles=roles, **more
+    )
 
 
-def settings_of(table: pd.DataFrame) -> pd.DataFrame:
+def settings_of(table: pd.DataFrame, **more: Any) -> pd.DataFrame:
     groups = table[GROUP].drop_duplicates().itertuples(index=False)
-    return conditions_of(identity(*map(str, group), 0) for group in groups)
+    return conditions_of(identity(*map(str, group), 0, **more) for group in groups)
 
 
-def conditioned(table: pd.DataFrame) -> pd.DataFrame:
+def conditioned(table: pd.DataFrame, **more: Any) -> pd.DataFrame:
     """A table with the conditions that its settings' names tell."""
-    return with_conditions(table, settings_of(table))
+    return with_conditions(table, settings_of(table, **more))

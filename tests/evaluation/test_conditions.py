@@ -19,7 +19,7 @@ from bilevelrl.evaluation.conditions import (
 )
 from bilevelrl.runs.records import RunIdentity
 from bilevelrl.runs.table_files import CorruptRecord, write_csv
-from tests.settings import conditioned, conditions, identity
+from tests.settings import conditioned, identity
 
 EXACT = "follower=exact;information=full"
 MAIN = f"env_steps_per_update=400;{EXACT};temperature=0.003"
@@ -63,7 +63,28 @@ def table_of(settings: list[str], index: list[int] | None = None) -> pd.DataFram
     ],
 )
 def test_study_is_told_by_the_conditions(setting: str, study: str) -> None:
-    assert study_of(conditions(setting)) == study
+    assert study_of(identity("four_rooms", "bc_hg", "published", setting, 0)) == study
+
+
+ROOMS = "players=case;levers=case;rationality=main;trips_per_update=budget"
+ROOM = "levers=1;players=2;temperature=0.5"
+
+
+@pytest.mark.parametrize(
+    ("setting", "study"),
+    [
+        (ROOM, "main"),
+        (f"{ROOM};information=actions;rationality=2;trips_per_update=10", "main"),
+        (f"{ROOM};follower=soft_q", "learning_follower"),
+        (f"{ROOM};width=3", "other"),
+    ],
+)
+def test_problems_say_what_their_conditions_are_for(setting: str, study: str) -> None:
+    assert study_of(identity("rooms", "bc_hg", "published", setting, 0, roles=ROOMS)) == study
+    row = conditioned(table_of([setting]), roles=ROOMS).iloc[0]
+    assert row["case"] == "players=2;levers=1"  # in the order of the roles
+    assert row["budget"] == (10 if "trips" in setting else 0)
+    assert "trips" not in row["setting_without_budget"] + row["special"]
 
 
 def test_conditions_become_columns_row_by_row() -> None:
@@ -108,7 +129,7 @@ def test_settings_are_listed_once_with_what_they_have(tmp_path: Path) -> None:
     other = [identity("four_rooms", "naive", "published", f"{MAIN};study=clipped", 0)]
     table = stacked([conditions_of(runs), conditions_of(other)])
     keys = ["env_steps_per_update", "follower", "information", "policy_iterations", "temperature"]
-    assert list(table) == [*GROUP, "study", *keys]
+    assert list(table) == [*GROUP, "study", "roles", *keys]
     assert table["setting"].tolist() == ["any name", MAIN, f"{MAIN};study=clipped"]
     assert table["study"].tolist() == ["other", "main", "clipped"]
     assert table["temperature"].tolist() == ["0.1", "0.003", "0.003"]

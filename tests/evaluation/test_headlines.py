@@ -46,13 +46,13 @@ def test_cases_are_named_where_a_problem_has_several() -> None:
         [
             *rows("bc_hg", f"levers=1;players=2;{MAIN}", leader_return_mean=1.0),
             *rows("exact", "levers=1;players=2;temperature=0.003", leader_return_mean=2.0),
-            *rows("exact", "levers=1;players=3;temperature=0.003", leader_return_mean=3.0),
+            *rows("exact", "levers=2;players=3;temperature=0.003", leader_return_mean=-7305771.26),
         ]
-    ))  # fmt: skip
+    ), roles="players=case;levers=case;env_steps_per_update=budget")  # fmt: skip
     assert headline_metrics(summary, BASELINES) == {
-        "four_rooms/bc_hg-published-players=2-levers=1-100": {"mean": 1.0},
-        "four_rooms/exact-published-players=2-levers=1": {"mean": 2.0},
-        "four_rooms/exact-published-players=3-levers=1": {"mean": 3.0},
+        "four_rooms/bc_hg-published-players=2-100": {"mean": 1.0},
+        "four_rooms/exact-published-players=2": {"mean": 2.0},
+        "four_rooms/exact-published-players=3": {"mean": -7305770},
     }
 
 

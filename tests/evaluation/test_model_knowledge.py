@@ -53,8 +53,8 @@ def rows(
     return pd.DataFrame(table, columns=list(SUMMARY_COLUMNS))
 
 
-def shown(*tables: pd.DataFrame) -> pd.DataFrame:
-    return model_knowledge(conditioned(pd.concat(tables, ignore_index=True)), PARAMS)
+def shown(*tables: pd.DataFrame, **more: str) -> pd.DataFrame:
+    return model_knowledge(conditioned(pd.concat(tables, ignore_index=True), **more), PARAMS)
 
 
 def chosen(*tables: pd.DataFrame) -> int:
@@ -185,7 +185,7 @@ def test_another_estimator_can_be_ours() -> None:
 def test_cases_do_not_compete() -> None:
     small = rows(f"{budget(200)};players=2", reaching(1.0, 2.0))
     large = rows(f"{budget(100)};players=3", reaching(10.0, 20.0))
-    table = shown(small, large)
+    table = shown(small, large, roles="players=case;env_steps_per_update=budget")
     assert table["case"].tolist() == ["players=3", "players=2"]  # by name of the setting
     assert table["leader"].tolist() == ["corrected", "corrected"]
 

@@ -12,9 +12,15 @@ from bilevelrl.evaluation.run_scores import return_name, run_scores, threshold_n
 from bilevelrl.evaluation.summary import summary_table
 from bilevelrl.runs.evaluate_block import EvaluateParams
 from bilevelrl.runs.leaders import unstable_runs
-from bilevelrl.runs.records import COORDINATE_COLUMNS, CURVE_COLUMNS, DIRECTION_COLUMNS, Cell
+from bilevelrl.runs.records import (
+    COORDINATE_COLUMNS,
+    CURVE_COLUMNS,
+    DIRECTION_COLUMNS,
+    Cell,
+    roles_string,
+)
 from bilevelrl.runs.table_files import CorruptRecord, write_csv
-from tests.settings import conditioned
+from tests.settings import conditioned, conditions
 
 PROBLEM = "thermal_control"
 IDENTITY = {"problem": PROBLEM, "estimator": "bc_hg", "variant": "published"}
@@ -127,7 +133,9 @@ def test_every_case_of_a_problem_has_a_baseline_of_its_own(
         baselines().assign(case=of_case[0], best_known=-100.0),
         baselines().assign(case=of_case[1], best_known=-200.0),
     ])  # fmt: skip
-    known = conditioned(curves)
+    roles = dict.fromkeys(conditions(cases[0]), "case") | dict.fromkeys(conditions(rest), "main")
+    roles[rest.partition("=")[0]] = "budget"
+    known = conditioned(curves, roles=roles_string(roles))
     found = run_scores(known, own, PARAMS, NOWHERE).set_index("seed")
     assert found["best_known"].to_dict() == {0: -100.0, 1: -200.0}
     assert found["case"].to_dict() == of_case

@@ -67,8 +67,7 @@ def test_three_step_sizes_are_compared_in_100_columns(clone: Clone) -> None:
     means = [float(line.split()[-1]) for (line,) in rows.values()]
     assert len(set(means)) == 3
     printed = run(clone, metrics).text
-    # Problems with several J name the case in the path.
-    assert max(map(len, printed.splitlines())) <= 110
+    assert max(map(len, printed.splitlines())) <= 100
     assert printed.splitlines()[0].split() == ["Path", "mean", "se", "worst"]
     assert len(printed.splitlines()) > 30
     told = run(clone, changed).text

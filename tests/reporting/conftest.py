@@ -10,9 +10,9 @@ toy,bc_hg,published,follower=exact;temperature=0.1,leader_return_se,0.125,,,5
 toy,naive,published,follower=exact;temperature=0.1,leader_return_mean,-0.00001,-1,1,5
 toy,naive,published,follower=exact;temperature=0.1,leader_return_se,,,,5
 """
-CONDITIONS = """problem,estimator,variant,setting,study,follower,temperature
-toy,bc_hg,published,follower=exact;temperature=0.1,main,exact,0.1
-toy,naive,published,follower=exact;temperature=0.1,main,exact,0.1
+CONDITIONS = """problem,estimator,variant,setting,study,roles,follower,temperature
+toy,bc_hg,published,follower=exact;temperature=0.1,main,,exact,0.1
+toy,naive,published,follower=exact;temperature=0.1,main,,exact,0.1
 """
 AGAINST = (
     "problem,estimator,temperature,budget,seeds,ours_mean,ours_standard_error,published_mean,"

@@ -24,8 +24,8 @@ def small(folder: Path) -> Results:
         "game,published,s,bc_hg,zero_order,1,,\n"
     )
     (folder / "results" / "conditions.csv").write_text(
-        "problem,estimator,variant,setting,study\ngame,bc_hg,published,s,main\n"
-        "other,bc_hg,published,s,main\n"
+        "problem,estimator,variant,setting,study,roles\ngame,bc_hg,published,s,main,\n"
+        "other,bc_hg,published,s,main,\n"
     )
     return Results("game", folder)
 

@@ -267,7 +267,7 @@ def test_runs_are_readable_json(folder: Path) -> None:
     assert first["hyperparameters"]["start"] == "carry"
     assert set(first) == {
         "problem", "estimator", "variant", "setting", "seed", "run_key", "hyperparameters",
-        "failure", "kind", "conditions",
+        "failure", "kind", "conditions", "roles",
     }  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """Settings: one full assignment of hyper-parameters, of which some are components of a `kind`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
@@ -9,6 +9,9 @@ from bilevelrl.core.validation import Block, Content, Count, Positive, Seed, Var
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
+#: What a condition is for: "case" tells one J of a problem from another, "budget" says how much is
+#: sampled per update, "main" is what the main comparison has beside these.
+Role = Literal["case", "budget", "main"]
 
 
 class PerRun:
@@ -120,10 +123,19 @@ class Setting(Block):
     num_updates: Count
     study: Annotated[Name | None, PER_RUN] = None
 
+    #: What conditions are for, cases in the order in which they are named.
+    roles: ClassVar[Mapping[str, Role]] = {"env_steps_per_update": "budget"}
+
     @property
     def seeds(self) -> range:
         """One run each."""
         return range(self.first_seed, self.first_seed + self.num_seeds)
+
+    @property
+    def budget(self) -> int:
+        """What it samples per update, in the unit of the problem; 0 if it samples nothing."""
+        sampled = [key for key, role in self.roles.items() if role == "budget"]
+        return max((getattr(self, key, 0) for key in sampled), default=0)
 
     @property
     def components(self) -> Iterator[Component]:

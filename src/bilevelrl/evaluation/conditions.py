@@ -10,6 +10,8 @@ from bilevelrl.runs.table_files import CorruptRecord
 
 #: Identify a group of runs that differ in the seed only.
 GROUP = ["problem", "estimator", "variant", "setting"]
+#: Columns of `conditions_of` before those of single conditions.
+_FIRST = (*GROUP, "study", "roles")
 #: Studies of what the follower is, and of what the leader sees of it.
 FOLLOWER_STUDIES = ("truncated_follower", "learning_follower", "information")
 #: What `with_conditions` adds; every table that says more than `setting` has these.
@@ -30,20 +32,19 @@ CONDITION_COLUMNS: dict[str, str] = {
     "special": "string",  # whatever is not as usual, in words; empty in most of the main comparison
 }
 #: The conditions of the main comparison; a setting with any other belongs to a study of its own.
-_MAIN = {"temperature", "env_steps_per_update", "return", "follower", "information"}
-#: What tells one J from another of the same problem, in the order of `case`.
-_CASE = ("objective", "tollable", "players", "levers", "houses", "tariff_weight")
-#: Conditions of the main comparison where J comes in cases; there nobody reads the follower.
-_MAIN_OF_CASES = {*_CASE, "leader", "rationality", "trips_per_update", "days_per_update"}
-#: Conditions that say how much an estimator samples per update; a setting has one of them at most.
-_BUDGETS = ("env_steps_per_update", "trips_per_update", "days_per_update")
+_MAIN = {"temperature", "return", "follower", "information"}
 #: Conditions that have columns of their own, and what the others are unless a setting says so.
-_NAMED = {"temperature", *_BUDGETS, "study", "return"}
+_NAMED = {"temperature", "study", "return"}
 _USUAL = {"follower": "exact", "information": "full"}
 
 
-def study_of(conditions: Mapping[str, object]) -> str:
-    """Name of the study that a setting with these `RunIdentity.conditions` belongs to.
+def study_of(run: RunIdentity) -> str:
+    """Name of the study that a run belongs to, see `study_named`."""
+    return study_named(run.conditions, _pairs(run.roles))
+
+
+def study_named(conditions: Mapping[str, object], roles: Mapping[str, str]) -> str:
+    """Name of the study that a setting with these conditions belongs to.
 
     It is what the setting says, or "main", "truncated_follower", "learning_follower",
     "information", "believed_temperature", "initial_spread", "identified", "other".
@@ -55,9 +56,9 @@ def study_of(conditions: Mapping[str, object]) -> str:
     follower = conditions.get("follower", "exact")
     if follower != "exact":
         return "truncated_follower" if follower == "truncated" else "learning_follower"
-    extra = set(conditions) - _MAIN
-    if extra and extra <= _MAIN_OF_CASES:
-        return "main"
+    extra = set(conditions) - _MAIN - set(roles)
+    if "case" in roles.values() and not extra:
+        return "main"  # nobody reads the follower where J comes in cases
     if "believed_temperature" in extra:
         return "believed_temperature"
     if conditions.get("information", "full") != "full" and extra <= {"belief"}:
@@ -69,22 +70,23 @@ def conditions_of(runs: Iterable[RunIdentity]) -> pd.DataFrame:
     """The settings of runs and their conditions, as `results/conditions.csv` has them.
 
     Returns:
-        Text: columns `GROUP`, study, and one per condition that any of the settings has, by name;
-        empty where a setting has no such condition. One row per setting, sorted.
+        Text: columns `GROUP`, study, roles (see `RunIdentity`), and one per condition that any of
+        the settings has, by name; empty where a setting has no such condition. One row per setting,
+        sorted.
     """
     rows = {}
     for run in runs:
         group = tuple(str(getattr(run, name)) for name in GROUP)
         told = {key: str(value) for key, value in run.conditions.items()}
-        rows[group] = dict(zip(GROUP, group, strict=True)) | told | {"study": study_of(told)}
+        known = {"study": study_of(run), "roles": run.roles}
+        rows[group] = dict(zip(GROUP, group, strict=True)) | told | known
     return stacked([pd.DataFrame([rows[group] for group in sorted(rows)])])
 
 
 def stacked(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
     """Tables of `conditions_of`, one below the other."""
     table = pd.concat([*tables], ignore_index=True).fillna("")
-    keys = sorted(set(table.columns) - {*GROUP, "study"})
-    return table[[*GROUP, "study", *keys]]
+    return table[[*_FIRST, *sorted(set(table.columns) - {*_FIRST})]]
 
 
 def read_conditions(path: Path) -> pd.DataFrame:
@@ -97,7 +99,7 @@ def read_conditions(path: Path) -> pd.DataFrame:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (OSError, ValueError) as error:
         raise CorruptRecord(f"{path}: {error}") from error
-    if missing := [name for name in (*GROUP, "study") if name not in table]:
+    if missing := [name for name in _FIRST if name not in table]:
         raise CorruptRecord(f"{path}: no columns {missing}, got {list(table.columns)}")
     return table
 
@@ -122,25 +124,34 @@ def with_conditions(table: pd.DataFrame, conditions: pd.DataFrame) -> pd.DataFra
 
 
 def _typed(row: Mapping[Hashable, str]) -> dict[str, object]:
-    given = {str(key): value for key, value in row.items() if value and key not in GROUP}
+    hidden, roles = {*GROUP, "roles"}, _pairs(row["roles"])
+    given = {str(key): value for key, value in row.items() if value and key not in hidden}
+    sampled = {key for key in given if roles.get(key) == "budget"}
     usual = _USUAL | {"return": "", "belief": "", "start": "", "model": ""}
     return {
         **{name: row[name] for name in (*GROUP, "study")},
         **{name: given.get(name, other) for name, other in usual.items()},
         "temperature": float(given.get("temperature", "nan")),
-        "budget": int(next((given[key] for key in _BUDGETS if key in given), 0)),
-        "case": ";".join(f"{key}={given[key]}" for key in _CASE if key in given),
+        "budget": max((int(given[key]) for key in sampled), default=0),
+        "case": ";".join(
+            f"{key}={given[key]}" for key, role in roles.items() if role == "case" and key in given
+        ),
         "initial_spread": float(given.get("initial_spread", "nan")),
         "policy_iterations": int(given.get("policy_iterations", 0)),
         "setting_without_budget": ";".join(
-            f"{key}={value}" for key, value in given.items() if key not in _BUDGETS
+            f"{key}={value}" for key, value in given.items() if key not in sampled
         ),
         "special": ", ".join(
             f"{key} = {value}"
             for key, value in given.items()
-            if key not in _NAMED and _USUAL.get(key) != value
+            if key not in _NAMED | sampled and _USUAL.get(key) != value
         ),
     }
+
+
+def _pairs(text: str) -> dict[str, str]:
+    """Of text as `RunIdentity.roles` has it."""
+    return dict(pair.split("=", 1) for pair in text.split(";") if pair)
 
 
 def typed(tables: Iterable[pd.DataFrame], columns: Mapping[str, str]) -> pd.DataFrame:

@@ -22,6 +22,8 @@ from bilevelrl.runs.records import SUMMARY_COLUMNS, RunIdentity
 #: metric, value, low, high; NaN where an end has no meaning.
 Row = tuple[str, float, float, float]
 _NOTHING = float("nan")
+#: From here on six digits have no decimals, and `dvc metrics show` would write an exponent.
+_WHOLE = 1e5
 FAILED_RUN_COLUMNS = (*GROUP, "seed", "reason")
 #: Metrics of results/summary.csv and what they are called here.
 _SHOWN = {
@@ -183,21 +185,33 @@ def headline_metrics(
     Returns:
         "<problem>/<estimator>-<variant>[-<case>][-<transitions per update>]" -> mean, se (its
         standard error), worst (seed), and failed (runs without a result) if any did; what is
-        unknown is left out. The case is named where the problem shows several.
+        unknown is left out. Of a case, the first keys are named that tell it from the others.
     """
     metrics: dict[str, dict[str, float | int]] = {}
     rows = main_at_first_temperature(summary, baselines)
-    several = rows.groupby("problem")["case"].nunique() > 1
+    short = {name: _short(own.unique()) for name, own in rows.groupby("problem")["case"]}
     for _, row in rows[rows["metric"].isin(list(_SHOWN))].iterrows():
         budget = f"-{row['budget']}" if row["budget"] else ""
-        case = f"-{row['case'].replace(';', '-')}" if several[row["problem"]] else ""
+        case = short[row["problem"]][row["case"]]
         name = f"{row['problem']}/{row['estimator']}-{row['variant']}{case}{budget}"
         known, key, value = metrics.setdefault(name, {}), _SHOWN[row["metric"]], row["value"]
         if key != "failed" and np.isfinite(value):
-            known[key] = float(f"{value:.6g}")
+            number = float(f"{value:.6g}")
+            known[key] = int(number) if abs(number) >= _WHOLE else number
         elif key == "failed" and value > 0:
             known[key] = int(value)
     return metrics
+
+
+def _short(cases: Iterable[str]) -> dict[str, str]:
+    """Each case by as few of its first keys as tell it from the others, "" if it is alone."""
+    split = {case: case.split(";") for case in cases}
+    most = max(map(len, split.values()))
+    for number in range(most + 1):
+        named = {case: "".join(f"-{pair}" for pair in own[:number]) for case, own in split.items()}
+        if len({*named.values()}) == len(split):
+            break
+    return named
 
 
 def failed_runs(runs: Iterable[RunIdentity]) -> pd.DataFrame:

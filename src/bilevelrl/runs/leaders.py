@@ -27,6 +27,7 @@ from bilevelrl.runs.records import (
     CURVE_COLUMNS,
     Cell,
     RunIdentity,
+    roles_string,
     setting_string,
 )
 from bilevelrl.runs.table_files import concatenate
@@ -177,6 +178,7 @@ def _identity(
         failure="" if failure is None else str(failure),
         kind=block.kind,
         conditions=conditions,
+        roles=roles_string(setting.roles),
     )
 
 

@@ -131,6 +131,7 @@ class RunIdentity:
         failure: why the run has no result, its curve being NaN; empty if it has one.
         kind: of the problem, as in its block of params.yaml.
         conditions: what tells settings of one estimator and variant apart, by name.
+        roles: what some of them are for, as key=role pairs joined by ";", see `core.settings.Role`.
     """
 
     problem: str
@@ -143,6 +144,7 @@ class RunIdentity:
     failure: str = ""
     kind: str = ""
     conditions: dict[str, Any] = field(default_factory=dict)
+    roles: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,6 +215,11 @@ def is_late(update: Updates, num_updates: Updates | int, fraction: float) -> Upd
     A row closes the window of updates that ends with its own, `update`, 0-based.
     """
     return (update + 1 > (1.0 - fraction) * num_updates) | (update + 1 >= num_updates)
+
+
+def roles_string(roles: Mapping[str, str]) -> str:
+    """`RunIdentity.roles` of what `Setting.roles` says, in its order."""
+    return ";".join(f"{key}={role}" for key, role in roles.items())
 
 
 def setting_string(conditions: Mapping[str, object]) -> str:

@@ -11,7 +11,7 @@ from bilevelrl.core.exact import Exact
 from bilevelrl.core.seeding import Streams
 from bilevelrl.core.training import train
 from bilevelrl.core.validation import ConfigError
-from bilevelrl.evaluation.conditions import study_of
+from bilevelrl.evaluation.conditions import study_named
 from bilevelrl.models.logit_equilibrium.episodes import play
 from bilevelrl.problems import registry
 from bilevelrl.problems.escape_room import cell
@@ -160,12 +160,15 @@ def test_a_room_in_which_nobody_searches_is_refused():
 
 def test_rooms_are_told_apart_in_the_main_comparison():
     found = {
-        name: [each.conditions(BLOCK.shared()) for each in PARAMS.settings("escape_room", name)]
+        name: [
+            (each.conditions(BLOCK.shared()), each.roles)
+            for each in PARAMS.settings("escape_room", name)
+        ]
         for name in BLOCK.cells
     }
     for told in found.values():
-        assert [(own["players"], own["levers"]) for own in told] == [(2, 1), (3, 2)]
-        assert {study_of(own) for own in told} == {"main"}
+        assert [(own["players"], own["levers"]) for own, _ in told] == [(2, 1), (3, 2)]
+        assert {study_named(own, roles) for own, roles in told} == {"main"}
 
 
 @pytest.mark.parametrize(

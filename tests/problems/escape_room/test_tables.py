@@ -10,7 +10,9 @@ from bilevelrl.core.problem import Problem
 from bilevelrl.problems.escape_room.outcomes import PLAY_COLUMNS, play
 from bilevelrl.problems.escape_room.play_figure import play_by_step
 from bilevelrl.problems.escape_room.search import search
+from bilevelrl.problems.escape_room.settings import RoomSetting
 from bilevelrl.runs.params import read_params
+from bilevelrl.runs.records import roles_string
 
 PARAMS = read_params()
 
@@ -77,7 +79,7 @@ def _run(theta, failure):
     conditions = {"temperature": 0.5, "players": players, "levers": players - 1}
     return SimpleNamespace(
         problem="escape_room", estimator="exact", variant="improved", setting=f"players={players}",
-        seed=0, conditions=conditions, failure=failure,
+        seed=0, conditions=conditions, failure=failure, roles=roles_string(RoomSetting.roles),
     )  # fmt: skip
 
 

@@ -15,12 +15,14 @@ from bilevelrl.problems.home_battery.outcomes import PRICED_COLUMNS, priced_days
 from bilevelrl.problems.home_battery.pictures import draw
 from bilevelrl.problems.home_battery.planner import ExactPlanner
 from bilevelrl.problems.home_battery.search import time_of_use
+from bilevelrl.problems.home_battery.settings import HomeBatterySetting
 from bilevelrl.problems.home_battery.tradeoff_figure import tradeoff
 from bilevelrl.problems.home_battery.way_figure import ways
-from bilevelrl.runs.records import CURVE_COLUMNS, Cell
+from bilevelrl.runs.records import CURVE_COLUMNS, Cell, roles_string
 from tests.problems.home_battery.cases import BLOCK, PROBLEM
 from tests.settings import identity
 
+ROLES = roles_string(HomeBatterySetting.roles)
 MAIN = (
     "days_per_update=64;follower=exact;houses=4;information=actions;leader=prices;"
     "tariff_weight=0.5;temperature=0.05"
@@ -29,7 +31,8 @@ MAIN = (
 
 def cell_of(theta: np.ndarray, *seeds: int, setting: str = MAIN) -> Cell:
     runs = tuple(
-        identity("home_battery", "bc_hg", "improved", setting, seed, "key") for seed in seeds
+        identity("home_battery", "bc_hg", "improved", setting, seed, "key", roles=ROLES)
+        for seed in seeds
     )
     return Cell(runs, theta, pd.DataFrame(columns=list(CURVE_COLUMNS)))
 

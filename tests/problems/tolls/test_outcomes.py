@@ -10,17 +10,21 @@ from bilevelrl.problems.tolls.network_figure import networks
 from bilevelrl.problems.tolls.outcomes import PRICED_COLUMNS, priced_links
 from bilevelrl.problems.tolls.pictures import draw
 from bilevelrl.problems.tolls.problem import Pricing
+from bilevelrl.problems.tolls.settings import TollsSetting
 from bilevelrl.problems.tolls.way_figure import CASES, cosines, ways
-from bilevelrl.runs.records import CURVE_COLUMNS, Cell
+from bilevelrl.runs.records import CURVE_COLUMNS, Cell, roles_string
 from tests.problems.tolls.cases import PROBLEM
 from tests.settings import identity
 
+ROLES = roles_string(TollsSetting.roles)
 SETTING = "follower=exact;information=actions;{};temperature=1.0;trips_per_update=1000"
 MAIN = SETTING.format("objective=tstt;rationality=1;tollable=18")
 
 
 def cell_of(theta: np.ndarray, *seeds: int, setting: str = MAIN) -> Cell:
-    runs = tuple(identity("tolls", "bc_hg", "improved", setting, seed, "key") for seed in seeds)
+    runs = tuple(
+        identity("tolls", "bc_hg", "improved", setting, seed, "key", roles=ROLES) for seed in seeds
+    )
     return Cell(runs, theta, pd.DataFrame(columns=list(CURVE_COLUMNS)))
 
 

@@ -38,7 +38,11 @@ def write_results(folder: Path) -> None:
         told = dict(part.split("=") for part in setting.split(";"))
         study = "initial_spread" if "initial_spread" in told else "main"
         names = ("problem", "estimator", "variant", "setting")
-        known.append(dict(zip(names, group, strict=True)) | {"study": study} | told)
+        known.append(
+            dict(zip(names, group, strict=True))
+            | {"study": study, "roles": "env_steps_per_update=budget"}
+            | told
+        )
     columns = ["problem", "estimator", "variant", "setting", "metric", "value", "low", "high"]
     folder.mkdir(parents=True, exist_ok=True)
     summary = pd.DataFrame(rows, columns=[*columns, "seeds"])

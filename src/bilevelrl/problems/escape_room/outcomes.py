@@ -54,7 +54,7 @@ def play(problem: Problem[EscapeRoomBlock], cell: Cell) -> pd.DataFrame:
     """Columns `PLAY_COLUMNS`, of the main comparison's runs that have a result, at their last θ."""
     found = [pd.DataFrame(columns=list(PLAY_COLUMNS)).astype(PLAY_COLUMNS)]
     for run, theta in zip(cell.runs, cell.leaders, strict=True):
-        if study_of(run.conditions) != "main" or run.failure:
+        if study_of(run) != "main" or run.failure:
             continue
         beta = np.array([float(run.conditions["temperature"])])
         size = _Size(int(run.conditions["players"]), int(run.conditions["levers"]))

@@ -1,6 +1,7 @@
 """What params.yaml says of EscapeRoom: constants, search, studies, settings."""
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import ClassVar, Protocol
 
 from pydantic import Field, model_validator
 
@@ -8,7 +9,7 @@ from bilevelrl.core.blocks import SearchBlock, StudyParams
 from bilevelrl.core.entries import Estimators, Registered
 from bilevelrl.core.games import AscentParams
 from bilevelrl.core.problem import Constants, ProblemBlock, TrainingBlock
-from bilevelrl.core.settings import Name, Setting
+from bilevelrl.core.settings import Name, Role, Setting
 from bilevelrl.core.validation import (
     Block,
     Choices,
@@ -144,6 +145,12 @@ class RoomSetting(PlayersSetting):
         players: N of the room.
         levers_needed: M of the room.
     """
+
+    roles: ClassVar[Mapping[str, Role]] = {
+        "players": "case",
+        "levers": "case",
+        "env_steps_per_update": "budget",
+    }
 
     players: Count
     levers_needed: Count

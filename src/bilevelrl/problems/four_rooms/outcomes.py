@@ -68,7 +68,7 @@ def _first_seeds(cell: Cell) -> list[tuple[RunIdentity, Floats]]:
     chosen: dict[tuple[str, str], tuple[RunIdentity, Floats]] = {}
     found = zip(cell.runs, cell.theta, strict=True)
     for run, theta in sorted(found, key=lambda pair: pair[0].seed):
-        if study_of(run.conditions) == "main":
+        if study_of(run) == "main":
             chosen.setdefault((run.variant, run.setting), (run, theta))
     return list(chosen.values())
 

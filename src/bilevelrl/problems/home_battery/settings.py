@@ -1,6 +1,7 @@
 """What params.yaml says of home batteries: constants, search, studies, settings."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -13,6 +14,7 @@ from bilevelrl.core.settings import (
     Component,
     ExactFollower,
     LearningFollower,
+    Role,
     Setting,
     Share,
 )
@@ -117,6 +119,13 @@ class HomeBatterySetting(Setting):
         step_size: of Adam, in $/kWh.
         step_size_ratio: what it falls to in the end, geometrically, as a share of the first one.
     """
+
+    roles: ClassVar[Mapping[str, Role]] = {
+        "houses": "case",
+        "tariff_weight": "case",
+        "leader": "main",
+        "days_per_update": "budget",
+    }
 
     leader: Leader
     houses: Houses

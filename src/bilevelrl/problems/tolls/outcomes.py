@@ -33,7 +33,7 @@ def priced_links(problem: Problem[TollsBlock], cell: Cell) -> pd.DataFrame:
     for run, theta in sorted(
         zip(cell.runs, cell.leaders, strict=True), key=lambda pair: pair[0].seed
     ):
-        if study_of(run.conditions) != "main" or (run.variant, run.setting) in seen or run.failure:
+        if study_of(run) != "main" or (run.variant, run.setting) in seen or run.failure:
             continue
         seen.add((run.variant, run.setting))
         told = run.conditions

@@ -1,13 +1,14 @@
 """What params.yaml says of road pricing: constants, search, studies, settings."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from bilevelrl.core.blocks import SearchBlock, StudyParams
 from bilevelrl.core.entries import Estimators, Registered
 from bilevelrl.core.problem import Constants, ProblemBlock, TrainingBlock
-from bilevelrl.core.settings import PER_RUN, Component, ExactFollower, Setting, Share
+from bilevelrl.core.settings import PER_RUN, Component, ExactFollower, Role, Setting, Share
 from bilevelrl.core.validation import (
     Choices,
     ConfigError,
@@ -86,6 +87,13 @@ class TollsSetting(Setting):
         step_size: of Adam, in minutes.
         step_size_ratio: what it falls to in the end, geometrically, as a share of the first one.
     """
+
+    roles: ClassVar[Mapping[str, Role]] = {
+        "objective": "case",
+        "tollable": "case",
+        "rationality": "main",
+        "trips_per_update": "budget",
+    }
 
     objective: Objective
     tollable: Count
