@@ -6,6 +6,7 @@ import pytest
 
 from bilevelrl.evaluation.improvement import IMPROVEMENT_COLUMNS, improvement_table
 from bilevelrl.evaluation.statistics import (
+    detectable_difference,
     improvement_interval,
     interval,
     mean_difference_interval,
@@ -92,11 +93,13 @@ def test_runs_with_the_same_seed_are_paired() -> None:
     assert row["paired_difference"] == pytest.approx(differences.mean())
     assert (row["paired_difference_low"], row["paired_difference_high"]) == (low, high)
     assert row["paired_seeds"] == 2
+    found = detectable_difference(differences, PARAMS.confidence, PARAMS.power)
+    assert row["detectable_difference"] == pytest.approx(found)
 
 
 def test_runs_without_a_common_seed_are_not_paired() -> None:
     apart = SCORES.assign(seed=SCORES["seed"] + 10 * (SCORES["estimator"] == "naive"))
     row = improvement_table(apart, PARAMS).set_index("theirs").loc["naive"]
     assert row["paired_seeds"] == 0
-    assert row[["paired_difference", "paired_difference_low"]].isna().all()
+    assert row[["paired_difference", "paired_difference_low", "detectable_difference"]].isna().all()
     assert row["mean_difference"] == pytest.approx(np.mean(OURS) - np.mean(THEIRS))

@@ -29,7 +29,7 @@ SETTING = "env_steps_per_update=1000;temperature=0.1"
 RETURNS = {0: [-260.0, -200.0, -170.0, -161.0], 1: [-260.0, -190.0, -210.0, -220.0]}
 RADIUS = {0: [0.98, 0.97, 0.96, 0.95], 1: [0.98, 1.02, 1.01, 0.99]}
 PARAMS = EvaluateParams(
-    confidence=0.95, thresholds=(0.5, 0.95),
+    confidence=0.95, power=0.8, thresholds=(0.5, 0.95),
     return_thresholds={PROBLEM: (-197.0, -164.0)}, published_updates=(), stuck_radius=0.05,
     final_fraction=0.5,
 )  # fmt: skip

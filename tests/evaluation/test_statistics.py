@@ -10,6 +10,7 @@ from scipy import stats
 
 from bilevelrl.evaluation.statistics import (
     Statistic,
+    detectable_difference,
     improvement_interval,
     interval,
     iqm,
@@ -188,3 +189,24 @@ def test_two_runs_a_side_are_enough_for_an_interval_of_improvement() -> None:
     low, high = improvement_interval(np.array([1.0, 2.0]), np.array([0.0, 3.0]), 0.95)
     assert 0.0 < low < 0.5 < high < 1.0
     assert np.isnan(improvement_interval(np.array([1.0]), np.array([0.0, 3.0]), 0.95)).all()
+
+
+def test_a_detectable_difference_is_found_with_its_power() -> None:
+    generator = np.random.default_rng(3)
+    noise = generator.standard_normal(10)
+    noise = (noise - noise.mean()) / noise.std(ddof=1)  # a standard deviation of exactly one
+    shift = detectable_difference(noise, 0.95, 0.8)
+    # Cohen's table: ten pairs, two-sided at .05, power .8: d = .996.
+    assert shift == pytest.approx(0.996, abs=0.002)
+    assert detectable_difference(3.0 * noise + 7.0, 0.95, 0.8) == pytest.approx(3.0 * shift)
+    drawn = shift + generator.standard_normal((20_000, 10))
+    low, high = interval(drawn, "mean", 0.95)
+    assert np.mean((low > 0.0) | (high < 0.0)) == pytest.approx(0.8, abs=0.01)
+
+
+def test_no_difference_is_detectable_without_scatter() -> None:
+    for differences in (np.array([1.0]), np.full(4, 2.0)):
+        assert np.isnan(detectable_difference(differences, 0.95, 0.8))
+    for power in (0.05, 1.0):
+        with pytest.raises(ValueError, match="power = "):
+            detectable_difference(np.arange(3.0), 0.95, power)

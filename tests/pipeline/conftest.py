@@ -64,6 +64,7 @@ def computed(tmp_path_factory: pytest.TempPathFactory) -> Computed:
 def params() -> Params:
     options = EvaluateParams(
         confidence=0.95,
+        power=0.8,
         thresholds=(0.5, 0.9),
         return_thresholds={},
         published_updates=(),

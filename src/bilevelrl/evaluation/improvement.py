@@ -7,6 +7,7 @@ import pandas as pd
 
 from bilevelrl.evaluation.conditions import GROUP
 from bilevelrl.evaluation.statistics import (
+    detectable_difference,
     improvement_interval,
     interval,
     mean,
@@ -20,7 +21,9 @@ IMPROVEMENT_COLUMNS = (
     "probability", "low", "high",
     "mean_difference", "mean_difference_low", "mean_difference_high", "ours_seeds", "theirs_seeds",
     "paired_difference", "paired_difference_low", "paired_difference_high", "paired_seeds",
+    "detectable_difference",
 )  # fmt: skip
+_NOTHING = float("nan")
 
 
 def improvement_table(
@@ -36,7 +39,8 @@ def improvement_table(
         Columns `IMPROVEMENT_COLUMNS`; above ½ in `low` means better, below ½ in `high` worse. The
         intervals are empty where a side has a single run. `mean_difference` has Welch's interval;
         `paired_difference` is that of runs with the same seed, which begin alike, and has Student's
-        of these differences.
+        of these differences; `detectable_difference` is the one that would be found, if there was
+        one, with the probability `power` of params.yaml.
     """
     groups = {tuple(map(str, group)): runs for group, runs in scores.groupby(GROUP)}
     rows = []
@@ -45,7 +49,7 @@ def improvement_table(
         their_problem, theirs, their_variant, _ = other
         alike = (their_problem, their_variant) == (problem, variant)
         if alike and estimator == ours != theirs and _under_the_same_conditions(runs, their_runs):
-            compared = _compare(runs, their_runs, params.confidence)
+            compared = _compare(runs, their_runs, params)
             model, their_model = (str(each["model"].iloc[0]) for each in (runs, their_runs))
             names = ours, model, theirs, their_model
             rows.append((problem, variant, setting, *names, *compared))
@@ -66,21 +70,25 @@ def _whatever_the_model(setting: str) -> str:
     return ";".join(part for part in parts if not part.startswith(("model=", "study=")))
 
 
-def _compare(our_runs: pd.DataFrame, their_runs: pd.DataFrame, level: float) -> tuple[float, ...]:
+def _compare(
+    our_runs: pd.DataFrame, their_runs: pd.DataFrame, params: EvaluateParams
+) -> tuple[float, ...]:
+    level = params.confidence
     ours, theirs = (runs["final"].to_numpy(dtype=np.float64) for runs in (our_runs, their_runs))
     return (
         probability_of_improvement(ours, theirs), *improvement_interval(ours, theirs, level),
         float(mean(ours) - mean(theirs)), *mean_difference_interval(ours, theirs, level),
-        len(ours), len(theirs), *_paired(our_runs, their_runs, level),
+        len(ours), len(theirs), *_paired(our_runs, their_runs, params),
     )  # fmt: skip
 
 
 def _paired(
-    our_runs: pd.DataFrame, their_runs: pd.DataFrame, level: float
-) -> tuple[float, float, float, int]:
+    our_runs: pd.DataFrame, their_runs: pd.DataFrame, params: EvaluateParams
+) -> tuple[float, float, float, int, float]:
     both = our_runs.merge(their_runs, on="seed", suffixes=("_ours", "_theirs"))
     if both.empty:
-        return float("nan"), float("nan"), float("nan"), 0
+        return _NOTHING, _NOTHING, _NOTHING, 0, _NOTHING
     difference = (both["final_ours"] - both["final_theirs"]).to_numpy(dtype=np.float64)
-    low, high = interval(difference, "mean", level)
-    return float(mean(difference)), float(low), float(high), len(both)
+    low, high = interval(difference, "mean", params.confidence)
+    found = detectable_difference(difference, params.confidence, params.power)
+    return float(mean(difference)), float(low), float(high), len(both), found

@@ -19,6 +19,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
+from scipy.optimize import brentq
 
 from bilevelrl.core.arrays import Floats
 
@@ -90,6 +91,29 @@ def interval(scores: Floats, statistic: Statistic, confidence: float) -> tuple[F
     error = np.where(_vary(scores), standard_error(scores, statistic), np.nan)
     half = stats.t.ppf(0.5 + confidence / 2.0, num_runs - 1) * error
     return centre - half, centre + half
+
+
+def detectable_difference(differences: Floats, confidence: float, power: float) -> float:
+    """The mean difference of pairs that Student's test finds with probability `power`.
+
+    If pairs scatter as these do, shape (R,), and the test's level is 1 − `confidence`, both ends
+    counted; NaN for fewer than two pairs, and for pairs that all differ alike.
+
+    Raises:
+        ValueError: if `power` is not above the level of the test, which no difference at all has.
+    """
+    if not 1.0 - confidence < power < 1.0:
+        raise ValueError(f"power = {power}: it must be between {1.0 - confidence:g} and 1")
+    freedom = len(differences) - 1
+    if freedom < 1 or not _vary(differences):
+        return float("nan")
+    limit = stats.t.ppf(0.5 + confidence / 2.0, freedom)
+
+    def found(shift: float) -> float:
+        # Of a difference of so many standard errors; the square of t has an F distribution.
+        return float(stats.ncf.sf(limit**2, 1, freedom, shift**2)) - power
+
+    return float(brentq(found, 0.0, 2.0 * limit + 10.0) * standard_error(differences))
 
 
 def mean_difference_interval(

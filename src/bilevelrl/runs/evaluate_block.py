@@ -11,6 +11,7 @@ class EvaluateParams(Block):
     """Statistics: intervals, thresholds (fractions of the best known J), what counts as stuck."""
 
     confidence: Annotated[float, Field(gt=0.0, lt=1.0)]
+    power: Annotated[float, Field(gt=0.0, lt=1.0)]
     thresholds: Annotated[Distinct[UnitInterval], Apart]
     return_thresholds: dict[str, Annotated[Choices[float], Apart]]
     stuck_radius: Positive

@@ -111,6 +111,14 @@ def test_grids_differ_in_their_nodes_alone() -> None:
 
 
 @pytest.mark.slow
+def test_the_direct_term_alone_lacks_the_indirect_one() -> None:
+    alone = found("naive_improved_true_dynamics")
+    np.testing.assert_array_equal(alone.direct, alone.exact_direct)
+    assert np.abs(alone.exact_indirect).max() > 0.0
+    np.testing.assert_array_equal(alone.indirect, 0.0)
+
+
+@pytest.mark.slow
 def test_rungs_differ_in_what_their_notes_say() -> None:
     plain, naive = found("bc_hg_improved"), found("naive_improved")
     np.testing.assert_allclose(plain.direct, naive.direct)

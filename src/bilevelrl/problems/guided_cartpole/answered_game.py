@@ -132,10 +132,12 @@ class ExactOn:
     Attributes:
         responses: on that grid.
         temperature: β of each run, shape (R,).
+        direct_only: whether the indirect term is left out.
     """
 
     responses: BestResponses
     temperature: Floats
+    direct_only: bool = False
 
     def start(self, streams: Streams) -> Memory:
         """Nothing to remember."""
@@ -148,4 +150,5 @@ class ExactOn:
         """Costs no transitions."""
         del response, memory, streams
         found = self.responses.hypergradient(theta, self.temperature)
-        return Estimate(found.direct, found.indirect, found.leader_return, env_steps=0)
+        indirect = np.zeros_like(found.indirect) if self.direct_only else found.indirect
+        return Estimate(found.direct, indirect, found.leader_return, env_steps=0)

@@ -152,6 +152,11 @@ def _exact_on_the_leaders_grid(estimator: Estimator, game: AnsweredGame) -> Exac
     return ExactOn(BestResponses(rollout, planner), game.temperature)
 
 
+def _exact_direct(estimator: Estimator, game: AnsweredGame) -> ExactOn:
+    del estimator
+    return ExactOn(game.responses, game.temperature, direct_only=True)
+
+
 _FEATURES = "random_features"
 _SHRUNK = {"shrinkage": {"kind": "split_half", "longest": 0.5}}
 LADDER = (
@@ -168,6 +173,7 @@ LADDER = (
          change=_exact_on_the_leaders_grid, samples=False),
     Rung("bc_hg", "improved", "planned", "true dynamics, grid of training",
          change=_exact_on_the_training_grid, samples=False),
+    Rung("naive", "improved", "planned", "true dynamics", change=_exact_direct, samples=False),
 )  # fmt: skip
 
 
