@@ -1,17 +1,14 @@
-"""Files between two stages: they come back as they went, or the reader says which one is bad."""
+"""Cells between two stages: they come back as they went, or the reader says which file is bad."""
 
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from bilevelrl.core.atomic_files import write_atomically
 from bilevelrl.runs.records import (
-    COORDINATE_COLUMNS,
     CURVE_COLUMNS,
     GRADIENT_COLUMNS,
     Cell,
@@ -19,61 +16,14 @@ from bilevelrl.runs.records import (
     is_late,
     setting_string,
 )
-from bilevelrl.runs.table_files import (
-    CorruptRecord,
-    concatenate,
-    read_array,
-    read_json,
-    read_parquet,
-    write_csv,
-    write_json,
-    write_parquet,
-)
-
-
-def curves(num_rows: int = 6) -> pd.DataFrame:
-    generator = np.random.default_rng(0)
-    content: dict[str, Any] = {}
-    for name, kind in CURVE_COLUMNS.items():
-        if kind == "string":
-            content[name] = [f"{name} β"] * num_rows
-        elif kind == "int64":
-            content[name] = generator.integers(100, size=num_rows)
-        else:
-            content[name] = generator.standard_normal(num_rows)
-    content["leader_return_sampled"] = np.nan  # as model-based estimators leave it
-    return pd.DataFrame(content).astype(CURVE_COLUMNS)
-
-
-def make_cell() -> Cell:
-    runs = tuple(
-        RunIdentity(
-            "four_rooms",
-            "bc_hg",
-            "published",
-            "env_steps_per_update=100;temperature=0.003",
-            seed,
-            f"key{seed}",
-            {"temperature": 0.003, "num_envs": 2, "start": "carry"},
-        )
-        for seed in range(3)
-    )
-    theta = np.random.default_rng(1).standard_normal((3, 5))
-    places = pd.DataFrame(
-        [("p", "e", "v", "s", 0, update, "K1", 0.1 * update) for update in range(3)],
-        columns=list(COORDINATE_COLUMNS),
-    )
-    return Cell(runs, theta, curves(), places.astype(COORDINATE_COLUMNS))
+from bilevelrl.runs.table_files import CorruptRecord
+from tests.runs.written_cells import DAMAGES, contents, make_cell
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     make_cell().write(tmp_path / "cell")
     return tmp_path / "cell"
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
 def test_a_cell_comes_back_as_it_was_written(folder: Path) -> None:
@@ -99,19 +49,7 @@ def test_a_smaller_cell_replaces_a_larger_one_completely(folder: Path) -> None:
     assert (len(found.runs), len(found.theta), len(found.curves)) == (1, 1, 2)
 
 
-def truncate(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-20])
-
-
-def cut_to_nothing(path: Path) -> None:
-    path.write_bytes(b"")
-
-
-def replace_by_text(path: Path) -> None:
-    path.write_text("somebody else's notes\n")
-
-
-@pytest.mark.parametrize("damage", [Path.unlink, truncate, cut_to_nothing, replace_by_text])
+@pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("name", ["curves.parquet", "runs.json", "theta.npy"])
 def test_a_damaged_file_of_a_cell_is_named(
     folder: Path, name: str, damage: Callable[[Path], None]
@@ -142,110 +80,10 @@ def test_json_that_lists_no_runs_is_refused(folder: Path, content: str) -> None:
         Cell.read(folder)
 
 
-def test_other_columns_are_refused_with_both_lists(tmp_path: Path) -> None:
-    path = tmp_path / "curves.parquet"
-    curves().drop(columns=["cosine"]).to_parquet(path, index=False)
-    with pytest.raises(CorruptRecord, match="expected columns") as caught:
-        read_parquet(path, CURVE_COLUMNS)
-    assert str(caught.value).startswith(str(path))
-    assert str(caught.value).count("cosine") == 1
-
-
-def test_tables_are_written_with_the_promised_columns_only(tmp_path: Path) -> None:
-    path = tmp_path / "deep" / "table.parquet"
-    table = curves()[[*reversed(CURVE_COLUMNS)]].assign(host="here")
-    table["seed"] = table["seed"].astype("float64")
-    write_parquet(path, table, CURVE_COLUMNS)
-    pd.testing.assert_frame_equal(read_parquet(path, CURVE_COLUMNS), curves())
-
-
-def test_a_missing_column_cannot_be_written(tmp_path: Path) -> None:
-    with pytest.raises(KeyError, match="cosine"):
-        write_parquet(tmp_path / "x.parquet", curves().drop(columns="cosine"), CURVE_COLUMNS)
-
-
 def test_column_tables_have_pandas_types() -> None:
     for columns in (CURVE_COLUMNS, GRADIENT_COLUMNS):
         empty = pd.DataFrame({name: [] for name in columns}).astype(columns)
         assert set(columns.values()) == {str(kind) for kind in empty.dtypes}
-
-
-def test_json_round_trips_sorted_and_refuses_nan(tmp_path: Path) -> None:
-    path = tmp_path / "a" / "b.json"
-    write_json(path, {"z": [1.5, None], "a": "β"})
-    assert read_json(path) == {"a": "β", "z": [1.5, None]}
-    assert path.read_text().index('"a"') < path.read_text().index('"z"')
-    assert path.read_text().endswith("}\n")
-    with pytest.raises(ValueError, match="not JSON compliant"):
-        write_json(path, {"value": float("nan")})
-    assert read_json(path)["z"] == [1.5, None]  # the refused content left the old one alone
-
-
-@pytest.mark.parametrize("damage", [Path.unlink, truncate, cut_to_nothing, replace_by_text])
-def test_damaged_json_is_named(tmp_path: Path, damage: Callable[[Path], None]) -> None:
-    path = tmp_path / "metadata.json"
-    write_json(path, {"entries": list(range(20))})
-    damage(path)
-    with pytest.raises(CorruptRecord, match=r"metadata\.json"):
-        read_json(path)
-
-
-def test_json_of_another_encoding_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "metadata.json"
-    path.write_bytes(b'{"a": "\xff\xfe"}')
-    with pytest.raises(CorruptRecord, match=r"metadata\.json"):
-        read_json(path)
-
-
-def write_bundle(path: Path) -> None:
-    arrays: dict[str, Any] = {"published_0.003": np.arange(3.0)}
-    np.savez_compressed(path, **arrays)
-
-
-def test_an_array_of_a_bundle_comes_back(tmp_path: Path) -> None:
-    path = tmp_path / "best_theta.npz"
-    write_bundle(path)
-    np.testing.assert_array_equal(read_array(path, "published_0.003"), np.arange(3.0))
-    with pytest.raises(CorruptRecord, match=r"best_theta\.npz: published_0\.005"):
-        read_array(path, "published_0.005")
-
-
-@pytest.mark.parametrize("damage", [Path.unlink, truncate, cut_to_nothing, replace_by_text])
-def test_a_damaged_bundle_is_named(tmp_path: Path, damage: Callable[[Path], None]) -> None:
-    path = tmp_path / "best_theta.npz"
-    write_bundle(path)
-    damage(path)
-    with pytest.raises(CorruptRecord, match=r"best_theta\.npz"):
-        read_array(path, "published_0.003")
-
-
-def test_writing_leaves_no_temporary_file(tmp_path: Path) -> None:
-    write_atomically(tmp_path / "x", b"old")
-    write_atomically(tmp_path / "x", b"new")
-    assert contents(tmp_path) == {"x": b"new"}
-
-
-def test_a_failed_replacement_leaves_the_old_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write_atomically(tmp_path / "x", b"old")
-
-    def fail(*_: Any) -> None:
-        raise OSError("killed between writing and replacing")
-
-    monkeypatch.setattr("bilevelrl.core.atomic_files.os.replace", fail)
-    with pytest.raises(OSError, match="killed"):
-        write_atomically(tmp_path / "x", b"new")
-    assert contents(tmp_path) == {"x": b"old"}
-
-
-def test_csv_is_small_exact_enough_and_the_same_everywhere(tmp_path: Path) -> None:
-    path = tmp_path / "table.csv"
-    table = pd.DataFrame({"name": ["a", "b"], "value": [1.0 / 3.0, np.nan], "seeds": [10, 20]})
-    write_csv(path, table)
-    assert path.read_bytes() == b"name,value,seeds\na,0.3333333333,10\nb,,20\n"
-    write_csv(path, pd.read_csv(path))
-    assert path.read_bytes() == b"name,value,seeds\na,0.3333333333,10\nb,,20\n"
 
 
 def test_a_setting_is_named_by_its_sorted_pairs() -> None:
@@ -253,13 +91,6 @@ def test_a_setting_is_named_by_its_sorted_pairs() -> None:
     text = setting_string(conditions)
     assert text == "env_steps_per_update=1000;start=carry;temperature=0.003"
     assert setting_string({}) == ""
-
-
-def test_tables_are_stacked_in_order_with_a_fresh_index() -> None:
-    first, second = curves(2), curves(3)
-    stacked = concatenate(iter([first, second]))
-    assert list(stacked.index) == list(range(5))
-    pd.testing.assert_frame_equal(stacked[2:].reset_index(drop=True), second)
 
 
 def test_runs_are_readable_json(folder: Path) -> None:

@@ -8,7 +8,7 @@ from bilevelrl.core.problem import Problem
 from bilevelrl.core.seeding import Streams
 from bilevelrl.core.training import Trained, train
 from bilevelrl.problems.home_battery import cell
-from bilevelrl.problems.home_battery.settings import HomeBatterySetting
+from bilevelrl.problems.home_battery.estimator_settings import HomeBatterySetting
 from bilevelrl.runs.chunks import maker
 from bilevelrl.runs.params import read_params
 

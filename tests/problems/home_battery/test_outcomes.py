@@ -10,12 +10,12 @@ from matplotlib.image import imread
 from bilevelrl.problems.home_battery.cell import exact_planner, make_problem
 from bilevelrl.problems.home_battery.day_figure import day_panels
 from bilevelrl.problems.home_battery.days import DAY_COLUMNS, day_table
+from bilevelrl.problems.home_battery.estimator_settings import HomeBatterySetting
 from bilevelrl.problems.home_battery.exact import mean_day
 from bilevelrl.problems.home_battery.outcomes import PRICED_COLUMNS, priced_days
 from bilevelrl.problems.home_battery.pictures import draw
 from bilevelrl.problems.home_battery.planner import ExactPlanner
 from bilevelrl.problems.home_battery.search import time_of_use
-from bilevelrl.problems.home_battery.settings import HomeBatterySetting
 from bilevelrl.problems.home_battery.tradeoff_figure import tradeoff
 from bilevelrl.problems.home_battery.way_figure import ways
 from bilevelrl.runs.records import CURVE_COLUMNS, Cell, roles_string

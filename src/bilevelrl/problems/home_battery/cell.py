@@ -19,6 +19,16 @@ from bilevelrl.problems.home_battery.covariance import (
     HourlyBaseline,
     HouseholdCovariance,
 )
+from bilevelrl.problems.home_battery.estimator_settings import (
+    HomeBatterySetting,
+    IdentifiedHousesParams,
+    ImprovedSetting,
+    PerturbedSetting,
+    PublishedSetting,
+    RegressedSetting,
+    SampledSetting,
+    TruncatedPlanning,
+)
 from bilevelrl.problems.home_battery.game import BatteryGame
 from bilevelrl.problems.home_battery.identification import HouseholdIdentification
 from bilevelrl.problems.home_battery.identified import IdentifiedHousehold
@@ -31,15 +41,7 @@ from bilevelrl.problems.home_battery.rollout import DayRollout
 from bilevelrl.problems.home_battery.settings import (
     HomeBatteryLeaders,
     HomeBatteryParams,
-    HomeBatterySetting,
     HouseholdLearnerParams,
-    IdentifiedHousesParams,
-    ImprovedSetting,
-    PerturbedSetting,
-    PublishedSetting,
-    RegressedSetting,
-    SampledSetting,
-    TruncatedPlanning,
 )
 
 Own_co = TypeVar("Own_co", bound=HomeBatterySetting, covariant=True)

@@ -11,9 +11,10 @@ from bilevelrl.core.validation import Content
 from bilevelrl.problems.home_battery import cell
 from bilevelrl.problems.home_battery.advantages import ExactAdvantage
 from bilevelrl.problems.home_battery.covariance import HouseholdCovariance
+from bilevelrl.problems.home_battery.estimator_settings import HomeBatterySetting
 from bilevelrl.problems.home_battery.game import BatteryGame
 from bilevelrl.problems.home_battery.problem import FLAT
-from bilevelrl.problems.home_battery.settings import HomeBatteryBlock, HomeBatterySetting
+from bilevelrl.problems.home_battery.settings import HomeBatteryBlock
 
 #: Replicates of a worker's batch.
 TOGETHER = 20
