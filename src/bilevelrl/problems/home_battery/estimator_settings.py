@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from bilevelrl.core.finite_settings import SoftQLearner
-from bilevelrl.core.settings import PER_RUN, Component, ExactFollower, Setting, Share
+from bilevelrl.core.settings import PER_RUN, Component, ExactFollower, Role, Setting, Share
 from bilevelrl.core.validation import Content, Count, NonNegative, Positive, UnitInterval
 
 #: Houses whose mean days are known.
