@@ -42,4 +42,4 @@ def test_one_game_has_no_interval() -> None:
     for ax in reward_structures(table).axes:
         for container in ax.containers:
             assert isinstance(container, ErrorbarContainer)
-            assert np.isfinite(np.asarray(container.lines[0].get_ydata())).all()
+            assert np.isfinite(np.asarray(container.lines[0].get_ydata(), dtype=np.float64)).all()
