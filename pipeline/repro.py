@@ -31,7 +31,7 @@ def stages(params: Params) -> list[str]:
     leaders = [f"leaders@{cell}" for cell in params.grid]
     return [
         "grid", *each["environments"], *each["followers"], *leaders, *each["gradients"],
-        "evaluate", *each["figures"], "comparison",
+        "reward_structures", "evaluate", *each["figures"], "comparison",
     ]  # fmt: skip
 
 

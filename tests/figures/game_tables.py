@@ -179,3 +179,20 @@ def information_errors(problem: str) -> pd.DataFrame:
     names = ["env_steps", "error", "standard_error", "seeds", "slope", "slope_error"]
     levels = ["problem", "point", "information", "belief", "critic"]
     return pd.DataFrame(rows, columns=levels + names)
+
+
+def reward_structures() -> pd.DataFrame:
+    """Every metric at two temperatures and three alignments, at which values differ."""
+    metrics = (
+        "indirect_share", "cosine_direct", "return_start", "return_total", "return_direct",
+        "lost_share", "error_bc_hg", "error_direct", "error_saved", "break_even_log10",
+    )  # fmt: skip
+    rows = [
+        (temperature, alignment, metric, value, value - 0.01, value + 0.02, value + 0.1, 3)
+        for temperature in (0.1, 0.5)
+        for alignment in (-1.0, 0.0, 1.0)
+        for number, metric in enumerate(metrics)
+        for value in [number + temperature + 0.1 * alignment]
+    ]
+    names = ["temperature", "alignment", "metric", "value", "low", "high", "worst", "games"]
+    return pd.DataFrame(rows, columns=names)

@@ -27,6 +27,8 @@ TIMEOUT = 1800.0  # seconds, for a whole pipeline on a busy machine: it took 840
 NAIVE = "leaders@four_rooms-naive"
 #: Of all problems together.
 AFTER = ["evaluate", "comparison"]
+#: Which no problem and no cell concerns.
+OF_GAMES = "reward_structures"
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,7 @@ class Clone:
         params = read_params(self.folder / "params.yaml")
         cells = [f"leaders@{name}" for name in params.grid]
         known = {f"{kind}@{problem}" for kind in kinds for problem in params.grid_problems}
-        return sorted(["grid", *known, *cells, *AFTER])
+        return sorted(["grid", OF_GAMES, *known, *cells, *AFTER])
 
     def tracked(self) -> Counter[str]:
         """Current runs of the workspace in MLflow, by estimator."""

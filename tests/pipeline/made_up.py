@@ -20,6 +20,7 @@ from bilevelrl.runs.records import (
 )
 from bilevelrl.runs.table_files import concatenate, write_csv, write_json, write_parquet
 from pipeline.leaders import write_tables
+from tests.figures import game_tables
 from tests.settings import identity
 
 ROOT = Path(__file__).parents[2]
@@ -113,6 +114,7 @@ def write_project(root: Path) -> None:
     )  # fmt: skip
     write_gradients(root, "four_rooms", pd.DataFrame([row]), watched_table())
     write_csv(root / "data" / "followers" / "four_rooms" / "learning.csv", learning_table())
+    write_csv(root / "results" / "reward_structures.csv", game_tables.reward_structures())
     shutil.copytree(ROOT / "reference", root / "reference")
 
 

@@ -68,11 +68,12 @@ class Stage:
 
         Whoever reads params.yaml has the blocks of all problems checked by their `settings`, which
         counts for nobody: `grid` runs whenever params.yaml changes, and what it writes, like what
-        `evaluate` and `comparison` do, depends on no problem's code.
+        the stages of all problems do, depends on no problem's code.
         """
         if self.problem:
             return (KIND_OF[self.problem],)
-        return () if self.name in ("grid", "evaluate", "comparison") else registry.KINDS
+        common = ("grid", "reward_structures", "evaluate", "comparison")
+        return () if self.name in common else registry.KINDS
 
 
 def stages() -> Iterator[Stage]:

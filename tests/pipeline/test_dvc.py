@@ -45,7 +45,7 @@ def test_the_pipeline_has_the_promised_stages() -> None:
     cells = {f"leaders@{name}" for name in content("params.yaml")["grid"]}
     kinds = ("environments", "figures", "followers", "gradients")
     problems = {f"{kind}@{problem}" for kind in kinds for problem in KIND_OF}
-    assert names == {"grid", "evaluate", "comparison"} | cells | problems
+    assert names == {"grid", "reward_structures", "evaluate", "comparison"} | cells | problems
     tuned = {f"tuning/search@{name}" for name in content("tuning/params.yaml")["grid"]}
     assert {stage.name for stage in STAGES} - names == tuned | {"tuning/choose"}
 
@@ -115,6 +115,7 @@ def test_the_parts_of_a_problem_that_stages_ask_for_are_found() -> None:
         "followers": {"settings", "best_response"},
         "leaders": {"settings", "cell", "outcomes"},
         "gradients": {"settings", "ladder"},
+        "reward_structures": {"settings"},
         "evaluate": {"settings"},
         "figures": {"settings", "figures"},
         "comparison": set(),

@@ -12,6 +12,7 @@ from bilevelrl.core.settings import Setting
 from bilevelrl.core.validation import Block, ConfigError, Content, unknown_key, validate
 from bilevelrl.problems import registry
 from bilevelrl.runs.evaluate_block import EvaluateParams
+from bilevelrl.runs.reward_structures_block import RewardStructureParams
 from bilevelrl.runs.runtime import Runtime
 from bilevelrl.runs.yaml_files import read_mapping
 
@@ -38,6 +39,7 @@ class Params(Block):
     grid_problems: dict[str, ProblemItem] = Field(min_length=1)
     grid: dict[str, GridItem] = Field(min_length=1)
     evaluate: EvaluateParams
+    reward_structures: RewardStructureParams
 
     @model_validator(mode="after")
     def _studies_are_possible(self) -> Self:
