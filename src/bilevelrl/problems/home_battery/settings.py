@@ -285,6 +285,20 @@ class HomeBatteryZeroOrderSetting(HomeBatterySetting):
     radius: Annotated[Positive, PER_RUN]
 
 
+class HomeBatteryBlackBoxSetting(HomeBatterySetting):
+    """Of CMA-ES.
+
+    Attributes:
+        spread: standard deviation of the first population, in $/kWh.
+        population_size: evaluations of J per update.
+        step_size: of no use: nothing steps along a gradient.
+    """
+
+    spread: Annotated[Positive, PER_RUN]
+    population_size: Annotated[Count, Field(ge=3)]
+    step_size: Annotated[Positive, PER_RUN] = 1.0
+
+
 ESTIMATORS: Estimators = {
     ("bc_hg", "published"): Registered(PublishedSetting, "cell:published_bc_hg"),
     ("bc_hg", "corrected"): Registered(RegressedSetting, "cell:bc_hg"),
@@ -294,6 +308,7 @@ ESTIMATORS: Estimators = {
     ("zero_order", "corrected"): Registered(
         HomeBatteryZeroOrderSetting, "core.model_based:zero_order"
     ),
+    ("cma_es", "corrected"): Registered(HomeBatteryBlackBoxSetting, "black_box:cma_es"),
     ("exact", "corrected"): Registered(HomeBatterySetting, "core.model_based:exact"),
 }
 
