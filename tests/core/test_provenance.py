@@ -109,6 +109,8 @@ def test_the_module_that_builds_an_estimator_is_in_its_digest_alone(
         digest(),
         digest("four_rooms", None, "core.model_based"),
         digest("four_rooms", None, "problems.four_rooms.identified"),
+        digest("four_rooms", None, "models.tabular.amd"),
+        digest("four_rooms", None, "core.cma_es"),
     }
 
 

@@ -159,7 +159,7 @@ def test_runs_start_from_their_own_draw_times_their_spread() -> None:
         np.testing.assert_array_equal(theta, 2.5 * normals)
 
 
-@pytest.mark.parametrize("estimator", ["bc_hg", "zero_order"])
+@pytest.mark.parametrize("estimator", ["bc_hg", "zero_order", "amd", "cma_es"])
 def test_a_longer_run_extends_a_shorter_one(estimator: str) -> None:
     short, long = steps(estimator, [0, 1], 3), steps(estimator, [0, 1], 6)
     for a, b in zip(short, long, strict=False):
@@ -168,7 +168,7 @@ def test_a_longer_run_extends_a_shorter_one(estimator: str) -> None:
     assert (long[3].next_theta != long[2].next_theta).any()
 
 
-@pytest.mark.parametrize("estimator", ["bc_hg", "hpgd_oracle", "zero_order"])
+@pytest.mark.parametrize("estimator", ["bc_hg", "hpgd_oracle", "zero_order", "amd", "cma_es"])
 @pytest.mark.parametrize("start", [None, "reset"])
 def test_recording_more_or_less_changes_nothing(estimator: str, start: str | None) -> None:
     changes: dict[str, Any] = {} if start is None else {"follower": truncated(start, 2)}
@@ -206,7 +206,7 @@ def test_rows_are_few_even_and_cover_what_fits(num_updates: int, max_rows: int) 
 def test_samples_are_counted_before_each_update(estimator: str) -> None:
     curves = trained(estimator, 6, 3).curves
     np.testing.assert_array_equal(curves["update"], [[1, 3, 5]] * 2)
-    per_update = 0 if estimator in ("exact", "zero_order") else 100
+    per_update = 0 if estimator in ("exact", "zero_order", "amd", "cma_es") else 100
     np.testing.assert_array_equal(curves["env_steps"], per_update * curves["update"])
     oracle = 300 if estimator == "hpgd_oracle" else 0
     np.testing.assert_array_equal(curves["oracle_steps"], oracle * curves["update"])

@@ -69,6 +69,8 @@ def mixed_runs(estimator: str, changes: dict[str, str]) -> list[Run]:
             mixed["critic"] = {"kind": "sarsa", "step_size": (0.1, 0.5, 1.0)[i // 2 % 3]}
         if known.has("radius"):
             mixed["radius"] = (0.01, 1.0)[i // 5 % 2]
+        if known.has("spread"):
+            mixed["spread"] = (0.1, 1.0)[i // 5 % 2]
         if start is not None:
             mixed["follower"] = truncated(start, (1, 2, 20)[i // 4 % 3])
         setting = make_setting(estimator, variant, **mixed)

@@ -36,6 +36,9 @@ TINY: dict[str, Any] = {
     "critic": {"kind": "sarsa", "step_size": 0.5},
     "oracle_steps_per_update": 300,
     "radius": 0.5,
+    "sweeps": 3,
+    "spread": 0.5,
+    "population_size": 4,
 }
 
 

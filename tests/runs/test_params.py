@@ -17,7 +17,8 @@ TRUNCATED = "problems.four_rooms.cells.bc_hg.truncated"
 
 
 ALL_ESTIMATORS = (
-    r"\['bc_hg', 'exact', 'hpgd_mc', 'hpgd_oracle', 'hpgd_sa', 'naive', 'sobirl', 'zero_order'\]"
+    r"\['amd', 'bc_hg', 'cma_es', 'exact', 'hpgd_mc', 'hpgd_oracle', 'hpgd_sa', 'naive', 'sobirl', "
+    r"'zero_order'\]"
 )
 
 

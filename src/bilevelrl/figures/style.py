@@ -32,7 +32,9 @@ class EstimatorStyle:
     """How one estimator looks in every figure, and its name for people."""
 
     label: str
-    colour: str  # of Okabe and Ito's set without its yellow; no other of its problem has it
+    colour: (
+        str  # of Okabe and Ito's set without its yellow, if one is left: no other of its problem's
+    )
     line: LineStyle  # a second cue beside the colour
     marker: str
     has_variants: bool = True  # False where all variants are the same
@@ -58,6 +60,8 @@ ESTIMATORS: dict[str, EstimatorStyle] = {
     "externality": EstimatorStyle("Externality update", "#009E73", "-", "^", False),
     "perturbed": EstimatorStyle("Perturbed follower", "#CC79A7", "-", "v", False),
     "zero_order": EstimatorStyle("Zero order", "#E69F00", (0, (6.0, 2.0)), "X"),
+    "cma_es": EstimatorStyle("CMA-ES", "#8C510A", (0, (1.0, 2.0)), "p", False),
+    "amd": EstimatorStyle("AMD", "#762A83", (0, (5.0, 1.0)), "<"),
     "exact": EstimatorStyle("Exact", "#000000", (0, (6.0, 1.5, 1.0, 1.5)), "h"),
     "exact_uncoupled": EstimatorStyle("Exact, no coupling", "#56B4E9", (0, (4.0, 1.5)), "D", False),
     "exact_naive": EstimatorStyle("Exact, direct part only", "#CC79A7", (0, (4.0, 1.5)), "v"),

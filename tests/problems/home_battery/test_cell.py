@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bilevelrl.core.cma_es import CMAES
 from bilevelrl.core.seeding import Streams
 from bilevelrl.core.settings import group_key
 from bilevelrl.core.validation import ConfigError
@@ -151,12 +152,32 @@ def test_the_shipped_leader_comes_98_percent_of_the_way() -> None:
     assert (way(run.theta, build("bc_hg", [own] * 2)) > 0.98).all()
 
 
+def test_a_black_box_evaluates_its_houses_within_the_prices_that_are_allowed() -> None:
+    own = setting("cma_es", spread=0.5, population_size=20, num_updates=4, houses=4)
+    built = build("cma_es", [own] * 2)
+    assert isinstance(built.estimator, CMAES)
+    assert built.estimator.game is built.game
+    assert (built.estimator.bounds, built.estimator.population_size) == ((0.0, 1.0), 20)
+    np.testing.assert_array_equal(built.estimator.spread, [0.5, 0.5])
+    run = trained("cma_es", [own] * 2, [3, 4])
+    assert run.theta.min() >= 0.0
+    assert run.theta.max() <= 1.0
+    assert (run.curves["env_steps"] == 0).all()
+
+
+def test_a_black_box_nears_the_best_known_tariff() -> None:
+    own = setting("cma_es", "corrected", num_updates=60)
+    assert (way(trained("cma_es", [own], [95_000]).theta, build("cma_es", [own])) > 0.95).all()
+
+
 def test_a_leader_without_the_indirect_term_never_moves() -> None:
     run = trained("naive", [setting("naive", **FEW)], [0])
     np.testing.assert_array_equal(run.theta, 0.30)
 
 
-@pytest.mark.parametrize(("estimator", "entry"), [*WATCHING, ("zero_order", "corrected")])
+@pytest.mark.parametrize(
+    ("estimator", "entry"), [*WATCHING, ("zero_order", "corrected"), ("cma_es", "corrected")]
+)
 def test_runs_are_their_own_and_repeat(estimator: str, entry: str) -> None:
     few = FEW if (estimator, entry) in WATCHING else {"num_updates": 3}
     settings = [setting(estimator, entry, **few), setting(estimator, entry, step_size=0.2, **few)]

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bilevelrl.core.cma_es import CMAES
 from bilevelrl.core.seeding import Streams
 from bilevelrl.core.settings import group_key
 from bilevelrl.core.validation import ConfigError
@@ -106,7 +107,17 @@ def test_without_adjoint_nothing_happens_on_the_net_cost_and_direct_tolls_hit_th
     assert (greedy.theta > 15.0).all()
 
 
-@pytest.mark.parametrize("estimator", [*TRIPS, "zero_order"])
+def test_a_black_box_keeps_to_the_tolls_that_are_allowed_and_nears_the_best_known() -> None:
+    own = setting("cma_es", num_updates=25)
+    built = build("cma_es", [own])
+    assert isinstance(built.estimator, CMAES)
+    assert built.estimator.bounds == (0.0, HIGHEST_TOLL)
+    run = trained("cma_es", [own], [95_000])
+    assert 0.0 <= run.theta.min() <= run.theta.max() <= HIGHEST_TOLL
+    assert (built.game.optimal_return(run.theta)[0] - NO_TOLL) / (BEST - NO_TOLL) > 0.8
+
+
+@pytest.mark.parametrize("estimator", [*TRIPS, "zero_order", "cma_es"])
 def test_runs_are_their_own_and_repeat(estimator: str) -> None:
     few = {"num_updates": 3}
     settings = [setting(estimator, **few), setting(estimator, step_size=0.05, **few)]

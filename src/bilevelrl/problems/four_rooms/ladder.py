@@ -75,6 +75,7 @@ LADDER = (
     Rung("naive", "published", "none"),
     Rung("naive", "corrected", "none"),
     Rung("zero_order", "published", "none", samples=False),
+    Rung("amd", "published", "none", "100 sweeps", entry={"sweeps": 100}, samples=False),
 )
 _BELIEFS = (
     None,

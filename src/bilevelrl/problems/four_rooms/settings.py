@@ -165,6 +165,30 @@ class FourRoomsZeroOrderSetting(FourRoomsSetting):
     radius: Annotated[Positive, PER_RUN]
 
 
+class AMDSetting(FourRoomsSetting):
+    """Of AMD.
+
+    Attributes:
+        sweeps: of its tables, per update.
+    """
+
+    sweeps: Count
+
+
+class FourRoomsBlackBoxSetting(FourRoomsSetting):
+    """Of CMA-ES.
+
+    Attributes:
+        spread: standard deviation of the first population.
+        population_size: evaluations of J per update.
+        step_size: of no use: nothing steps along a gradient.
+    """
+
+    spread: Annotated[Positive, PER_RUN]
+    population_size: Annotated[Count, Field(ge=3)]
+    step_size: Annotated[Positive, PER_RUN] = 1.0
+
+
 _BOTH: dict[str, Registered] = {
     "bc_hg": Registered(FourRoomsCriticSetting, "cell:bc_hg"),
     "hpgd_mc": Registered(FourRoomsBatchSetting, "cell:hpgd_mc"),
@@ -174,6 +198,8 @@ _BOTH: dict[str, Registered] = {
     "naive": Registered(FourRoomsBatchSetting, "cell:naive"),
     "zero_order": Registered(FourRoomsZeroOrderSetting, "core.model_based:zero_order"),
     "exact": Registered(FourRoomsSetting, "core.model_based:exact"),
+    "amd": Registered(AMDSetting, "models.tabular.amd:amd"),
+    "cma_es": Registered(FourRoomsBlackBoxSetting, "core.cma_es:cma_es"),
 }
 ESTIMATORS: Estimators = {
     (name, variant): each for name, each in _BOTH.items() for variant in ("published", "corrected")

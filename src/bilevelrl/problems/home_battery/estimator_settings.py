@@ -199,3 +199,17 @@ class HomeBatteryZeroOrderSetting(HomeBatterySetting):
     """
 
     radius: Annotated[Positive, PER_RUN]
+
+
+class HomeBatteryBlackBoxSetting(HomeBatterySetting):
+    """Of CMA-ES.
+
+    Attributes:
+        spread: standard deviation of the first population, in $/kWh.
+        population_size: evaluations of J per update.
+        step_size: of no use: nothing steps along a gradient.
+    """
+
+    spread: Annotated[Positive, PER_RUN]
+    population_size: Annotated[Count, Field(ge=3)]
+    step_size: Annotated[Positive, PER_RUN] = 1.0

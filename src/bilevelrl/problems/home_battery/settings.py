@@ -20,6 +20,7 @@ from bilevelrl.core.validation import (
     Whole,
 )
 from bilevelrl.problems.home_battery.estimator_settings import (
+    HomeBatteryBlackBoxSetting,
     HomeBatterySetting,
     HomeBatteryZeroOrderSetting,
     Houses,
@@ -114,6 +115,7 @@ ESTIMATORS: Estimators = {
     ("zero_order", "corrected"): Registered(
         HomeBatteryZeroOrderSetting, "core.model_based:zero_order"
     ),
+    ("cma_es", "corrected"): Registered(HomeBatteryBlackBoxSetting, "black_box:cma_es"),
     ("exact", "corrected"): Registered(HomeBatterySetting, "core.model_based:exact"),
 }
 

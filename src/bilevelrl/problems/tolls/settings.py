@@ -224,6 +224,20 @@ class TollsZeroOrderSetting(TollsSetting):
     radius: Annotated[Positive, PER_RUN]
 
 
+class TollsBlackBoxSetting(TollsSetting):
+    """Of CMA-ES.
+
+    Attributes:
+        spread: standard deviation of the first population, in minutes.
+        population_size: evaluations of J per update.
+        step_size: of no use: nothing steps along a gradient.
+    """
+
+    spread: Annotated[Positive, PER_RUN]
+    population_size: Annotated[Count, Field(ge=3)]
+    step_size: Annotated[Positive, PER_RUN] = 1.0
+
+
 ESTIMATORS: Estimators = {
     ("bc_hg", "corrected"): Registered(TripSetting, "cell:bc_hg"),
     ("bc_hg", "improved"): Registered(LearnedTripSetting, "cell:learned_bc_hg"),
@@ -233,6 +247,7 @@ ESTIMATORS: Estimators = {
     ("externality", "corrected"): Registered(ExternalitySetting, "cell:externality"),
     ("perturbed", "corrected"): Registered(PerturbedSetting, "cell:perturbed"),
     ("zero_order", "corrected"): Registered(TollsZeroOrderSetting, "core.model_based:zero_order"),
+    ("cma_es", "corrected"): Registered(TollsBlackBoxSetting, "black_box:cma_es"),
     ("exact", "corrected"): Registered(TollsSetting, "core.model_based:exact"),
 }
 
