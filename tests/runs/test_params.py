@@ -17,7 +17,8 @@ TRUNCATED = "problems.four_rooms.cells.bc_hg.truncated"
 
 
 ALL_ESTIMATORS = (
-    r"\['bc_hg', 'exact', 'hpgd_mc', 'hpgd_oracle', 'hpgd_sa', 'naive', 'sobirl', 'zero_order'\]"
+    r"\['bc_hg', 'exact', 'hpgd_mc', 'hpgd_oracle', 'hpgd_sa', 'naive', 'perturbed', 'sobirl', "
+    r"'unrolled', 'zero_order'\]"
 )
 
 
