@@ -70,16 +70,23 @@ def test_sampled_means_are_those_of_exact_ones(two_sided: bool) -> None:
         estimator = PerturbedRegulator(PROBLEM, rollout, follower, share, two_sided, common)
         found = estimator.estimate(theta, answer, {}, Streams(range(runs)))
         if rollout is not None:
-            assert found.env_steps == 2 * 3 * 100
+            assert found.env_steps == 2 * 20 * 100
             assert np.isfinite(found.leader_return_sampled).all()
         return found.gradient
 
-    rollout, spread = ThermalRollout(PROBLEM, 3), []
+    rollout, spread = ThermalRollout(PROBLEM, 20), []
+    exact = estimate(None, True)[0]
     for common in (True, False):
-        off = estimate(rollout, common) - estimate(None, common)[0]
+        found = estimate(rollout, common)
+        off = found - exact
         score = np.abs(off.mean(axis=0)) / off.std(axis=0) * np.sqrt(runs)
         assert score.max() < 4.0
         spread.append(float(off.var(axis=0).sum()))
+        if common:  # then the mean is known well enough to miss nothing
+            along = found @ exact / (exact @ exact)
+            error = along.std() / np.sqrt(runs)
+            assert error < 0.02
+            assert abs(along.mean() - 1.0) < 4.0 * error
     assert spread[0] < 1e-4 * spread[1]  # common random numbers
 
 

@@ -124,11 +124,14 @@ class PerturbedRegulator:
             places.append(runs)
             found.append(paid_answer(self.problem, own, theta[runs], float(each)))
         order = np.argsort(np.concatenate(places))
-        names = ("gain", "covariance", "quadratic", "offset", "accuracy", "iterations")
-        joined = {
-            name: np.concatenate([getattr(each, name) for each in found])[order] for name in names
-        }
-        return RegulatorResponse(**joined)
+        return RegulatorResponse(
+            gain=np.concatenate([each.gain for each in found])[order],
+            covariance=np.concatenate([each.covariance for each in found])[order],
+            quadratic=np.concatenate([each.quadratic for each in found])[order],
+            offset=np.concatenate([each.offset for each in found])[order],
+            accuracy=np.concatenate([each.accuracy for each in found])[order],
+            iterations=np.concatenate([each.iterations for each in found])[order],
+        )
 
     def _seen(
         self, theta: Floats, answers: list[RegulatorResponse], streams: Streams
