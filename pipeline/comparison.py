@@ -1,8 +1,8 @@
 """DVC stage `comparison`: draw what the problems of the grid have in common.
 
-Reads:  data/evaluate, results/{summary,conditions,information_errors,followers}.csv; of
-        data/grid.json which J every problem reports.
-Writes: figures/{png,pdf}/comparison/<name>.{png,pdf} of `figures.decentralised`.
+Reads:  data/evaluate, results/{summary,conditions,information_errors,followers,gradients}.csv;
+        of data/grid.json which J every problem reports.
+Writes: figures/{png,pdf}/comparison/<name>.{png,pdf} of what all problems have in common.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ import pandas as pd
 
 from bilevelrl.evaluation.conditions import read_conditions, reported, with_conditions
 from bilevelrl.evaluation.learning_curves import LEARNING_CURVE_COLUMNS
-from bilevelrl.figures import decentralised, learning_followers, style
+from bilevelrl.figures import decentralised, estimator_budgets, learning_followers, style
 from bilevelrl.runs.table_files import read_json, read_parquet
 from pipeline.stage import run_stage
 
@@ -25,12 +25,14 @@ def main(returns: Mapping[str, str | None], root: Path = Path()) -> None:
     curves = read_parquet(evaluated / "learning_curves.parquet", LEARNING_CURVE_COLUMNS)
     errors = pd.read_csv(results / "information_errors.csv", keep_default_na=False)
     learning = pd.read_csv(results / "followers.csv")
+    gradients = pd.read_csv(results / "gradients.csv")
     for name, figure in {
         "information_levels": decentralised.information_levels(summary),
         "follower_accuracy": learning_followers.follower_accuracy(summary),
         "total_samples": decentralised.total_samples(reported(curves, returns)),
         "information_errors": decentralised.information_errors(errors),
         "follower_learning": learning_followers.follower_learning(learning),
+        "estimator_budgets": estimator_budgets.estimator_budgets(gradients),
     }.items():
         style.save(figure, root / "figures", f"comparison/{name}")
 

@@ -252,7 +252,7 @@ ESTIMATORS: Estimators = {
     ("hpgd_mc", "published"): Registered(ThermalReleasedSetting, "cell:hpgd_mc"),
     ("hpgd_td", "published"): Registered(ThermalActionSetting, "cell:hpgd_td"),
     ("naive", "published"): Registered(ThermalReleasedSetting, "cell:naive"),
-    ("perturbed", "improved"): Registered(ThermalPerturbedSetting, "cell:perturbed"),
+    ("perturbed", "corrected"): Registered(ThermalPerturbedSetting, "cell:perturbed"),
     ("zero_order", "published"): Registered(ThermalZeroOrderSetting, "core.model_based:zero_order"),
     ("exact", "published"): Registered(ThermalSetting, "core.model_based:exact"),
     ("exact_naive", "published"): Registered(ThermalSetting, "cell:exact_naive"),
