@@ -20,7 +20,7 @@ from tests.settings import settings_of
 #: Drawn once, of all problems together.
 SHARED = {
     "information_levels", "information_errors", "follower_accuracy", "total_samples",
-    "follower_learning", "reward_structures",
+    "follower_learning", "reward_structures", "estimator_budgets",
 }  # fmt: skip
 OTHER_RETURN = ("return=discounted", "return=undiscounted")
 
@@ -40,6 +40,7 @@ def write_project(root: Path, *problems: str) -> None:
     write_csv(root / "results" / "summary.csv", summary)
     write_csv(root / "results" / "conditions.csv", conditions)
     write_csv(root / "results" / "followers.csv", game_tables.followers(TOY))
+    write_csv(root / "results" / "gradients.csv", game_tables.gradients(TOY))
     write_csv(root / "results" / "information_errors.csv", game_tables.information_errors(TOY))
     write_csv(root / "results" / "reward_structures.csv", game_tables.reward_structures())
     evaluated = root / "data" / "evaluate"

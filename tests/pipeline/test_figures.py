@@ -21,7 +21,7 @@ from tests.pipeline.made_up import (
 #: Drawn once, of all problems together.
 SHARED = {
     "information_levels", "information_errors", "follower_accuracy", "total_samples",
-    "follower_learning", "reward_structures",
+    "follower_learning", "reward_structures", "estimator_budgets",
 }  # fmt: skip
 
 

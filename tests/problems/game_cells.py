@@ -19,6 +19,14 @@ Floats = NDArray[np.float64]
 PARAMS: Params = read_params(Path(__file__).parents[2] / "params.yaml")
 
 
+#: Of estimators that the study of gradients has, and no cell.
+STUDIED: dict[str, dict[str, Any]] = {
+    # Six episodes, three of each answer.
+    "perturbed": {"epsilon": 0.01, "two_sided": True, "env_steps_per_update": 900},
+    "unrolled": {"sweeps": 10, "start": "answer"},
+}
+
+
 GAMES = ("discrete_toy_r1", "discrete_toy_r2", "bilevel_lqr")
 
 
@@ -42,7 +50,7 @@ def make_setting(problem: str, estimator: str, variant: str, **changes: Any) -> 
     if found:
         return found[0].model_copy(update={"num_updates": 3, **changes})
     block = PARAMS.block(problem)
-    entry = {"variant": variant, "num_updates": 3, **changes}
+    entry = {"variant": variant, "num_updates": 3, **STUDIED.get(estimator, {}), **changes}
     if block.estimators[estimator, variant].has("actor_steps"):
         entry |= {"actor_steps": 1}
     (setting,) = block.expanded(estimator, entry, "cells")

@@ -17,8 +17,8 @@ TRUNCATED = "problems.four_rooms.cells.bc_hg.truncated"
 
 
 ALL_ESTIMATORS = (
-    r"\['amd', 'bc_hg', 'cma_es', 'exact', 'hpgd_mc', 'hpgd_oracle', 'hpgd_sa', 'naive', 'sobirl', "
-    r"'zero_order'\]"
+    r"\['amd', 'bc_hg', 'cma_es', 'exact', 'hpgd_mc', 'hpgd_oracle', 'hpgd_sa', 'naive', "
+    r"'perturbed', 'sobirl', 'unrolled', 'zero_order'\]"
 )
 
 

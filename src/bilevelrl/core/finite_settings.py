@@ -67,6 +67,18 @@ class TabularFollowerSetting(Setting):
     follower: TabularFollower = ExactFollower()
 
 
+class UnrolledSetting(Setting):
+    """Of estimators that differentiate the follower's sweeps.
+
+    Attributes:
+        sweeps: K.
+        start: what the sweeps start from, the value of the follower's answer, or 0.
+    """
+
+    sweeps: Annotated[Count, PER_RUN]
+    start: Literal["answer", "zero"]
+
+
 class FrequencyBelief(BoltzmannBelief):
     """The follower's policy and the world as counted, see the `belief` modules of the models.
 

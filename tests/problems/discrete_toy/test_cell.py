@@ -16,6 +16,7 @@ from bilevelrl.core.zero_order import ZeroOrder
 from bilevelrl.models.finite_game.critics import ExpectedBackup, NetworkCritic
 from bilevelrl.models.finite_game.game import FiniteGame
 from bilevelrl.models.finite_game.leader import FiniteLeader
+from bilevelrl.models.finite_game.perturbed import PerturbedFollower
 from bilevelrl.models.finite_game.policies import NetworkPolicy
 from bilevelrl.models.finite_game.settings import FiniteCorrectedSetting
 from bilevelrl.models.finite_game.soft_q_iteration import (
@@ -23,6 +24,7 @@ from bilevelrl.models.finite_game.soft_q_iteration import (
     TruncatedSoftQ,
     UniformFirst,
 )
+from bilevelrl.models.finite_game.unrolled import UnrolledFollower
 from tests.problems.game_cells import (
     CASES,
     build,
@@ -52,6 +54,18 @@ def test_quirks_of_the_toy(problem: str, estimator: str, variant: str) -> None:
     assert built.rule.max_norm is None
     if estimator in ("exact", "zero_order"):
         assert isinstance(built.estimator, Exact if estimator == "exact" else ZeroOrder)
+        assert game.follower is game.exact
+        return
+    if estimator == "unrolled":
+        assert isinstance(built.estimator, UnrolledFollower)
+        np.testing.assert_array_equal(built.estimator.sweeps, 10)
+        assert built.estimator.start_from == "answer"
+        return
+    if estimator == "perturbed":
+        assert isinstance(built.estimator, PerturbedFollower)
+        assert (built.estimator.num_episodes, built.estimator.two_sided) == (3, True)
+        np.testing.assert_array_equal(built.estimator.epsilon, 0.01)
+        assert built.estimator.common
         assert game.follower is game.exact
         return
     score = learner_of(built)
@@ -121,3 +135,11 @@ def test_a_truncated_follower_keeps_the_variant_s_order(
     (found,) = train_runs("discrete_toy_r1", "bc_hg", [setting], [0])
     assert (found["follower_kl"] > 0.01).all()
     assert all(np.isfinite(values).all() for values in found.values())
+
+
+def test_two_answers_need_an_episode_each() -> None:
+    odd = build("discrete_toy_r1", "perturbed", "corrected", env_steps_per_update=450).estimator
+    assert isinstance(odd, PerturbedFollower)
+    assert odd.num_episodes == 1
+    with pytest.raises(ValueError, match="env_steps_per_update = 150: two answers need an episode"):
+        build("discrete_toy_r1", "perturbed", "corrected", env_steps_per_update=150)

@@ -8,6 +8,7 @@ import pytest
 
 from bilevelrl.core.cell import Context
 from bilevelrl.core.sampled import Sampled
+from bilevelrl.core.validation import ConfigError
 from bilevelrl.models.tabular.model import TabularModel
 from bilevelrl.models.tabular.sarsa import Sarsa
 from bilevelrl.problems.four_rooms.cell import build
@@ -24,7 +25,7 @@ CONTEXT = Context(
 )
 CASES = sorted(ESTIMATORS)
 VARIANTS = ("published", "corrected")
-MODEL_BASED = ("exact", "zero_order", "amd", "cma_es")
+MODEL_BASED = ("exact", "zero_order", "amd", "cma_es", "unrolled")
 FAIL = 0.33
 
 
@@ -32,8 +33,9 @@ def make(estimator: str, variant: str, **changes: Any) -> Any:
     """Two runs, with numbers for whatever the estimator needs."""
     numbers = {
         "env_steps_per_update": 100, "num_envs": 2, "critic": {"kind": "sarsa", "step_size": 0.3},
+        "epsilon": 0.01, "two_sided": True, "sweeps": 3, "start": "answer",
         "radius": 0.1, "oracle_steps_per_update": 200, "step_size": 0.1, "temperature": 0.003,
-        "sweeps": 3, "spread": 0.5, "population_size": 4,
+        "spread": 0.5, "population_size": 4,
         "model": {
             "kind": "identified", "information": "actions", "target_visits": 20, "growth": 0.1,
             "curiosity": 0.5,
@@ -58,6 +60,10 @@ def intended(model: TabularModel) -> float:
 def test_samples_come_from_the_simulator(estimator: str, variant: str) -> None:
     # The released code plans with another slip than it samples with; samples are always the same.
     made = make(estimator, variant).estimator
+    if estimator == "perturbed":
+        half = made.watch.sampling.rollout
+        assert (made.watch.env_steps, half.num_envs, half.num_steps) == (50, 2, 25)
+        made = made.watch
     sampling = getattr(made, "sampler", getattr(made, "sampling", None))
     rollouts = [getattr(sampling, "rollout", None), getattr(made, "oracle", None)]
     sampled = [rollout for rollout in rollouts if rollout is not None]
@@ -68,7 +74,7 @@ def test_samples_come_from_the_simulator(estimator: str, variant: str) -> None:
         assert rollout.max_episode_steps == 200
     if sampled:
         assert (sampled[0].num_envs, sampled[0].env_steps, sampled[0].uniform_starts) == (
-            2, 100, False,
+            2, 50 if estimator == "perturbed" else 100, False,
         )  # fmt: skip
     if estimator == "hpgd_oracle":
         assert (sampled[1].env_steps, sampled[1].uniform_starts) == (200, True)
@@ -113,6 +119,7 @@ def test_averages_are_the_variant_s(estimator: str, variant: str) -> None:
     made = make(estimator, variant).estimator
     if estimator in MODEL_BASED or variant == "improved":
         return
+    made = getattr(made, "watch", made)
     expected = {
         "published": ("every_visit", "finished_episodes"),
         "corrected": ("episodes", "started_episodes"),
@@ -132,3 +139,16 @@ def test_a_watching_leader_remembers_and_smooths_as_it_is_told(information: str)
     )  # fmt: skip
     plain = make("bc_hg", "corrected", belief=own).estimator.belief
     assert (plain.forgetting_factor, plain.smoothing) == (0.0, 0.0)
+
+
+def test_an_unrolled_follower_takes_the_sweeps_that_the_setting_says() -> None:
+    made = make("unrolled", "corrected", start="zero").estimator
+    np.testing.assert_array_equal(made.sweeps, 10)
+    assert made.start_from == "zero"
+    np.testing.assert_array_equal(made.temperature, 0.003)
+
+
+def test_two_answers_share_the_transitions() -> None:
+    expected = "env_steps_per_update = 50 must be a multiple of 4: two answers share it"
+    with pytest.raises(ConfigError, match=expected):
+        make("perturbed", "corrected", env_steps_per_update=50)

@@ -25,13 +25,16 @@ from bilevelrl.models.finite_game.critics import Bootstrap, ExpectedBackup, Netw
 from bilevelrl.models.finite_game.game import FiniteGame, FiniteSampler
 from bilevelrl.models.finite_game.leader import FiniteLeader
 from bilevelrl.models.finite_game.markov_game import MarkovGame
+from bilevelrl.models.finite_game.perturbed import PerturbedFollower
 from bilevelrl.models.finite_game.policies import NetworkPolicy
 from bilevelrl.models.finite_game.rollout import GameRollout
 from bilevelrl.models.finite_game.settings import (
     FiniteCorrectedSetting,
     FiniteCovarianceSetting,
     FiniteGameSetting,
+    FinitePerturbedSetting,
     FiniteReleasedSetting,
+    FiniteUnrolledSetting,
 )
 from bilevelrl.models.finite_game.soft_q_iteration import (
     Order,
@@ -41,6 +44,7 @@ from bilevelrl.models.finite_game.soft_q_iteration import (
     UniformFirst,
 )
 from bilevelrl.models.finite_game.soft_q_learning import GameSoftQLearning
+from bilevelrl.models.finite_game.unrolled import UnrolledFollower
 
 Own_co = TypeVar("Own_co", bound=FiniteGameSetting, covariant=True)
 Runs = Group[Own_co, FiniteGame]
@@ -122,6 +126,31 @@ naive_on = _released
 naive_off = partial(_released, keep_batches=True)
 bi_ac_on = partial(_released, bootstrap="stackelberg")
 bi_ac_off = partial(_released, bootstrap="stackelberg", keep_batches=True)
+
+
+def perturbed(g: Runs[FinitePerturbedSetting]) -> PerturbedFollower:
+    """The perturbed follower; an odd episode is not played.
+
+    Raises:
+        ValueError: if there is no episode for each of two answers.
+    """
+    game, shared = g.game.game, g.shared
+    episodes = shared.env_steps_per_update // (2 * game.max_episode_steps)
+    if episodes == 0:
+        raise ValueError(
+            f"env_steps_per_update = {shared.env_steps_per_update}: two answers need an episode of "
+            f"{game.max_episode_steps} transitions each"
+        )
+    epsilon = per_run(g.settings, "epsilon")
+    return PerturbedFollower(
+        game, g.game.policy, g.temperature, epsilon, episodes, shared.two_sided
+    )
+
+
+def unrolled(g: Runs[FiniteUnrolledSetting]) -> UnrolledFollower:
+    """The unrolled follower."""
+    sweeps = per_run(g.settings, "sweeps").astype(np.int64)
+    return UnrolledFollower(g.game.game, g.game.policy, g.temperature, sweeps, g.shared.start)
 
 
 def training(

@@ -1,16 +1,21 @@
 """What params.yaml says of the estimators of finite games."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from bilevelrl.core.entries import Estimators, Registered
-from bilevelrl.core.finite_settings import FrequencyBelief, TabularFollowerSetting
+from bilevelrl.core.finite_settings import (
+    FrequencyBelief,
+    TabularFollowerSetting,
+    UnrolledSetting,
+)
 from bilevelrl.core.games import (
     CorrectedGameSetting,
     GameSetting,
     ReleasedGameSetting,
     ZeroOrderGameSetting,
 )
-from bilevelrl.core.validation import Count
+from bilevelrl.core.settings import PER_RUN, BatchSetting, ExactFollower
+from bilevelrl.core.validation import Count, Positive
 
 
 class FiniteGameSetting(GameSetting, TabularFollowerSetting):
@@ -47,6 +52,24 @@ class FiniteCorrectedSetting(CorrectedGameSetting, FiniteGameSetting):
     belief: GameBelief | None = None
 
 
+class FinitePerturbedSetting(FiniteGameSetting, BatchSetting):
+    """Of the perturbed follower, whose two answers share the episodes equally.
+
+    Attributes:
+        follower: an exact one, because what it answers depends on the step.
+        epsilon: ε, the share of the leader's rewards that the follower is paid.
+        two_sided: whether it is also charged that share; else its second answer is without pay.
+    """
+
+    follower: ExactFollower = ExactFollower()
+    epsilon: Annotated[Positive, PER_RUN]
+    two_sided: bool
+
+
+class FiniteUnrolledSetting(FiniteGameSetting, UnrolledSetting):
+    """Of the unrolled follower."""
+
+
 class FiniteZeroOrderSetting(ZeroOrderGameSetting, FiniteGameSetting):
     """Of the zero-order estimator."""
 
@@ -59,6 +82,8 @@ ESTIMATORS: Estimators = {
     ("naive_off", "published"): Registered(FiniteReleasedSetting, f"{_HERE}:naive_off"),
     ("bi_ac_on", "published"): Registered(FiniteReleasedSetting, f"{_HERE}:bi_ac_on"),
     ("bi_ac_off", "published"): Registered(FiniteReleasedSetting, f"{_HERE}:bi_ac_off"),
+    ("perturbed", "corrected"): Registered(FinitePerturbedSetting, f"{_HERE}:perturbed"),
+    ("unrolled", "corrected"): Registered(FiniteUnrolledSetting, f"{_HERE}:unrolled"),
     ("zero_order", "published"): Registered(FiniteZeroOrderSetting, "core.model_based:zero_order"),
     ("zero_order", "corrected"): Registered(FiniteZeroOrderSetting, "core.model_based:zero_order"),
     ("exact", "published"): Registered(FiniteGameSetting, "core.model_based:exact"),

@@ -76,15 +76,25 @@ class Rollout:
         """Transitions per batch and run."""
         return self.num_envs * self.num_steps
 
+    def draw(self, streams: Streams) -> Floats:
+        """The random numbers of a batch, shape (R, E, T, 2), or 3 with uniform starts.
+
+        They hold until the next call.
+        """
+        num_draws = 3 if self.uniform_starts else 2
+        return streams.uniforms(self.consumer, (self.num_envs, self.num_steps, num_draws))
+
     def sample(self, policy: Floats, streams: Streams) -> Batch:
         """Follow `policy` π(a | s), shape (R, S, A), for one batch.
 
         Raises:
             ValueError: if there is no single first state to start from.
         """
+        return self.follow(policy, self.draw(streams))
+
+    def follow(self, policy: Floats, uniforms: Floats) -> Batch:
+        """The batch of `policy` that random numbers of `draw` stand for; raises as `sample`."""
         shape = (len(policy), self.num_envs, self.num_steps)
-        num_draws = 3 if self.uniform_starts else 2
-        uniforms = streams.uniforms(self.consumer, (*shape[1:], num_draws))
         if self.uniform_starts:
             starts = (uniforms[..., 2] * self.model.num_states).astype(np.int16)
         else:

@@ -45,8 +45,17 @@ LADDER = (
     _corrected("exact", "exact critic", entry=_DOUBLE, change=_exact_critic, warm_up=5),
     _published("naive_on", warm_up=40),
     _published("bi_ac_on", warm_up=40),
+    *(
+        Rung("perturbed", "corrected", "none", note, {"epsilon": 0.01, "two_sided": two_sided})
+        for note, two_sided in (("two-sided", True), ("one-sided", False))
+    ),
     Rung("zero_order", "published", "none", entry={"radius": 0.01}, samples=False),
-)
+    *(
+        Rung("unrolled", "corrected", "none", f"K = {sweeps}",
+             {"sweeps": sweeps, "start": "answer"}, samples=False)
+        for sweeps in (1, 10, 30, 100)
+    ),
+)  # fmt: skip
 LEVELS = (Level(), Level({"kind": "frequencies", "information": "rewards"}))
 #: Hyper-parameters of the study of `LEVELS`.
 INFORMATION = {"variant": "corrected", **_DOUBLE}

@@ -22,12 +22,14 @@ from bilevelrl.models.tabular.game import TabularGame, TabularSampler
 from bilevelrl.models.tabular.hpgd import HPGD
 from bilevelrl.models.tabular.naive import Naive
 from bilevelrl.models.tabular.on_policy import OnPolicy
+from bilevelrl.models.tabular.perturbed import PerturbedAgent, SampledWatch
 from bilevelrl.models.tabular.rollout import Rollout
 from bilevelrl.models.tabular.sarsa import Sarsa
 from bilevelrl.models.tabular.sobirl import SoBiRL
 from bilevelrl.models.tabular.soft_policy_iteration import SoftPolicyIteration
 from bilevelrl.models.tabular.soft_q_learning import SoftQLearning
 from bilevelrl.models.tabular.truncated import Truncated
+from bilevelrl.models.tabular.unrolled import UnrolledAgent
 from bilevelrl.models.tabular.watched_covariance import WatchedCovariance
 from bilevelrl.problems.four_rooms.problem import FourRooms
 from bilevelrl.problems.four_rooms.settings import (
@@ -36,7 +38,9 @@ from bilevelrl.problems.four_rooms.settings import (
     FourRoomsCriticSetting,
     FourRoomsLeaders,
     FourRoomsParams,
+    FourRoomsPerturbedSetting,
     FourRoomsSetting,
+    FourRoomsUnrolledSetting,
     OracleSetting,
 )
 
@@ -124,6 +128,20 @@ def sobirl(g: FourRoomsGroup[FourRoomsBatchSetting]) -> SoBiRL:
 def naive(g: FourRoomsGroup[FourRoomsBatchSetting]) -> Naive:
     """The direct part alone."""
     return Naive(_sampling(g))
+
+
+def perturbed(g: FourRoomsGroup[FourRoomsPerturbedSetting]) -> PerturbedAgent:
+    """The perturbed follower, each of whose answers is watched for half of the transitions."""
+    sampling, shared = _sampling(g), g.shared
+    half = replace(sampling.rollout, num_steps=sampling.rollout.num_steps // 2)
+    watch = SampledWatch(replace(sampling, rollout=half))
+    return PerturbedAgent(watch, g.game.follower, per_run(g.settings, "epsilon"), shared.two_sided)
+
+
+def unrolled(g: FourRoomsGroup[FourRoomsUnrolledSetting]) -> UnrolledAgent:
+    """The unrolled follower."""
+    sweeps = per_run(g.settings, "sweeps").astype(np.int64)
+    return UnrolledAgent(g.problem, g.temperature, sweeps, g.shared.start)
 
 
 def make_four_rooms(constants: FourRoomsParams, variant: str) -> FourRooms:

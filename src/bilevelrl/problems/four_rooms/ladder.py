@@ -74,9 +74,18 @@ LADDER = (
     Rung("sobirl", "published", "none"),
     Rung("naive", "published", "none"),
     Rung("naive", "corrected", "none"),
+    *(
+        Rung("perturbed", "corrected", "none", note, {"epsilon": 0.003, "two_sided": two_sided})
+        for note, two_sided in (("two-sided", True), ("one-sided", False))
+    ),
     Rung("zero_order", "published", "none", samples=False),
     Rung("amd", "published", "none", "100 sweeps", entry={"sweeps": 100}, samples=False),
-)
+    *(
+        Rung("unrolled", "corrected", "none", f"K = {sweeps}",
+             {"sweeps": sweeps, "start": "answer"}, samples=False)
+        for sweeps in (1, 10, 30, 100)
+    ),
+)  # fmt: skip
 _BELIEFS = (
     None,
     *({"kind": "frequencies", "information": seen} for seen in ("rewards", "actions")),

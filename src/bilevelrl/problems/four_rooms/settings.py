@@ -6,7 +6,12 @@ from pydantic import Field, model_validator
 
 from bilevelrl.core.blocks import InformedStudyParams, LearningParams, SearchBlock
 from bilevelrl.core.entries import Estimators, Registered
-from bilevelrl.core.finite_settings import FrequencyBelief, SoftQParams, TabularFollowerSetting
+from bilevelrl.core.finite_settings import (
+    FrequencyBelief,
+    SoftQParams,
+    TabularFollowerSetting,
+    UnrolledSetting,
+)
 from bilevelrl.core.problem import Constants, ProblemBlock, TrainingBlock
 from bilevelrl.core.settings import PER_RUN, BatchSetting, Setting
 from bilevelrl.core.validation import (
@@ -155,6 +160,31 @@ class OracleSetting(FourRoomsBatchSetting):
     oracle_steps_per_update: Count
 
 
+class FourRoomsPerturbedSetting(FourRoomsBatchSetting):
+    """Of the perturbed follower, whose two answers share the transitions.
+
+    Attributes:
+        epsilon: ε, the share of the leader's reward that the follower is paid.
+        two_sided: whether it is also charged that share; else its second answer is without pay.
+    """
+
+    epsilon: Annotated[Positive, PER_RUN]
+    two_sided: bool
+
+    @model_validator(mode="after")
+    def _shared(self) -> "FourRoomsPerturbedSetting":
+        if self.env_steps_per_update % (2 * self.num_envs):
+            raise ValueError(
+                f"env_steps_per_update = {self.env_steps_per_update} must be a multiple of "
+                f"{2 * self.num_envs}: two answers share it, in num_envs = {self.num_envs}"
+            )
+        return self
+
+
+class FourRoomsUnrolledSetting(FourRoomsSetting, UnrolledSetting):
+    """Of the unrolled follower."""
+
+
 class FourRoomsZeroOrderSetting(FourRoomsSetting):
     """Of the zero-order estimator.
 
@@ -206,6 +236,8 @@ ESTIMATORS: Estimators = {
 } | {
     ("bc_hg", "corrected"): Registered(CovarianceSetting, "cell:covariance"),
     ("bc_hg", "improved"): Registered(IdentifiedSetting, "identified:bc_hg"),
+    ("perturbed", "corrected"): Registered(FourRoomsPerturbedSetting, "cell:perturbed"),
+    ("unrolled", "corrected"): Registered(FourRoomsUnrolledSetting, "cell:unrolled"),
 }
 
 

@@ -24,6 +24,7 @@ from bilevelrl.problems.thermal_control.follower_task import ThermalFollowerTask
 from bilevelrl.problems.thermal_control.game import ThermalGame
 from bilevelrl.problems.thermal_control.group_ascent import GroupAscent
 from bilevelrl.problems.thermal_control.identified import IdentifiedBelief
+from bilevelrl.problems.thermal_control.perturbed import PerturbedRegulator
 from bilevelrl.problems.thermal_control.problem import ThermalControl
 from bilevelrl.problems.thermal_control.rollout import ThermalBatch, ThermalRollout
 from bilevelrl.problems.thermal_control.settings import (
@@ -35,6 +36,7 @@ from bilevelrl.problems.thermal_control.settings import (
     ThermalControlParams,
     ThermalImprovedSetting,
     ThermalLeaders,
+    ThermalPerturbedSetting,
     ThermalReleasedSetting,
     ThermalSetting,
 )
@@ -162,6 +164,22 @@ def hpgd_mc(g: Runs[ThermalReleasedSetting]) -> Sampled[ThermalBatch]:
 def hpgd_td(g: Runs[ThermalActionSetting]) -> Sampled[ThermalBatch]:
     """HPGD with a learned Q_L."""
     return _hpgd(g, "action_value", _action_critic(g))
+
+
+def perturbed(g: Runs[ThermalPerturbedSetting]) -> PerturbedRegulator:
+    """The perturbed follower; an odd episode is not played.
+
+    Raises:
+        ValueError: if there is no episode for each of two answers.
+    """
+    problem, episodes = g.game.problem, _episodes(g) // 2
+    if episodes == 0:
+        raise ValueError(
+            f"env_steps_per_update = {g.shared.env_steps_per_update}: two answers need an episode "
+            f"of {problem.max_episode_steps} transitions each"
+        )
+    rollout, epsilon = ThermalRollout(problem, episodes), per_run(g.settings, "epsilon")
+    return PerturbedRegulator(problem, rollout, g.game.follower, epsilon, g.shared.two_sided)
 
 
 def exact_naive(g: Runs[ThermalSetting]) -> ExactNaive:

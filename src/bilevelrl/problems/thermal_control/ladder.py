@@ -67,6 +67,8 @@ LADDER = (
     Rung("hpgd_mc", "published", "quadratic"),
     Rung("hpgd_td", "published", "quadratic"),
     Rung("naive", "published", "quadratic"),
+    Rung("perturbed", "corrected", "none", "two-sided", {"epsilon": 0.002, "two_sided": True}),
+    Rung("perturbed", "corrected", "none", "one-sided", {"epsilon": 0.002, "two_sided": False}),
 )  # fmt: skip
 LEVELS = (Level(), Level({"kind": "linear", "information": "rewards"}))
 #: Hyper-parameters of the study of `LEVELS`.

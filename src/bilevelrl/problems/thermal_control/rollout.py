@@ -110,10 +110,18 @@ class ThermalRollout:
 
     def sample(self, theta: Floats, policy: RegulatorResponse, streams: Streams) -> ThermalBatch:
         """A batch under θ, shape (R, D), and the follower's policy."""
+        return self.follow(theta, policy, self.draw(streams))
+
+    def draw(self, streams: Streams) -> Floats:
+        """The random numbers of a batch, shape (R, episodes, numbers of one)."""
+        zones, units = self.problem.input_matrix.shape
+        numbers = zones + self.problem.max_episode_steps * (zones + units)
+        return streams.normals("rollout", (self.num_episodes, numbers))
+
+    def follow(self, theta: Floats, policy: RegulatorResponse, normals: Floats) -> ThermalBatch:
+        """The batch that random numbers of `draw` stand for; other arguments as of `sample`."""
         problem, horizon = self.problem, self.problem.max_episode_steps
         zones, units = problem.input_matrix.shape
-        numbers = zones + horizon * (zones + units)
-        normals = streams.normals("rollout", (self.num_episodes, numbers))
         rows = len(theta), self.num_episodes * horizon
         arrays = [np.empty((*rows, size)) for size in (zones, units, zones, zones)]
         noise = -problem.noise if self.mirrored else problem.noise

@@ -223,6 +223,18 @@ class ThermalImprovedSetting(ThermalBatchSetting, SacFollowerSetting):
         return self
 
 
+class ThermalPerturbedSetting(ThermalBatchSetting):
+    """Of the perturbed follower, whose two answers share the episodes equally.
+
+    Attributes:
+        epsilon: ε, the share of the leader's reward that the follower is paid.
+        two_sided: whether it is also charged that share; else its second answer is without pay.
+    """
+
+    epsilon: Annotated[Positive, PER_RUN]
+    two_sided: bool
+
+
 class ThermalZeroOrderSetting(ThermalSetting):
     """Of the zero-order estimator.
 
@@ -240,6 +252,7 @@ ESTIMATORS: Estimators = {
     ("hpgd_mc", "published"): Registered(ThermalReleasedSetting, "cell:hpgd_mc"),
     ("hpgd_td", "published"): Registered(ThermalActionSetting, "cell:hpgd_td"),
     ("naive", "published"): Registered(ThermalReleasedSetting, "cell:naive"),
+    ("perturbed", "corrected"): Registered(ThermalPerturbedSetting, "cell:perturbed"),
     ("zero_order", "published"): Registered(ThermalZeroOrderSetting, "core.model_based:zero_order"),
     ("exact", "published"): Registered(ThermalSetting, "core.model_based:exact"),
     ("exact_naive", "published"): Registered(ThermalSetting, "cell:exact_naive"),
