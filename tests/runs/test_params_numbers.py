@@ -23,7 +23,12 @@ BLOCKS = sorted(
     [f"problems.{problem}" for problem in SHIPPED["problems"]] + [*SHIPPED.keys() - {"problems"}]
 )
 #: Optional keys, whose value may be null; required ones may not.
-MAY_BE_NULL = {"max_gradient_norm", "belief.temperature", "learner.final_learning_rate"}
+MAY_BE_NULL = {
+    "max_gradient_norm",
+    "belief.temperature",
+    "learner.final_learning_rate",
+    "learner.sac.final_learning_rate",
+}
 
 
 def numbers(block: str) -> Iterator[tuple[Place, float]]:

@@ -1,7 +1,7 @@
 """What every hypergradient estimator offers."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from bilevelrl.core.arrays import AnyArray, Floats
@@ -27,6 +27,7 @@ class Estimate:
             along the gradient.
         recommended: the best θ that such a leader knows, shape (R, D), which it need not play; None
             is the θ of the estimate.
+        measured: what is known of its errors, by name, each (R,), recorded with the coordinates.
     """
 
     direct: Floats
@@ -37,6 +38,7 @@ class Estimate:
     again: Callable[[Floats], Floats] | None = None
     proposal: Floats | None = None
     recommended: Floats | None = None
+    measured: dict[str, Floats] = field(default_factory=dict)
 
     @property
     def gradient(self) -> Floats:

@@ -172,8 +172,9 @@ class Trained:
 
     Attributes:
         curves: column name to values, shape (R, rows); see `runs.records.CURVE_COLUMNS`.
-        coordinates: name to values in the same rows, shape (R, rows); see `Game.coordinates`, and
-            `Game.extremes`, of which a row has the largest value since the row before.
+        coordinates: name to values in the same rows, shape (R, rows); see `Game.coordinates`,
+            `Estimate.measured`, and `Game.extremes`, of which a row has the largest value since the
+            row before.
         theta: leader parameters after the last update, shape (R, D): the next ones, or those that
             the leader recommends.
     """
@@ -239,7 +240,8 @@ def train(
             if step.estimate.recommended is not None:
                 row["leader_return_optimal"] = leader_return
             rows.append(row)
-            places.append(game.coordinates(step.theta, step.response) | largest)
+            told = game.coordinates(step.theta, step.response) | step.estimate.measured
+            places.append(told | largest)
             sums, largest = np.zeros_like(sums), {}
         env_steps += step.estimate.env_steps
         oracle_steps += step.estimate.oracle_steps

@@ -12,6 +12,7 @@ from bilevelrl.core.cell import Context, Group, Training, per_run
 from bilevelrl.core.projected_ascent import Projected
 from bilevelrl.core.settings import LearningFollower
 from bilevelrl.core.soft_q_rule import SoftQOptions
+from bilevelrl.core.training import recorded_updates
 from bilevelrl.core.validation import refusing
 from bilevelrl.problems.home_battery.advantages import SarsaAdvantage
 from bilevelrl.problems.home_battery.covariance import (
@@ -19,6 +20,7 @@ from bilevelrl.problems.home_battery.covariance import (
     HourlyBaseline,
     HouseholdCovariance,
 )
+from bilevelrl.problems.home_battery.error_split import SplitEstimator
 from bilevelrl.problems.home_battery.estimator_settings import (
     HomeBatterySetting,
     IdentifiedHousesParams,
@@ -38,6 +40,8 @@ from bilevelrl.problems.home_battery.planner import ExactPlanner, Household, Tru
 from bilevelrl.problems.home_battery.problem import HomeBattery
 from bilevelrl.problems.home_battery.regressed import RegressedAdvantage
 from bilevelrl.problems.home_battery.rollout import DayRollout
+from bilevelrl.problems.home_battery.sac_household import SacHousehold
+from bilevelrl.problems.home_battery.sac_settings import SacHouses
 from bilevelrl.problems.home_battery.settings import (
     HomeBatteryLeaders,
     HomeBatteryParams,
@@ -66,7 +70,7 @@ def learning_household(
     start: Literal["carry", "reset"] = "carry",
 ) -> LearningHousehold:  # fmt: skip
     """Houses that learn so many hours before the first, and before each later answer."""
-    options = SoftQOptions(**rule.model_dump(exclude={"pull"}))
+    options = SoftQOptions(**rule.model_dump(exclude={"pull", "sac"}))
     first, later = steps
     return LearningHousehold(problem, temperature, first, later, options, rule.pull, start)
 
@@ -78,6 +82,11 @@ def _household(
     if isinstance(shared, TruncatedPlanning):
         days = per_run(settings, "follower.days").astype(np.int64)
         return TruncatedPlanner(exact.problem, exact.temperature, days, shared.start)
+    if isinstance(shared, SacHouses):
+        first = shared.first_steps or shared.steps
+        return SacHousehold(
+            exact.problem, exact.temperature, first, shared.steps, followers.learner.sac
+        )
     if isinstance(shared, LearningFollower):
         steps = (shared.first_steps or shared.steps, shared.steps)
         return learning_household(
@@ -106,7 +115,11 @@ def build(
     shared, game = settings[0], make_game(settings, context.constants, context.followers)
     decay = geometric_decay(shared.step_size_ratio, shared.num_updates)
     rule = Projected(Adam(per_run(settings, "step_size"), decay=decay), 0.0, 1.0)
-    return Training(game, make(Group(settings, game)), rule)
+    estimator = make(Group(settings, game))
+    if game.follower is not game.exact:
+        interval = recorded_updates(shared.num_updates, context.training.max_rows).step
+        estimator = SplitEstimator(estimator, game, context.training.error_replicates, interval)
+    return Training(game, estimator, rule)
 
 
 def _days(g: Runs[SampledSetting]) -> DayRollout:

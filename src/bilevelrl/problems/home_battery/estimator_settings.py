@@ -8,6 +8,7 @@ from pydantic import Field
 from bilevelrl.core.finite_settings import SoftQLearner
 from bilevelrl.core.settings import PER_RUN, Component, ExactFollower, Role, Setting, Share
 from bilevelrl.core.validation import Content, Count, NonNegative, Positive, UnitInterval
+from bilevelrl.problems.home_battery.sac_settings import SacHouses
 
 #: Houses whose mean days are known.
 KNOWN_HOUSES = 17
@@ -87,7 +88,7 @@ class SampledSetting(HomeBatterySetting):
 
     days_per_update: Count
     follower: Annotated[
-        ExactFollower | TruncatedPlanning | SoftQLearner, Field(discriminator="kind")
+        ExactFollower | TruncatedPlanning | SoftQLearner | SacHouses, Field(discriminator="kind")
     ] = ExactFollower()
 
     def conditions(self, shared: Content) -> Content:

@@ -1,6 +1,7 @@
 """Home battery with houses that answer, ready for the training loop."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -37,17 +38,17 @@ class BatteryGame:
     exact: ExactPlanner
     initial_spread: Floats
 
-    def start(self, streams: Streams) -> tuple[Floats, Floats]:
+    def start(self, streams: Streams) -> tuple[Floats, Any]:
         """First θ, shape (R, 24), and the houses' memory."""
         normals = streams.normals("initial_parameters", (self.problem.num_parameters,))
         theta = np.clip(FLAT + self.initial_spread[:, None] * normals, 0.0, 1.0)
         return theta, self.follower_memory(len(theta), streams)
 
-    def follower_memory(self, num_runs: int, streams: Streams) -> Floats:
+    def follower_memory(self, num_runs: int, streams: Streams) -> Any:
         """What the houses remember before their first answer."""
         return self.follower.start(num_runs, streams)
 
-    def respond(self, theta: Floats, memory: Floats, streams: Streams) -> HouseholdResponse:
+    def respond(self, theta: Floats, memory: Any, streams: Streams) -> HouseholdResponse:
         """What the houses play against θ."""
         return self.follower.respond(self.problem.follower_reward(theta), memory, streams)
 

@@ -1,7 +1,7 @@
 """Houses that plan: the soft dynamic program over the hours of a day that repeats."""
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -49,10 +49,10 @@ class Household(Protocol):
     def temperature(self) -> Floats:
         """β of each run, in $, shape (R,)."""
 
-    def start(self, num_runs: int, streams: Streams) -> Floats:
+    def start(self, num_runs: int, streams: Streams) -> Any:
         """Memory before the first answer, one row per run."""
 
-    def respond(self, reward: Floats, memory: Floats, streams: Streams) -> HouseholdResponse:
+    def respond(self, reward: Floats, memory: Any, streams: Streams) -> HouseholdResponse:
         """Answer r_F, shape (R, H, 24, C, A), in $; updates `memory` in place."""
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from bilevelrl.core.blocks import LearningParams, SearchBlock, StudyParams
+from bilevelrl.core.blocks import LearningParams, Replicates, SearchBlock, StudyParams
 from bilevelrl.core.entries import Estimators, Registered
 from bilevelrl.core.finite_settings import SoftQParams
 from bilevelrl.core.problem import Constants, ProblemBlock, TrainingBlock
@@ -31,6 +31,7 @@ from bilevelrl.problems.home_battery.estimator_settings import (
     RegressedSetting,
     SampledSetting,
 )
+from bilevelrl.problems.home_battery.sac_settings import HouseholdSacParams
 
 Discount = Annotated[float, Field(ge=0.0, lt=1.0)]
 
@@ -59,8 +60,14 @@ class HomeBatteryParams(Constants):
 
 
 class HomeBatteryLeaders(TrainingBlock):
-    """What all cells share and an entry may override."""
+    """What all cells share and an entry may override.
 
+    Attributes:
+        error_replicates: estimates at every recorded update that tell the parts of an error where
+            houses do not play their best response, see `error_split`.
+    """
+
+    error_replicates: Replicates
     leader: Leader
     houses: Houses
     tariff_weight: NonNegative
@@ -125,9 +132,11 @@ class HouseholdLearnerParams(SoftQParams):
 
     Attributes:
         pull: share of the value at midnight that is taken off every reward.
+        sac: of houses that are soft actor-critics instead, see `sac_agent`.
     """
 
     pull: NonNegative
+    sac: HouseholdSacParams
 
 
 class HomeBatteryBlock(ProblemBlock):
@@ -161,7 +170,7 @@ class HomeBatteryBlock(ProblemBlock):
             )
         follower = getattr(setting, "follower", None)
         if isinstance(follower, LearningFollower) and isinstance(setting, PerturbedSetting):
-            raise ConfigError(f"{where}: follower = soft_q does not go with perturbed")
+            raise ConfigError(f"{where}: follower = {follower.kind} does not go with perturbed")
 
 
 BLOCK = HomeBatteryBlock

@@ -1,0 +1,28 @@
+"""What params.yaml says of houses that are soft actor-critics."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from bilevelrl.models.deep.settings import SacFollower, SacParams
+
+
+class HouseholdSacParams(SacParams):
+    """A soft actor-critic with a battery, see `sac_agent`.
+
+    Attributes:
+        harmonics: cosines and sines of the hour that are observed, of a day, half a day and so on;
+            twelve tell every hour from every other.
+        limits: what an action means where the battery's bounds are near, see `continuous`.
+    """
+
+    harmonics: Annotated[int, Field(ge=1, le=12)]
+    limits: Literal["cut", "scaled"]
+
+
+class SacHouses(SacFollower):
+    """Soft actor-critics, by the rule that the problem's `learner.sac` says."""
+
+    def cost(self, num_updates: int) -> int:
+        """Effort of a run: an hour takes less than a tenth of a millisecond."""
+        return 200 * self.transitions(num_updates)
