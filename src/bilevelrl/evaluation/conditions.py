@@ -32,7 +32,7 @@ CONDITION_COLUMNS: dict[str, str] = {
 #: The conditions of the main comparison; a setting with any other belongs to a study of its own.
 _MAIN = {"temperature", "env_steps_per_update", "return", "follower", "information"}
 #: What tells one J from another of the same problem, in the order of `case`.
-_CASE = ("objective", "tollable", "players", "levers", "houses", "tariff_weight")
+_CASE = ("objective", "tollable", "players", "levers", "houses", "tariff_weight", "day_spread")
 #: Conditions of the main comparison where J comes in cases; there nobody reads the follower.
 _MAIN_OF_CASES = {*_CASE, "leader", "rationality", "trips_per_update", "days_per_update"}
 #: Conditions that say how much an estimator samples per update; a setting has one of them at most.

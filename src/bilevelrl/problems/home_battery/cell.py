@@ -6,10 +6,8 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 
 from bilevelrl.core.arrays import Floats
-from bilevelrl.core.ascent import Adam, geometric_decay
 from bilevelrl.core.blocks import FollowerParams
 from bilevelrl.core.cell import Context, Group, Training, per_run
-from bilevelrl.core.projected_ascent import Projected
 from bilevelrl.core.settings import LearningFollower
 from bilevelrl.core.soft_q_rule import SoftQOptions
 from bilevelrl.core.validation import refusing
@@ -43,6 +41,7 @@ from bilevelrl.problems.home_battery.settings import (
     HomeBatteryParams,
     HouseholdLearnerParams,
 )
+from bilevelrl.problems.home_battery.varying_days.cell import ascent_rule, make_varying_game
 
 Own_co = TypeVar("Own_co", bound=HomeBatterySetting, covariant=True)
 Runs = Group[Own_co, BatteryGame]
@@ -103,10 +102,14 @@ def build(
     context: Context[HomeBatteryParams, HouseholdLearnerParams, HomeBatteryLeaders],
 ) -> Training[Any]:
     """All that the training loop needs for runs that can share a batch."""
-    shared, game = settings[0], make_game(settings, context.constants, context.followers)
-    decay = geometric_decay(shared.step_size_ratio, shared.num_updates)
-    rule = Projected(Adam(per_run(settings, "step_size"), decay=decay), 0.0, 1.0)
-    return Training(game, make(Group(settings, game)), rule)
+    if settings[0].day_spread:
+        game: Any = make_varying_game(
+            settings, context.constants, per_run(settings, "temperature"),
+            context.followers.tolerance,
+        )  # fmt: skip
+    else:
+        game = make_game(settings, context.constants, context.followers)
+    return Training(game, make(Group(settings, game)), ascent_rule(settings))
 
 
 def _days(g: Runs[SampledSetting]) -> DayRollout:
