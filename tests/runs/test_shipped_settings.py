@@ -160,6 +160,7 @@ ABLATIONS: dict[str, Content] = {
     "varying_days_17": {"day_spread": 0.2, "houses": 17},
     "network": {"day_spread": 0.2, "leader": "network"},
     "network_17": {"day_spread": 0.2, "leader": "network", "houses": 17},
+    "identified_network": {"day_spread": 0.2, "leader": "network"},
 }
 
 
@@ -174,6 +175,7 @@ SEARCHED = {
     "varying_days_17": {"step_size", "num_updates"},
     "network": {"step_size", "num_updates"},
     "network_17": {"step_size", "num_updates"},
+    "identified_network": {"step_size"},
 }
 
 

@@ -41,7 +41,11 @@ from bilevelrl.problems.home_battery.settings import (
     HomeBatteryParams,
     HouseholdLearnerParams,
 )
-from bilevelrl.problems.home_battery.varying_days.cell import ascent_rule, make_varying_game
+from bilevelrl.problems.home_battery.varying_days.cell import (
+    ascent_rule,
+    make_varying_game,
+    varying_bc_hg,
+)
 
 Own_co = TypeVar("Own_co", bound=HomeBatterySetting, covariant=True)
 Runs = Group[Own_co, BatteryGame]
@@ -130,8 +134,10 @@ def bc_hg(g: Runs[RegressedSetting]) -> HouseholdCovariance:
     return HouseholdCovariance(_days(g), advantage, g.temperature)
 
 
-def improved_bc_hg(g: Runs[ImprovedSetting]) -> HouseholdCovariance | IdentifiedHousehold:
+def improved_bc_hg(g: Runs[ImprovedSetting]) -> Any:
     """The doubly centred BC-HG, or the hypergradient in houses that the leader identified."""
+    if g.shared.day_spread:
+        return varying_bc_hg(g)
     own, problem = g.shared.model, g.game.problem
     if isinstance(own, IdentifiedHousesParams):
         return IdentifiedHousehold(_days(g), HouseholdIdentification(problem), g.temperature)

@@ -128,11 +128,24 @@ def varying_days(
         ValueError: if a number is impossible.
         TypeError: if there is no such field.
     """
+    mean = demand_of(profiles, noise, solar_power)
+    houses = HomeBattery(mean, **changes)  # type: ignore[arg-type]
+    return on_types(houses, profiles, types, noise, solar_power)
+
+
+def on_types(
+    houses: HomeBattery, profiles: Profiles, types: DayTypes, noise: float, solar_power: float
+) -> VaryingDays:
+    """Batteries like those of `houses` on such days; the arguments are those of `varying_days`.
+
+    Raises:
+        ValueError: if a number is impossible.
+    """
     each = [
         Profiles(load * profiles.load, solar * profiles.solar)
         for load, solar in zip(types.load, types.solar, strict=True)
     ]
     demands = tuple(demand_of(day, noise, solar_power) for day in each)
     mean = [(day.load.mean(axis=0), solar_power * day.solar.mean(axis=0)) for day in each]
-    houses = HomeBattery(demand_of(profiles, noise, solar_power), **changes)  # type: ignore[arg-type]
-    return VaryingDays(houses, types, demands, np.moveaxis(np.array(mean), 1, 2))
+    alike = replace(houses, demand=demand_of(profiles, noise, solar_power))
+    return VaryingDays(alike, types, demands, np.moveaxis(np.array(mean), 1, 2))
