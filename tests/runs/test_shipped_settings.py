@@ -156,16 +156,26 @@ ABLATIONS: dict[str, Content] = {
     "identified_houses_17": {"houses": 17},
     "one_sided": {"two_sided": False},
     "watching": {"information": "actions"},
+    "varying_days": {"day_spread": 0.2},
+    "varying_days_17": {"day_spread": 0.2, "houses": 17},
+    "network": {"day_spread": 0.2, "leader": "network"},
+    "network_17": {"day_spread": 0.2, "leader": "network", "houses": 17},
+    "identified_network": {"day_spread": 0.2, "leader": "network"},
 }
 
 
-#: Keys that a study has a search of its own for.
+#: Keys that a study has a search of its own for, or that bound its run time.
 SEARCHED = {
     "one_sided": {"step_size", "epsilon"},
     "houses_4": {"step_size"},
     "houses_17": {"step_size"},
     "identified_houses_4": {"step_size"},
     "identified_houses_17": {"step_size"},
+    "varying_days": {"step_size", "num_updates"},
+    "varying_days_17": {"step_size", "num_updates"},
+    "network": {"step_size", "num_updates"},
+    "network_17": {"step_size", "num_updates"},
+    "identified_network": {"step_size"},
 }
 
 

@@ -114,6 +114,19 @@ def test_a_setting_says_which_j_it_is_of() -> None:
             {"follower": {"kind": "soft_q", "start": "carry", "steps": 48}},
             "follower = soft_q does not go with perturbed",
         ),
+        ("exact", {"leader": "network"}, "leader = network needs day_spread above 0"),
+        ("exact", {"day_spread": 0.3}, r"day_spread = 0.3: search.day_spreads has \[0.2\]"),
+        (
+            "exact",
+            {"day_spread": 0.2, "houses": 4},
+            r"houses = 4: search.varying_houses has \[1, 17\]",
+        ),
+        ("naive", {"day_spread": 0.2}, "day_spread = 0.2 goes with exact, zero_order and"),
+        (
+            "bc_hg",
+            {"day_spread": 0.2, "follower": {"kind": "soft_q", "start": "carry", "steps": 48}},
+            "with houses that plan exactly",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused(

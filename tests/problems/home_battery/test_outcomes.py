@@ -121,3 +121,8 @@ def test_the_way_has_a_line_per_setting_and_says_who_is_far_off() -> None:
 def test_a_picture_is_drawn_for_mlflow(prices: np.ndarray, tmp_path: Path) -> None:
     draw(prices, tmp_path)
     assert imread(tmp_path / "day.png").shape[:2] == (320, 352)
+
+
+def test_a_network_is_not_drawn(tmp_path: Path) -> None:
+    draw(np.zeros(1985), tmp_path)
+    assert not [*tmp_path.iterdir()]

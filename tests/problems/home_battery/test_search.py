@@ -11,12 +11,16 @@ from bilevelrl.evaluation.inputs import BASELINE_COLUMNS
 from bilevelrl.problems.home_battery.cell import exact_planner, make_problem
 from bilevelrl.problems.home_battery.search import (
     DAYS_TABLE,
+    FORECAST_TABLE,
     TRADEOFF_TABLE,
     Climber,
     search,
     starts,
     time_of_use,
 )
+from bilevelrl.problems.home_battery.varying_days.cell import make_varying_days
+from bilevelrl.problems.home_battery.varying_days.planner import VaryingPlanner
+from bilevelrl.problems.home_battery.varying_days.search import VaryingClimber
 from tests.problems.home_battery.cases import BEST, BLOCK, FLAT, PROBLEM
 
 CASE = "houses=1;tariff_weight=0.5"
@@ -47,6 +51,7 @@ def searched() -> Searched:
         "random_starts": 1,
         "houses": (1, 4),
         "tariff_weights": (0.1, 2.0),
+        "varying_houses": (1,),
     }
     block = BLOCK.model_copy(update={"search": BLOCK.search.model_copy(update=few)})
     own = type(PROBLEM)("home_battery", block, PROBLEM.followers)
@@ -55,12 +60,16 @@ def searched() -> Searched:
 
 def test_every_case_has_a_baseline_and_prices() -> None:
     entries: list[dict[str, Any]] = searched().entries
-    assert {each["case"] for each in entries} == {CASE, "houses=4;tariff_weight=0.5"}
-    assert len(entries) == 6
+    assert {each["case"] for each in entries} == {
+        CASE, "houses=4;tariff_weight=0.5", "houses=1;tariff_weight=0.5;day_spread=0.2",
+    }  # fmt: skip
+    assert len(entries) == 9
     for each in entries:
         assert set(BASELINE_COLUMNS) - {"problem"} <= each.keys()
         assert each["share_origin"] == each["initial_return"] == each["flat_return"]
-        assert each["time_of_use_return"] < each["flat_return"] < each["best_known"]
+        another = "best_fixed_return" if "day_spread" in each["case"] else "time_of_use_return"
+        worse, better = sorted([each[another], each["flat_return"]])
+        assert worse < better < each["best_known"]
     assert entries[0]["case"] == CASE
     best = searched().best_theta["improved_0.05"]
     assert climber().value(best) == entries[0]["best_known"]
@@ -93,6 +102,23 @@ def test_what_pulls_less_to_the_target_price_cuts_more_of_the_peaks_at_a_higher_
     assert table.loc[2.0, "mean_price"] == pytest.approx(best.mean())
     cost = float(own.problem.tariff_cost(best[None])[0])
     assert table.loc[2.0, "peak_cost"] == pytest.approx(-value - cost)
+
+
+def test_the_best_prices_of_types_are_above_the_best_fixed_ones_and_stand_in_the_table() -> None:
+    entry = next(each for each in searched().entries if "best_fixed_return" in each)
+    assert entry["flat_return"] < entry["best_fixed_return"] < entry["best_known"]
+    table = searched().tables["forecast_days"]
+    assert list(table) == list(FORECAST_TABLE)
+    assert len(table) == 3 * 9 * 24
+    best = searched().best_theta["improved_0.05_1_0.2"].reshape(9, 24)
+    told = table[table["state"] == "best known"]
+    np.testing.assert_array_equal(told["price"].to_numpy().reshape(9, 24), best)
+    fixed = table[table["state"] == "best fixed"]["price"].to_numpy().reshape(9, 24)
+    np.testing.assert_array_equal(fixed, fixed[:1].repeat(9, axis=0))
+    problem = make_varying_days(BLOCK.constants, 1, 0.5, 0.2)
+    own = VaryingClimber(VaryingPlanner(problem, np.array([0.05])), 40)
+    assert own.value(best) == pytest.approx(entry["best_known"], abs=1e-10)
+    assert own.value(fixed) == pytest.approx(entry["best_fixed_return"], abs=1e-10)
 
 
 def test_starts_are_the_flat_tariff_and_random_ones() -> None:

@@ -6,10 +6,8 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 
 from bilevelrl.core.arrays import Floats
-from bilevelrl.core.ascent import Adam, geometric_decay
 from bilevelrl.core.blocks import FollowerParams
 from bilevelrl.core.cell import Context, Group, Training, per_run
-from bilevelrl.core.projected_ascent import Projected
 from bilevelrl.core.settings import LearningFollower
 from bilevelrl.core.soft_q_rule import SoftQOptions
 from bilevelrl.core.training import recorded_updates
@@ -46,6 +44,11 @@ from bilevelrl.problems.home_battery.settings import (
     HomeBatteryLeaders,
     HomeBatteryParams,
     HouseholdLearnerParams,
+)
+from bilevelrl.problems.home_battery.varying_days.cell import (
+    ascent_rule,
+    make_varying_game,
+    varying_bc_hg,
 )
 
 Own_co = TypeVar("Own_co", bound=HomeBatterySetting, covariant=True)
@@ -112,14 +115,18 @@ def build(
     context: Context[HomeBatteryParams, HouseholdLearnerParams, HomeBatteryLeaders],
 ) -> Training[Any]:
     """All that the training loop needs for runs that can share a batch."""
-    shared, game = settings[0], make_game(settings, context.constants, context.followers)
-    decay = geometric_decay(shared.step_size_ratio, shared.num_updates)
-    rule = Projected(Adam(per_run(settings, "step_size"), decay=decay), 0.0, 1.0)
+    if settings[0].day_spread:
+        game: Any = make_varying_game(
+            settings, context.constants, per_run(settings, "temperature"),
+            context.followers.tolerance,
+        )  # fmt: skip
+        return Training(game, make(Group(settings, game)), ascent_rule(settings))
+    game = make_game(settings, context.constants, context.followers)
     estimator = make(Group(settings, game))
     if game.follower is not game.exact:
-        interval = recorded_updates(shared.num_updates, context.training.max_rows).step
+        interval = recorded_updates(settings[0].num_updates, context.training.max_rows).step
         estimator = SplitEstimator(estimator, game, context.training.error_replicates, interval)
-    return Training(game, estimator, rule)
+    return Training(game, estimator, ascent_rule(settings))
 
 
 def _days(g: Runs[SampledSetting]) -> DayRollout:
@@ -140,8 +147,10 @@ def bc_hg(g: Runs[RegressedSetting]) -> HouseholdCovariance:
     return HouseholdCovariance(_days(g), advantage, g.temperature)
 
 
-def improved_bc_hg(g: Runs[ImprovedSetting]) -> HouseholdCovariance | IdentifiedHousehold:
+def improved_bc_hg(g: Runs[ImprovedSetting]) -> Any:
     """The doubly centred BC-HG, or the hypergradient in houses that the leader identified."""
+    if g.shared.day_spread:
+        return varying_bc_hg(g)
     own, problem = g.shared.model, g.game.problem
     if isinstance(own, IdentifiedHousesParams):
         return IdentifiedHousehold(_days(g), HouseholdIdentification(problem), g.temperature)

@@ -13,8 +13,10 @@ from bilevelrl.problems.home_battery.sac_settings import SacHouses
 #: Houses whose mean days are known.
 KNOWN_HOUSES = 17
 Houses = Annotated[int, Field(ge=1, le=KNOWN_HOUSES)]
-#: What acts on the houses: 24 prices.
-Leader = Literal["prices"]
+#: What acts on the houses: 24 prices, or a network that reads the forecast of the day.
+Leader = Literal["prices", "network"]
+#: Standard deviation of the factors of a day; 0 where all days are drawn alike.
+DaySpread = Annotated[float, Field(ge=0.0, le=0.57)]
 
 
 class HomeBatterySetting(Setting):
@@ -22,7 +24,9 @@ class HomeBatterySetting(Setting):
 
     Attributes:
         leader: what sets the prices.
+        network_width: of a network's hidden layers.
         houses: H.
+        day_spread: standard deviation of a day's factors of load and of sunshine.
         tariff_weight: λ.
         step_size: of Adam, in $/kWh.
         step_size_ratio: what it falls to in the end, geometrically, as a share of the first one.
@@ -31,12 +35,15 @@ class HomeBatterySetting(Setting):
     roles: ClassVar[Mapping[str, Role]] = {
         "houses": "case",
         "tariff_weight": "case",
+        "day_spread": "case",
         "leader": "main",
         "days_per_update": "budget",
     }
 
     leader: Leader
+    network_width: Count = 32
     houses: Houses
+    day_spread: DaySpread = 0.0
     tariff_weight: NonNegative
     step_size_ratio: UnitInterval
 
@@ -47,11 +54,16 @@ class HomeBatterySetting(Setting):
 
     def conditions(self, shared: Content) -> Content:
         """What J is, beside what every setting says."""
-        return super().conditions(shared) | {
-            "houses": self.houses,
-            "leader": self.leader,
-            "tariff_weight": self.tariff_weight,
-        }
+        varying = {"day_spread": self.day_spread} if self.day_spread else {}
+        return (
+            super().conditions(shared)
+            | varying
+            | {
+                "houses": self.houses,
+                "leader": self.leader,
+                "tariff_weight": self.tariff_weight,
+            }
+        )
 
 
 class TruncatedPlanning(Component):

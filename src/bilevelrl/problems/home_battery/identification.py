@@ -15,7 +15,7 @@ from bilevelrl.core.estimator import Memory
 from bilevelrl.problems.home_battery.demand import Demand
 from bilevelrl.problems.home_battery.problem import HomeBattery
 from bilevelrl.problems.home_battery.profiles import HOURS
-from bilevelrl.problems.home_battery.rollout import HouseDays
+from bilevelrl.problems.home_battery.rollout import HouseDays, Nodes
 
 #: What is believed to come back of stored energy, at least.
 _LEAST_EFFICIENCY = 0.1
@@ -47,11 +47,17 @@ class HouseholdIdentification:
         memory["net_days"] += number * (steps // HOURS)
         memory["net_sums"][..., 0] += net.sum(axis=2)
         memory["net_sums"][..., 1] += np.square(net).sum(axis=2)
-        moved = (self.known.grid.charge[1] * np.diff(seen.charge.astype(np.float64))).reshape(
-            runs, -1
-        )
-        taken = seen.taken.reshape(runs, -1)
-        for place, part in enumerate((np.maximum(taken, 0.0), np.minimum(taken, 0.0))):
+        self.see_battery(seen.charge, seen.taken, memory)
+
+    def see_battery(self, charge: Nodes, taken: Floats, memory: Memory) -> None:
+        """Add what batteries did to `battery_sums` alone; changes `memory` in place.
+
+        Nodes of the charge have the shape (R, H, N, T + 1), and what was taken in kWh (R, H, N, T).
+        """
+        runs = len(taken)
+        moved = (self.known.grid.charge[1] * np.diff(charge.astype(np.float64))).reshape(runs, -1)
+        every = taken.reshape(runs, -1)
+        for place, part in enumerate((np.maximum(every, 0.0), np.minimum(every, 0.0))):
             memory["battery_sums"][:, place, 0] += (part * moved).sum(axis=1)
             memory["battery_sums"][:, place, 1] += (part * part).sum(axis=1)
 

@@ -16,7 +16,12 @@ _TEMPERATURE = 0.05
 
 
 def draw(theta: Floats, folder: Path) -> None:
-    """Prices θ, shape (24,), and the mean day of the first house, as the environment renders it."""
+    """Prices θ, shape (24,), and the mean day of the first house, as the environment renders it.
+
+    Networks, whose θ is of another size, have prices of their own on every day: no day is drawn.
+    """
+    if theta.shape != (HOURS,):
+        return
     from matplotlib.image import imsave
 
     house = HomeBattery.of_houses(1)

@@ -22,6 +22,10 @@ from bilevelrl.problems.home_battery.planner import ExactPlanner
 from bilevelrl.problems.home_battery.problem import FLAT, HomeBattery
 from bilevelrl.problems.home_battery.profiles import HOURS
 from bilevelrl.problems.home_battery.settings import HomeBatteryBlock, HomeBatterySearchParams
+from bilevelrl.problems.home_battery.varying_days.cell import make_varying_days
+from bilevelrl.problems.home_battery.varying_days.days import TYPED_COLUMNS
+from bilevelrl.problems.home_battery.varying_days.planner import VaryingPlanner
+from bilevelrl.problems.home_battery.varying_days.search import VaryingClimber
 
 #: Of L-BFGS: the largest slope in $ per day per $/kWh that may remain.
 _SLOPE = 1e-6
@@ -32,6 +36,8 @@ DAYS_TABLE = ("state", "temperature", "case", *DAY_COLUMNS)
 #: Columns of the table `tradeoff`: what the best known tariff of every λ makes of a day.
 TRADEOFF_TABLE = ("temperature", "houses", "tariff_weight", "leader_return", "peak_cost", "peak",
                   "bill", "bought", "lost", "mean_price")  # fmt: skip
+#: Columns of the table `forecast_days`: the mean day of every type under known prices.
+FORECAST_TABLE = ("state", "temperature", "case", *TYPED_COLUMNS)
 
 
 def time_of_use() -> Floats:
@@ -87,22 +93,25 @@ def starts(search: HomeBatterySearchParams) -> Iterator[tuple[str, Floats]]:
         yield f"random {place}", generator.uniform(0.0, search.largest_start, HOURS)
 
 
-def case_name(houses: int, tariff_weight: float) -> str:
+def case_name(houses: int, tariff_weight: float, day_spread: float = 0.0) -> str:
     """What tells the J of one case from that of the others."""
-    return f"houses={houses};tariff_weight={tariff_weight}"
+    varying = f";day_spread={day_spread}" if day_spread else ""
+    return f"houses={houses};tariff_weight={tariff_weight}{varying}"
 
 
 def search(problem: Problem[HomeBatteryBlock], run_tasks: RunTasks) -> Searched:
     """The flat and the best known tariff for every number of houses at every temperature.
 
     The data set's own tariff is recorded beside them, and the best known tariffs of other λ for as
-    many houses as the main comparison has.
+    many houses as the main comparison has. On days that vary the best known prices are those of
+    every type of day, and the best fixed 24 are recorded beside them.
     """
     del run_tasks
     own, block = problem.block.search, problem.block
     weight = block.training.tariff_weight
     main = make_problem(block.constants, block.training.houses, weight)
     searched, days, tradeoff = Searched(_arrays(main)), [], []
+    varying: list[pd.DataFrame] = []
     for temperature in problem.temperatures:
         for place, houses in enumerate(own.houses):
             battery = make_problem(block.constants, houses, weight)
@@ -134,9 +143,40 @@ def search(problem: Problem[HomeBatteryBlock], run_tasks: RunTasks) -> Searched:
                         (variant, temperature, "L-BFGS", start, value) for start, _, value in found
                     ]
         tradeoff += [_traded(problem, main, temperature, other) for other in own.tariff_weights]
+        varying += [
+            _varying(problem, searched, temperature, houses, spread)
+            for spread in own.day_spreads
+            for houses in own.varying_houses
+        ]
+    searched.tables["forecast_days"] = (
+        pd.concat(varying, ignore_index=True) if varying else pd.DataFrame(columns=FORECAST_TABLE)
+    )[list(FORECAST_TABLE)]
     searched.tables["days"] = pd.concat(days, ignore_index=True)[list(DAYS_TABLE)]
     searched.tables["tradeoff"] = pd.DataFrame(tradeoff, columns=list(TRADEOFF_TABLE))
     return searched
+
+
+def _varying(
+    problem: Problem[HomeBatteryBlock], searched: Searched, temperature: float, houses: int,
+    spread: float,
+) -> pd.DataFrame:  # fmt: skip
+    # Adds an entry for every variant, and returns rows of `FORECAST_TABLE`.
+    block, weight = problem.block, problem.block.training.tariff_weight
+    battery = make_varying_days(block.constants, houses, weight, spread)
+    planner = VaryingPlanner(battery, np.array([temperature]), problem.followers.tolerance)
+    climber = VaryingClimber(planner, block.search.num_evaluations)
+    known = climber.known()
+    flat, fixed, best = (climber.value(prices) for prices in known.values())
+    case = case_name(houses, weight, spread)
+    for variant in ("published", "corrected", "improved"):
+        searched.add(
+            variant, temperature, initial_return=flat, best_known=best, share_origin=flat,
+            case=case, flat_return=flat, best_fixed_return=fixed, best_known_start="best fixed",
+            num_starts=1,
+        )  # fmt: skip
+        key = f"{variant}_{temperature}_{houses}_{spread}"
+        searched.best_theta[key] = known["best known"].reshape(-1)
+    return climber.table(known).assign(temperature=temperature, case=case)
 
 
 def _climber(

@@ -8,7 +8,7 @@ from bilevelrl.core.blocks import LearningParams, Replicates, SearchBlock, Study
 from bilevelrl.core.entries import Estimators, Registered
 from bilevelrl.core.finite_settings import SoftQParams
 from bilevelrl.core.problem import Constants, ProblemBlock, TrainingBlock
-from bilevelrl.core.settings import LearningFollower, Setting
+from bilevelrl.core.settings import ExactFollower, LearningFollower, Setting
 from bilevelrl.core.validation import (
     Choices,
     ConfigError,
@@ -20,6 +20,7 @@ from bilevelrl.core.validation import (
     Whole,
 )
 from bilevelrl.problems.home_battery.estimator_settings import (
+    DaySpread,
     HomeBatteryBlackBoxSetting,
     HomeBatterySetting,
     HomeBatteryZeroOrderSetting,
@@ -69,7 +70,9 @@ class HomeBatteryLeaders(TrainingBlock):
 
     error_replicates: Replicates
     leader: Leader
+    network_width: Count
     houses: Houses
+    day_spread: DaySpread
     tariff_weight: NonNegative
     temperature: Positive
     days_per_update: Count
@@ -85,6 +88,8 @@ class HomeBatterySearchParams(SearchBlock):
         random_starts: how many; prices are uniform up to `largest_start` $/kWh.
         num_evaluations: of J and its hypergradient from one start, at most.
         tariff_weights: λ of further tariffs, for as many houses as the main comparison has.
+        day_spreads: of days that vary as a whole, beside those that are drawn alike.
+        varying_houses: for which numbers of houses, on such days.
     """
 
     houses: Choices[Houses]
@@ -93,6 +98,8 @@ class HomeBatterySearchParams(SearchBlock):
     largest_start: Positive
     num_evaluations: Count
     tariff_weights: Distinct[NonNegative]
+    day_spreads: Distinct[Annotated[DaySpread, Field(gt=0.0)]]
+    varying_houses: Choices[Houses]
 
 
 class HomeBatteryGradientParams(StudyParams):
@@ -125,6 +132,8 @@ ESTIMATORS: Estimators = {
     ("cma_es", "corrected"): Registered(HomeBatteryBlackBoxSetting, "black_box:cma_es"),
     ("exact", "corrected"): Registered(HomeBatterySetting, "core.model_based:exact"),
 }
+#: Settings of estimators that go with days that vary as a whole.
+VARYING = (HomeBatterySetting, HomeBatteryZeroOrderSetting, ImprovedSetting)
 
 
 class HouseholdLearnerParams(SoftQParams):
@@ -158,10 +167,11 @@ class HomeBatteryBlock(ProblemBlock):
             ConfigError: if so; the message starts with `where`.
         """
         assert isinstance(setting, HomeBatterySetting)
-        if setting.houses not in self.search.houses:
-            raise ConfigError(
-                f"{where}: houses = {setting.houses}: search.houses has {list(self.search.houses)}"
-            )
+        name = "varying_houses" if setting.day_spread else "houses"
+        searched = list(getattr(self.search, name))
+        if setting.houses not in searched:
+            raise ConfigError(f"{where}: houses = {setting.houses}: search.{name} has {searched}")
+        self._check_days(setting, where)
         days: int = getattr(setting, "days_per_update", 0)
         if days % setting.num_answers:
             raise ConfigError(
@@ -171,6 +181,24 @@ class HomeBatteryBlock(ProblemBlock):
         follower = getattr(setting, "follower", None)
         if isinstance(follower, LearningFollower) and isinstance(setting, PerturbedSetting):
             raise ConfigError(f"{where}: follower = {follower.kind} does not go with perturbed")
+
+    def _check_days(self, setting: HomeBatterySetting, where: str) -> None:
+        spread, known = setting.day_spread, list(self.search.day_spreads)
+        if not spread:
+            if setting.leader == "network":
+                raise ConfigError(
+                    f"{where}: leader = network needs day_spread above 0: on days that are drawn "
+                    "alike there is no forecast"
+                )
+            return
+        if spread not in known:
+            raise ConfigError(f"{where}: day_spread = {spread}: search.day_spreads has {known}")
+        follower = getattr(setting, "follower", ExactFollower())
+        if type(setting) not in VARYING or not isinstance(follower, ExactFollower):
+            raise ConfigError(
+                f"{where}: day_spread = {spread} goes with exact, zero_order and the improved "
+                "bc_hg, with houses that plan exactly"
+            )
 
 
 BLOCK = HomeBatteryBlock
