@@ -28,7 +28,7 @@ from bilevelrl.evaluation.model_knowledge import with_leaders
 from bilevelrl.runs.execution import ResultCache, run_tasks, work_folder
 from bilevelrl.runs.leaders import SECONDS, list_runs, make_chunks, train_timed
 from bilevelrl.runs.params import Params, read_params
-from bilevelrl.runs.records import RunIdentity, setting_string
+from bilevelrl.runs.records import RunIdentity, roles_string, setting_string
 
 RESULTS = Path(__file__).absolute().parent / "results" / "run_seconds.csv"
 COLUMNS = (*GROUP, "updates", "runs", "cpu_seconds", "commit")
@@ -46,7 +46,9 @@ def entries(params: Params) -> dict[Entry, Setting]:
             told = setting.conditions(shared)
             entry = item.problem, item.estimator, setting.variant, setting_string(told)
             settings[entry] = setting
-            runs.append(RunIdentity(*entry, 0, "", conditions=told))
+            runs.append(
+                RunIdentity(*entry, 0, "", conditions=told, roles=roles_string(setting.roles))
+            )
     known = conditions_of(runs)
     chosen = set(_compared(with_conditions(known[GROUP], known)))
     return {entry: setting for entry, setting in settings.items() if entry in chosen}

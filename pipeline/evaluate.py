@@ -2,8 +2,8 @@
 
 Reads:  data/grid.json, and of the cells it lists only: data/leaders, data/environments,
         data/gradients, data/followers; reference; params.yaml (evaluate).
-Writes: results/{summary,conditions,curves,against_published,curve_agreement,published_updates,
-        exact_ascent,improvement,model_knowledge,gradients,directions,information_errors,followers,
+Writes: results/{summary,conditions,baselines,curves,against_published,curve_agreement,
+        published_updates,exact_ascent,improvement,model_knowledge,gradients,directions,information_errors,followers,
         failed_runs}.csv, results/plots/, results/metrics/<problem>/<setting>.json,
         data/evaluate/learning_curves.parquet; for the figures of each problem its rows of
         {summary,conditions,gradients,against_published,directions}.csv and
@@ -64,6 +64,7 @@ def main(params: Params, root: Path = Path()) -> None:
     )
     texts = {
         "conditions": conditions,
+        "baselines": inputs.read_facts(data / "environments", grid),
         "summary": plain,
         "failed_runs": concatenate(failed),
         "curves": tracked,

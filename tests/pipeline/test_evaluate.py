@@ -192,6 +192,14 @@ def test_tracked_curves_show_the_main_comparison(evaluated: Path) -> None:
     assert ((known["low"] <= known["iqm"]) & (known["iqm"] <= known["high"])).all()
 
 
+def test_all_that_searches_found_is_tracked(evaluated: Path) -> None:
+    table = pd.read_csv(evaluated / "results" / "baselines.csv", keep_default_na=False)
+    assert list(table)[:4] == ["problem", "variant", "temperature", "case"]
+    assert list(table)[4:] == sorted(list(table)[4:])
+    assert len(table) == table.groupby(["problem", "variant", "temperature", "case"]).ngroups
+    assert set(table["best_known"]) == {0.55, 0.6}
+
+
 def test_exact_ascent_is_summarised_by_kind_of_start(evaluated: Path) -> None:
     table = pd.read_csv(evaluated / "results" / "exact_ascent.csv")
     row = table.set_index(["variant", "kind"]).loc[("published", "structured")]

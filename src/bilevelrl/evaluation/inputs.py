@@ -95,6 +95,22 @@ def read_baselines(environments: Path, grid: Grid) -> pd.DataFrame:
     return table.astype(dict.fromkeys(measured, "float64"))
 
 
+def read_facts(environments: Path, grid: Grid) -> pd.DataFrame:
+    """All that searches for the best J found, see `core.search.Searched.add`.
+
+    Returns:
+        Columns problem, variant, temperature, case, and one per fact that any problem has, by name;
+        empty where an entry has no such fact. One row per entry.
+    """
+    rows = [
+        {"case": ""} | entry | {"problem": problem}
+        for problem in problems_of(grid)
+        for entry in read_json(environments / problem / "metadata.json")["entries"]
+    ]
+    table, first = pd.DataFrame(rows), ["problem", "variant", "temperature", "case"]
+    return table[[*first, *sorted(set(table.columns) - {*first})]]
+
+
 def read_gradients(gradients: Path, grid: Grid) -> pd.DataFrame:
     """The estimator-error tables of the grid's problems; columns `GRADIENT_COLUMNS`.
 

@@ -64,7 +64,11 @@ def test_the_first_equilibrium_of_each_theta_is_the_one_that_is_reported(searche
     )
     np.testing.assert_allclose(first["zero"], entry["initial_return"], rtol=1e-9)
     np.testing.assert_allclose(first["best_known"], entry["best_known"], rtol=1e-9)
-    assert len(table[table["theta"] == "zero"]) > 1
+    at_zero = table.loc[table["theta"] == "zero", "leader_return"]
+    assert entry["equilibria_at_zero"] == len(at_zero) > 1
+    assert entry["principal_return_at_zero"] == first["zero"]
+    bounds = entry["lowest_return_at_zero"], entry["highest_return_at_zero"]
+    assert bounds == (at_zero.min(), at_zero.max())
     starts = table.groupby("theta")["starts"].sum()
     assert (starts == 1 + pure + 100).all()
 

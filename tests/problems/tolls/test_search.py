@@ -1,5 +1,6 @@
 """The best known tolls are those that independent code found, and nothing nearby is better."""
 
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -52,6 +53,14 @@ def test_with_a_toll_on_every_link_the_bound_costs_next_to_nothing() -> None:
     _, found = climber(1.0, "net", 76).climb(np.zeros(76), 400)
     assert found == pytest.approx(-7_111_279.91, abs=5.0)
     assert found <= -7_111_279.90
+
+
+def test_without_a_bound_tolls_on_every_link_reach_the_travel_time_of_the_spec() -> None:
+    # From no toll the ascent may stop at 7,194,499.
+    roads = replace(Pricing.published(), highest_toll=100.0).roads("tstt", 76)
+    own = Climber(roads, 1.0, 1e-12)
+    found = max(own.climb(start, 600)[1] for _, start in starts(BLOCK.search, 76))
+    assert found == pytest.approx(-7_194_256.26, abs=0.5)
 
 
 def test_nothing_near_the_best_tolls_is_better() -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from bilevelrl.core.arrays import Floats
+from bilevelrl.core.follower import NotConverged
 
 
 def feedback(
@@ -47,5 +48,7 @@ def feedback(
         solution += step * direction
         response += step * spread
         residual -= step * image
+    else:
+        raise NotConverged(f"the adjoint of {len(right)} links misses the accuracy {accuracy:g}")
     answer: Floats = right + response
     return answer

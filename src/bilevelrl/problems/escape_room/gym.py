@@ -77,6 +77,8 @@ class EscapeRoomEnv(gymnasium.Env[Places, Places]):
         self.payments = np.zeros(shape) if payments is None else np.asarray(payments, dtype=float)
         if self.payments.shape != shape:
             raise ValueError(f"payments has shape {self.payments.shape}: {shape} is needed")
+        if not ((self.payments >= 0.0) & (self.payments < np.inf)).all():
+            raise ValueError("payments: all must be at least 0 and finite")
         self.render_mode = render_mode
         sizes = [len(POSITION_NAMES)] * players
         self.observation_space = gymnasium.spaces.MultiDiscrete(sizes)

@@ -51,6 +51,13 @@ class EscapeRoom:
                 f"levers_needed = {self.levers_needed}: allowed is 1 to players - 1 = "
                 f"{self.players - 1}"
             )
+        for name in ("door_reward", "move_cost"):
+            if not 0.0 <= getattr(self, name) < np.inf:
+                raise ValueError(
+                    f"{name} = {getattr(self, name)}: it must be at least 0 and finite"
+                )
+        if self.max_episode_steps < 1:
+            raise ValueError(f"max_episode_steps = {self.max_episode_steps}: at least 1 is needed")
 
     @property
     def best_total(self) -> float:

@@ -47,7 +47,10 @@ class RoomLandscape:
         return starts, *best_on_the_way(self._answered, starts, rule, search.num_updates)
 
     def initial_return(self, starts: Floats) -> float:
-        """J while all pulls are paid alike, θ = 0, near which all runs start."""
+        """J while all pulls are paid alike, θ = 0, of which the first θ of runs are perturbations.
+
+        It is that of the principal branch, which may be another branch at such a θ.
+        """
         return float(self._answered(np.zeros_like(starts)).leader_return[0])
 
 
@@ -64,12 +67,17 @@ def search(problem: Problem[EscapeRoomBlock], run_tasks: RunTasks) -> Searched:
             starts, best, highest = landscape.climb(own)
             initial = landscape.initial_return(starts)
             top = int(np.argmax(highest))
+            facts: dict[str, float] = {}
+            for name, theta in (("zero", np.zeros_like(best[top])), ("best_known", best[top])):
+                found = _counted(landscape.game, temperature, name, theta, own.seed)
+                counted += [(temperature, case_of(room), *row) for row in found]
+                facts |= _told(name, [each[2] for each in found])
             for variant in ("published", "corrected", "improved"):
                 searched.add(
                     variant, temperature, initial_return=initial,
                     best_known=float(highest[top]), best_known_start=f"random {top}",
                     num_starts=own.starts, case=case_of(room), best_total=rules.best_total,
-                    price_of_entropy=rules.best_total - float(highest[top]),
+                    price_of_entropy=rules.best_total - float(highest[top]), **facts,
                 )  # fmt: skip
                 searched.best_theta[_stored(f"{variant}_{temperature}", room, place)] = best[top]
                 if place == 0:
@@ -77,11 +85,18 @@ def search(problem: Problem[EscapeRoomBlock], run_tasks: RunTasks) -> Searched:
                         (variant, temperature, f"spread {own.spread:g}", f"{start}", float(value))
                         for start, value in enumerate(highest)
                     ]
-            for name, theta in (("zero", np.zeros_like(best[top])), ("best_known", best[top])):
-                found = _counted(landscape.game, temperature, name, theta, own.seed)
-                counted += [(temperature, case_of(room), *row) for row in found]
     searched.tables["equilibria"] = pd.DataFrame(counted, columns=list(EQUILIBRIA_TABLE))
     return searched
+
+
+def _told(name: str, returns: list[float]) -> dict[str, float]:
+    """Of the equilibria at a θ: how many, and J on the principal branch, lowest and highest."""
+    return {
+        f"equilibria_at_{name}": len(returns),
+        f"principal_return_at_{name}": returns[0],
+        f"lowest_return_at_{name}": min(returns),
+        f"highest_return_at_{name}": max(returns),
+    }
 
 
 def _landscape(

@@ -271,7 +271,13 @@ class TollsBlock(ProblemBlock):
             ConfigError: if so; the message starts with `where`.
         """
         assert isinstance(setting, TollsSetting)
-        allowed = [len(self.constants.toll_links), NUM_LINKS[self.constants.network]]
+        links = NUM_LINKS[self.constants.network]
+        if (last := max(self.constants.toll_links)) >= links:
+            raise ConfigError(
+                f"constants.toll_links = {last}: links of {self.constants.network} are 0 to "
+                f"{links - 1}"
+            )
+        allowed = [len(self.constants.toll_links), links]
         if setting.tollable not in allowed:
             raise ConfigError(f"{where}: tollable = {setting.tollable}: allowed are {allowed}")
 
