@@ -185,6 +185,22 @@ def test_unstable_runs_are_marked_and_counted_and_kept() -> None:
     assert "unstable_fraction" not in set(without["metric"])
 
 
+def test_the_largest_coupling_of_a_run_is_told() -> None:
+    coupled = make_coordinates().replace({"coordinate": {"spectral_radius": "coupling_radius"}})
+    found = scores(coupled)
+    assert found["coupling_radius"].to_dict() == {seed: max(RADIUS[seed]) for seed in RADIUS}
+    assert found["unstable"].isna().all()
+    none = pd.DataFrame(
+        columns=["problem", "estimator", "temperature", "budget", "published_mean",
+                 "published_standard_error"]
+    )  # fmt: skip
+    table = summary_table(found.reset_index(), none, PARAMS).set_index("metric")
+    expected = np.mean([max(RADIUS[seed]) for seed in RADIUS])
+    assert table.loc["coupling_radius", "value"] == pytest.approx(expected)
+    without = summary_table(scores(make_coordinates()).reset_index(), none, PARAMS)
+    assert "coupling_radius" not in set(without["metric"])
+
+
 def test_the_worst_design_of_an_unstable_run_is_named() -> None:
     cell = Cell((), np.zeros((0, 8)), make_curves(), make_coordinates())
     (line,) = unstable_runs(cell)
@@ -245,8 +261,9 @@ def test_a_run_that_lost_a_value_in_the_end_has_no_score_of_it(name: str) -> Non
 def test_it_is_known_of_every_score_what_it_is_made_of() -> None:
     found = run_scores(conditioned(make_curves()), baselines(), PARAMS, make_coordinates())
     made = {score for scores in MADE_OF.values() for score in scores} | ALWAYS_KNOWN
-    # Of transitions to a threshold and of stability other tests speak.
-    rest = {name for name in found if name.startswith("env_steps_to_")} | {"unstable", "seed"}
+    # Of transitions to a threshold, of stability and of coupling other tests speak.
+    rest = {name for name in found if name.startswith("env_steps_to_")}
+    rest |= {"unstable", "coupling_radius", "seed"}
     assert made | rest == set(found.columns) - {*GROUP, *CONDITION_COLUMNS}
 
 

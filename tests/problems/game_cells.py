@@ -1,22 +1,18 @@
 """Cells of the games in which the leader acts, as params.yaml has them but short, for tests."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bilevelrl.core.cell import Context, Training
+from bilevelrl.core.cell import Training
 from bilevelrl.core.sampled import Sampled
 from bilevelrl.core.score_function import ScoreFunction
 from bilevelrl.core.settings import Setting
-from bilevelrl.runs.chunks import Chunk, Run, cell_of, maker, train_chunk
-from bilevelrl.runs.params import Params, read_params
+from bilevelrl.runs.chunks import Chunk, Run, train_chunk
+from tests.problems.shipped_cells import PARAMS, build_runs, context
 
 Floats = NDArray[np.float64]
-
-
-PARAMS: Params = read_params(Path(__file__).parents[2] / "params.yaml")
 
 
 #: Of estimators that the study of gradients has, and no cell.
@@ -57,14 +53,6 @@ def make_setting(problem: str, estimator: str, variant: str, **changes: Any) -> 
     return setting
 
 
-def context(problem: str) -> Context[Any, Any, Any]:
-    return Context(
-        PARAMS.block(problem).constants,
-        PARAMS.problem(problem).followers,
-        PARAMS.block(problem).training,
-    )
-
-
 def train_runs(
     problem: str, estimator: str, settings: list[Setting], seeds: list[int]
 ) -> list[dict[str, Floats]]:
@@ -77,12 +65,6 @@ def build(problem: str, estimator: str, variant: str, **changes: Any) -> Trainin
     return build_runs(
         problem, estimator, [make_setting(problem, estimator, variant, **changes)] * 2
     )
-
-
-def build_runs(problem: str, estimator: str, settings: list[Setting]) -> Training[Any]:
-    kind = PARAMS.block(problem).kind
-    make = maker(kind, estimator, settings[0])
-    return cell_of(kind).build(make, settings, context(problem))
 
 
 def learner_of(built: Training[Any]) -> ScoreFunction:

@@ -85,8 +85,8 @@ def run_scores(
         curves: columns `CURVE_COLUMNS` and `CONDITION_COLUMNS`.
         baselines: columns `BASELINE_COLUMNS`.
         params: thresholds and final_fraction are used.
-        coordinates: columns `COORDINATE_COLUMNS`; a spectral radius is looked at, which is the
-            largest over the updates of its window.
+        coordinates: columns `COORDINATE_COLUMNS`; spectral radii are looked at, of the closed loop
+            and of the coupling of several players, the largest one of a run.
 
     Returns:
         Columns `GROUP`, seed, `CONDITION_COLUMNS`, final (mean J over the last updates),
@@ -94,8 +94,8 @@ def run_scores(
         recorded update), final_played (as final, of the θ that was played), regret (see `_regret`),
         final_kl, final_gap, follower_steps (in all), cosine (mean over updates), accuracy_max,
         best_known, charge_nothing_return, share_origin, unstable (whether the closed loop was at
-        some update, NaN where there is none), and `threshold_name` and `return_name` of each
-        threshold.
+        some update, NaN where there is none), coupling_radius (NaN where nothing is coupled), and
+        `threshold_name` and `return_name` of each threshold.
 
     Raises:
         CorruptRecord: if a setting has no baseline.
@@ -109,8 +109,7 @@ def run_scores(
     truth = asked.groupby(_RUN)
     late = is_late(asked["update"], updates[asked.index], params.final_fraction)
     last_truth = asked[late].groupby(_RUN)
-    radius = coordinates[coordinates["coordinate"] == "spectral_radius"]
-    largest = radius.groupby(_RUN)["value"].max(skipna=False)
+    largest = _largest(coordinates, "spectral_radius")
     columns = {
         # A diverged run must show, hence no skipping of NaN.
         "final": last["leader_return_mean"].mean(skipna=False),
@@ -124,6 +123,7 @@ def run_scores(
         "cosine": truth["cosine"].mean(skipna=False),
         "accuracy_max": runs["follower_accuracy"].max(skipna=False),
         "unstable": (largest > 1.0).where(largest.notna()),
+        "coupling_radius": _largest(coordinates, "coupling_radius"),
     }
     for name in ("best_known", "charge_nothing_return", "share_origin"):
         columns[name] = facts[name].groupby([curves[k] for k in _RUN]).first()
@@ -134,6 +134,11 @@ def run_scores(
         columns[return_name(value)] = env_steps_to_threshold(curves, value)
     scores = pd.DataFrame(columns).reset_index()
     return scores.merge(curves[[*GROUP, *CONDITION_COLUMNS]].drop_duplicates(GROUP), on=GROUP)
+
+
+def _largest(coordinates: pd.DataFrame, name: str) -> pd.Series:
+    own = coordinates[coordinates["coordinate"] == name]
+    return own.groupby(_RUN)["value"].max(skipna=False)
 
 
 def _baseline_of_each_row(curves: pd.DataFrame, baselines: pd.DataFrame) -> pd.DataFrame:

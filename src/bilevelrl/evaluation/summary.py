@@ -68,6 +68,8 @@ def _return_metrics(runs: pd.DataFrame, params: EvaluateParams) -> Iterator[Row]
     yield _plain("leader_return_worst_seed", float(runs["last_optimal"].min(skipna=False)))
     if runs["unstable"].notna().all():
         yield _share("unstable_fraction", runs["unstable"].astype(bool), params)
+    if runs["coupling_radius"].notna().all():
+        yield _over_runs("coupling_radius", runs["coupling_radius"], "mean", params)
     if runs["charge_nothing_return"].notna().any():
         stuck = (runs["final"] - runs["charge_nothing_return"]).abs() <= params.stuck_radius
         yield _share("stuck_fraction", stuck, params)
