@@ -130,14 +130,17 @@ def test_a_follower_that_is_far_from_its_best_answer_is_left_behind() -> None:
 def test_runs_do_not_depend_on_their_batch_nor_sweeps_on_how_they_are_counted() -> None:
     problem = FourRooms()
     answer = best_response(problem, THETA)
-    together, twice = AMD(problem, TEMPERATURES, 6), AMD(problem, TEMPERATURES, 3)
+    together, twice = AMD(problem, TEMPERATURES, 40), AMD(problem, TEMPERATURES, 20)
     memory = together.start(STREAMS)
     found = together.estimate(THETA, answer, memory, STREAMS).gradient
-    memory = twice.start(STREAMS)
+    other = twice.start(STREAMS)
     for _ in range(2):
-        again = twice.estimate(THETA, answer, memory, STREAMS).gradient
+        again = twice.estimate(THETA, answer, other, STREAMS).gradient
     np.testing.assert_array_equal(found, again)
-    alone = AMD(problem, TEMPERATURES[1:2], 6)
+    for name, table in memory.items():
+        np.testing.assert_array_equal(table, other[name], err_msg=name)
+    assert np.abs(found).max() > 1e-6
+    alone = AMD(problem, TEMPERATURES[1:2], 40)
     own = BestResponse(*(each[1:2] for each in (answer.policy, answer.value, answer.accuracy,
                                                 answer.iterations)))  # fmt: skip
     memory = alone.start(Streams([1]))
