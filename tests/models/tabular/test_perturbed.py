@@ -56,6 +56,12 @@ def test_error_of_a_two_sided_quotient() -> None:
     assert (errors(0.7 * UNIT, two_sided=True) < 0.02).all()
 
 
+def test_a_payment_may_be_small_in_one_place_and_large_in_another() -> None:
+    found = errors(0.01, two_sided=True)
+    assert (found[:2] < 0.002).all()
+    assert found[3] > 0.3
+
+
 @pytest.mark.parametrize(("two_sided", "order"), [(True, 2), (False, 1)])
 def test_error_vanishes_at_its_order(two_sided: bool, order: int) -> None:
     large, small = errors(2e-4, two_sided), errors(1e-4, two_sided)

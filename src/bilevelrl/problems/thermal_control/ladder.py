@@ -69,6 +69,7 @@ LADDER = (
     Rung("naive", "published", "quadratic"),
     Rung("perturbed", "corrected", "none", "two-sided", {"epsilon": 0.002, "two_sided": True}),
     Rung("perturbed", "corrected", "none", "one-sided", {"epsilon": 0.002, "two_sided": False}),
+    Rung("zero_order", "published", "none", entry={"radius": 0.01}, samples=False),
 )  # fmt: skip
 LEVELS = (Level(), Level({"kind": "linear", "information": "rewards"}))
 #: Hyper-parameters of the study of `LEVELS`.
