@@ -11,8 +11,15 @@ from bilevelrl.figures.game_gallery import game_figures
 from bilevelrl.problems.home_battery.day_figure import day_panels
 from bilevelrl.problems.home_battery.days import DAY_COLUMNS
 from bilevelrl.problems.home_battery.outcomes import PRICED_COLUMNS
-from bilevelrl.problems.home_battery.search import DAYS_TABLE, TRADEOFF_TABLE, case_name
+from bilevelrl.problems.home_battery.search import (
+    DAYS_TABLE,
+    FORECAST_TABLE,
+    TRADEOFF_TABLE,
+    case_name,
+)
 from bilevelrl.problems.home_battery.tradeoff_figure import tradeoff
+from bilevelrl.problems.home_battery.varying_days.forecast_figure import forecast_panels
+from bilevelrl.problems.home_battery.varying_days.outcomes import NETWORK_COLUMNS
 from bilevelrl.problems.home_battery.way_figure import ways
 from bilevelrl.runs.table_files import read_parquet
 
@@ -33,7 +40,7 @@ _BATCH = "transitions per update"
 
 def names() -> tuple[str, ...]:
     """Figures that are drawn whatever is in the grid."""
-    return (*_CURVES, "way", "day", "tradeoff", "course")
+    return (*_CURVES, "way", "day", "forecast", "tradeoff", "course")
 
 
 def figures(source: Source) -> Iterator[tuple[str, Figure]]:
@@ -47,6 +54,7 @@ def figures(source: Source) -> Iterator[tuple[str, Figure]]:
     temperature = results.temperatures[0]
     yield "way", ways(at(results.summary, temperature=temperature))
     yield "day", day_panels(_days(source, temperature))
+    yield "forecast", forecast_panels(_typed_days(source, temperature))
     known = at(source.environment("tradeoff", TRADEOFF_TABLE), temperature=temperature)
     yield "tradeoff", tradeoff(known, source.block.training.model_dump()["tariff_weight"])
     played = at(source.trajectories, temperature=temperature, study="main")
@@ -67,3 +75,22 @@ def _days(source: Source, temperature: float) -> dict[str, pd.DataFrame]:
         "best known tariff": at(known, state="best known"),
     }
     return {title: table[list(DAY_COLUMNS)] for title, table in panels.items()}
+
+
+def _typed_days(source: Source, temperature: float) -> dict[str, pd.DataFrame]:
+    search = source.block.search.model_dump()
+    known = at(source.environment("forecast_days", FORECAST_TABLE), temperature=temperature)
+    folder = source.root / "data" / "evaluate" / source.results.problem
+    trained = read_parquet(folder / "network_days.parquet", NETWORK_COLUMNS)
+    own = at(trained, temperature=temperature, study="identified_network")
+    if search["day_spreads"]:
+        training = source.block.training.model_dump()
+        case = case_name(
+            search["varying_houses"][0], training["tariff_weight"], search["day_spreads"][0]
+        )
+        known, own = at(known, case=case), at(own, case=case)
+    return {
+        "best fixed prices": at(known, state="best fixed"),
+        "network, BC-HG": own[own["setting"] == own["setting"].min()],
+        "best known": at(known, state="best known"),
+    }

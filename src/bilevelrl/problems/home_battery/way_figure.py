@@ -18,6 +18,11 @@ _STUDIES = {
     "identified_houses_4": "identified, 4 houses",
     "houses_17": "17 houses",
     "identified_houses_17": "identified, 17 houses",
+    "varying_days": "days vary, 24 prices",
+    "network": "days vary, network",
+    "identified_network": "days vary, network, identified",
+    "varying_days_17": "days vary, 24 prices, 17 houses",
+    "network_17": "days vary, network, 17 houses",
 }
 #: How far to the left the axis goes at most.
 _LEFTMOST = -0.2
