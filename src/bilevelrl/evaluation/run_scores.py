@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from bilevelrl.core.error_parts import PARTS, SQUARE
 from bilevelrl.core.validation import shown
 from bilevelrl.evaluation.conditions import CONDITION_COLUMNS, GROUP
 from bilevelrl.runs.evaluate_block import EvaluateParams
@@ -86,7 +87,7 @@ def run_scores(
         baselines: columns `BASELINE_COLUMNS`.
         params: thresholds and final_fraction are used.
         coordinates: columns `COORDINATE_COLUMNS`; a spectral radius is looked at, which is the
-            largest over the updates of its window.
+            largest over the updates of its window, and `error_parts`.
 
     Returns:
         Columns `GROUP`, seed, `CONDITION_COLUMNS`, final (mean J over the last updates),
@@ -94,8 +95,9 @@ def run_scores(
         recorded update), final_played (as final, of the θ that was played), regret (see `_regret`),
         final_kl, final_gap, follower_steps (in all), cosine (mean over updates), accuracy_max,
         best_known, charge_nothing_return, share_origin, unstable (whether the closed loop was at
-        some update, NaN where there is none), and `threshold_name` and `return_name` of each
-        threshold.
+        some update, NaN where there is none), `error_parts` (sums over recorded updates, as shares
+        of that of |dJ/dθ|², NaN where nobody recorded them), and `threshold_name` and
+        `return_name` of each threshold.
 
     Raises:
         CorruptRecord: if a setting has no baseline.
@@ -124,6 +126,7 @@ def run_scores(
         "cosine": truth["cosine"].mean(skipna=False),
         "accuracy_max": runs["follower_accuracy"].max(skipna=False),
         "unstable": (largest > 1.0).where(largest.notna()),
+        **_error_shares(coordinates),
     }
     for name in ("best_known", "charge_nothing_return", "share_origin"):
         columns[name] = facts[name].groupby([curves[k] for k in _RUN]).first()
@@ -134,6 +137,14 @@ def run_scores(
         columns[return_name(value)] = env_steps_to_threshold(curves, value)
     scores = pd.DataFrame(columns).reset_index()
     return scores.merge(curves[[*GROUP, *CONDITION_COLUMNS]].drop_duplicates(GROUP), on=GROUP)
+
+
+def _error_shares(coordinates: pd.DataFrame) -> dict[str, pd.Series]:
+    total = {
+        name: coordinates[coordinates["coordinate"] == name].groupby(_RUN)["value"].sum()
+        for name in (*PARTS, SQUARE)
+    }
+    return {name: total[name] / total[SQUARE] for name in PARTS}
 
 
 def _baseline_of_each_row(curves: pd.DataFrame, baselines: pd.DataFrame) -> pd.DataFrame:

@@ -10,6 +10,7 @@ from bilevelrl.evaluation.conditions import GROUP, conditions_of, study_of, with
 from bilevelrl.problems.home_battery.cell import exact_planner, make_problem
 from bilevelrl.problems.home_battery.days import DAY_COLUMNS, day_table
 from bilevelrl.problems.home_battery.settings import HomeBatteryBlock
+from bilevelrl.problems.home_battery.verdicts import verdicts
 from bilevelrl.runs.records import Cell
 
 #: A row per hour of the first seed of every setting of the main comparison.
@@ -26,6 +27,7 @@ PRICED_COLUMNS: dict[str, str] = {
 def tables(problem: Problem[HomeBatteryBlock], cell: Cell) -> Iterator[tuple[str, pd.DataFrame]]:
     """What the leaders stage writes beside the runs of a cell: name and table."""
     yield "priced_days", priced_days(problem, cell)
+    yield "verdicts", verdicts(cell)
 
 
 def priced_days(problem: Problem[HomeBatteryBlock], cell: Cell) -> pd.DataFrame:
