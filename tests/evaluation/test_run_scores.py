@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bilevelrl.core.error_parts import PARTS
 from bilevelrl.evaluation.conditions import CONDITION_COLUMNS, GROUP
 from bilevelrl.evaluation.inputs import BASELINE_COLUMNS, read_directions
 from bilevelrl.evaluation.run_scores import return_name, run_scores, threshold_name
@@ -110,6 +111,34 @@ def test_shares_may_be_of_the_way_from_where_nothing_is_charged() -> None:
         "way_mean",
         "way_worst_seed",
     }
+
+
+def test_parts_of_an_error_are_shares_of_the_hypergradients_it_was_made_at() -> None:
+    recorded = {
+        "lag_error": (1.0, -0.5), "belief_error": (0.0, 0.25), "variance_error": (2.0, 4.0),
+        "hypergradient_square": (4.0, 1.0),
+    }  # fmt: skip
+    rows = [
+        {**IDENTITY, "setting": SETTING, "seed": 1, "update": update, "coordinate": name,
+         "value": value}
+        for name, values in recorded.items()
+        for update, value in enumerate(values)
+    ]  # fmt: skip
+    known = pd.DataFrame(rows)[list(COORDINATE_COLUMNS)].astype(COORDINATE_COLUMNS)
+    found = scores(known)
+    assert found.loc[1, [*PARTS]].tolist() == [
+        pytest.approx(0.1), pytest.approx(0.05), pytest.approx(1.2)
+    ]  # fmt: skip
+    assert found.loc[0, [*PARTS]].isna().all()
+    nobody = pd.DataFrame(
+        columns=["problem", "estimator", "temperature", "budget", "published_mean",
+                 "published_standard_error"]
+    )  # fmt: skip
+    own = summary_table(found.reset_index()[lambda table: table["seed"] == 1], nobody, PARAMS)
+    told = own.set_index("metric")["value"]
+    assert told["variance_error"] == pytest.approx(1.2)
+    plain = summary_table(scores().reset_index(), nobody, PARAMS)
+    assert not set(plain["metric"]) & set(PARTS)
 
 
 @pytest.mark.parametrize(
@@ -261,9 +290,10 @@ def test_a_run_that_lost_a_value_in_the_end_has_no_score_of_it(name: str) -> Non
 def test_it_is_known_of_every_score_what_it_is_made_of() -> None:
     found = run_scores(conditioned(make_curves()), baselines(), PARAMS, make_coordinates())
     made = {score for scores in MADE_OF.values() for score in scores} | ALWAYS_KNOWN
-    # Of transitions to a threshold, of stability and of coupling other tests speak.
+    # Of transitions to a threshold, of stability, of coupling and of parts of an error other tests
+    # speak.
     rest = {name for name in found if name.startswith("env_steps_to_")}
-    rest |= {"unstable", "coupling_radius", "seed"}
+    rest |= {"unstable", "coupling_radius", "seed", *PARTS}
     assert made | rest == set(found.columns) - {*GROUP, *CONDITION_COLUMNS}
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from bilevelrl.core.error_parts import PARTS, SQUARE
 from bilevelrl.core.validation import shown
 from bilevelrl.evaluation.conditions import CONDITION_COLUMNS, GROUP
 from bilevelrl.runs.evaluate_block import EvaluateParams
@@ -86,7 +87,7 @@ def run_scores(
         baselines: columns `BASELINE_COLUMNS`.
         params: thresholds and final_fraction are used.
         coordinates: columns `COORDINATE_COLUMNS`; spectral radii are looked at, of the closed loop
-            and of the coupling of several players, the largest one of a run.
+            and of the coupling of several players, the largest one of a run, and `error_parts`.
 
     Returns:
         Columns `GROUP`, seed, `CONDITION_COLUMNS`, final (mean J over the last updates),
@@ -94,8 +95,9 @@ def run_scores(
         recorded update), final_played (as final, of the θ that was played), regret (see `_regret`),
         final_kl, final_gap, follower_steps (in all), cosine (mean over updates), accuracy_max,
         best_known, charge_nothing_return, share_origin, unstable (whether the closed loop was at
-        some update, NaN where there is none), coupling_radius (NaN where nothing is coupled), and
-        `threshold_name` and `return_name` of each threshold.
+        some update, NaN where there is none), coupling_radius (NaN where nothing is coupled),
+        `error_parts` (sums over recorded updates, as shares of that of |dJ/dθ|², NaN where nobody
+        recorded them), and `threshold_name` and `return_name` of each threshold.
 
     Raises:
         CorruptRecord: if a setting has no baseline.
@@ -124,6 +126,7 @@ def run_scores(
         "accuracy_max": runs["follower_accuracy"].max(skipna=False),
         "unstable": (largest > 1.0).where(largest.notna()),
         "coupling_radius": _largest(coordinates, "coupling_radius"),
+        **_error_shares(coordinates),
     }
     for name in ("best_known", "charge_nothing_return", "share_origin"):
         columns[name] = facts[name].groupby([curves[k] for k in _RUN]).first()
@@ -139,6 +142,14 @@ def run_scores(
 def _largest(coordinates: pd.DataFrame, name: str) -> pd.Series:
     own = coordinates[coordinates["coordinate"] == name]
     return own.groupby(_RUN)["value"].max(skipna=False)
+
+
+def _error_shares(coordinates: pd.DataFrame) -> dict[str, pd.Series]:
+    total = {
+        name: coordinates[coordinates["coordinate"] == name].groupby(_RUN)["value"].sum()
+        for name in (*PARTS, SQUARE)
+    }
+    return {name: total[name] / total[SQUARE] for name in PARTS}
 
 
 def _baseline_of_each_row(curves: pd.DataFrame, baselines: pd.DataFrame) -> pd.DataFrame:

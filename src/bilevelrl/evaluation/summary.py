@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from bilevelrl.core.arrays import Floats
+from bilevelrl.core.error_parts import PARTS
 from bilevelrl.evaluation.conditions import FOLLOWER_STUDIES, GROUP, main_at_first_temperature
 from bilevelrl.evaluation.reference import KEY
 from bilevelrl.evaluation.run_scores import arrival_name, return_name, threshold_name
@@ -140,10 +141,17 @@ def _follower_metrics(runs: pd.DataFrame, params: EvaluateParams) -> Iterator[Ro
         yield _plain("follower_accuracy_max", float(runs["accuracy_max"].max(skipna=False)))
 
 
+def _error_metrics(runs: pd.DataFrame, params: EvaluateParams) -> Iterator[Row]:
+    """What estimates miss, in parts, where a problem records them."""
+    for name in PARTS:
+        if runs[name].notna().any():
+            yield _over_runs(name, runs[name], "mean", params)
+
+
 #: What `summary_table` says of each setting.
 _MEASURES = (
     _return_metrics, _way_metrics, _optimal_metrics, _played_metrics, _sample_metrics,
-    _follower_metrics,
+    _follower_metrics, _error_metrics,
 )  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """Which figure shows which part of the results of home batteries."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -20,6 +21,8 @@ from bilevelrl.problems.home_battery.search import (
 from bilevelrl.problems.home_battery.tradeoff_figure import tradeoff
 from bilevelrl.problems.home_battery.varying_days.forecast_figure import forecast_panels
 from bilevelrl.problems.home_battery.varying_days.outcomes import NETWORK_COLUMNS
+from bilevelrl.problems.home_battery.verdicts import VERDICT_COLUMNS
+from bilevelrl.problems.home_battery.verdicts_figure import verdict_panels
 from bilevelrl.problems.home_battery.way_figure import ways
 from bilevelrl.runs.table_files import read_parquet
 
@@ -40,7 +43,7 @@ _BATCH = "transitions per update"
 
 def names() -> tuple[str, ...]:
     """Figures that are drawn whatever is in the grid."""
-    return (*_CURVES, "way", "day", "forecast", "tradeoff", "course")
+    return (*_CURVES, "way", "day", "forecast", "tradeoff", "course", "error_split")
 
 
 def figures(source: Source) -> Iterator[tuple[str, Figure]]:
@@ -59,14 +62,19 @@ def figures(source: Source) -> Iterator[tuple[str, Figure]]:
     yield "tradeoff", tradeoff(known, source.block.training.model_dump()["tariff_weight"])
     played = at(source.trajectories, temperature=temperature, study="main")
     yield "course", coordinate_panels(played, _COORDINATES, 3, "Course")
+    judged = read_parquet(_evaluated(source) / "verdicts.parquet", VERDICT_COLUMNS)
+    yield "error_split", verdict_panels(at(judged, temperature=temperature))
+
+
+def _evaluated(source: Source) -> Path:
+    return source.root / "data" / "evaluate" / source.results.problem
 
 
 def _days(source: Source, temperature: float) -> dict[str, pd.DataFrame]:
     training = source.block.training.model_dump()
     case = case_name(training["houses"], training["tariff_weight"])
     known = at(source.environment("days", DAYS_TABLE), temperature=temperature, case=case)
-    folder = source.root / "data" / "evaluate" / source.results.problem
-    priced = read_parquet(folder / "priced_days.parquet", PRICED_COLUMNS)
+    priced = read_parquet(_evaluated(source) / "priced_days.parquet", PRICED_COLUMNS)
     own = at(priced, temperature=temperature, case=case, estimator="bc_hg", variant="improved")
     panels = {
         "flat tariff": at(known, state="flat"),

@@ -11,6 +11,7 @@ from bilevelrl.problems.home_battery.cell import exact_planner, make_problem
 from bilevelrl.problems.home_battery.days import DAY_COLUMNS, day_table
 from bilevelrl.problems.home_battery.settings import HomeBatteryBlock
 from bilevelrl.problems.home_battery.varying_days.outcomes import network_days
+from bilevelrl.problems.home_battery.verdicts import verdicts
 from bilevelrl.runs.records import Cell
 
 #: A row per hour of the first seed of every setting of the main comparison.
@@ -28,6 +29,7 @@ def tables(problem: Problem[HomeBatteryBlock], cell: Cell) -> Iterator[tuple[str
     """What the leaders stage writes beside the runs of a cell: name and table."""
     yield "priced_days", priced_days(problem, cell)
     yield "network_days", network_days(problem, cell)
+    yield "verdicts", verdicts(cell)
 
 
 def priced_days(problem: Problem[HomeBatteryBlock], cell: Cell) -> pd.DataFrame:
