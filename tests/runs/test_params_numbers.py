@@ -159,6 +159,13 @@ def test_the_largest_seeds_are_allowed() -> None:
         ("problems.four_rooms.cells.bc_hg.published_100.critic.step_size", [0.5, 0.5], "differ"),
         ("problems.four_rooms.cells.bc_hg.published_100.critic", None, "a mapping of keys"),
         ("problems.guided_cartpole.training.winds", [0.5, 0.5], "0.5 stands there twice"),
+        ("reward_structures.alignments", [0.0, -1.5], "greater than or equal to -1"),
+        ("reward_structures.alignments", [], "at least 1 item"),
+        ("reward_structures.temperatures", [0.5, 0.5], "0.5 stands there twice"),
+        ("reward_structures.games.discount", 1.0, "less than 1"),
+        ("reward_structures.games.num_states", 1, "greater than or equal to 2"),
+        ("reward_structures.replicates", 1, "greater than or equal to 2"),
+        ("reward_structures.env_steps_per_update", 150, "150 must be a multiple of games."),
     ],
 )  # fmt: skip
 def test_lists_hold_what_can_be_used(key: str, value: Any, expected: str) -> None:
