@@ -58,7 +58,7 @@ def test_problems_where_nobody_is_paid_are_left_out() -> None:
         assert any("not in this grid" in text.get_text() for text in nothing.findobj(Text))
 
 
-@pytest.mark.parametrize("problems", [("a",), ("a", "b", "c", "d")])
+@pytest.mark.parametrize("problems", [("a",), ("a", "b", "c", "d", "e")])
 def test_a_panel_per_problem_with_a_line_per_estimator(problems: tuple[str, ...]) -> None:
     figure = estimator_budgets(gradients(*problems))
     drawn = [ax for ax in figure.axes if ax.axison]

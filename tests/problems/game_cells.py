@@ -17,8 +17,8 @@ Floats = NDArray[np.float64]
 
 #: Of estimators that the study of gradients has, and no cell.
 STUDIED: dict[str, dict[str, Any]] = {
-    # Six episodes, three of each answer.
-    "perturbed": {"epsilon": 0.01, "two_sided": True, "env_steps_per_update": 900},
+    # Twelve episodes of a toy or eighteen of BilevelLQR, half of them of each answer.
+    "perturbed": {"epsilon": 0.01, "two_sided": True, "env_steps_per_update": 1800},
     "unrolled": {"sweeps": 10, "start": "answer"},
 }
 

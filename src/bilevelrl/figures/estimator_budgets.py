@@ -9,7 +9,7 @@ from bilevelrl.figures.ticks import log_ticks, plain_log_ticks
 
 #: Followed, paid for its answers, and neither: the estimators that are compared.
 COMPARED = ("bc_hg", "perturbed", "zero_order")
-_COLUMNS = 3
+_COLUMNS = 4
 
 
 def compared_rungs(gradients: pd.DataFrame) -> pd.DataFrame:
@@ -52,7 +52,7 @@ def estimator_budgets(gradients: pd.DataFrame) -> Figure:
     columns = min(_COLUMNS, len(problems))
     rows = -(-len(problems) // columns)
     with style.theme():
-        figure, axes = style.new_figure(2.8 * columns, 2.4 * rows + 0.6, rows, columns)
+        figure, axes = style.new_figure(2.5 * columns, 2.4 * rows + 0.6, rows, columns)
         panels = [ax for row in axes for ax in row]
         for ax, problem in zip(panels, problems, strict=False):
             _draw(ax, chosen[chosen["problem"] == problem], problem)

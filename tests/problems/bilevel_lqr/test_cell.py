@@ -11,6 +11,7 @@ from bilevelrl.core.games import GameSetting
 from bilevelrl.core.settings import Setting
 from bilevelrl.problems.bilevel_lqr.game import LinearGame
 from bilevelrl.problems.bilevel_lqr.model_leader import ModelLeader
+from bilevelrl.problems.bilevel_lqr.perturbed import PerturbedRegulator
 from bilevelrl.problems.bilevel_lqr.released_leader import LinearNetworkCritic, NetworkLinearLeader
 from tests.problems.game_cells import PARAMS, build, build_runs, env_steps, learner_of, make_setting
 
@@ -93,3 +94,13 @@ def test_every_estimator_of_the_lqr_that_is_released_is_ablated() -> None:
         for study in (ABLATIONS if estimator != "bc_hg" else ["no_random_phase"])
     }
     assert {(estimator, setting.study) for estimator, setting in ABLATED} == expected
+
+
+def test_two_answers_of_the_lqr_share_the_episodes() -> None:
+    made = build("bilevel_lqr", "perturbed", "corrected", env_steps_per_update=500).estimator
+    assert isinstance(made, PerturbedRegulator)
+    assert (made.num_episodes, made.two_sided, made.common) == (2, True, True)
+    np.testing.assert_array_equal(made.epsilon, 0.01)
+    np.testing.assert_array_equal(made.temperature, 0.1)
+    with pytest.raises(ValueError, match="env_steps_per_update = 100: two answers need an episode"):
+        build("bilevel_lqr", "perturbed", "corrected", env_steps_per_update=100)

@@ -63,7 +63,7 @@ def test_quirks_of_the_toy(problem: str, estimator: str, variant: str) -> None:
         return
     if estimator == "perturbed":
         assert isinstance(built.estimator, PerturbedFollower)
-        assert (built.estimator.num_episodes, built.estimator.two_sided) == (3, True)
+        assert (built.estimator.num_episodes, built.estimator.two_sided) == (6, True)
         np.testing.assert_array_equal(built.estimator.epsilon, 0.01)
         assert built.estimator.common
         assert game.follower is game.exact

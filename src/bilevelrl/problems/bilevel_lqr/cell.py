@@ -20,6 +20,7 @@ from bilevelrl.problems.bilevel_lqr.follower_task import LinearFollowerTask
 from bilevelrl.problems.bilevel_lqr.game import LinearGame
 from bilevelrl.problems.bilevel_lqr.model_critic import LinearModelCritic
 from bilevelrl.problems.bilevel_lqr.model_leader import ModelLeader
+from bilevelrl.problems.bilevel_lqr.perturbed import PerturbedRegulator
 from bilevelrl.problems.bilevel_lqr.problem import BilevelLQR
 from bilevelrl.problems.bilevel_lqr.released_leader import LinearNetworkCritic, NetworkLinearLeader
 from bilevelrl.problems.bilevel_lqr.rollout import LinearRollout
@@ -29,6 +30,7 @@ from bilevelrl.problems.bilevel_lqr.settings import (
     LinearCorrectedSetting,
     LinearCovarianceSetting,
     LinearImprovedSetting,
+    LinearPerturbedSetting,
     LinearReleasedSetting,
     LinearSetting,
 )
@@ -147,6 +149,23 @@ def _released(
 def released_covariance(g: Runs[LinearCovarianceSetting]) -> Sampled[Observations]:
     """The published BC-HG."""
     return _released(g, follower_samples=g.shared.follower_samples, indirect=True)
+
+
+def perturbed(g: Runs[LinearPerturbedSetting]) -> PerturbedRegulator:
+    """The perturbed follower; an odd episode is not played.
+
+    Raises:
+        ValueError: if there is no episode for each of two answers.
+    """
+    problem, own = g.game.problem, g.shared
+    episodes = own.env_steps_per_update // (2 * problem.max_episode_steps)
+    if episodes == 0:
+        raise ValueError(
+            f"env_steps_per_update = {own.env_steps_per_update}: two answers need an episode of "
+            f"{problem.max_episode_steps} transitions each"
+        )
+    epsilon = per_run(g.settings, "epsilon")
+    return PerturbedRegulator(problem, g.temperature, epsilon, episodes, own.two_sided)
 
 
 def naive_on(g: Runs[LinearReleasedSetting]) -> Sampled[Observations]:

@@ -45,6 +45,8 @@ LADDER = (
     Rung("bc_hg", "improved", "model", "sampled sensitivity", _PLAIN, _pathwise_sampled, warm_up=5),
     Rung("bc_hg", "improved", "model", entry=_PLAIN, warm_up=1),
     Rung("naive_on", "published", "network", entry=_NETWORK, warm_up=25),
+    Rung("perturbed", "corrected", "none", "two-sided", {"epsilon": 0.01, "two_sided": True}),
+    Rung("perturbed", "corrected", "none", "one-sided", {"epsilon": 0.01, "two_sided": False}),
     Rung("zero_order", "published", "none", entry={"radius": 0.01}, samples=False),
 )
 LEVELS = (

@@ -21,7 +21,7 @@ from bilevelrl.core.games import (
     ZeroOrderGameSetting,
 )
 from bilevelrl.core.problem import Constants
-from bilevelrl.core.settings import PER_RUN, BoltzmannBelief
+from bilevelrl.core.settings import PER_RUN, BatchSetting, BoltzmannBelief
 from bilevelrl.core.validation import Count, Positive, UnitInterval
 from bilevelrl.models.deep.settings import ComparedSacParams, SacFollowerSetting
 
@@ -132,6 +132,18 @@ class LinearExactSetting(LinearSetting):
     step_size_ratio: UnitInterval = 1.0
 
 
+class LinearPerturbedSetting(LinearSetting, BatchSetting):
+    """Of the perturbed follower, whose two answers share the episodes equally.
+
+    Attributes:
+        epsilon: ε, the share of the leader's reward that the follower is paid at the start.
+        two_sided: whether it is also charged that share; else its second answer is without pay.
+    """
+
+    epsilon: Annotated[Positive, PER_RUN]
+    two_sided: bool
+
+
 class LinearZeroOrderSetting(ZeroOrderGameSetting, LinearSetting):
     """Of the zero-order estimator."""
 
@@ -142,6 +154,7 @@ ESTIMATORS: Estimators = {
     ("bc_hg", "improved"): Registered(LinearImprovedSetting, "cell:bc_hg_improved"),
     ("naive_on", "published"): Registered(LinearReleasedSetting, "cell:naive_on"),
     ("naive_off", "published"): Registered(LinearReleasedSetting, "cell:naive_off"),
+    ("perturbed", "corrected"): Registered(LinearPerturbedSetting, "cell:perturbed"),
     ("zero_order", "published"): Registered(LinearZeroOrderSetting, "core.model_based:zero_order"),
     ("exact", "published"): Registered(LinearExactSetting, "core.model_based:exact"),
     ("exact", "improved"): Registered(LinearExactSetting, "core.model_based:exact"),

@@ -22,6 +22,7 @@ LADDER = (
     Rung("covariance", "improved", "none", entry={"forgetting_factor": _FORGETTING},
          warm_up=_BATCHES),
     Rung("perturbed", "corrected", "none", entry={"epsilon": 0.1, "two_sided": False}),
+    Rung("perturbed", "corrected", "none", "two-sided", entry={"epsilon": 0.1, "two_sided": True}),
     Rung("zero_order", "corrected", "none", samples=False),
 )  # fmt: skip
 
