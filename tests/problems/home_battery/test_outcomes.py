@@ -101,13 +101,15 @@ def way_rows(study: str, setting: str, mean: float, worst: float) -> list[dict[s
 def test_the_way_has_a_line_per_setting_and_says_who_is_far_off() -> None:
     rows = (
         way_rows("learning_follower", "follower=soft_q;follower_steps=2400", 1.3, -9.0)
+        + way_rows("learning_follower", "follower=sac;follower_steps=3600;limits=cut", 0.7, 0.5)
         + way_rows("houses_4", "a=1", 0.9, 0.6)
         + way_rows("main", "a=1", 0.8, 0.7)
     )
     (ax,) = ways(pd.DataFrame(rows)).axes
     names = [text.get_text() for text in ax.get_yticklabels()]
     assert [name.partition(", ")[2] for name in names] == [
-        "improved", "improved, houses learn, 2400", "improved, 4 houses",
+        "improved", "improved, houses learn, SAC, cut, 3600", "improved, houses learn, 2400",
+        "improved, 4 houses",
     ]  # fmt: skip
     drawn = [list(line.get_xdata()) for line in ax.lines]
     for value in (0.8, 0.7, 0.9, 0.6, 1.3):

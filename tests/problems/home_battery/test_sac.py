@@ -24,7 +24,7 @@ FIRST, LATER = 24 * 100, 24 * 10
 
 def household(runs: slice = slice(None), **changes: object) -> SacHousehold:
     rule = RULE.model_copy(update={"net_arch": (32, 32), **changes})
-    return SacHousehold(HOUSES, TEMPERATURE[runs], FIRST, LATER, rule)
+    return SacHousehold(HOUSES, TEMPERATURE[runs], FIRST, LATER, rule, "cut")
 
 
 @cache
@@ -38,7 +38,7 @@ def answers() -> tuple[HouseholdResponse, ...]:
 def test_learns_towards_the_best_response() -> None:
     house, beta, hours = HomeBattery.of_houses(1, noise=0.2), TEMPERATURE[:1], 24 * 1600
     rule = RULE.model_copy(update={"net_arch": (32, 32)})
-    follower, streams = SacHousehold(house, beta, hours, hours, rule), Streams([1])
+    follower, streams = SacHousehold(house, beta, hours, hours, rule, "scaled"), Streams([1])
     game = BatteryGame(house, follower, ExactPlanner(house, beta), np.zeros(1))
     memory = follower.start(1, streams)
 
@@ -94,15 +94,15 @@ def test_an_agent_that_diverges_says_so() -> None:
 def test_refusals() -> None:
     for first, later, name in ((0, 1, "first_steps"), (1, 0, "steps")):
         with pytest.raises(ValueError, match=f"^{name} must be at least 1, got 0"):
-            SacHousehold(HOUSES, TEMPERATURE, first, later, RULE)
+            SacHousehold(HOUSES, TEMPERATURE, first, later, RULE, "cut")
     with pytest.raises(ValueError, match="num_runs = 2: there are 1 seeds"):
         household().start(2, Streams([1]))
 
 
 def test_a_cell_has_agents_for_followers() -> None:
-    follower = {"kind": "sac", "start": "carry", "first_steps": 240, "steps": 24}
+    follower = {"kind": "sac", "start": "carry", "first_steps": 240, "steps": 24, "limits": "cut"}
     own = setting("bc_hg", "sac", num_updates=2, days_per_update=4, follower=follower)
     built = build("bc_hg", [own])
     house = built.game.follower
     assert isinstance(house, SacHousehold)
-    assert (house.first_steps, house.steps, house.options) == (240, 24, RULE)
+    assert (house.first_steps, house.steps, house.options, house.limits) == (240, 24, RULE, "cut")

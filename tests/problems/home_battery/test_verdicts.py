@@ -13,7 +13,7 @@ SHARED = (
     "days_per_update=64;{};houses=1;information=actions;leader=prices;start=carry;"
     "tariff_weight=0.5;temperature=0.05"
 )
-SAC = SHARED.format("follower=sac;follower_steps=3600")
+SAC = SHARED.format("follower=sac;follower_steps=3600;limits=cut")
 EXACT = SHARED.format("follower=exact")
 PLANNING = SHARED.format("days=1;follower=truncated")
 
@@ -66,7 +66,10 @@ def test_nobody_is_judged_who_plays_the_best_response() -> None:
 def test_a_figure_has_a_column_per_follower_and_hides_what_is_below_zero() -> None:
     figure = verdict_panels(verdicts(cell_of(SAC, PLANNING)))
     titles = [ax.get_title() for ax in figure.axes]
-    assert titles[:2] == ["planning, carry,\n1 day", "soft actor-critic,\n3600 hours an answer"]
+    assert titles[:2] == [
+        "planning, carry,\n1 day",
+        "soft actor-critic, cut,\n3600 hours an answer",
+    ]
     above, below = figure.axes[0], figure.axes[2]
     assert list(above.lines[0].get_ydata()) == [5.0, 6.0, 7.0]  # mean over seeds
     assert list(below.lines[0].get_ydata()) == [1.0, 2.0, 3.0]

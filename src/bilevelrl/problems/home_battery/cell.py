@@ -88,8 +88,9 @@ def _household(
     if isinstance(shared, SacHouses):
         first = shared.first_steps or shared.steps
         return SacHousehold(
-            exact.problem, exact.temperature, first, shared.steps, followers.learner.sac
-        )
+            exact.problem, exact.temperature, first, shared.steps, followers.learner.sac,
+            shared.limits,
+        )  # fmt: skip
     if isinstance(shared, LearningFollower):
         steps = (shared.first_steps or shared.steps, shared.steps)
         return learning_household(

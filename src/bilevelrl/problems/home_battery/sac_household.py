@@ -7,7 +7,7 @@ import numpy as np
 
 from bilevelrl.core.arrays import Floats
 from bilevelrl.core.seeding import Streams, stream
-from bilevelrl.problems.home_battery.continuous import ContinuousActions
+from bilevelrl.problems.home_battery.continuous import ContinuousActions, Limits
 from bilevelrl.problems.home_battery.planner import HouseholdResponse, check_temperature
 from bilevelrl.problems.home_battery.problem import HomeBattery
 from bilevelrl.problems.home_battery.sac_agent import SacHouse
@@ -24,6 +24,7 @@ class SacHousehold:
         first_steps: hours that every house lives before its first answer.
         steps: hours before each later one.
         options: of the rule.
+        limits: what an action means where the battery's bounds are near, see `continuous`.
 
     Raises:
         ValueError: if a temperature or a number of hours is not positive.
@@ -34,6 +35,7 @@ class SacHousehold:
     first_steps: int
     steps: int
     options: HouseholdSacParams
+    limits: Limits
 
     def __post_init__(self) -> None:
         check_temperature(self.temperature)
@@ -49,7 +51,7 @@ class SacHousehold:
         """
         if len(streams.seeds) != num_runs:
             raise ValueError(f"num_runs = {num_runs}: there are {len(streams.seeds)} seeds")
-        actions = ContinuousActions(self.problem.grid, self.options.limits)
+        actions = ContinuousActions(self.problem.grid, self.limits)
         discount, houses = self.problem.follower_discount, self.problem.num_houses
         return [
             [

@@ -63,4 +63,5 @@ def _title(setting: str) -> str:
     follower = _FOLLOWERS.get(told["follower"], told["follower"])
     if "days" in told:
         return f"{follower}, {told['start']},\n{told['days']} day"
-    return f"{follower},\n{told.get('follower_steps', '')} hours an answer"
+    bounds = f", {told['limits']}" if "limits" in told else ""
+    return f"{follower}{bounds},\n{told.get('follower_steps', '')} hours an answer"

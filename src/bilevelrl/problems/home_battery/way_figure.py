@@ -82,5 +82,7 @@ def _label(estimator: str, variant: str, study: str, own: pd.DataFrame) -> str:
     told = [style.label(estimator, variant), _STUDIES.get(study, study)]
     if study in ("truncated_follower", "learning_follower"):
         parts = dict(part.split("=", 1) for part in str(own["setting"].iloc[0]).split(";"))
+        if parts.get("follower") == "sac":
+            told.append(f"SAC, {parts['limits']}")
         told.append(str(parts.get("follower_steps", parts.get("start", ""))))
     return ", ".join(filter(None, told))
