@@ -173,7 +173,7 @@ SEARCHED = {
     "identified_houses_17": {"step_size"},
     "varying_days": {"step_size", "num_updates"},
     "varying_days_17": {"step_size", "num_updates"},
-    "network": {"step_size", "num_updates"},
+    "network": {"step_size", "num_updates", "days_per_update", "model_forgetting_factor"},
     "network_17": {"step_size", "num_updates"},
     "identified_network": {"step_size"},
 }

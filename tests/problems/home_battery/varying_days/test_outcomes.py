@@ -68,7 +68,8 @@ def test_three_days_are_drawn_with_a_line_per_tariff() -> None:
     problem = small(1)
     planner = VaryingPlanner(problem, np.array([0.05]))
     table = typed_table(planner, some_prices(problem)[0])
-    figure = forecast_panels({"fixed": table, "none": table[:0], "own": table.assign(price=0.1)})
+    own = table.assign(price=0.1, load_factor=table["load_factor"].round(10))  # as from a file
+    figure = forecast_panels({"fixed": table, "none": table[:0], "own": own})
     titles = [ax.get_title().splitlines() for ax in figure.axes[:3]]
     assert titles[0] == ["dark, high load", "load × 1.35, sunshine × 0.65"]
     assert titles[2] == ["sunny, low load", "load × 0.65, sunshine × 1.35"]
@@ -76,7 +77,7 @@ def test_three_days_are_drawn_with_a_line_per_tariff() -> None:
     assert [len(each) for each in drawn] == [2, 2, 2]
     dark = (table["load_factor"] > 1.3) & (table["solar_factor"] < 0.7)
     np.testing.assert_array_equal(drawn[0][0], table[dark]["price"])
-    np.testing.assert_array_equal(drawn[0][1], 0.1)
+    np.testing.assert_array_equal(drawn[0][1], np.full(24, 0.1))
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["fixed", "own"]
     empty = forecast_panels({"fixed": table[:0]})
     assert "not in this grid" in empty.axes[0].texts[0].get_text()

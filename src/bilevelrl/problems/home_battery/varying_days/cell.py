@@ -8,9 +8,14 @@ from bilevelrl.core.ascent import Adam, AscentRule, geometric_decay
 from bilevelrl.core.cell import Group, per_run
 from bilevelrl.core.projected_ascent import Projected
 from bilevelrl.core.validation import refusing
-from bilevelrl.problems.home_battery.estimator_settings import HomeBatterySetting, ImprovedSetting
+from bilevelrl.problems.home_battery.estimator_settings import (
+    HomeBatterySetting,
+    IdentifiedHousesParams,
+    ImprovedSetting,
+)
 from bilevelrl.problems.home_battery.profiles import mean_days
 from bilevelrl.problems.home_battery.settings import HomeBatteryParams
+from bilevelrl.problems.home_battery.varying_days.centred import CentredForecast
 from bilevelrl.problems.home_battery.varying_days.day_types import day_types
 from bilevelrl.problems.home_battery.varying_days.game import VaryingGame
 from bilevelrl.problems.home_battery.varying_days.identification import ForecastIdentification
@@ -59,12 +64,19 @@ def ascent_rule(settings: Sequence[HomeBatterySetting]) -> AscentRule:
     return adam if shared.leader == "network" else Projected(adam, 0.0, 1.0)
 
 
-def varying_bc_hg(group: Group[ImprovedSetting, Any]) -> IdentifiedForecast:
-    """The hypergradient in houses that the leader identified."""
+def varying_bc_hg(
+    group: Group[ImprovedSetting, Any],
+) -> IdentifiedForecast | CentredForecast:
+    """The doubly centred BC-HG, or the hypergradient in houses that the leader identified."""
     game: VaryingGame = group.game
-    return IdentifiedForecast(
-        VaryingRollout(game.problem, group.shared.days_per_update),
+    own, rollout = group.shared.model, VaryingRollout(game.problem, group.shared.days_per_update)
+    if isinstance(own, IdentifiedHousesParams):
+        known = ForecastIdentification(game.problem)
+        return IdentifiedForecast(rollout, game.tariff, known, group.temperature)
+    return CentredForecast(
+        rollout,
         game.tariff,
-        ForecastIdentification(game.problem),
         group.temperature,
+        own.forgetting_factor,
+        own.baseline_forgetting_factor,
     )

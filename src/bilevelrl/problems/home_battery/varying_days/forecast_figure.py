@@ -1,5 +1,6 @@
 """Days of three types side by side: prices that follow the forecast, and prices that do not."""
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -29,8 +30,9 @@ def forecast_panels(tables: dict[str, pd.DataFrame]) -> Figure:
         )
         for (name, table), colour in zip(drawn.items(), _COLOURS, strict=False):
             for column, (load, solar) in enumerate(days.values()):
-                own = table[(table["load_factor"] == load) & (table["solar_factor"] == solar)]
-                own = own.sort_values("hour")
+                like = np.isclose(table["load_factor"], load)  # a table in a file is rounded
+                like &= np.isclose(table["solar_factor"], solar)
+                own = table[like].sort_values("hour")
                 for row, quantity in enumerate(_ROWS):
                     axes[row][column].stairs(
                         own[quantity],

@@ -13,6 +13,7 @@ from bilevelrl.core.arrays import Floats
 from bilevelrl.core.estimator import Memory
 from bilevelrl.problems.home_battery.identification import HouseholdIdentification
 from bilevelrl.problems.home_battery.profiles import HOURS, Profiles
+from bilevelrl.problems.home_battery.rollout import Nodes
 from bilevelrl.problems.home_battery.varying_days.problem import VaryingDays, on_types
 from bilevelrl.problems.home_battery.varying_days.rollout import TypedHouseDays
 
@@ -90,9 +91,24 @@ class ForecastIdentification:
         noise: Floats = np.minimum(np.sqrt(variance), _MOST_NOISE)
         return noise
 
+    def efficiency(self, memory: Memory) -> Floats:
+        """What comes back of stored energy, shape (R,)."""
+        return self._battery.efficiency(memory)
+
+    def net_of(self, memory: Memory, types: Nodes) -> tuple[Floats, Floats]:
+        """Mean of load less solar energy in kWh, and its variance, on days of types (R, N).
+
+        Both have the shape (R, H, N, 24).
+        """
+        own, found = self.known.types, self.profiles(memory)[:, :, None]
+        load, solar = (each[types][:, None, :, None] for each in (own.load, own.solar))
+        used, made = load * found[..., 0], solar * found[..., 1]
+        noise = self.noise(memory)[:, None, None, None]
+        return used - made, np.square(noise) * (np.square(used) + np.square(made))
+
     def houses(self, memory: Memory) -> Iterator[VaryingDays]:
         """The problem that each run believes in."""
-        efficiency = self._battery.efficiency(memory)
+        efficiency = self.efficiency(memory)
         noise, profiles = self.noise(memory), self.profiles(memory)
         for run, (load, solar) in enumerate(np.moveaxis(profiles, 3, 1)):
             battery = replace(self.known.houses, efficiency=float(efficiency[run]))
