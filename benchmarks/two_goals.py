@@ -189,7 +189,8 @@ def rows() -> Iterator[dict[str, object]]:
         low, high = (float(each) for each in interval(found, "mean", CONFIDENCE))
         published = PUBLISHED[estimator][place][PENALTIES.index(penalty)]
         yield {
-            "estimator": estimator if zero else "exact", "temperature": temperature, "penalty": penalty,
+            "estimator": estimator if zero else "exact",
+            "temperature": temperature, "penalty": penalty,
             "step_size": own[0], "radius": own[1], "seeds": len(found),
             "mean": found.mean(), "low": low, "high": high, "worst": found.min(),
             "best": found.max(), "published_estimator": estimator, "published": published,
