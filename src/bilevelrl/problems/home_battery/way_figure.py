@@ -21,7 +21,6 @@ _STUDIES = {
     "varying_days": "days vary, 24 prices",
     "network": "days vary, network",
     "identified_network": "days vary, network, identified",
-    "varying_days_17": "days vary, 24 prices, 17 houses",
     "network_17": "days vary, network, 17 houses",
 }
 #: How far to the left the axis goes at most.

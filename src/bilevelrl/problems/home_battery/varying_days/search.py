@@ -49,7 +49,7 @@ class VaryingClimber:
             return -float(truth.leader_return[0]), -tariff.pull_back(theta[None], truth.total)[0]
 
         options = {"maxfun": self.num_evaluations, "maxiter": self.num_evaluations, "maxcor": 30,
-                   "ftol": 1e-12, "gtol": _SLOPE}  # fmt: skip
+                   "ftol": 1e-9, "gtol": _SLOPE}  # fmt: skip
         bounds = [(0.0, 1.0)] * len(start)
         found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
         prices: Floats = tariff.prices(np.clip(found.x, 0.0, 1.0)[None])[0]
