@@ -160,6 +160,7 @@ ABLATIONS: dict[str, Content] = {
     "network": {"day_spread": 0.2, "leader": "network"},
     "network_17": {"day_spread": 0.2, "leader": "network", "houses": 17},
     "identified_network": {"day_spread": 0.2, "leader": "network"},
+    "identified_network_17": {"day_spread": 0.2, "leader": "network", "houses": 17},
 }
 
 
@@ -174,6 +175,7 @@ SEARCHED = {
     "network": {"step_size", "num_updates", "days_per_update", "model_forgetting_factor"},
     "network_17": {"step_size", "num_updates"},
     "identified_network": {"step_size"},
+    "identified_network_17": {"step_size", "num_updates"},
 }
 
 
