@@ -143,7 +143,7 @@ def test_a_watching_leader_remembers_and_smooths_as_it_is_told(information: str)
 
 def test_an_unrolled_follower_takes_the_sweeps_that_the_setting_says() -> None:
     made = make("unrolled", "corrected", start="zero").estimator
-    np.testing.assert_array_equal(made.sweeps, 10)
+    np.testing.assert_array_equal(made.sweeps, 3)
     assert made.start_from == "zero"
     np.testing.assert_array_equal(made.temperature, 0.003)
 
