@@ -4,13 +4,14 @@ import numpy as np
 import pandas as pd
 
 from bilevelrl.core.seeding import Streams
+from bilevelrl.problems.home_battery.estimator_settings import HomeBatterySetting
 from bilevelrl.problems.home_battery.varying_days.days import TYPED_COLUMNS, typed_table
 from bilevelrl.problems.home_battery.varying_days.exact import typed_days
 from bilevelrl.problems.home_battery.varying_days.forecast_figure import forecast_panels
 from bilevelrl.problems.home_battery.varying_days.outcomes import NETWORK_COLUMNS, network_days
 from bilevelrl.problems.home_battery.varying_days.planner import VaryingPlanner
 from bilevelrl.problems.home_battery.varying_days.tariffs import NetworkPrices
-from bilevelrl.runs.records import CURVE_COLUMNS, Cell
+from bilevelrl.runs.records import CURVE_COLUMNS, Cell, roles_string
 from tests.problems.home_battery.cases import PROBLEM, build, setting
 from tests.problems.home_battery.varying_days.days import small, some_prices
 from tests.settings import identity
@@ -20,12 +21,14 @@ NETWORK = (
     "tariff_weight=0.5;temperature=0.05"
 )
 
+ROLES = roles_string(HomeBatterySetting.roles)
+
 
 def cell_of(theta: np.ndarray, *seeds: int, leader: str = "network") -> Cell:
     runs = tuple(
         identity(
             "home_battery", "exact", "corrected", NETWORK.format(leader), seed, "key",
-            hyperparameters={"network_width": 5},
+            hyperparameters={"network_width": 5}, roles=ROLES,
         )
         for seed in seeds
     )  # fmt: skip

@@ -74,11 +74,13 @@ def occupy(  # type: ignore[no-untyped-def]
     daily = discount**num_hours
     for n in numba.prange(num_rows):
         chains, own = _chains(policy[n], lower, share), occupancy[n]
+        # Filled anew every day, because Numba moves an allocation out of a parallel loop.
         midnight, ended = np.zeros(num_charges), np.empty(num_charges)
+        following = np.empty(num_charges)
         midnight[0] = 1.0
         residual[n] = np.inf
         for _ in range(max_days):
-            following = np.zeros(num_charges)
+            following[:] = 0.0
             following[0] = 1.0 - daily
             for m in range(num_types):
                 own[m, 0] = probability[m] * midnight
@@ -87,7 +89,7 @@ def occupy(  # type: ignore[no-untyped-def]
                 pushed(own[m, num_hours - 1], chains[m, num_hours - 1], ended)
                 following += daily * ended
             residual[n] = np.abs(following - midnight).max()
-            midnight = following
+            midnight[:] = following
             if residual[n] <= tolerance:
                 break
 
@@ -164,9 +166,10 @@ def flow(  # type: ignore[no-untyped-def]
                         first[m, h, k + 1] += discount * i * w
         carried = np.zeros((num_types, num_hours, num_charges))
         midnight, after = np.zeros(num_charges), np.empty(num_charges)
+        following = np.empty(num_charges)
         residual[n] = np.inf
         for _ in range(max_days):
-            following = np.zeros(num_charges)
+            following[:] = 0.0
             for m in range(num_types):
                 carried[m, 0] = probability[m] * midnight
                 for h in range(num_hours):
@@ -176,7 +179,7 @@ def flow(  # type: ignore[no-untyped-def]
                     else:
                         following += first[m, h] + discount * after
             residual[n] = np.abs(following - midnight).max()
-            midnight = following
+            midnight[:] = following
             if residual[n] <= tolerance:
                 break
         for m in range(num_types):
