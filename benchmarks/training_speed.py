@@ -19,7 +19,7 @@ import numba
 from benchmarks import peers
 from bilevelrl.core.cell import Context
 from bilevelrl.core.settings import Setting
-from bilevelrl.evaluation.conditions import study_of
+from bilevelrl.evaluation.conditions import study_named
 from bilevelrl.models.deep.settings import SacParams
 from bilevelrl.problems.guided_cartpole.settings import GuidedCartPoleSetting
 from bilevelrl.runs.chunks import Chunk, Run, train_chunk
@@ -117,7 +117,7 @@ def _main_settings(params: Params, problem: str, estimator: str) -> list[Setting
     return [
         setting
         for setting in params.settings(problem, estimator)
-        if study_of(setting.conditions(shared)) == "main"
+        if study_named(setting.conditions(shared), setting.roles) == "main"
     ]
 
 

@@ -42,6 +42,7 @@ SHARED = {
 #: What FourRooms needs on top.
 NEEDED = {
     "core/batches.py", "core/exact.py", "core/frequencies.py", "core/observations.py",
+    "core/perturbed_follower.py", "models/tabular/perturbed.py", "models/tabular/unrolled.py",
     "core/sampled.py", "core/soft_q_rule.py", "core/trace.py",
     "models/tabular/belief.py", "models/tabular/boltzmann_covariance.py",
     "models/tabular/critic.py", "models/tabular/elimination.py", "models/tabular/exact.py",
@@ -140,7 +141,7 @@ def test_closure_of_the_leaders_adds_what_runs_around_chunks() -> None:
     assert added == {
         "core/atomic_files.py", "runs/cluster.py", "runs/evaluate_block.py", "runs/execution.py",
         "runs/forecast.py", "runs/heap.py", "runs/leaders.py", "runs/params.py",
-        "runs/progress.py", "runs/records.py", "runs/runtime.py", "runs/table_files.py",
+        "runs/progress.py", "runs/records.py", "runs/reward_structures_block.py", "runs/runtime.py", "runs/table_files.py",
         "runs/yaml_files.py",
     }  # fmt: skip
 

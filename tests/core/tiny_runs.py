@@ -39,6 +39,9 @@ TINY: dict[str, Any] = {
     "sweeps": 3,
     "spread": 0.5,
     "population_size": 4,
+    "epsilon": 0.003,
+    "two_sided": True,
+    "start": "answer",
 }
 
 
@@ -57,6 +60,8 @@ def threads(number: int) -> Iterator[None]:
 
 
 def make_setting(estimator: str, variant: str = "published", **changes: Any) -> FourRoomsSetting:
+    if (estimator, variant) not in ESTIMATORS:
+        variant = "corrected"  # all have one of the two
     known = ESTIMATORS[estimator, variant]
     content: dict[str, Any] = {
         "variant": variant,

@@ -39,6 +39,7 @@ def leaves(content: Content, path: str = "") -> Iterator[tuple[str, Any]]:
 UNSETTABLE = {
     *((problem, "max_rows") for problem in load("params.yaml")["problems"]),
     ("four_rooms", "max_gradient_norm"),
+    ("home_battery", "error_replicates"),
 }
 
 
@@ -52,7 +53,7 @@ SHARED = [
 
 def another(key: str, value: Any) -> Any:
     """Another possible value of a key that cells share; the same where there is no other."""
-    others = {"tollable": 76, "houses": 4}
+    others = {"tollable": 76, "houses": 17}
     if key in others:
         return others[key]
     if key in ("players", "levers_needed"):  # one without the other is no room that is searched
