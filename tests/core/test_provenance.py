@@ -141,7 +141,8 @@ def test_closure_of_the_leaders_adds_what_runs_around_chunks() -> None:
     assert added == {
         "core/atomic_files.py", "runs/cluster.py", "runs/evaluate_block.py", "runs/execution.py",
         "runs/forecast.py", "runs/heap.py", "runs/leaders.py", "runs/params.py",
-        "runs/progress.py", "runs/records.py", "runs/reward_structures_block.py", "runs/runtime.py", "runs/table_files.py",
+        "runs/progress.py", "runs/records.py", "runs/reward_structures_block.py",
+        "runs/runtime.py", "runs/table_files.py",
         "runs/yaml_files.py",
     }  # fmt: skip
 
