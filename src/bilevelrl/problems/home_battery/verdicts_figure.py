@@ -64,4 +64,5 @@ def _title(setting: str) -> str:
     if "days" in told:
         return f"{follower}, {told['start']},\n{told['days']} day"
     bounds = f", {told['limits']}" if "limits" in told else ""
-    return f"{follower}{bounds},\n{told.get('follower_steps', '')} hours an answer"
+    leader = "; identified" if "model" in told else ""
+    return f"{follower}{bounds}{leader},\n{told.get('follower_steps', '')} hours an answer"
