@@ -152,6 +152,16 @@ class Clone:
                 runs[item.estimator] += sum(len(setting.seeds) for setting in settings)
         return runs
 
+    def num_networks(self) -> int:
+        """Settings x seeds whose leader is a network where others set prices."""
+        params = read_params(self.folder / "params.yaml")
+        settings = (
+            setting
+            for item in params.grid.values()
+            for setting in params.settings(item.problem, item.estimator)
+        )
+        return sum(len(s.seeds) for s in settings if getattr(s, "leader", "") == "network")
+
     @property
     def problems(self) -> dict[str, str]:
         """Kind of every problem in params.yaml's grid."""

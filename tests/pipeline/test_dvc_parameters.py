@@ -54,7 +54,7 @@ def texts(stage: Stage) -> Iterator[str]:
 @cache
 def text_of(path: str, searches: bool) -> str:
     tree = tree_of(path)
-    if path.startswith("src/bilevelrl/problems/") and path.endswith(f"/{ENTRY}.py"):
+    if re.fullmatch(rf"src/bilevelrl/problems/\w+/{ENTRY}\.py", path):
         kept = [node for node in tree.body if getattr(node, "name", "") != ENTRY]
         assert len(kept) == len(tree.body) - 1
         tree = tree if searches else ast.Module(kept, [])
