@@ -7,69 +7,30 @@ import pandas as pd
 import pytest
 
 from bilevelrl.core.error_parts import PARTS
-from bilevelrl.evaluation.conditions import CONDITION_COLUMNS, GROUP
-from bilevelrl.evaluation.inputs import BASELINE_COLUMNS, read_directions
+from bilevelrl.evaluation.inputs import read_directions
 from bilevelrl.evaluation.run_scores import return_name, run_scores, threshold_name
 from bilevelrl.evaluation.summary import summary_table
-from bilevelrl.runs.evaluate_block import EvaluateParams
 from bilevelrl.runs.leaders import unstable_runs
 from bilevelrl.runs.records import (
     COORDINATE_COLUMNS,
-    CURVE_COLUMNS,
     DIRECTION_COLUMNS,
     Cell,
     roles_string,
 )
 from bilevelrl.runs.table_files import CorruptRecord, write_csv
+from tests.evaluation.made_runs import (
+    IDENTITY,
+    NOWHERE,
+    PARAMS,
+    PROBLEM,
+    RADIUS,
+    SETTING,
+    baselines,
+    make_coordinates,
+    make_curves,
+    scores,
+)
 from tests.settings import conditioned, conditions
-
-PROBLEM = "thermal_control"
-IDENTITY = {"problem": PROBLEM, "estimator": "bc_hg", "variant": "published"}
-SETTING = "env_steps_per_update=1000;temperature=0.1"
-#: J of two seeds at updates 0 to 3; the best known is -160.
-RETURNS = {0: [-260.0, -200.0, -170.0, -161.0], 1: [-260.0, -190.0, -210.0, -220.0]}
-RADIUS = {0: [0.98, 0.97, 0.96, 0.95], 1: [0.98, 1.02, 1.01, 0.99]}
-PARAMS = EvaluateParams(
-    confidence=0.95, power=0.8, thresholds=(0.5, 0.95),
-    return_thresholds={PROBLEM: (-197.0, -164.0)}, published_updates=(), stuck_radius=0.05,
-    final_fraction=0.5,
-)  # fmt: skip
-
-
-def make_curves() -> pd.DataFrame:
-    rows = []
-    for seed, returns in RETURNS.items():
-        for update, value in enumerate(returns):
-            known = dict.fromkeys(CURVE_COLUMNS, 0.0) | IDENTITY
-            known |= {"setting": SETTING, "seed": seed, "update": update}
-            names = ("leader_return", "leader_return_mean", "leader_return_optimal")
-            known |= dict.fromkeys(names, value) | {"env_steps": 1000 * update}
-            rows.append(known)
-    return pd.DataFrame(rows)[list(CURVE_COLUMNS)].astype(CURVE_COLUMNS)
-
-
-def make_coordinates() -> pd.DataFrame:
-    rows = [
-        {**IDENTITY, "setting": SETTING, "seed": seed, "update": update, "coordinate": name,
-         "value": value}
-        for seed, radii in RADIUS.items()
-        for update, radius in enumerate(radii)
-        for name, value in (("alpha1", 0.25 * update), ("spectral_radius", radius))
-    ]  # fmt: skip
-    return pd.DataFrame(rows)[list(COORDINATE_COLUMNS)].astype(COORDINATE_COLUMNS)
-
-
-def baselines() -> pd.DataFrame:
-    row = (PROBLEM, "published", 0.1, "", -260.0, np.nan, -160.0, np.nan)
-    return pd.DataFrame([row], columns=list(BASELINE_COLUMNS))
-
-
-NOWHERE = pd.DataFrame(columns=list(COORDINATE_COLUMNS))
-
-
-def scores(coordinates: pd.DataFrame = NOWHERE) -> pd.DataFrame:
-    found = run_scores(conditioned(make_curves()), baselines(), PARAMS, coordinates)
-    return found.set_index("seed")
 
 
 def test_a_share_of_a_loss_allows_a_larger_one() -> None:
@@ -256,66 +217,3 @@ def test_directions_are_read_where_there_are_some(tmp_path: Path) -> None:
     assert tuple(found.columns) == ("problem", *DIRECTION_COLUMNS)
     assert found.loc[0, "drift"] == 0.123457
     assert read_directions(tmp_path, grid[:1]).empty
-
-
-#: What a run records, and the scores that are made of it.
-MADE_OF = {
-    "leader_return_mean": ("final",),
-    "leader_return_optimal": ("final_optimal", "last_optimal"),
-    "played_return_mean": ("final_played", "regret"),
-    "follower_kl": ("final_kl",),
-    "follower_value_gap": ("final_gap",),
-    "cosine": ("cosine",),
-    "follower_accuracy": ("accuracy_max",),
-}
-#: Facts of a run that no recorded value can make unknown.
-ALWAYS_KNOWN = {"best_known", "charge_nothing_return", "share_origin", "follower_steps"}
-
-
-@pytest.mark.parametrize("name", MADE_OF)
-def test_a_run_that_lost_a_value_in_the_end_has_no_score_of_it(name: str) -> None:
-    curves = conditioned(make_curves())
-    known = run_scores(curves, baselines(), PARAMS, NOWHERE).set_index("seed")
-    lost = (curves["seed"] == 1) & (curves["update"] == 3)
-    curves.loc[lost, name] = np.nan
-    found = run_scores(curves, baselines(), PARAMS, NOWHERE).set_index("seed")
-    for score in MADE_OF[name]:
-        assert np.isfinite(found.loc[0, score])
-        assert np.isnan(found.loc[1, score])
-    others = [score for scores in MADE_OF.values() for score in scores]
-    others = [score for score in others if score not in MADE_OF[name]]
-    pd.testing.assert_frame_equal(found[others], known[others])
-
-
-def test_it_is_known_of_every_score_what_it_is_made_of() -> None:
-    found = run_scores(conditioned(make_curves()), baselines(), PARAMS, make_coordinates())
-    made = {score for scores in MADE_OF.values() for score in scores} | ALWAYS_KNOWN
-    # Of transitions to a threshold, of stability, of coupling and of parts of an error other tests
-    # speak.
-    rest = {name for name in found if name.startswith("env_steps_to_")}
-    rest |= {"unstable", "coupling_radius", "seed", *PARTS}
-    assert made | rest == set(found.columns) - {*GROUP, *CONDITION_COLUMNS}
-
-
-TRUTH = ("leader_return_optimal", "cosine", "follower_kl", "follower_value_gap")
-
-
-def test_rows_without_ground_truth_are_left_out() -> None:
-    curves = make_curves()
-    curves.loc[curves["update"].isin([0, 2]), list(TRUTH)] = np.nan
-    curves.loc[curves["update"] == 3, "cosine"] = 0.5
-    found = run_scores(conditioned(curves), baselines(), PARAMS, NOWHERE).set_index("seed")
-    # Of the last half of four updates only the last was asked; of all, that and the second.
-    assert found["final_optimal"].tolist() == [RETURNS[0][3], RETURNS[1][3]]
-    assert found["final_gap"].tolist() == [0.0, 0.0]
-    assert found["cosine"].tolist() == [0.25, 0.25]
-    assert found["final"].tolist() == [np.mean(RETURNS[seed][2:]) for seed in RETURNS]
-
-
-def test_a_run_that_diverged_has_no_scores() -> None:
-    curves = make_curves()
-    lost = (curves["update"] == 2) & (curves["seed"] == 0)
-    curves.loc[lost, [*TRUTH, "leader_return_mean"]] = np.nan
-    found = run_scores(conditioned(curves), baselines(), PARAMS, NOWHERE).set_index("seed")
-    for name in ("final", "final_optimal", "final_gap", "cosine"):
-        assert found[name].isna().tolist() == [True, False]
