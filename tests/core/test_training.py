@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bilevelrl.core.arrays import Floats
-from bilevelrl.core.ascent import GradientAscent, clipped
+from bilevelrl.core.ascent import Chosen, GradientAscent, clipped
 from bilevelrl.core.cell import per_run
 from bilevelrl.core.entries import names_of
 from bilevelrl.core.estimator import Estimate, Memory
@@ -18,7 +18,7 @@ from bilevelrl.core.exact import Exact
 from bilevelrl.core.follower import BestResponse
 from bilevelrl.core.seeding import Streams, stream
 from bilevelrl.core.training import Step, ascend, recorded_updates, train
-from bilevelrl.problems.four_rooms.cell import make_group
+from bilevelrl.problems.four_rooms.cell import ascent_rule, make_group
 from bilevelrl.problems.four_rooms.settings import (
     ESTIMATORS,
 )
@@ -49,7 +49,7 @@ def steps(estimator: str, seeds: list[int], num_updates: int, **changes: Any) ->
             group.game,
             make_estimator(estimator, group),
             Streams(seeds),
-            rule=GradientAscent(per_run(settings, "step_size"), 1.0),
+            rule=ascent_rule(settings, 1.0),
             num_updates=num_updates,
         )
     )
@@ -119,7 +119,7 @@ def test_a_leader_may_play_what_it_proposes_and_be_judged_by_what_it_recommends(
     generator = np.random.default_rng(3)
     thetas = [3.0 * generator.standard_normal((2, 105)) for _ in range(4)]
     found = train(
-        game, Wilful(game, thetas), Streams([5, 6]), rule=GradientAscent(np.ones(2), 1.0),
+        game, Wilful(game, thetas), Streams([5, 6]), rule=Chosen(),
         num_updates=4, max_rows=4,
     )  # fmt: skip
     returns = np.stack([game.optimal_return(theta) for theta in thetas], axis=1)
@@ -133,6 +133,12 @@ def test_a_leader_may_play_what_it_proposes_and_be_judged_by_what_it_recommends(
         found.curves["leader_return_optimal"][:, 1:], found.curves["leader_return"][:, 1:]
     )
     np.testing.assert_array_equal(found.theta, thetas[2])
+
+
+def test_a_leader_without_a_step_size_must_propose() -> None:
+    game = make_group([make_setting("exact")], CONSTANTS, FOLLOWERS).game
+    with pytest.raises(ValueError, match="without a step size must propose"):
+        train(game, Exact(game), Streams([5]), rule=Chosen(), num_updates=1, max_rows=1)
 
 
 def test_the_ground_truth_may_be_left_out_of_rows() -> None:

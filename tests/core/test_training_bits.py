@@ -63,10 +63,11 @@ def mixed_runs(estimator: str, changes: dict[str, str]) -> list[Run]:
     for i in range(40):
         mixed: dict[str, Any] = {
             "temperature": (0.001, 0.003, 0.005)[i % 3],
-            "step_size": (0.5, 0.1, 0.05, 0.01)[i % 4],
             "initial_spread": (0.01, 1.0, 3.0)[i // 3 % 3],
             "num_updates": 3,
         }
+        if known.has("step_size"):
+            mixed["step_size"] = (0.5, 0.1, 0.05, 0.01)[i % 4]
         if known.has("critic"):
             mixed["critic"] = {"kind": "sarsa", "step_size": (0.1, 0.5, 1.0)[i // 2 % 3]}
         if known.has("radius"):

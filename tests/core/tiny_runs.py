@@ -6,12 +6,10 @@ from typing import Any
 
 import numba
 
-from bilevelrl.core.ascent import GradientAscent
-from bilevelrl.core.cell import per_run
 from bilevelrl.core.estimator import Estimator
 from bilevelrl.core.seeding import Streams
 from bilevelrl.core.training import Trained, train
-from bilevelrl.problems.four_rooms.cell import make_group
+from bilevelrl.problems.four_rooms.cell import ascent_rule, make_group
 from bilevelrl.problems.four_rooms.settings import (
     ESTIMATORS,
     FourRoomsParams,
@@ -31,6 +29,7 @@ CONSTANTS = FourRoomsParams(
 
 #: What each estimator needs, as small as possible.
 TINY: dict[str, Any] = {
+    "step_size": 0.5,
     "env_steps_per_update": 100,
     "num_envs": 2,
     "critic": {"kind": "sarsa", "step_size": 0.5},
@@ -66,7 +65,6 @@ def make_setting(estimator: str, variant: str = "published", **changes: Any) -> 
     content: dict[str, Any] = {
         "variant": variant,
         "temperature": 0.003,
-        "step_size": 0.5,
         "first_seed": 0,
         "num_seeds": 1,
         "num_updates": 6,
@@ -92,7 +90,7 @@ def trained(
         group.game,
         make_estimator(estimator, group),
         Streams(seeds),
-        rule=GradientAscent(per_run(settings, "step_size"), 1.0),
+        rule=ascent_rule(settings, 1.0),
         num_updates=num_updates,
         max_rows=max_rows,
     )

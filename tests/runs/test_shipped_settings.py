@@ -109,7 +109,9 @@ def follower_of(setting: Setting) -> str:
 
 
 def studies_the_follower(setting: Setting) -> bool:
-    """Whether the follower learns, or the leader does not see all of it."""
+    """Whether the follower learns, or the leader does not see all of it, and plans nothing."""
+    if getattr(setting, "plans", False):
+        return False
     learns = isinstance(getattr(setting, "follower", None), LearningFollower)
     learns |= follower_of(setting) == "day_to_day"
     return learns or getattr(setting, "belief", None) is not None
@@ -220,7 +222,8 @@ LEARNS_ALONE = {
     "tolls": [{"model"}],
     # Each leader has the step size that its own search chose.
     "guided_cartpole": [{"critic", "belief"}, {"critic", "belief", "shrinkage", "step"}],
-    "thermal_control": [{"belief", "num"}],  # it needs fewer updates
+    # It takes no steps, and needs fewer updates.
+    "thermal_control": [{"belief", "num", "step", "momentum"}],
 }
 
 

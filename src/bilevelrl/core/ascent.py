@@ -31,6 +31,25 @@ def clipped(gradient: Floats, max_norm: float | Floats) -> Floats:
 
 
 @dataclass(frozen=True, eq=False)
+class Chosen:
+    """Of leaders that choose every θ themselves, as the `proposal` of their estimates."""
+
+    def start(self, shape: tuple[int, ...]) -> OptimiserState:
+        """Nothing is remembered."""
+        del shape
+        return {}
+
+    def step(self, theta: Floats, gradient: Floats, optimiser: OptimiserState) -> Floats:
+        """Never taken.
+
+        Raises:
+            ValueError: always: an estimate came without a `proposal`.
+        """
+        del theta, gradient, optimiser
+        raise ValueError("a leader without a step size must propose the next θ")
+
+
+@dataclass(frozen=True, eq=False)
 class GradientAscent:
     """θ ← θ + η g min(1, max_norm / |g|), η of each run, shape (R,), being `step_size`."""
 

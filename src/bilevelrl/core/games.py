@@ -6,7 +6,7 @@ from pydantic import Field
 
 from bilevelrl.core.blocks import InformedStudyParams, Point, SearchBlock
 from bilevelrl.core.problem import ProblemBlock, TrainingBlock
-from bilevelrl.core.settings import PER_RUN, BatchSetting, Component, Setting
+from bilevelrl.core.settings import PER_RUN, AscentSetting, BatchSetting, Component
 from bilevelrl.core.validation import (
     Block,
     Choices,
@@ -85,7 +85,7 @@ class ReleasedCritic(Component):
     step_size: Annotated[UnitInterval, PER_RUN]
 
 
-class GameSetting(Setting):
+class GameSetting(AscentSetting):
     """Settings of the games in which the leader acts; `returns` tells how J is reported.
 
     The leader always climbs the discounted one.

@@ -117,7 +117,6 @@ class Setting(Block):
 
     variant: Variant
     temperature: Annotated[Positive, PER_RUN]
-    step_size: Annotated[Positive, PER_RUN]
     first_seed: Annotated[Seed, PER_RUN]
     num_seeds: Annotated[Count, PER_RUN]
     num_updates: Count
@@ -156,6 +155,16 @@ class Setting(Block):
         for component in self.components:
             chosen |= component.conditions
         return chosen
+
+
+class AscentSetting(Setting):
+    """Settings of leaders that step along their estimates of dJ/dθ.
+
+    Attributes:
+        step_size: η.
+    """
+
+    step_size: Annotated[Positive, PER_RUN]
 
 
 class BatchSetting(Setting):

@@ -193,7 +193,8 @@ def test_a_leader_without_the_indirect_term_never_moves() -> None:
 )
 def test_runs_are_their_own_and_repeat(estimator: str, entry: str) -> None:
     few = FEW if (estimator, entry) in WATCHING else {"num_updates": 3}
-    settings = [setting(estimator, entry, **few), setting(estimator, entry, step_size=0.2, **few)]
+    other = {"spread": 0.2} if estimator == "cma_es" else {"step_size": 0.2}
+    settings = [setting(estimator, entry, **few), setting(estimator, entry, **other, **few)]
     assert group_key(settings[0]) == group_key(settings[1])
     together = trained(estimator, settings, [3, 4])
     for place, (own, seed) in enumerate(zip(settings, [3, 4], strict=True)):

@@ -119,8 +119,9 @@ def test_a_black_box_keeps_to_the_tolls_that_are_allowed_and_nears_the_best_know
 
 @pytest.mark.parametrize("estimator", [*TRIPS, "zero_order", "cma_es"])
 def test_runs_are_their_own_and_repeat(estimator: str) -> None:
-    few = {"num_updates": 3}
-    settings = [setting(estimator, **few), setting(estimator, step_size=0.05, **few)]
+    few: dict[str, Any] = {"num_updates": 3}
+    other = {"spread": 0.05} if estimator == "cma_es" else {"step_size": 0.05}
+    settings = [setting(estimator, **few), setting(estimator, **other, **few)]
     assert group_key(settings[0]) == group_key(settings[1])
     together = trained(estimator, settings, [3, 4])
     for place, (own, seed) in enumerate(zip(settings, [3, 4], strict=True)):

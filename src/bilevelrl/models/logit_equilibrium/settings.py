@@ -4,11 +4,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-from bilevelrl.core.settings import PER_RUN, BatchSetting, Setting
+from bilevelrl.core.settings import PER_RUN, AscentSetting, BatchSetting
 from bilevelrl.core.validation import Content, Positive, UnitInterval
 
 
-class PlayersSetting(Setting):
+class PlayersSetting(AscentSetting):
     """Settings of leaders of several players.
 
     Attributes:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from bilevelrl.core.arrays import Floats
-from bilevelrl.core.ascent import GradientAscent
+from bilevelrl.core.ascent import AscentRule, Chosen, GradientAscent
 from bilevelrl.core.blocks import FollowerParams
 from bilevelrl.core.cell import Context, Group, Training, believed_temperature, per_run
 from bilevelrl.core.estimator import Estimator
@@ -34,6 +34,7 @@ from bilevelrl.models.tabular.watched_covariance import WatchedCovariance
 from bilevelrl.problems.four_rooms.problem import FourRooms
 from bilevelrl.problems.four_rooms.settings import (
     CovarianceSetting,
+    FourRoomsAscentSetting,
     FourRoomsBatchSetting,
     FourRoomsCriticSetting,
     FourRoomsLeaders,
@@ -197,6 +198,13 @@ def make_group(
     return FourRoomsGroup(settings, game, problem)
 
 
+def ascent_rule(settings: Sequence[FourRoomsSetting], max_norm: float) -> AscentRule:
+    """Steps along estimates, which are clipped at `max_norm`, of leaders that take any."""
+    if not isinstance(settings[0], FourRoomsAscentSetting):
+        return Chosen()
+    return GradientAscent(per_run(settings, "step_size"), max_norm)
+
+
 def build(
     make: Callable[[FourRoomsGroup[Any]], Estimator[BestResponse]],
     settings: Sequence[FourRoomsSetting],
@@ -204,5 +212,5 @@ def build(
 ) -> Training[BestResponse]:
     """All that the training loop needs for runs that can share a batch."""
     group = make_group(settings, context.constants, context.followers)
-    rule = GradientAscent(per_run(settings, "step_size"), context.training.max_gradient_norm)
+    rule = ascent_rule(settings, context.training.max_gradient_norm)
     return Training(group.game, make(group), rule)

@@ -127,7 +127,6 @@ def points(problem: Problem[FourRoomsBlock], best_theta: Floats) -> dict[str, Fl
     setting = FourRoomsSetting(
         variant="published",
         temperature=study.temperature,
-        step_size=1.0,
         first_seed=study.trajectory_seed,
         num_seeds=1,
         num_updates=num_updates,

@@ -13,7 +13,7 @@ from bilevelrl.core.finite_settings import (
     UnrolledSetting,
 )
 from bilevelrl.core.problem import Constants, ProblemBlock, TrainingBlock
-from bilevelrl.core.settings import PER_RUN, BatchSetting, Setting
+from bilevelrl.core.settings import PER_RUN, AscentSetting, BatchSetting, Setting
 from bilevelrl.core.validation import (
     Choices,
     Count,
@@ -118,7 +118,15 @@ class FourRoomsBatchSetting(FourRoomsSetting, BatchSetting):
         return self
 
 
-class FourRoomsCriticSetting(FourRoomsBatchSetting):
+class FourRoomsAscentSetting(FourRoomsSetting, AscentSetting):
+    """Of leaders that step along their estimates."""
+
+
+class FourRoomsSampledSetting(FourRoomsBatchSetting, FourRoomsAscentSetting):
+    """Of leaders that step along estimates from samples."""
+
+
+class FourRoomsCriticSetting(FourRoomsSampledSetting):
     """Of estimators with a learned critic.
 
     Attributes:
@@ -143,14 +151,12 @@ class IdentifiedSetting(FourRoomsBatchSetting):
 
     Attributes:
         model: how it goes about that.
-        step_size: of no use: nothing steps along a gradient.
     """
 
     model: IdentifiedModel
-    step_size: Annotated[Positive, PER_RUN] = 1.0
 
 
-class OracleSetting(FourRoomsBatchSetting):
+class OracleSetting(FourRoomsSampledSetting):
     """Of HPGD (oracle).
 
     Attributes:
@@ -160,7 +166,7 @@ class OracleSetting(FourRoomsBatchSetting):
     oracle_steps_per_update: Count
 
 
-class FourRoomsPerturbedSetting(FourRoomsBatchSetting):
+class FourRoomsPerturbedSetting(FourRoomsSampledSetting):
     """Of the perturbed follower, whose two answers share the transitions.
 
     Attributes:
@@ -181,11 +187,11 @@ class FourRoomsPerturbedSetting(FourRoomsBatchSetting):
         return self
 
 
-class FourRoomsUnrolledSetting(FourRoomsSetting, UnrolledSetting):
+class FourRoomsUnrolledSetting(FourRoomsAscentSetting, UnrolledSetting):
     """Of the unrolled follower."""
 
 
-class FourRoomsZeroOrderSetting(FourRoomsSetting):
+class FourRoomsZeroOrderSetting(FourRoomsAscentSetting):
     """Of the zero-order estimator.
 
     Attributes:
@@ -195,7 +201,7 @@ class FourRoomsZeroOrderSetting(FourRoomsSetting):
     radius: Annotated[Positive, PER_RUN]
 
 
-class AMDSetting(FourRoomsSetting):
+class AMDSetting(FourRoomsAscentSetting):
     """Of AMD.
 
     Attributes:
@@ -211,23 +217,21 @@ class FourRoomsBlackBoxSetting(FourRoomsSetting):
     Attributes:
         spread: standard deviation of the first population.
         population_size: evaluations of J per update.
-        step_size: of no use: nothing steps along a gradient.
     """
 
     spread: Annotated[Positive, PER_RUN]
     population_size: Annotated[Count, Field(ge=3)]
-    step_size: Annotated[Positive, PER_RUN] = 1.0
 
 
 _BOTH: dict[str, Registered] = {
     "bc_hg": Registered(FourRoomsCriticSetting, "cell:bc_hg"),
-    "hpgd_mc": Registered(FourRoomsBatchSetting, "cell:hpgd_mc"),
+    "hpgd_mc": Registered(FourRoomsSampledSetting, "cell:hpgd_mc"),
     "hpgd_sa": Registered(FourRoomsCriticSetting, "cell:hpgd_sa"),
     "hpgd_oracle": Registered(OracleSetting, "cell:hpgd_oracle"),
-    "sobirl": Registered(FourRoomsBatchSetting, "cell:sobirl"),
-    "naive": Registered(FourRoomsBatchSetting, "cell:naive"),
+    "sobirl": Registered(FourRoomsSampledSetting, "cell:sobirl"),
+    "naive": Registered(FourRoomsSampledSetting, "cell:naive"),
     "zero_order": Registered(FourRoomsZeroOrderSetting, "core.model_based:zero_order"),
-    "exact": Registered(FourRoomsSetting, "core.model_based:exact"),
+    "exact": Registered(FourRoomsAscentSetting, "core.model_based:exact"),
     "amd": Registered(AMDSetting, "models.tabular.amd:amd"),
     "cma_es": Registered(FourRoomsBlackBoxSetting, "core.cma_es:cma_es"),
 }

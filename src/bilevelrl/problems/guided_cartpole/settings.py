@@ -8,7 +8,14 @@ from bilevelrl.core.blocks import SearchBlock, StudyParams
 from bilevelrl.core.entries import Estimators, Registered
 from bilevelrl.core.games import Discount, Inside
 from bilevelrl.core.problem import Constants, ProblemBlock, TrainingBlock
-from bilevelrl.core.settings import BatchSetting, Component, Setting, Share, WatchingBelief
+from bilevelrl.core.settings import (
+    AscentSetting,
+    BatchSetting,
+    Component,
+    Setting,
+    Share,
+    WatchingBelief,
+)
 from bilevelrl.core.validation import Choices, ConfigError, Count, Positive, Whole
 from bilevelrl.models.deep.settings import SacFollower, SacParams
 from bilevelrl.problems.guided_cartpole.planning.grid import GridParams
@@ -119,7 +126,7 @@ class GuidedCartPoleLeaders(TrainingBlock):
     belief: BeliefParams
 
 
-class GuidedCartPoleSetting(Setting):
+class GuidedCartPoleSetting(AscentSetting):
     """Settings of the guided cart-pole.
 
     Attributes:

@@ -6,7 +6,15 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from bilevelrl.core.finite_settings import SoftQLearner
-from bilevelrl.core.settings import PER_RUN, Component, ExactFollower, Role, Setting, Share
+from bilevelrl.core.settings import (
+    PER_RUN,
+    AscentSetting,
+    Component,
+    ExactFollower,
+    Role,
+    Setting,
+    Share,
+)
 from bilevelrl.core.validation import Content, Count, NonNegative, Positive, UnitInterval
 from bilevelrl.problems.home_battery.sac_settings import SacHouses
 
@@ -28,8 +36,6 @@ class HomeBatterySetting(Setting):
         houses: H.
         day_spread: standard deviation of a day's factors of load and of sunshine.
         tariff_weight: λ.
-        step_size: of Adam, in $/kWh.
-        step_size_ratio: what it falls to in the end, geometrically, as a share of the first one.
     """
 
     roles: ClassVar[Mapping[str, Role]] = {
@@ -45,7 +51,6 @@ class HomeBatterySetting(Setting):
     houses: Houses
     day_spread: DaySpread = 0.0
     tariff_weight: NonNegative
-    step_size_ratio: UnitInterval
 
     @property
     def num_answers(self) -> int:
@@ -64,6 +69,17 @@ class HomeBatterySetting(Setting):
                 "tariff_weight": self.tariff_weight,
             }
         )
+
+
+class HomeBatteryAscentSetting(HomeBatterySetting, AscentSetting):
+    """Of utilities that step along their estimates.
+
+    Attributes:
+        step_size: of Adam, in $/kWh.
+        step_size_ratio: what it falls to in the end, geometrically, as a share of the first one.
+    """
+
+    step_size_ratio: UnitInterval
 
 
 class TruncatedPlanning(Component):
@@ -88,7 +104,7 @@ class TruncatedPlanning(Component):
         return num_updates * 100 * self.days
 
 
-class SampledSetting(HomeBatterySetting):
+class SampledSetting(HomeBatteryAscentSetting):
     """Of estimators that watch days.
 
     What a house pays is known from its meter: `actions` is all that is seen of it.
@@ -204,7 +220,7 @@ class PerturbedSetting(SampledSetting):
         return 2
 
 
-class HomeBatteryZeroOrderSetting(HomeBatterySetting):
+class HomeBatteryZeroOrderSetting(HomeBatteryAscentSetting):
     """Of the zero-order estimator.
 
     Attributes:
@@ -220,9 +236,7 @@ class HomeBatteryBlackBoxSetting(HomeBatterySetting):
     Attributes:
         spread: standard deviation of the first population, in $/kWh.
         population_size: evaluations of J per update.
-        step_size: of no use: nothing steps along a gradient.
     """
 
     spread: Annotated[Positive, PER_RUN]
     population_size: Annotated[Count, Field(ge=3)]
-    step_size: Annotated[Positive, PER_RUN] = 1.0

@@ -21,6 +21,7 @@ from bilevelrl.core.validation import (
 )
 from bilevelrl.problems.home_battery.estimator_settings import (
     DaySpread,
+    HomeBatteryAscentSetting,
     HomeBatteryBlackBoxSetting,
     HomeBatterySetting,
     HomeBatteryZeroOrderSetting,
@@ -130,10 +131,10 @@ ESTIMATORS: Estimators = {
         HomeBatteryZeroOrderSetting, "core.model_based:zero_order"
     ),
     ("cma_es", "corrected"): Registered(HomeBatteryBlackBoxSetting, "black_box:cma_es"),
-    ("exact", "corrected"): Registered(HomeBatterySetting, "core.model_based:exact"),
+    ("exact", "corrected"): Registered(HomeBatteryAscentSetting, "core.model_based:exact"),
 }
 #: Settings of estimators that go with days that vary as a whole.
-VARYING = (HomeBatterySetting, HomeBatteryZeroOrderSetting, ImprovedSetting)
+VARYING = (HomeBatteryAscentSetting, HomeBatteryZeroOrderSetting, ImprovedSetting)
 
 
 class HouseholdLearnerParams(SoftQParams):

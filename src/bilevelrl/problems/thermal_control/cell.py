@@ -6,6 +6,7 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 
+from bilevelrl.core.ascent import AscentRule, Chosen
 from bilevelrl.core.blocks import FollowerParams
 from bilevelrl.core.cell import Context, Group, Training, believed_temperature, per_run
 from bilevelrl.core.random_features import RandomFeatures
@@ -232,8 +233,11 @@ def build(
 ) -> Training[Any]:
     """All that the training loop needs for runs that can share a batch."""
     shared, game = settings[0], make_game(settings, context.constants, context.followers)
-    momentum = np.array([getattr(setting, "momentum", 0.0) for setting in settings])
-    rule = GroupAscent(per_run(settings, "step_size"), shared.max_gradient_norm, GROUPS, momentum)
+    rule: AscentRule = Chosen()
+    if not (isinstance(shared, ThermalImprovedSetting) and shared.plans):
+        momentum = np.array([getattr(setting, "momentum", 0.0) for setting in settings])
+        size = per_run(settings, "step_size")
+        rule = GroupAscent(size, shared.max_gradient_norm, GROUPS, momentum)
     estimator = make(Group(settings, game))
     if isinstance(shared, ThermalImprovedSetting) and isinstance(shared.follower, SacFollower):
         from bilevelrl.models.deep.game import SacGame, SacSampler

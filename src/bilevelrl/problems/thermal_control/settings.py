@@ -8,7 +8,15 @@ from bilevelrl.core.blocks import InformedStudyParams, LearningParams
 from bilevelrl.core.entries import Estimators, Registered
 from bilevelrl.core.games import AscentParams, Inside, Matrix, Vector
 from bilevelrl.core.problem import Constants, ProblemBlock, TrainingBlock
-from bilevelrl.core.settings import PER_RUN, BatchSetting, BoltzmannBelief, Component, Setting
+from bilevelrl.core.settings import (
+    PER_RUN,
+    AscentSetting,
+    BatchSetting,
+    BoltzmannBelief,
+    Component,
+    Setting,
+    Share,
+)
 from bilevelrl.core.validation import (
     LARGEST,
     Choices,
@@ -94,6 +102,14 @@ class ThermalBatchSetting(ThermalSetting, BatchSetting):
     """Of estimators that sample; transitions per update are whole episodes."""
 
 
+class ThermalAscentSetting(ThermalSetting, AscentSetting):
+    """Of leaders that step along their estimates."""
+
+
+class ThermalSampledSetting(ThermalBatchSetting, ThermalAscentSetting):
+    """Of leaders that step along estimates from samples."""
+
+
 class QuadraticCriticParams(Component):
     """Least squares."""
 
@@ -118,7 +134,7 @@ class ReleasedCriticParams(Component):
         return {"critic": self.kind}
 
 
-class ThermalReleasedSetting(ThermalBatchSetting):
+class ThermalReleasedSetting(ThermalSampledSetting):
     """Of the released code's estimators.
 
     Attributes:
@@ -191,13 +207,15 @@ class ThermalImprovedSetting(ThermalBatchSetting, SacFollowerSetting):
     Attributes:
         sensitivity: "sampled" along the trajectory, or "expected" under the leader's model of its
             building.
+        step_size: of a leader that steps along its estimates; one that plans has none.
         momentum: weight of an estimate against the next in the mean that θ follows; 0 follows the
-            newest estimate. Like the step size, it is of no use to a leader that plans.
+            newest estimate.
         belief: None reads the follower.
     """
 
     sensitivity: Literal["sampled", "expected"]
-    momentum: Annotated[float, Field(ge=0.0, lt=1.0), PER_RUN] = 0.0
+    step_size: Annotated[Positive | None, PER_RUN] = None
+    momentum: Annotated[Share, PER_RUN] = 0.0
     belief: (
         Annotated[
             RegulatorBeliefParams | FeatureBeliefParams | IdentifiedBuildingParams,
@@ -205,6 +223,23 @@ class ThermalImprovedSetting(ThermalBatchSetting, SacFollowerSetting):
         ]
         | None
     ) = None
+
+    @property
+    def plans(self) -> bool:
+        """Whether it chooses designs in a building that it identified."""
+        return self.belief is not None and self.belief.kind == "identified"
+
+    @model_validator(mode="after")
+    def _steps_are_taken(self) -> "ThermalImprovedSetting":
+        if self.plans and (self.step_size is not None or self.momentum):
+            key = "momentum" if self.step_size is None else "step_size"
+            raise ValueError(
+                f"{key} = {getattr(self, key)} does not go with belief.kind = identified, which "
+                "plans and takes no steps; leave it out"
+            )
+        if not self.plans and self.step_size is None:
+            raise ValueError("step_size is missing; allowed is any number above 0")
+        return self
 
     @model_validator(mode="after")
     def _information_is_enough(self) -> "ThermalImprovedSetting":
@@ -223,7 +258,7 @@ class ThermalImprovedSetting(ThermalBatchSetting, SacFollowerSetting):
         return self
 
 
-class ThermalPerturbedSetting(ThermalBatchSetting):
+class ThermalPerturbedSetting(ThermalSampledSetting):
     """Of the perturbed follower, whose two answers share the episodes equally.
 
     Attributes:
@@ -235,7 +270,7 @@ class ThermalPerturbedSetting(ThermalBatchSetting):
     two_sided: bool
 
 
-class ThermalZeroOrderSetting(ThermalSetting):
+class ThermalZeroOrderSetting(ThermalAscentSetting):
     """Of the zero-order estimator.
 
     Attributes:
@@ -247,15 +282,15 @@ class ThermalZeroOrderSetting(ThermalSetting):
 
 ESTIMATORS: Estimators = {
     ("bc_hg", "published"): Registered(ThermalActionSetting, "cell:bc_hg_published"),
-    ("bc_hg", "corrected"): Registered(ThermalBatchSetting, "cell:bc_hg_corrected"),
+    ("bc_hg", "corrected"): Registered(ThermalSampledSetting, "cell:bc_hg_corrected"),
     ("bc_hg", "improved"): Registered(ThermalImprovedSetting, "cell:bc_hg_improved"),
     ("hpgd_mc", "published"): Registered(ThermalReleasedSetting, "cell:hpgd_mc"),
     ("hpgd_td", "published"): Registered(ThermalActionSetting, "cell:hpgd_td"),
     ("naive", "published"): Registered(ThermalReleasedSetting, "cell:naive"),
     ("perturbed", "corrected"): Registered(ThermalPerturbedSetting, "cell:perturbed"),
     ("zero_order", "published"): Registered(ThermalZeroOrderSetting, "core.model_based:zero_order"),
-    ("exact", "published"): Registered(ThermalSetting, "core.model_based:exact"),
-    ("exact_naive", "published"): Registered(ThermalSetting, "cell:exact_naive"),
+    ("exact", "published"): Registered(ThermalAscentSetting, "core.model_based:exact"),
+    ("exact_naive", "published"): Registered(ThermalAscentSetting, "cell:exact_naive"),
 }
 
 

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from bilevelrl.core.ascent import Adam, geometric_decay
+from bilevelrl.core.ascent import Adam, AscentRule, Chosen, geometric_decay
 from bilevelrl.core.blocks import FollowerParams
 from bilevelrl.core.cell import Context, Group, Training, per_run
 from bilevelrl.core.projected_ascent import Projected
@@ -25,6 +25,7 @@ from bilevelrl.problems.tolls.settings import (
     LearnedTripSetting,
     PerturbedSetting,
     SeenTripSetting,
+    TollsAscentSetting,
     TollsLeaders,
     TollsParams,
     TollsSetting,
@@ -60,8 +61,10 @@ def build(
 ) -> Training[Any]:
     """All that the training loop needs for runs that can share a batch."""
     shared, game = settings[0], make_game(settings, context.constants, context.followers)
-    decay = geometric_decay(shared.step_size_ratio, shared.num_updates)
-    rule = Projected(Adam(per_run(settings, "step_size"), decay=decay), 0.0, game.roads.highest)
+    rule: AscentRule = Chosen()
+    if isinstance(shared, TollsAscentSetting):
+        decay = geometric_decay(shared.step_size_ratio, shared.num_updates)
+        rule = Projected(Adam(per_run(settings, "step_size"), decay=decay), 0.0, game.roads.highest)
     estimator = make(Group(settings, game))
     follower = getattr(shared, "follower", None)
     if isinstance(follower, DayToDayFollower):

@@ -8,7 +8,15 @@ from pydantic import Field
 from bilevelrl.core.blocks import SearchBlock, StudyParams
 from bilevelrl.core.entries import Estimators, Registered
 from bilevelrl.core.problem import Constants, ProblemBlock, TrainingBlock
-from bilevelrl.core.settings import PER_RUN, Component, ExactFollower, Role, Setting, Share
+from bilevelrl.core.settings import (
+    PER_RUN,
+    AscentSetting,
+    Component,
+    ExactFollower,
+    Role,
+    Setting,
+    Share,
+)
 from bilevelrl.core.validation import (
     Choices,
     ConfigError,
@@ -84,8 +92,6 @@ class TollsSetting(Setting):
     Attributes:
         objective: the loss.
         tollable: number of links that have a toll: as many as `toll_links`, or all.
-        step_size: of Adam, in minutes.
-        step_size_ratio: what it falls to in the end, geometrically, as a share of the first one.
     """
 
     roles: ClassVar[Mapping[str, Role]] = {
@@ -97,7 +103,6 @@ class TollsSetting(Setting):
 
     objective: Objective
     tollable: Count
-    step_size_ratio: UnitInterval
 
     @property
     def rationality(self) -> float:
@@ -111,6 +116,17 @@ class TollsSetting(Setting):
             "rationality": f"{self.rationality:g}",
             "tollable": self.tollable,
         }
+
+
+class TollsAscentSetting(TollsSetting, AscentSetting):
+    """Of planners that step along their estimates.
+
+    Attributes:
+        step_size: of Adam, in minutes.
+        step_size_ratio: what it falls to in the end, geometrically, as a share of the first one.
+    """
+
+    step_size_ratio: UnitInterval
 
 
 class DayToDayFollower(Component):
@@ -162,7 +178,7 @@ class IdentifiedDelaysParams(Component):
         return {"information": "rewards", "model": self.kind}
 
 
-class TripSetting(SeenTripSetting):
+class WatchedTripSetting(SeenTripSetting):
     """Of those among them that only watch.
 
     Attributes:
@@ -174,7 +190,11 @@ class TripSetting(SeenTripSetting):
     )
 
 
-class PerturbedSetting(SeenTripSetting):
+class TripSetting(WatchedTripSetting, TollsAscentSetting):
+    """Of those that watch, and step along their estimates."""
+
+
+class PerturbedSetting(SeenTripSetting, TollsAscentSetting):
     """Of the perturbed follower.
 
     Attributes:
@@ -186,12 +206,11 @@ class PerturbedSetting(SeenTripSetting):
     two_sided: bool
 
 
-class ExternalitySetting(TripSetting):
+class ExternalitySetting(WatchedTripSetting):
     """Of the externality update, which has a step of its own.
 
     Attributes:
-        step_size: share of the way to what the flows ask for.
-        step_size_ratio: of no use: the share stays.
+        step_size: share of the way to what the flows ask for, at every update.
     """
 
     step_size: Annotated[UnitInterval, PER_RUN]
@@ -214,7 +233,7 @@ class LearnedTripSetting(TripSetting):
         return told if self.model is None else told | self.model.conditions
 
 
-class TollsZeroOrderSetting(TollsSetting):
+class TollsZeroOrderSetting(TollsAscentSetting):
     """Of the zero-order estimator.
 
     Attributes:
@@ -230,12 +249,10 @@ class TollsBlackBoxSetting(TollsSetting):
     Attributes:
         spread: standard deviation of the first population, in minutes.
         population_size: evaluations of J per update.
-        step_size: of no use: nothing steps along a gradient.
     """
 
     spread: Annotated[Positive, PER_RUN]
     population_size: Annotated[Count, Field(ge=3)]
-    step_size: Annotated[Positive, PER_RUN] = 1.0
 
 
 ESTIMATORS: Estimators = {
@@ -248,7 +265,7 @@ ESTIMATORS: Estimators = {
     ("perturbed", "corrected"): Registered(PerturbedSetting, "cell:perturbed"),
     ("zero_order", "corrected"): Registered(TollsZeroOrderSetting, "core.model_based:zero_order"),
     ("cma_es", "corrected"): Registered(TollsBlackBoxSetting, "black_box:cma_es"),
-    ("exact", "corrected"): Registered(TollsSetting, "core.model_based:exact"),
+    ("exact", "corrected"): Registered(TollsAscentSetting, "core.model_based:exact"),
 }
 
 

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from bilevelrl.core.arrays import Floats
-from bilevelrl.core.ascent import Adam, AscentRule, geometric_decay
+from bilevelrl.core.ascent import Adam, AscentRule, Chosen, geometric_decay
 from bilevelrl.core.cell import Group, per_run
 from bilevelrl.core.projected_ascent import Projected
 from bilevelrl.core.validation import refusing
 from bilevelrl.problems.home_battery.estimator_settings import (
+    HomeBatteryAscentSetting,
     HomeBatterySetting,
     IdentifiedHousesParams,
     ImprovedSetting,
@@ -57,8 +58,10 @@ def make_varying_game(
 
 
 def ascent_rule(settings: Sequence[HomeBatterySetting]) -> AscentRule:
-    """Adam with a step that falls; prices stay within [0, 1], and a network's always are."""
+    """Adam with a falling step, if steps are taken; prices that are θ stay within [0, 1]."""
     shared = settings[0]
+    if not isinstance(shared, HomeBatteryAscentSetting):
+        return Chosen()
     decay = geometric_decay(shared.step_size_ratio, shared.num_updates)
     adam = Adam(per_run(settings, "step_size"), decay=decay)
     return adam if shared.leader == "network" else Projected(adam, 0.0, 1.0)
