@@ -13,6 +13,8 @@ from nbclient import NotebookClient
 
 ROOT = Path(__file__).parents[1]
 PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+#: Those that show results of a family of problems.
+OF_PROBLEMS = [path for path in PATHS if "Results.of(" in path.read_text()]
 #: What puts a figure into the outputs.
 DRAWS = ('.figure("', "explore(", "plt.show()")
 
@@ -57,7 +59,7 @@ def test_executes_without_errors_and_shows_every_figure(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", PATHS[:5], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", OF_PROBLEMS, ids=lambda path: path.stem)
 @pytest.mark.filterwarnings("ignore")  # of pandas about columns that are all empty
 def test_says_what_another_grid_lacks(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
