@@ -17,7 +17,7 @@ from bilevelrl.problems.home_battery.pictures import draw
 from bilevelrl.problems.home_battery.planner import ExactPlanner
 from bilevelrl.problems.home_battery.search import time_of_use
 from bilevelrl.problems.home_battery.tradeoff_figure import tradeoff
-from bilevelrl.problems.home_battery.way_figure import ways
+from bilevelrl.problems.home_battery.way_figure import STUDIES, ways
 from bilevelrl.runs.records import CURVE_COLUMNS, Cell, roles_string
 from tests.problems.home_battery.cases import BLOCK, PROBLEM
 from tests.settings import identity
@@ -102,13 +102,15 @@ def test_the_way_has_a_line_per_setting_and_says_who_is_far_off() -> None:
     rows = (
         way_rows("learning_follower", "follower=soft_q;follower_steps=2400", 1.3, -9.0)
         + way_rows("learning_follower", "follower=sac;follower_steps=3600;limits=cut", 0.7, 0.5)
-        + way_rows("houses_4", "a=1", 0.9, 0.6)
-        + way_rows("main", "a=1", 0.8, 0.7)
+        + way_rows("identified", "follower=sac;follower_steps=3600;limits=cut", 0.95, 0.9)
+        + way_rows("houses_4", "follower=exact", 0.9, 0.6)
+        + way_rows("main", "follower=exact", 0.8, 0.7)
     )
     (ax,) = ways(pd.DataFrame(rows)).axes
     names = [text.get_text() for text in ax.get_yticklabels()]
     assert [name.partition(", ")[2] for name in names] == [
-        "improved", "improved, houses learn, SAC, cut, 3600", "improved, houses learn, 2400",
+        "improved", "improved, identified, houses learn by SAC, cut, 3600",
+        "improved, houses learn by SAC, cut, 3600", "improved, houses learn, 2400",
         "improved, 4 houses",
     ]  # fmt: skip
     drawn = [list(line.get_xdata()) for line in ax.lines]
@@ -117,6 +119,13 @@ def test_the_way_has_a_line_per_setting_and_says_who_is_far_off() -> None:
     assert ax.get_xlim()[1] > 1.3
     assert [text.get_text() for text in ax.texts] == ["◀ worst seed −9.0"]
     assert "not in this grid" in ways(pd.DataFrame(columns=["metric"])).axes[0].texts[0].get_text()
+
+
+def test_every_study_of_the_grid_has_a_name_on_the_way() -> None:
+    settings = (BLOCK.settings("home_battery", estimator) for estimator in BLOCK.cells)
+    studies = {setting.study for found in settings for _, setting in found}
+    assert len(studies) > 10
+    assert studies - {None} <= STUDIES.keys()
 
 
 @pytest.mark.parametrize("prices", [np.full(24, 0.3), time_of_use()])

@@ -7,13 +7,13 @@ from matplotlib.figure import Figure
 from bilevelrl.figures import style
 
 #: Values of `study` to what they are called, in the order of the rows.
-_STUDIES = {
+STUDIES = {
     "main": "",
     "identified": "identified",
     "watching": "sees actions alone",
     "one_sided": "one-sided",
-    "truncated_follower": "houses plan a day",
-    "learning_follower": "houses learn",
+    "truncated_follower": "",
+    "learning_follower": "",
     "houses_4": "4 houses",
     "identified_houses_4": "identified, 4 houses",
     "houses_17": "17 houses",
@@ -22,6 +22,13 @@ _STUDIES = {
     "network": "days vary, network",
     "identified_network": "days vary, network, identified",
     "network_17": "days vary, network, 17 houses",
+    "identified_network_17": "days vary, network, identified, 17 houses",
+}
+#: Values of `follower` to what houses do that do not plan to the end.
+_HOUSES = {
+    "truncated": "houses plan a day",
+    "soft_q": "houses learn",
+    "sac": "houses learn by SAC",
 }
 #: How far to the left the axis goes at most.
 _LEFTMOST = -0.2
@@ -39,7 +46,7 @@ def ways(summary: pd.DataFrame) -> Figure:
         return style.placeholder("Way to the best tariff")
     lines = [
         (estimator, variant, study, own)
-        for study in [*_STUDIES, *sorted(set(rows["study"]) - _STUDIES.keys())]
+        for study in [*STUDIES, *sorted(set(rows["study"]) - STUDIES.keys())]
         for estimator, variant, group in style.groups(rows[rows["study"] == study])
         for _, own in group.groupby("setting")
     ]
@@ -78,10 +85,9 @@ def _means(rows: pd.DataFrame) -> list[float]:
 
 
 def _label(estimator: str, variant: str, study: str, own: pd.DataFrame) -> str:
-    told = [style.label(estimator, variant), _STUDIES.get(study, study)]
-    if study in ("truncated_follower", "learning_follower"):
-        parts = dict(part.split("=", 1) for part in str(own["setting"].iloc[0]).split(";"))
-        if parts.get("follower") == "sac":
-            told.append(f"SAC, {parts['limits']}")
-        told.append(str(parts.get("follower_steps", parts.get("start", ""))))
+    parts = dict(part.split("=", 1) for part in str(own["setting"].iloc[0]).split(";"))
+    told = [style.label(estimator, variant), STUDIES.get(study, study)]
+    if parts["follower"] != "exact":
+        told += [_HOUSES[parts["follower"]], parts.get("limits", "")]
+        told.append(parts.get("follower_steps", parts.get("start", "")))
     return ", ".join(filter(None, told))
