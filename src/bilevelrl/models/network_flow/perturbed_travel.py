@@ -23,6 +23,7 @@ from bilevelrl.models.network_flow.equilibrium import Equilibrium, equilibrium
 from bilevelrl.models.network_flow.game import Travel
 from bilevelrl.models.network_flow.hypergradient import Sensitivity
 from bilevelrl.models.network_flow.seen_trips import SeenTrips
+from bilevelrl.models.network_flow.trips import TripSampler
 
 
 def push(found: Sensitivity, slope: Floats) -> Floats:
@@ -57,12 +58,14 @@ class PerturbedTravel:
         seen: what the planner sees; its trips are shared out equally among the equilibria.
         epsilon: ε of each run, without unit, shape (R,); `largest_epsilon` is a bound.
         two_sided: whether payments go both ways.
+        common: whether both ends of the quotient share their random numbers, trip by trip.
         tolerance: of the equilibria, see `RoadGame`.
     """
 
     seen: SeenTrips
     epsilon: Floats
     two_sided: bool = True
+    common: bool = True
     tolerance: float = 1e-12
 
     @property
@@ -81,7 +84,10 @@ class PerturbedTravel:
         """Watch trips at θ, and at θ with a little more to pay."""
         del memory
         seen, roads = self.seen, self.seen.roads
-        flows = seen.at(theta, self._counted(response.reached, streams))
+        uniforms = self._sampler.draw(streams)
+        flows = seen.at(theta, self._counted(response.reached, uniforms, streams))
+        if self.two_sided:  # what is charged does not depend on the trips that answer to it
+            uniforms = self._sampler.draw(streams)
         found, charges = roads.objective(flows), roads.charges(theta)
         more = push(found, flows.slope)
 
@@ -90,7 +96,8 @@ class PerturbedTravel:
                 roads.network, charges + epsilon[:, None] * more, seen.rationality,
                 response.reached.flow, tolerance=self.tolerance,
             )  # fmt: skip
-            return self._counted(reached, streams)
+            own = uniforms if self.common else self._sampler.draw(streams)
+            return self._counted(reached, own, streams)
 
         empty = roads.network.free_flow_time + charges
         epsilon = np.minimum(self.epsilon, largest_epsilon(empty, more, two_sided=self.two_sided))
@@ -105,12 +112,15 @@ class PerturbedTravel:
         used = self.trips_each * (3 if self.two_sided else 2)
         return Estimate(direct, indirect, -found.loss, env_steps=used)
 
-    def _counted(self, reached: Equilibrium, streams: Streams) -> Floats:
+    @property
+    def _sampler(self) -> TripSampler:
+        return TripSampler(self.seen.roads.network, self.trips_each)
+
+    def _counted(self, reached: Equilibrium, uniforms: Floats, streams: Streams) -> Floats:
         # Flows from how the travellers of some trips chose: who travels where is known.
-        few = SeenTrips(self.seen.roads, self.trips_each, self.seen.rationality)
         counts = ChoiceCounts(self.seen.roads.network, 0.0)
         memory = counts.start(streams)
-        counts.see(few.observe(Travel(reached), streams), memory)
+        counts.see(self._sampler.follow(reached.policy, uniforms), memory)
         return np.array([
             counts.covariance(run, memory, float(rationality)).flow
             for run, rationality in enumerate(self.seen.rationality)

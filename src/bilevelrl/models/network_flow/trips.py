@@ -100,11 +100,22 @@ class TripSampler:
             TripRefused: if a trip comes to a node where it takes no link, or takes too many links.
             ValueError: if the shape does not fit.
         """
+        return self.follow(policy, self.draw(streams))
+
+    def draw(self, streams: Streams) -> Floats:
+        """The numbers of every trip, shape (R, n, 2), valid until the next call."""
+        return streams.uniforms(self.consumer, (self.num_trips, 2))
+
+    def follow(self, policy: Floats, uniforms: Floats) -> Trips:
+        """The trips that these numbers make of policies; see `sample`.
+
+        Under two policies the same travellers leave, and take the same links until the policies
+        part them.
+        """
         net = self.network
-        shape = (len(streams.seeds), net.num_destinations, net.num_links)
+        shape = (len(uniforms), net.num_destinations, net.num_links)
         if policy.shape != shape:
             raise ValueError(f"policy has shape {policy.shape}: {shape} is needed")
-        uniforms = streams.uniforms(self.consumer, (self.num_trips, 2))
         pairs = np.argwhere(net.demand > 0.0)
         cumulative = np.cumsum(net.demand[pairs[:, 0], pairs[:, 1]])
         roads = _Roads(net.head, *net.leaving)

@@ -110,7 +110,7 @@ def learned_bc_hg(g: Runs[LearnedTripSetting]) -> LearnedRoadCovariance:
 def perturbed(g: Runs[PerturbedSetting]) -> PerturbedTravel:
     """How flows move if everybody is charged a little for the loss."""
     return PerturbedTravel(
-        _seen(g), per_run(g.settings, "epsilon"), g.shared.two_sided, g.game.tolerance
+        _seen(g), per_run(g.settings, "epsilon"), g.shared.two_sided, tolerance=g.game.tolerance
     )
 
 

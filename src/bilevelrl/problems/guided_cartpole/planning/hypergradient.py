@@ -53,10 +53,13 @@ def planned(
     horizon: int,
     *,
     indirect: bool = True,
+    accuracy: float = _FLOW_ACCURACY,
+    sweeps: int = _FLOW_SWEEPS,
 ) -> Planned:
     """J and its hypergradient at θ, shape (D,), for (γ_L, γ_F) and episodes of T steps.
 
-    Without `indirect` that term is left out, and zeros stand for it.
+    Without `indirect` that term is left out, and zeros stand for it; with it, ν is solved to an
+    `accuracy` in the 2-norm, by at most so many `sweeps` of GMRES.
     """
     grid, (gamma, follower_gamma) = planner.grid, discounts
     chain, leader = response.chain, response.leader
@@ -85,7 +88,7 @@ def planned(
         def not_yet(of: Singles) -> Singles:
             return of - np.float32(follower_gamma) * planner.pushed(of, chain)
 
-        flow = solve(not_yet, first, _FLOW_SWEEPS, _FLOW_ACCURACY)
+        flow = solve(not_yet, first, sweeps, accuracy)
         flown = planner.pull_back(theta, leader, response.expected * flow[:, :, None])
     follower_value = float(np.vdot(grid.start, response.value))
     return Planned(total, direct, flown, follower_value)

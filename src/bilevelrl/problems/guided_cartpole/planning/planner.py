@@ -50,7 +50,7 @@ class Planner:
         blocks = chosen.reshape(*self.blocks, self.size, -1).transpose(0, 1, 3, 2)
         return np.ascontiguousarray(blocks, np.float32)
 
-    def pull_back(self, theta: Floats, leader: Singles, weights: Singles) -> Floats:
+    def pull_back(self, theta: Floats, leader: Singles, weights: Singles | Floats) -> Floats:
         """Σ_s Σ_w f(w | s) c(s, w) ∇_θ log f(w | s), shape (D,), for c (K, L, A, N)."""
         centred = weights - (leader * weights).sum(axis=2, keepdims=True)
         rows = (leader * centred).transpose(0, 1, 3, 2).reshape(1, len(self._states), -1)
