@@ -169,6 +169,8 @@ ABLATIONS: dict[str, Content] = {
 #: Keys that a study has a search of its own for, or that bound its run time.
 SEARCHED = {
     "one_sided": {"step_size", "epsilon"},
+    "all_links": {"step_size", "forgetting_factor"},
+    "all_links_net_cost": {"step_size", "forgetting_factor"},
     "houses_4": {"step_size"},
     "houses_17": {"step_size"},
     "identified_houses_4": {"step_size"},

@@ -100,7 +100,7 @@ def test_impossible_actions_are_refused(action: NDArray[np.int64]) -> None:
     [
         ({"render_mode": "human"}, "human"),
         ({"max_episode_steps": 0}, "max_episode_steps"),
-        ({"revisit_reward": np.nan}, "follower_reward must be finite"),
+        ({"revisit_reward": np.nan}, "revisit_reward must be a finite number, got nan"),
     ],
 )
 def test_impossible_arguments_are_refused(options: dict[str, object], complaint: str) -> None:

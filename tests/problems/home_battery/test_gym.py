@@ -109,9 +109,9 @@ def test_refusals() -> None:
     for options, message in (
         ({"theta": np.ones(23)}, "theta must be 24 finite prices"),
         ({"theta": "cheap"}, "theta must be 24 prices"),
-        ({"house": 0}, "house must be 1 to 17, got 0"),
+        ({"house": 0}, "house must be at least 1, a whole number, got 0"),
         ({"house": 18}, "num_houses = 18: 1 to 17 are known"),
-        ({"num_days": 0}, "num_days must be at least 1, got 0"),
+        ({"num_days": 0}, "num_days must be at least 1, a whole number, got 0"),
         ({"render_mode": "human"}, "render_mode must be None or one of"),
     ):
         with pytest.raises(ValueError, match=message):

@@ -18,7 +18,7 @@ from bilevelrl.models.network_flow.learned_road_covariance import LearnedRoadCov
 from bilevelrl.models.network_flow.network import Network
 from bilevelrl.models.network_flow.road_covariance import RoadCovariance
 from bilevelrl.problems.tolls.problem import HIGHEST_TOLL, TOLL_LINKS, Pricing
-from bilevelrl.problems.tolls.settings import NUM_LINKS
+from bilevelrl.problems.tolls.settings import NUM_LINKS, TollsGradientParams
 from tests.problems.tolls.cases import BEST, BLOCK, NO_TOLL, PARAMS, build, setting, trained
 
 TRIPS = ("bc_hg", "covariance", "direct", "externality")
@@ -73,6 +73,20 @@ def test_another_number_of_tolls_is_refused() -> None:
         BLOCK.check(setting("exact", tollable=19), "here")
     with pytest.raises(ValueError, match="tollable = 19: allowed are 18 and 76"):
         Pricing.published().links(19)
+
+
+def test_one_trip_and_more_than_the_best_tolls_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"trips_per_update\n.*greater than or equal to 2"):
+        setting("bc_hg", trips_per_update=1)
+    assert setting("bc_hg", trips_per_update=2).trips_per_update == 2  # type: ignore[attr-defined]
+    own = BLOCK.gradients.model_dump()
+    for key, bad, bound in (
+        ("budgets", 1, "greater than or equal to 2"),
+        ("best_fractions", 2.0, "less than or equal to 1"),
+        ("best_fractions", -0.5, "greater than or equal to 0"),
+    ):
+        with pytest.raises(ValueError, match=rf"{key}\.1\n.*{bound}"):
+            TollsGradientParams.model_validate(own | {key: (own[key][0], bad)})
 
 
 def test_the_step_falls_and_tolls_stay_within_bounds() -> None:

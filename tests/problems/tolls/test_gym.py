@@ -121,6 +121,7 @@ def test_the_picture_has_a_road_for_every_link_and_no_two_nodes_in_one_place() -
         ({"theta": "high"}, "theta must be 18 or 76 numbers"),
         ({"render_mode": "human"}, "render_mode must be one of"),
         ({"rationality": -1.0}, "rationality = -1.0"),
+        ({"rationality": "a"}, "rationality must be a finite number, got 'a'"),
         ({"max_episode_steps": 0}, "max_episode_steps must be at least 1"),
     ],
 )
@@ -134,3 +135,8 @@ def test_impossible_actions_are_refused() -> None:
     env.reset(seed=0)
     with pytest.raises(ValueError, match=r"action must be one of 0, 1, 2, 3, 4, got np\.int64"):
         env.step(np.int64(5))
+
+
+def test_there_are_two_objectives() -> None:
+    with pytest.raises(ValueError, match=r"objective = 'revenue': allowed are \['tstt', 'net'\]"):
+        make().problem.roads("revenue", 18)

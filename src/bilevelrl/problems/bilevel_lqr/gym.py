@@ -5,6 +5,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
+from bilevelrl.core.arguments import numbers_of
 from bilevelrl.core.arrays import Floats
 from bilevelrl.problems.bilevel_lqr.problem import BilevelLQR
 
@@ -61,7 +62,7 @@ class BilevelLQREnv(gymnasium.Env[Floats, Floats]):
             ValueError: if no `BilevelLQR` has such numbers.
             TypeError: if there is no such field.
         """
-        self.problem = BilevelLQR.published(**options)
+        self.problem = BilevelLQR.published(**numbers_of(BilevelLQR, options))
         states, self._num_leader_actions = self.problem.leader_matrix.shape
         num_follower_actions = self.problem.follower_matrix.shape[1]
         self.observation_space = _unbounded(states)

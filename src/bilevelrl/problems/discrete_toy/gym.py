@@ -6,6 +6,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from bilevelrl.core.arguments import numbers_of, real
 from bilevelrl.problems.discrete_toy.problem import (
     FOLLOWER_ACTION_NAMES,
     LEADER_ACTION_NAMES,
@@ -75,7 +76,8 @@ class DiscreteToyEnv(gymnasium.Env[np.int64, Action]):
         modes = (None, *self.metadata["render_modes"])
         if render_mode not in modes:
             raise ValueError(f"render_mode must be one of {modes}, got {render_mode!r}")
-        self.game = discrete_toy(revisit_reward, **options)
+        revisit_reward = real("revisit_reward", revisit_reward)
+        self.game = discrete_toy(revisit_reward, **numbers_of(discrete_toy, options))
         self.render_mode = render_mode
         self.observation_space = gymnasium.spaces.Discrete(self.game.num_states)
         self.action_space = gymnasium.spaces.MultiDiscrete([2, 3])

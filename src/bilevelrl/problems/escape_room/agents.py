@@ -6,6 +6,7 @@ import gymnasium
 import numpy as np
 from pettingzoo import ParallelEnv
 
+from bilevelrl.core.arguments import of_every_agent
 from bilevelrl.problems.escape_room.gym import EscapeRoomEnv, Places
 from bilevelrl.problems.escape_room.problem import POSITION_NAMES
 
@@ -48,7 +49,15 @@ class EscapeRoomParallelEnv(ParallelEnv[str, Places, int]):  # type: ignore[misc
         return {agent: positions.copy() for agent in self.agents}
 
     def step(self, actions: ByAgent) -> tuple[ByAgent, ByAgent, ByAgent, ByAgent, ByAgent]:
-        """All move; `actions` has one of every agent."""
+        """All move; `actions` has one of every agent.
+
+        Raises:
+            ResetNeeded: if the episode has ended or never began.
+            ValueError: if an agent has no action or an impossible one, or there is no such agent.
+        """
+        if not self.agents:
+            raise gymnasium.error.ResetNeeded("call reset() before the first step of an episode")
+        of_every_agent(actions, self.agents)
         moves = np.array([actions[agent] for agent in self.agents], dtype=np.int64)
         positions, _, over, truncated, info = self.room.step(moves)
         rewards, paid = np.asarray(info["player_rewards"]), np.asarray(info["payments"])

@@ -6,6 +6,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from bilevelrl.core.arguments import numbers_of, reals, whole
 from bilevelrl.core.arrays import Floats
 from bilevelrl.problems.escape_room.problem import DOOR, LEVER, POSITION_NAMES, EscapeRoom
 
@@ -72,9 +73,11 @@ class EscapeRoomEnv(gymnasium.Env[Places, Places]):
         modes = (None, *self.metadata["render_modes"])
         if render_mode not in modes:
             raise ValueError(f"render_mode must be one of {modes}, got {render_mode!r}")
-        self.room = EscapeRoom(players, levers_needed, **options)
+        players, levers_needed = whole("players", players), whole("levers_needed", levers_needed)
+        self.room = EscapeRoom(players, levers_needed, **numbers_of(EscapeRoom, options))
         shape = (players, len(POSITION_NAMES) ** players)
-        self.payments = np.zeros(shape) if payments is None else np.asarray(payments, dtype=float)
+        needed = f"numbers of shape {shape}"
+        self.payments = np.zeros(shape) if payments is None else reals("payments", payments, needed)
         if self.payments.shape != shape:
             raise ValueError(f"payments has shape {self.payments.shape}: {shape} is needed")
         if not ((self.payments >= 0.0) & (self.payments < np.inf)).all():

@@ -6,8 +6,11 @@ import gymnasium
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bilevelrl.core.arguments import numbers_of, reals
 from bilevelrl.core.arrays import Floats
+from bilevelrl.core.validation import validate
 from bilevelrl.problems.four_rooms.problem import MAP, FourRooms
+from bilevelrl.problems.four_rooms.settings import FourRoomsParams
 
 _CELL_PIXELS = 24
 _LINEAR_BELOW = 1e-3  # penalties under this are shaded linearly, larger ones by their logarithm
@@ -72,14 +75,18 @@ class FourRoomsEnv(gymnasium.Env[np.int64, np.int64]):
         """See the class for the arguments.
 
         Raises:
-            ValueError: if `theta` has the wrong shape or is not finite, or the mode is unknown.
+            ValueError: if `theta` has the wrong shape or is not finite, the mode is unknown, or a
+                field has a value that params.yaml may not have.
         """
         modes = (None, *self.metadata["render_modes"])
         if render_mode not in modes:
             raise ValueError(f"render_mode must be one of {modes}, got {render_mode!r}")
-        self.problem = FourRooms(**options)
+        self.problem = FourRooms(**numbers_of(FourRooms, options))
+        bounded = {name: getattr(self.problem, name) for name in FourRoomsParams.model_fields}
+        validate(FourRoomsParams, bounded, "FourRooms")
         size = self.problem.num_parameters
-        self.theta = np.zeros(size) if theta is None else np.array(theta, dtype=np.float64)
+        needed = f"{size} finite numbers"
+        self.theta = np.zeros(size) if theta is None else reals("theta", theta, needed)
         if self.theta.shape != (size,) or not np.isfinite(self.theta).all():
             raise ValueError(f"theta must be {size} finite numbers, got {theta!r}")
         self.render_mode = render_mode

@@ -6,6 +6,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
+from bilevelrl.core.arguments import numbers_of, reals
 from bilevelrl.core.arrays import Floats
 from bilevelrl.problems.guided_cartpole.problem import GuidedCartPole
 
@@ -52,7 +53,13 @@ class GuidedCartPoleEnv(gymnasium.Env[Floats, Floats]):
 
     def __init__(self, **options: Any) -> None:
         """See the class for the arguments; raises as `GuidedCartPole` does."""
-        self.problem = replace(GuidedCartPole(), **options)
+        checked = numbers_of(GuidedCartPole, options)
+        if "goal" in checked:
+            goal = reals("goal", checked["goal"], "two numbers")
+            if goal.shape != (2,):
+                raise ValueError(f"goal must be two numbers, got {checked['goal']!r}")
+            checked["goal"] = (float(goal[0]), float(goal[1]))
+        self.problem = replace(GuidedCartPole(), **checked)
         self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (4,), np.float64)
         self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (2,), np.float64)
         self.leader_action_space = gymnasium.spaces.Box(-1.0, 1.0, (1,), np.float64)

@@ -7,6 +7,7 @@ import gymnasium
 import numpy as np
 from pettingzoo import ParallelEnv
 
+from bilevelrl.core.arguments import of_every_agent
 from bilevelrl.core.arrays import Floats
 from bilevelrl.problems.home_battery.gym import HomeBatteryEnv
 from bilevelrl.problems.home_battery.profiles import HOURS
@@ -51,7 +52,15 @@ class HomeBatteryParallelEnv(ParallelEnv[str, Floats, Floats]):  # type: ignore[
         return seen, {agent: info for agent, (_, info) in found.items()}
 
     def step(self, actions: ByAgent) -> tuple[ByAgent, ByAgent, ByAgent, ByAgent, ByAgent]:
-        """An hour of all houses; `actions` has one of every agent."""
+        """An hour of all houses; `actions` has one of every agent.
+
+        Raises:
+            ResetNeeded: if the episode has ended or never began.
+            ValueError: if an agent has no action or an impossible one, or there is no such agent.
+        """
+        if not self.agents:
+            raise gymnasium.error.ResetNeeded("call reset() before the first step of an episode")
+        of_every_agent(actions, self.agents)
         found = {agent: self.houses[agent].step(actions[agent]) for agent in self.agents}
         shared = self._leader_reward(sum(result[4]["energy"] for result in found.values()))
         seen: ByAgent = {agent: result[0] for agent, result in found.items()}

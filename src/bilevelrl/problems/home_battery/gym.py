@@ -6,6 +6,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bilevelrl.core.arguments import numbers_of, real, reals, whole
 from bilevelrl.core.arrays import Floats
 from bilevelrl.problems.home_battery.demand import SOLAR_POWER, noise_values
 from bilevelrl.problems.home_battery.picture import DayPicture
@@ -77,16 +78,16 @@ class HomeBatteryEnv(gymnasium.Env[Floats, Floats]):
             ValueError: if an argument is impossible.
             TypeError: if there is no such field.
         """
-        if house < 1:
-            raise ValueError(f"house must be 1 to 17, got {house}")
-        if num_days < 1:
-            raise ValueError(f"num_days must be at least 1, got {num_days}")
+        house, num_days = whole("house", house), whole("num_days", num_days)
+        noise, solar_power = real("noise", noise), real("solar_power", solar_power)
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise ValueError(
                 f"render_mode must be None or one of {self.metadata['render_modes']}, "
                 f"got {render_mode!r}"
             )
-        self.problem = HomeBattery.of_houses(house, noise=noise, solar_power=solar_power, **options)
+        self.problem = HomeBattery.of_houses(
+            house, noise=noise, solar_power=solar_power, **numbers_of(HomeBattery, options)
+        )
         self.theta = _checked(theta)
         self.num_days, self.render_mode = num_days, render_mode
         profiles, self._noise = mean_days(house), noise_values(noise)
@@ -155,10 +156,7 @@ class HomeBatteryEnv(gymnasium.Env[Floats, Floats]):
 
 
 def _checked(theta: ArrayLike | None) -> Floats:
-    try:
-        prices = np.full(HOURS, FLAT) if theta is None else np.array(theta, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"theta must be 24 prices, got {theta!r}") from error
+    prices = np.full(HOURS, FLAT) if theta is None else reals("theta", theta, "24 prices")
     if prices.shape != (HOURS,) or not np.isfinite(prices).all():
         raise ValueError(f"theta must be 24 finite prices, got {theta!r}")
     return prices

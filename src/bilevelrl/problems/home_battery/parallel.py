@@ -34,10 +34,12 @@ def parallel_env(
         raise ImportError(
             "parallel_env needs PettingZoo: pip install 'bilevelrl[pettingzoo]'", name="pettingzoo"
         ) from error
+    from bilevelrl.core.arguments import whole
     from bilevelrl.problems.home_battery.agents import HomeBatteryParallelEnv
     from bilevelrl.problems.home_battery.gym import HomeBatteryEnv
     from bilevelrl.problems.home_battery.profiles import mean_days
 
+    num_houses = whole("num_houses", num_houses, 0)
     mean_days(num_houses)  # refuses numbers of houses that are not known
     houses = [HomeBatteryEnv(theta, house, **options) for house in range(1, num_houses + 1)]
     return HomeBatteryParallelEnv(houses)

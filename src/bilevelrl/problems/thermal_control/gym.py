@@ -4,6 +4,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import ArrayLike
 
+from bilevelrl.core.arguments import numbers_of, reals
 from bilevelrl.core.arrays import Floats
 from bilevelrl.problems.thermal_control.problem import ThermalControl
 
@@ -63,7 +64,7 @@ class ThermalControlEnv(gymnasium.Env[Floats, Floats]):
             ValueError: if `theta` is not 2 n numbers, or no `ThermalControl` has such numbers.
             TypeError: if there is no such field.
         """
-        self.problem = ThermalControl.published(**options)
+        self.problem = ThermalControl.published(**numbers_of(ThermalControl, options))
         self.theta = self._checked(theta)
         zones, units = self.problem.input_matrix.shape
         self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (zones,), np.float64)
@@ -78,10 +79,7 @@ class ThermalControlEnv(gymnasium.Env[Floats, Floats]):
 
     def _checked(self, theta: ArrayLike | None) -> Floats:
         size = self.problem.num_parameters
-        try:
-            array = np.zeros(size) if theta is None else np.array(theta, dtype=np.float64)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"theta must be {size} numbers, got {theta!r}") from error
+        array = np.zeros(size) if theta is None else reals("theta", theta, f"{size} numbers")
         if array.shape != (size,) or np.isnan(array).any():
             raise ValueError(f"theta must be {size} numbers, got {theta!r}")
         return array

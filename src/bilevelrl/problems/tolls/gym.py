@@ -6,6 +6,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bilevelrl.core.arguments import real, reals, whole
 from bilevelrl.core.arrays import Floats, Index
 from bilevelrl.models.network_flow.equilibrium import equilibrium
 from bilevelrl.problems.tolls.picture import draw_network
@@ -76,10 +77,9 @@ class TollsEnv(gymnasium.Env[Index, np.int64]):
         modes = (None, *self.metadata["render_modes"])
         if render_mode not in modes:
             raise ValueError(f"render_mode must be one of {modes}, got {render_mode!r}")
-        if max_episode_steps < 1:
-            raise ValueError(f"max_episode_steps must be at least 1, got {max_episode_steps!r}")
         self.problem, self.render_mode = Pricing.published(), render_mode
-        self.max_episode_steps = max_episode_steps
+        self.max_episode_steps = whole("max_episode_steps", max_episode_steps)
+        rationality = real("rationality", rationality)
         self.theta = self._checked(theta)
         net = self.problem.network
         roads = self.problem.roads("tstt", len(self.theta))
@@ -95,10 +95,8 @@ class TollsEnv(gymnasium.Env[Index, np.int64]):
 
     def _checked(self, theta: ArrayLike | None) -> Floats:
         few, every = len(self.problem.toll_links), self.problem.network.num_links
-        try:
-            given = np.zeros(few) if theta is None else np.array(theta, dtype=np.float64)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"theta must be {few} or {every} numbers, got {theta!r}") from error
+        needed = f"{few} or {every} numbers"
+        given = np.zeros(few) if theta is None else reals("theta", theta, needed)
         if given.shape not in [(few,), (every,)] or not np.isfinite(given).all():
             raise ValueError(f"theta must be {few} or {every} finite numbers, got {theta!r}")
         return given

@@ -59,7 +59,13 @@ class Pricing:
         )
 
     def roads(self, objective: str, tollable: int) -> ChargedRoads:
-        """What the planner faces: J is minus an objective of `OBJECTIVES`, in vehicle-minutes."""
+        """What the planner faces: J is minus an objective of `OBJECTIVES`, in vehicle-minutes.
+
+        Raises:
+            ValueError: if there is no such objective, or as `links`.
+        """
+        if objective not in OBJECTIVES:
+            raise ValueError(f"objective = {objective!r}: allowed are {list(OBJECTIVES)}")
         return ChargedRoads(
             self.network, self.links(tollable), self.highest_toll, OBJECTIVES[objective]
         )

@@ -31,6 +31,8 @@ from bilevelrl.core.validation import (
 Objective = Literal["tstt", "net"]
 #: L of each network, which nobody has to load to read params.yaml.
 NUM_LINKS = {"sioux_falls": 76}
+#: Of an estimate: one trip has no covariance.
+NumTrips = Annotated[Count, Field(ge=2)]
 
 
 class TollsParams(Constants):
@@ -53,7 +55,7 @@ class TollsLeaders(TrainingBlock):
     objective: Objective
     tollable: Count
     temperature: Positive
-    trips_per_update: Count
+    trips_per_update: NumTrips
     step_size_ratio: UnitInterval
 
 
@@ -76,13 +78,13 @@ class TollsGradientParams(StudyParams):
     """The estimator-error study, from how many trips, with so many tolls.
 
     Attributes:
-        best_fractions: of the best known tolls, where estimates are made.
+        best_fractions: of the best known tolls, where estimates are made, at most 1.
         radius: of the zero-order estimator, in minutes.
     """
 
     tollable: Count
-    budgets: Choices[Count]
-    best_fractions: Choices[float]
+    budgets: Choices[NumTrips]
+    best_fractions: Choices[Annotated[float, Field(ge=0.0, le=1.0)]]
     radius: Positive
 
 
@@ -157,7 +159,7 @@ class DayToDayFollower(Component):
 class SeenTripSetting(TollsSetting):
     """Of estimators that see trips, and neither what they cost travellers nor what these expect."""
 
-    trips_per_update: Count
+    trips_per_update: NumTrips
 
     def conditions(self, shared: Content) -> Content:
         """How many trips, and that nothing else is seen."""
