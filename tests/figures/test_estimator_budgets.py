@@ -49,6 +49,12 @@ def test_the_best_rung_of_every_estimator_by_its_median_over_points() -> None:
     }  # fmt: skip
 
 
+def test_where_nobody_is_paid_nothing_is_compared() -> None:
+    table, elsewhere = gradients("a"), gradients("a").query("estimator == 'bc_hg'")
+    other = elsewhere.assign(point="another J", rung="sharp", rmse=1e-3)
+    pd.testing.assert_frame_equal(compared_rungs(pd.concat([table, other])), compared_rungs(table))
+
+
 def test_problems_where_nobody_is_paid_are_left_out() -> None:
     table = gradients("a", "b")
     table = table[(table["problem"] == "a") | (table["estimator"] != "perturbed")]

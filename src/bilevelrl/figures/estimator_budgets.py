@@ -18,12 +18,14 @@ def compared_rungs(gradients: pd.DataFrame) -> pd.DataFrame:
     Columns problem, estimator, variant, rung, env_steps_per_update and error: the root of
     |bias|² + tr(cov), over |dJ/dθ|, the median over θ. The best rung errs least at its largest
     budget; what knows its critic exactly is none, nor is a one-sided quotient where its note says
-    so. What costs transitions goes before what does not. Problems where nobody is paid are left
-    out.
+    so. What costs transitions goes before what does not. What is estimated where nobody is paid is
+    left out.
 
     Args:
         gradients: of columns `GRADIENT_COLUMNS`.
     """
+    paid = gradients.loc[gradients["estimator"] == "perturbed", ["problem", "point"]]
+    gradients = gradients.merge(paid.drop_duplicates())
     rows = gradients[gradients["estimator"].isin(COMPARED) & (gradients["critic"] != "exact")]
     rows = rows[~rows["note"].fillna("").astype(str).str.startswith("one-sided")]
     rows = rows.assign(error=rows["rmse"] / rows["exact_norm"])
@@ -34,9 +36,7 @@ def compared_rungs(gradients: pd.DataFrame) -> pd.DataFrame:
         == errors.groupby(["problem", "estimator"])["env_steps_per_update"].transform("max")
     ]
     best = last.loc[last.groupby(["problem", "estimator"], sort=False)["error"].idxmin()]
-    chosen = errors.merge(best[["problem", "estimator", "rung"]])
-    paid = chosen.loc[chosen["estimator"] == "perturbed", "problem"]
-    return chosen[chosen["problem"].isin(paid)].reset_index(drop=True)
+    return errors.merge(best[["problem", "estimator", "rung"]])
 
 
 def estimator_budgets(gradients: pd.DataFrame) -> Figure:

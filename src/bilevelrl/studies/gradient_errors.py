@@ -30,12 +30,20 @@ def replication(
     )
 
 
+def _everywhere(
+    problem: AnyProblem, rung: Rung, budget: int, points: dict[str, Floats]
+) -> dict[str, Floats]:
+    del problem, rung, budget
+    return points
+
+
 def quality_rows(
     problem: AnyProblem, best_theta: Floats, run_tasks: RunTasks
 ) -> Iterator[dict[str, Any]]:
     """A row of `runs.records.GRADIENT_COLUMNS` per rung, budget and θ, the largest budgets first.
 
-    For a problem with a module `ladder`, at the best known θ, shape (D,), among others.
+    For a problem with a module `ladder`, at the best known θ, shape (D,), among others. A ladder
+    with a function `asked_at` says itself at which θ each of its rungs is asked.
     """
     ladder = registry.part(problem.block.kind, "ladder")
     study = problem.block.gradients
@@ -48,10 +56,11 @@ def quality_rows(
     ]
     asked += [(rung, 0) for rung in ladder.LADDER if not rung.samples]
     points = ladder.points(problem, best_theta)
+    asked_at = getattr(ladder, "asked_at", _everywhere)
     tasks = [
         (rung, budget, replication(problem, rung, point, theta, budget, seeds))
         for rung, budget in asked
-        for point, theta in points.items()
+        for point, theta in asked_at(problem, rung, budget, points).items()
     ]
     found = replicate_all(
         [task for _, _, task in tasks], run_tasks, ladder.TOGETHER, f"gradients of {problem.name}"

@@ -191,6 +191,6 @@ def test_runs_do_not_depend_on_their_batch() -> None:
 
 def test_says_if_days_do_not_become_stationary(monkeypatch: pytest.MonkeyPatch) -> None:
     policy = ExactPlanner(MEAN_DAY, np.array([0.05])).best(FLAT[None]).policy
-    monkeypatch.setattr(exact, "_MAX_DAYS", 1)
+    monkeypatch.setattr(exact, "MAX_DAYS", 1)
     with pytest.raises(NotConverged, match="occupancy: still changes by"):
         mean_day(MEAN_DAY, policy)

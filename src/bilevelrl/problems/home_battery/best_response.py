@@ -4,8 +4,7 @@ import numpy as np
 import pandas as pd
 
 from bilevelrl.core.arrays import Floats
-from bilevelrl.core.follower import soft_bonus
-from bilevelrl.core.learning_curve import Learned, Solved, TabularLearner, follow
+from bilevelrl.core.learning_curve import Learned, Solved, follow
 from bilevelrl.core.problem import Problem, RunTasks
 from bilevelrl.core.seeding import Streams
 from bilevelrl.problems.home_battery.cell import (
@@ -13,10 +12,14 @@ from bilevelrl.problems.home_battery.cell import (
     learning_household,
     make_problem,
 )
-from bilevelrl.problems.home_battery.exact import mean_day, start_value
+from bilevelrl.problems.home_battery.learned_houses import (
+    divergence,
+    flat_reward,
+    learn_sac_all,
+    learner,
+)
 from bilevelrl.problems.home_battery.planner import HouseholdResponse, TruncatedPlanner
-from bilevelrl.problems.home_battery.problem import FLAT, HomeBattery
-from bilevelrl.problems.home_battery.profiles import HOURS
+from bilevelrl.problems.home_battery.problem import HomeBattery
 from bilevelrl.problems.home_battery.settings import HomeBatteryBlock
 
 #: Days of the houses that do not plan to the end.
@@ -28,10 +31,6 @@ def _houses(problem: Problem[HomeBatteryBlock]) -> HomeBattery:
     return make_problem(problem.block.constants, shared.houses, shared.tariff_weight)
 
 
-def _flat_reward(battery: HomeBattery, runs: int) -> Floats:
-    return battery.follower_reward(np.full((runs, HOURS), FLAT))
-
-
 def solve(problem: Problem[HomeBatteryBlock], variant: str, temperature: float) -> Solved:
     """The soft dynamic program; variants do not differ in it.
 
@@ -41,7 +40,7 @@ def solve(problem: Problem[HomeBatteryBlock], variant: str, temperature: float) 
     del variant
     battery, beta = _houses(problem), np.array([temperature])
     planner = exact_planner(battery, beta, problem.followers)
-    reward = _flat_reward(battery, 1)
+    reward = flat_reward(battery, 1)
     answer = planner.respond(reward, planner.start(1))
     found = {
         "accuracy": float(answer.accuracy[0]),
@@ -53,7 +52,7 @@ def solve(problem: Problem[HomeBatteryBlock], variant: str, temperature: float) 
         near = TruncatedPlanner(battery, beta, np.array([days]))
         early = near.respond(reward, near.start(1))
         accuracy = float(early.accuracy[0])
-        kl = float(_divergence(battery, early.policy, answer.policy)[0])
+        kl = float(divergence(battery, early.policy, answer.policy)[0])
         rows.append(("values", days, accuracy, max(kl, 0.0)))  # rounding can leave -1e-18
     convergence = pd.DataFrame(rows, columns=["solver", "iteration", "accuracy", "kl"])
     arrays = {"policy": answer.policy[0], "value": answer.value[0]}
@@ -61,35 +60,20 @@ def solve(problem: Problem[HomeBatteryBlock], variant: str, temperature: float) 
 
 
 def learn(problem: Problem[HomeBatteryBlock], temperature: float, run_tasks: RunTasks) -> Learned:
-    """Soft Q-learning under the flat tariff, in the process that the best response plans in."""
-    del run_tasks
+    """Soft Q-learning under the flat tariff, in this process, and soft actor-critic."""
     own, rule = problem.block.learning, problem.block.learner
     battery, runs = _houses(problem), own.num_seeds
-    beta, reward = np.full(runs, temperature), _flat_reward(battery, runs)
-    best = exact_planner(battery, beta, problem.followers)
-    optimal = best.respond(reward, best.start(runs)).policy
+    beta, reward = np.full(runs, temperature), flat_reward(battery, runs)
     settled = rule.model_copy(update={"smallest_step": 0.0})
-
-    def soft_return(policy: Floats) -> Floats:
-        soft = reward + soft_bonus(policy, np.array(temperature))
-        mean: Floats = start_value(battery, policy, soft).mean(axis=1)
-        return mean
 
     def after(steps: int, memory: Floats, streams: Streams) -> HouseholdResponse:
         household = learning_household(battery, beta, settled, (steps, steps))
         return household.respond(reward, memory, streams)
 
+    best = exact_planner(battery, beta, problem.followers)
     memory = learning_household(battery, beta, settled, (1, 1)).start(runs)
-    learner = TabularLearner(
-        after, soft_return, lambda policy: _divergence(battery, policy, optimal), optimal
-    )
-    return follow(learner, memory, own.seeds, own.steps)
-
-
-def _divergence(battery: HomeBattery, policy: Floats, best: Floats) -> Floats:
-    # KL(policy || best), a mean over houses, hours and charges that the best response meets, (R,).
-    played, expected = (np.log(np.where(policy > 0.0, table, 1.0)) for table in (policy, best))
-    divergence = (policy * (played - expected)).sum(axis=4)
-    met = mean_day(battery, best).occupancy
-    mean: Floats = (divergence * met).sum(axis=3).mean(axis=(1, 2))
-    return mean
+    tabular = follow(learner(best, after), memory, own.seeds, own.steps)
+    alone = exact_planner(battery, beta[:1], problem.followers)
+    deep = learn_sac_all(alone, rule.sac, own.sac, run_tasks)
+    curves = pd.concat([tabular.curves, deep.curves], ignore_index=True)
+    return Learned(curves, {**tabular.policy, **deep.policy})

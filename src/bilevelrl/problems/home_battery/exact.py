@@ -22,21 +22,24 @@ from bilevelrl.problems.home_battery.kernels import advantages, evaluate, flow, 
 from bilevelrl.problems.home_battery.problem import HomeBattery
 
 #: Of probabilities, values in $, and weights: change within the last of repeated days.
-_TOLERANCE = 1e-13
-_MAX_DAYS = 5000
+TOLERANCE = 1e-13
+MAX_DAYS = 5000
 
 
 @dataclass(frozen=True, eq=False)
 class Days:
     """The mean day of H houses in R runs.
 
+    Where days are of K types, arrays have an axis of types before the 24 hours, and means are those
+    of a day of the type; only the occupancy then sums to the probability of the type.
+
     Attributes:
-        occupancy: d_h(c), shape (R, H, 24, C).
-        energy: E[e] from the grid, kWh, shape (R, H, 24).
-        square: E[e²], kWh², shape (R, H, 24).
-        bought: E[max(e, 0)], kWh, shape (R, H, 24).
-        lost: energy that the battery turns into heat, kWh, shape (R, H, 24).
-        charge: E[c] at the beginning of the hour, kWh, shape (R, H, 24).
+        occupancy: d_h(c), shape (R, H, [K,] 24, C).
+        energy: E[e] from the grid, kWh, shape (R, H, [K,] 24).
+        square: E[e²], kWh², shape (R, H, [K,] 24).
+        bought: E[max(e, 0)], kWh, shape (R, H, [K,] 24).
+        lost: energy that the battery turns into heat, kWh, shape (R, H, [K,] 24).
+        charge: E[c] at the beginning of the hour, kWh, shape (R, H, [K,] 24).
     """
 
     occupancy: Floats
@@ -48,20 +51,20 @@ class Days:
 
     @property
     def total(self) -> Floats:
-        """E[Σ_houses e], kWh, shape (R, 24)."""
+        """E[Σ_houses e], kWh, shape (R, [K,] 24)."""
         total: Floats = self.energy.sum(axis=1)
         return total
 
     @property
     def total_square(self) -> Floats:
-        """E[(Σ_houses e)²], kWh², shape (R, 24)."""
+        """E[(Σ_houses e)²], kWh², shape (R, [K,] 24)."""
         spread = (self.square - np.square(self.energy)).sum(axis=1)
         square: Floats = np.square(self.total) + spread
         return square
 
     @property
     def others(self) -> Floats:
-        """Mean energy of all other houses, kWh, shape (R, H, 24)."""
+        """Mean energy of all other houses, kWh, shape (R, H, [K,] 24)."""
         others: Floats = self.total[:, None] - self.energy
         return others
 
@@ -76,8 +79,8 @@ def mean_day(problem: HomeBattery, policy: Floats, discount: float | None = None
     rows = policy.reshape(-1, *policy.shape[2:])
     occupancy, residual = np.empty(rows.shape[:3]), np.empty(len(rows))
     gamma = problem.leader_discount if discount is None else discount
-    occupy(rows, grid.lower, grid.share, gamma, _TOLERANCE, _MAX_DAYS, occupancy, residual)
-    _check(residual, "occupancy")
+    occupy(rows, grid.lower, grid.share, gamma, TOLERANCE, MAX_DAYS, occupancy, residual)
+    check_converged(residual, "occupancy")
     occupied = occupancy.reshape(policy.shape[:4])
     played = occupied[..., None] * policy
     net, variance = problem.demand.mean, problem.demand.variance
@@ -97,10 +100,11 @@ def _sums(played: Floats, table: Floats) -> Floats:
     return total
 
 
-def _check(residual: Floats, name: str, tolerance: float = _TOLERANCE) -> None:
+def check_converged(residual: Floats, name: str, tolerance: float = TOLERANCE) -> None:
+    """Raise a `NotConverged` that names the kernel unless it changed by no more in its last day."""
     worst = residual.max(initial=0.0)
     if not worst <= tolerance:
-        raise NotConverged(f"{name}: still changes by {worst} in day {_MAX_DAYS}")
+        raise NotConverged(f"{name}: still changes by {worst} in day {MAX_DAYS}")
 
 
 def leader_return(problem: HomeBattery, theta: Floats, days: Days) -> Floats:
@@ -157,10 +161,10 @@ def leader_advantages(problem: HomeBattery, policy: Floats, reward: Floats) -> F
     rows, rewards = (each.reshape(-1, *each.shape[2:]) for each in (policy, reward))
     advantage, residual = np.empty_like(rows), np.empty(len(rows))
     advantages(
-        rows, rewards, grid.lower, grid.share, problem.leader_discount, _TOLERANCE, _MAX_DAYS,
+        rows, rewards, grid.lower, grid.share, problem.leader_discount, TOLERANCE, MAX_DAYS,
         advantage, residual,
     )  # fmt: skip
-    _check(residual, "leader_advantages")
+    check_converged(residual, "leader_advantages")
     return advantage.reshape(policy.shape)
 
 
@@ -176,10 +180,10 @@ def start_value(problem: HomeBattery, policy: Floats, reward: Floats) -> Floats:
     rows, rewards = (each.reshape(-1, *each.shape[2:]) for each in (policy, reward))
     value, residual = np.empty(rows.shape[:3]), np.empty(len(rows))
     evaluate(
-        rows, rewards, grid.lower, grid.share, problem.follower_discount, 1e-10, _MAX_DAYS, value,
+        rows, rewards, grid.lower, grid.share, problem.follower_discount, 1e-10, MAX_DAYS, value,
         residual,
     )  # fmt: skip
-    _check(residual, "start_value", 1e-10)
+    check_converged(residual, "start_value", 1e-10)
     return value[:, 0, 0].reshape(policy.shape[:2])
 
 
@@ -197,10 +201,10 @@ def reward_weights(
     rows, injections = (each.reshape(-1, *each.shape[2:]) for each in (policy, injected))
     weights, residual = np.empty_like(rows), np.empty(len(rows))
     flow(
-        rows, injections, grid.lower, grid.share, problem.follower_discount, _TOLERANCE, _MAX_DAYS,
+        rows, injections, grid.lower, grid.share, problem.follower_discount, TOLERANCE, MAX_DAYS,
         weights, residual,
     )  # fmt: skip
-    _check(residual, "reward_weights")
+    check_converged(residual, "reward_weights")
     return weights.reshape(policy.shape)
 
 

@@ -149,6 +149,16 @@ class HouseholdLearnerParams(SoftQParams):
     sac: HouseholdSacParams
 
 
+class HouseholdLearningParams(LearningParams):
+    """Houses that learn by soft Q-learning at the flat tariff, and others by soft actor-critic.
+
+    Attributes:
+        sac: of soft actor-critics, which take a hundred times as long.
+    """
+
+    sac: LearningParams
+
+
 class HomeBatteryBlock(ProblemBlock):
     """See `ProblemBlock`."""
 
@@ -157,7 +167,7 @@ class HomeBatteryBlock(ProblemBlock):
     constants: HomeBatteryParams
     search: HomeBatterySearchParams
     learner: HouseholdLearnerParams
-    learning: LearningParams
+    learning: HouseholdLearningParams
     training: HomeBatteryLeaders
     gradients: HomeBatteryGradientParams
 

@@ -5,62 +5,16 @@ A house changes J as if its leader's reward were -κ (e² + 2 e M), M the mean e
 houses in that hour of a day of that type.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from bilevelrl.core.arrays import Floats
 from bilevelrl.core.exact import Hypergradient
-from bilevelrl.core.follower import NotConverged
+from bilevelrl.problems.home_battery.exact import MAX_DAYS, TOLERANCE, Days, check_converged
 from bilevelrl.problems.home_battery.varying_days.kernels import advantages, flow, occupy
 from bilevelrl.problems.home_battery.varying_days.problem import VaryingDays
 
-#: Of probabilities, values in $, and weights: change within the last of repeated days.
-_TOLERANCE = 1e-13
-_MAX_DAYS = 5000
 
-
-@dataclass(frozen=True, eq=False)
-class TypedDays:
-    """The mean day of every type, of H houses in R runs.
-
-    Attributes:
-        occupancy: d(m, h, c), which sums to the probability of m, shape (R, H, K, 24, C).
-        energy: E[e | m] from the grid, kWh, shape (R, H, K, 24).
-        square: E[e² | m], kWh², shape (R, H, K, 24).
-        bought: E[max(e, 0) | m], kWh, shape (R, H, K, 24).
-        lost: energy that the battery turns into heat on a day of m, kWh, shape (R, H, K, 24).
-        charge: E[c | m] at the beginning of the hour, kWh, shape (R, H, K, 24).
-    """
-
-    occupancy: Floats
-    energy: Floats
-    square: Floats
-    bought: Floats
-    lost: Floats
-    charge: Floats
-
-    @property
-    def total(self) -> Floats:
-        """E[Σ_houses e | m], kWh, shape (R, K, 24)."""
-        total: Floats = self.energy.sum(axis=1)
-        return total
-
-    @property
-    def total_square(self) -> Floats:
-        """E[(Σ_houses e)² | m], kWh², shape (R, K, 24)."""
-        spread = (self.square - np.square(self.energy)).sum(axis=1)
-        square: Floats = np.square(self.total) + spread
-        return square
-
-    @property
-    def others(self) -> Floats:
-        """Mean energy of all other houses on a day of that type, kWh, shape (R, H, K, 24)."""
-        others: Floats = self.total[:, None] - self.energy
-        return others
-
-
-def typed_days(problem: VaryingDays, policy: Floats) -> TypedDays:
+def typed_days(problem: VaryingDays, policy: Floats) -> Days:
     """The mean days under a policy, shape (R, H, K, 24, C, A).
 
     Raises:
@@ -70,16 +24,16 @@ def typed_days(problem: VaryingDays, policy: Floats) -> TypedDays:
     rows = policy.reshape(-1, *policy.shape[2:])
     occupancy, residual = np.empty(rows.shape[:4]), np.empty(len(rows))
     occupy(
-        rows, grid.lower, grid.share, problem.types.probability, houses.leader_discount, _TOLERANCE,
-        _MAX_DAYS, occupancy, residual,
+        rows, grid.lower, grid.share, problem.types.probability, houses.leader_discount, TOLERANCE,
+        MAX_DAYS, occupancy, residual,
     )  # fmt: skip
-    _check(residual, "occupancy")
+    check_converged(residual, "occupancy")
     occupied = occupancy.reshape(policy.shape[:5])
     given = occupied / problem.types.probability[:, None, None]
     played = given[..., None] * policy
     net, mean = problem.net, (played * grid.energy).sum(axis=(4, 5))
     square = (played * np.square(grid.energy)).sum(axis=(4, 5))
-    return TypedDays(
+    return Days(
         occupied,
         net + mean,
         np.square(net) + problem.variance + 2.0 * net * mean + square,
@@ -89,25 +43,19 @@ def typed_days(problem: VaryingDays, policy: Floats) -> TypedDays:
     )
 
 
-def _check(residual: Floats, name: str) -> None:
-    worst = residual.max(initial=0.0)
-    if not worst <= _TOLERANCE:
-        raise NotConverged(f"{name}: still changes by {worst} in day {_MAX_DAYS}")
-
-
-def peak_cost(problem: VaryingDays, days: TypedDays) -> Floats:
+def peak_cost(problem: VaryingDays, days: Days) -> Floats:
     """κ E[Σ_h γ_L^h (Σ_houses e)²] in $ per day, a mean over types, shape (R,)."""
     squares = (days.total_square * problem.price_weights).sum(axis=(1, 2))
     cost: Floats = problem.houses.peak_weight * squares
     return cost
 
 
-def leader_return(problem: VaryingDays, prices: Floats, days: TypedDays) -> Floats:
+def leader_return(problem: VaryingDays, prices: Floats, days: Days) -> Floats:
     """J of prices (R, K, 24) in $ per day, shape (R,)."""
     return -peak_cost(problem, days) - problem.tariff_cost(prices)
 
 
-def components(problem: VaryingDays, prices: Floats, days: TypedDays) -> dict[str, Floats]:
+def components(problem: VaryingDays, prices: Floats, days: Days) -> dict[str, Floats]:
     """What J and the day consist of, by name, each (R,), as `home_battery.exact.components`.
 
     Means over types, but for `peak` and `lowest`, the extremes over hours of all of them.
@@ -146,18 +94,18 @@ def price_gradient(
     rows, rewards = (each.reshape(-1, *each.shape[2:]) for each in (policy, reward))
     injected, residual = np.empty_like(rows), np.empty(len(rows))
     advantages(
-        rows, rewards, grid.lower, grid.share, likely, houses.leader_discount, _TOLERANCE,
-        _MAX_DAYS, injected, residual,
+        rows, rewards, grid.lower, grid.share, likely, houses.leader_discount, TOLERANCE,
+        MAX_DAYS, injected, residual,
     )  # fmt: skip
-    _check(residual, "advantages")
+    check_converged(residual, "advantages")
     scale = houses.day_weights[:, None] * days.occupancy / temperature[:, None, None, None, None]
     injected *= (scale[..., None] * policy).reshape(rows.shape)
     weights = rewards  # its memory is no longer needed
     flow(
-        rows, injected, grid.lower, grid.share, likely, houses.follower_discount, _TOLERANCE,
-        _MAX_DAYS, weights, residual,
+        rows, injected, grid.lower, grid.share, likely, houses.follower_discount, TOLERANCE,
+        MAX_DAYS, weights, residual,
     )  # fmt: skip
-    _check(residual, "flow")
+    check_converged(residual, "flow")
     indirect = -(weights.reshape(policy.shape) * problem.bought).sum(axis=(1, 4, 5))
     return Hypergradient(
         problem.tariff_slope(prices), indirect, leader_return(problem, prices, days)

@@ -39,7 +39,11 @@ class VaryingGame:
     def start(self, streams: Streams) -> tuple[Floats, Floats]:
         """First θ, shape (R, D), at the flat tariff, and the houses' memory."""
         theta = self.tariff.start(len(streams.seeds), streams)
-        return theta, self.exact.start(len(theta))
+        return theta, self.follower_memory(len(theta), streams)
+
+    def follower_memory(self, num_runs: int, streams: Streams) -> Floats:
+        """What the houses remember before their first answer."""
+        return self.exact.start(num_runs, streams)
 
     def respond(self, theta: Floats, memory: Floats, streams: Streams) -> VaryingResponse:
         """What the houses play against θ."""
