@@ -32,7 +32,7 @@ from bilevelrl.runs.records import RunIdentity, roles_string, setting_string
 
 RESULTS = Path(__file__).absolute().parent / "results" / "run_seconds.csv"
 COLUMNS = (*GROUP, "updates", "runs", "cpu_seconds", "commit")
-BRIEF = 10.0
+BRIEF = 100.0
 #: Problem, estimator, variant and name of the setting.
 Entry = tuple[str, str, str, str]
 

@@ -60,8 +60,9 @@ def expanded(name: str) -> list[str]:
     return ["".join(chosen) for chosen in product(*parts)]
 
 
-def test_every_table_of_the_paper_profile_says_which_commit_it_is_from() -> None:
-    folder = ROOT / "results" / "paper"
+@pytest.mark.parametrize("profile", ["paper", "identified"])
+def test_every_table_of_a_profile_says_which_commit_it_is_from(profile: str) -> None:
+    folder = ROOT / "results" / profile
     listed = re.findall(
         r"^\| `([\w.]+)` \| `[0-9a-f]{7,}` \| `[0-9a-f]{7,}` \| `([0-9a-f]{12})` \|$",
         (folder / "README.md").read_text(encoding="utf-8"),

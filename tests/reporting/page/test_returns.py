@@ -25,6 +25,19 @@ def test_problems_are_compared_at_the_budget_that_most_estimators_have(
     ]  # fmt: skip
 
 
+def test_leaders_that_identify_have_a_row_of_their_own_against_the_same_follower(
+    lines: tuple[Line, ...], facts: Facts
+) -> None:
+    first = next(line for line in lines if line.estimator == "bc_hg" and line.study == "main")
+    cells = {**first.cells, MEAN: "1.900 ± 0.100"}
+    found = replace(first, study="identified", budget=40, cells=cells)
+    larger = replace(found, budget=80, cells={**cells, MEAN: "1.950 ± 0.100"})
+    learning = replace(found, follower="soft_q", budget=5, cells={**cells, MEAN: "0.100 ± 0.100"})
+    rows = dict(glance([*lines, larger, learning, found], facts.problems).rows)
+    assert rows.pop("BC-HG, identified") == "1.900 ± 0.100"
+    assert rows == dict(glance(lines, facts.problems).rows)
+
+
 def test_no_row_is_no_table(facts: Facts) -> None:
     assert glance((), facts.problems).head == ("",)
     assert of_problem((), "toy") == []

@@ -13,6 +13,7 @@ from bilevelrl.reporting.page.facts import ProblemFacts
 
 MEAN = "mean ± SE"
 BEST = "best known J"
+_MAIN, _IDENTIFIED = "main", "identified"
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Line:
     """What results/summary.csv says of one setting.
 
     Attributes:
-        problem, estimator, variant, temperature, study, case: as there.
+        problem, estimator, variant, temperature, study, case, follower: as there.
         budget: transitions per update, 0 for estimators that sample nothing.
         seeds: runs behind every statistic.
         best_known: the best J that the search found; NaN where nobody searched.
@@ -34,6 +35,7 @@ class Line:
     temperature: float
     study: str
     case: str
+    follower: str
     budget: int
     seeds: int
     best_known: float
@@ -78,6 +80,7 @@ def _line(estimator: str, variant: str, cell: pd.DataFrame) -> Line:
         float(first["temperature"]),
         str(first["study"]),
         str(first["case"]),
+        str(first["follower"]),
         int(first["budget"]),
         int(first["seeds"]),
         values.get("best_known", float("nan")),
@@ -90,7 +93,9 @@ def glance(lines: Iterable[Line], problems: Mapping[str, ProblemFacts]) -> Table
     """Mean J of the main comparison, a column per problem and a row per estimator.
 
     At the first temperature of each problem, in its first case, and at the number of transitions
-    per update with which most of its estimators are compared, the smallest of those.
+    per update with which most of its estimators are compared, the smallest of those. Leaders that
+    identify their model have rows of their own, against the same follower: at that number if they
+    come with it, else at their smallest.
     """
     chosen = {name: _headlines(lines, name, facts) for name, facts in problems.items()}
     own = {name: found for name, found in chosen.items() if found}
@@ -102,33 +107,47 @@ def glance(lines: Iterable[Line], problems: Mapping[str, ProblemFacts]) -> Table
     ]
     rows += _of_estimators({titles[name]: found for name, found in own.items()})
     caption = (
-        "J, mean ± standard error over seeds, of the main comparison. In parentheses the best "
+        "J, mean ± standard error over seeds, of the main comparison; leaders that identify their "
+        "model have had other numbers of transitions. In parentheses the best "
         f"known J of a variant whose J is another function than that of the row “{BEST}”."
     )
     return table(caption, rows, name="overview")
 
 
 def _of_estimators(chosen: Mapping[str, list[Line]]) -> Iterator[dict[str, str]]:
-    """A row per estimator and variant, from the lines of every problem by its title."""
-    pairs = {(line.estimator, line.variant) for found in chosen.values() for line in found}
-    present = pd.DataFrame(sorted(pairs), columns=["estimator", "variant"])
-    for estimator, variant, _ in style.groups(present):
-        row = {"": style.label(estimator, variant)}
-        for title, found in chosen.items():
-            for line in found:
-                if (line.estimator, line.variant) == (estimator, variant):
-                    row[title] = _beside_best(line, _best(found))
-        yield row
+    """A row per estimator, variant and study, from the lines of every problem by its title."""
+    keys = {(x.estimator, x.variant, x.study) for found in chosen.values() for x in found}
+    present = pd.DataFrame(sorted(keys), columns=["estimator", "variant", "study"])
+    for estimator, variant, own in style.groups(present):
+        for study in sorted(own["study"], key=[_MAIN, _IDENTIFIED].index):
+            also = "" if study == _MAIN else f", {study}"
+            row = {"": style.label(estimator, variant) + also}
+            for title, found in chosen.items():
+                for line in found:
+                    if (line.estimator, line.variant, line.study) == (estimator, variant, study):
+                        row.setdefault(title, _beside_best(line, _best(found)))
+            yield row
 
 
 def _headlines(lines: Iterable[Line], problem: str, facts: ProblemFacts) -> list[Line]:
-    main = [line for line in lines if line.problem == problem and line.study == "main"]
+    own = [line for line in lines if line.problem == problem]
+    main = [line for line in own if line.study == _MAIN]
     hot = [line for line in main if line.temperature in facts.temperatures[:1]] or main
     case = min((line.case for line in hot), default="")
     first = [line for line in hot if line.case == case]
     sizes = Counter(line.budget for line in first if line.budget)
     budget = min(sizes, key=lambda size: (-sizes[size], size), default=0)
-    return [line for line in first if line.budget in (0, budget)]
+    kinds = {(line.temperature, line.case, line.follower) for line in first}
+    identified = [
+        line
+        for line in own
+        if line.study == _IDENTIFIED and (line.temperature, line.case, line.follower) in kinds
+    ]
+    at = {line.budget for line in identified}
+    smallest = budget if budget in at else min(at, default=0)
+    return [line for line in first if line.budget in (0, budget)] + [
+        line for line in identified if line.budget == smallest
+    ]
 
 
 def _best(lines: list[Line]) -> str:
@@ -141,7 +160,8 @@ def _beside_best(line: Line, best: str) -> str:
 
 
 def _budget(lines: list[Line]) -> str:
-    return f"{max(line.budget for line in lines):,}" if any(x.budget for x in lines) else EMPTY
+    largest = max((line.budget for line in lines if line.study == _MAIN), default=0)
+    return f"{largest:,}" if largest else EMPTY
 
 
 def _seeds(lines: list[Line]) -> str:
@@ -152,8 +172,8 @@ def _seeds(lines: list[Line]) -> str:
 def of_problem(lines: Iterable[Line], problem: str) -> list[Table]:
     """The main comparison of a problem, and its studies."""
     own = [line for line in lines if line.problem == problem]
-    main = [line for line in own if line.study == "main"]
-    studies = [line for line in own if line.study != "main"]
+    main = [line for line in own if line.study == _MAIN]
+    studies = [line for line in own if line.study != _MAIN]
     found = []
     if main:
         found.append(table("Final J of the main comparison, a row per setting.", _rows(main)))
@@ -168,7 +188,7 @@ def _rows(lines: list[Line]) -> Iterator[dict[str, str]]:
     hot, several = (len({getattr(x, name) for x in lines}) > 1 for name in ("temperature", "case"))
     for line in lines:
         cells = dict(line.cells)
-        if several and line.study == "main":
+        if several and line.study == _MAIN:
             cells["case"] = line.case.replace(";", ", ")
         names = ["temperature"] * hot + ["estimator", "case", "study", "conditions", "transitions"]
         yield (
