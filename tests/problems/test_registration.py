@@ -33,3 +33,14 @@ def test_environments_are_made_by_name_alone(modules: str, prefix: str) -> None:
         [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == [f"bilevelrl/{name}-v0" for name in NAMES]
+
+
+def test_environments_need_nothing_of_what_checks_params() -> None:
+    code = (
+        "import sys\n"
+        "sys.modules['pydantic'] = None\n"
+        "import gymnasium, bilevelrl\n"
+        f"for name in {NAMES}:\n"
+        "    gymnasium.make(f'bilevelrl/{name}-v0')"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

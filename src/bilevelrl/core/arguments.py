@@ -1,4 +1,7 @@
-"""Arguments of environments as users type them; every refusal names argument, value and needs."""
+"""Arguments of environments as users type them; every refusal names argument, value and needs.
+
+Environments work without pydantic, which checks what params.yaml holds.
+"""
 
 import operator
 from collections.abc import Callable, Collection, Mapping
@@ -7,7 +10,6 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import numpy as np
 
 from bilevelrl.core.arrays import Floats
-from bilevelrl.core.validation import shortened
 
 
 def whole(name: str, value: object, least: int = 1) -> int:
@@ -99,4 +101,5 @@ def of_every_agent(actions: Mapping[str, Any], agents: Collection[str]) -> None:
 
 
 def _shown(value: object) -> str:
-    return shortened(repr(value))
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 300 else f"{text[:300]}..."

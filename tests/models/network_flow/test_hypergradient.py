@@ -132,6 +132,27 @@ def test_matches_central_differences_at_generic_points(
         np.testing.assert_allclose(moves @ gradient, wanted, rtol=1e-6, atol=1e-6 * scale)
 
 
+@pytest.mark.parametrize("network", [sioux(), generated(), braess()], ids=["sioux", "grid", "4"])
+def test_flows_answer_charges_by_a_symmetric_matrix(network: Network) -> None:
+    moves = np.random.default_rng(3).standard_normal((2, network.num_links))
+    (theta,) = generic_theta(network, 1, seed=9)
+    reached = equilibrium(network, theta[None], np.ones(1), tolerance=1e-13)
+    (loading,), (slope,) = reached.loadings, reached.slope
+    # K u = (I - W diag(t'))⁻¹ W u
+    answers = np.array([loading.feedback(slope, loading.product(u), 1e-13) for u in moves])
+    step = 1e-3
+    ahead, behind = (
+        equilibrium(network, theta + sign * step * moves, np.ones(2), tolerance=1e-13).flow
+        for sign in (1.0, -1.0)
+    )
+    scale = np.abs(answers).max()
+    np.testing.assert_allclose(answers, (ahead - behind) / (2.0 * step), atol=1e-5 * scale)
+    assert moves[0] @ answers[1] == pytest.approx(moves[1] @ answers[0], rel=1e-8)
+    # The congestion that travellers make for one another holds them back.
+    alone = np.array([loading.product(u) for u in moves])
+    assert (-(moves * answers).sum(axis=1) < -0.95 * (moves * alone).sum(axis=1)).all()
+
+
 def test_matches_central_differences_with_a_thousand_links() -> None:
     net = grid_network(16, 17, 0, 6)
     assert net.num_links == 1022

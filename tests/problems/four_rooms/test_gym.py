@@ -158,6 +158,10 @@ def test_a_step_outside_an_episode_is_refused() -> None:
         ({"theta": np.zeros(104)}, "105 finite"),
         ({"theta": np.full(105, np.inf)}, "105 finite"),
         ({"render_mode": "human"}, "human"),
+        ({"discount": 1.0}, r"discount must lie in \[0, 1\), got 1.0"),
+        ({"fail_probability": -0.1}, r"fail_probability must lie in \[0, 0.75\), got -0.1"),
+        ({"incentive_scale": 0.0}, "incentive_scale must be positive, got 0.0"),
+        ({"incentive_cost": -1.0}, "incentive_cost must not be negative, got -1.0"),
     ],
 )
 def test_impossible_arguments_are_refused(options: dict[str, object], complaint: str) -> None:

@@ -49,7 +49,8 @@ class EscapeRoomEnv(gymnasium.Env[Places, Places]):
     for itself and can only shorten episodes with it; to lengthen them, construct the class.
 
     ## Version History
-    v0: ER(N, M) of arXiv 2006.06051, with a leader in place of players who pay one another.
+    v0: after ER(N, M) of arXiv 2006.06051, with a leader in place of players who pay one another;
+    not compared with the paper's released code.
     """
 
     # Not a ClassVar, because Gymnasium does not declare it as one.

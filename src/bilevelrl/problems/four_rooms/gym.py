@@ -8,9 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from bilevelrl.core.arguments import numbers_of, reals
 from bilevelrl.core.arrays import Floats
-from bilevelrl.core.validation import validate
 from bilevelrl.problems.four_rooms.problem import MAP, FourRooms
-from bilevelrl.problems.four_rooms.settings import FourRoomsParams
 
 _CELL_PIXELS = 24
 _LINEAR_BELOW = 1e-3  # penalties under this are shaded linearly, larger ones by their logarithm
@@ -76,14 +74,13 @@ class FourRoomsEnv(gymnasium.Env[np.int64, np.int64]):
 
         Raises:
             ValueError: if `theta` has the wrong shape or is not finite, the mode is unknown, or a
-                field has a value that params.yaml may not have.
+                field is out of its bounds.
         """
         modes = (None, *self.metadata["render_modes"])
         if render_mode not in modes:
             raise ValueError(f"render_mode must be one of {modes}, got {render_mode!r}")
         self.problem = FourRooms(**numbers_of(FourRooms, options))
-        bounded = {name: getattr(self.problem, name) for name in FourRoomsParams.model_fields}
-        validate(FourRoomsParams, bounded, "FourRooms")
+        _check_bounds(self.problem)
         size = self.problem.num_parameters
         needed = f"{size} finite numbers"
         self.theta = np.zeros(size) if theta is None else reals("theta", theta, needed)
@@ -174,6 +171,17 @@ class FourRoomsEnv(gymnasium.Env[np.int64, np.int64]):
                 ink = _INK_ON_AGENT if state == self._state else _INK
                 _stamp(tile, _GLYPHS[MAP[row][column]], ink)
         return image
+
+
+def _check_bounds(problem: FourRooms) -> None:
+    bounds = {"discount": 1.0, "fail_probability": 0.75}
+    for name, bound in bounds.items():
+        if not 0.0 <= getattr(problem, name) < bound:
+            raise ValueError(f"{name} must lie in [0, {bound:g}), got {getattr(problem, name)}")
+    if not problem.incentive_scale > 0.0:
+        raise ValueError(f"incentive_scale must be positive, got {problem.incentive_scale}")
+    if not problem.incentive_cost >= 0.0:
+        raise ValueError(f"incentive_cost must not be negative, got {problem.incentive_cost}")
 
 
 def _stamp(tile: NDArray[np.uint8], glyph: tuple[str, ...], ink: tuple[int, int, int]) -> None:
