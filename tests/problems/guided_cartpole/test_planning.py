@@ -90,6 +90,15 @@ def test_the_gradient_is_that_of_j_on_the_grid() -> None:
     assert min(np.linalg.norm(found.direct), np.linalg.norm(found.indirect)) > 0.1
 
 
+def test_both_terms_are_exact_where_they_nearly_cancel() -> None:
+    asked = planner(), leader(), response(), BETA, (GAMMA, GAMMA), 200
+    shipped, tight = planned(*asked), planned(*asked, accuracy=1e-7, sweeps=400)
+    off = np.linalg.norm(shipped.indirect - tight.indirect)
+    norm = np.linalg.norm(tight.direct + tight.indirect)
+    assert norm < 0.5 * np.linalg.norm(tight.indirect)
+    assert off < 0.005 * norm
+
+
 def test_a_plan_without_the_indirect_term_has_the_same_direct_one() -> None:
     both = planned(planner(), leader(), response(), BETA, (GAMMA, GAMMA), HORIZON)
     one = planned(planner(), leader(), response(), BETA, (GAMMA, GAMMA), HORIZON, indirect=False)

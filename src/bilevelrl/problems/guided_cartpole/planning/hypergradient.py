@@ -22,7 +22,7 @@ from bilevelrl.problems.guided_cartpole.planning.mechanics import Flags
 from bilevelrl.problems.guided_cartpole.planning.planner import Planner
 
 #: Steps of GMRES for ν, and the accuracy at which it stops before.
-_FLOW_SWEEPS, _FLOW_ACCURACY = 80, 1e-3
+_FLOW_SWEEPS, _FLOW_ACCURACY = 150, 1e-5
 #: Probability of a state below which a block of states is not followed any further.
 _NEGLIGIBLE = 1e-8
 
