@@ -168,9 +168,9 @@ ABLATIONS: dict[str, Content] = {
 SEARCHED = {
     "one_sided": {"step_size", "epsilon"},
     "houses_4": {"step_size"},
-    "houses_17": {"step_size"},
+    "houses_17": {"step_size", "step_size_ratio"},
     "identified_houses_4": {"step_size"},
-    "identified_houses_17": {"step_size"},
+    "identified_houses_17": {"step_size", "step_size_ratio"},
     "varying_days": {"step_size", "num_updates"},
     "network": {"step_size", "num_updates", "days_per_update", "model_forgetting_factor"},
     "network_17": {"step_size", "num_updates"},
