@@ -81,17 +81,6 @@ def test_on_days_that_vary_leaders_are_asked_where_they_start() -> None:
         assert away.max() < {"exact": 1e-12}.get(rung.estimator, 0.4) or rung.critic != "none"
 
 
-@pytest.mark.parametrize("change", [{"day_spreads": (0.1,)}, {"varying_houses": (17,)}])
-def test_nobody_is_asked_on_days_without_a_best_known_tariff(change: dict[str, Any]) -> None:
-    search = BLOCK.search.model_copy(update=change)
-    problem = type(PROBLEM)(
-        "home_battery", BLOCK.model_copy(update={"search": search}), PROBLEM.followers
-    )
-    assert not any(
-        asked_at(problem, rung, 12288, {}) for rung in LADDER if "day_spread" in rung.entry
-    )
-
-
 def _alone(problem: Any, rung: Rung) -> Any:
     entry = {**shared_entry(problem, rung.estimator, rung.variant, 3072, {}), **rung.entry,
              "variant": rung.variant, "first_seed": 0, "num_seeds": 1}  # fmt: skip

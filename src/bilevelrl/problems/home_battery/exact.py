@@ -1,11 +1,11 @@
 """J, what it consists of, and its hypergradient, in the game on the grid.
 
-With d_h(c) the discounted midnights of `kernels.occupy` moved on to hour h, and A_L the leader's
-advantage,
+With d_h(c) the discounted midnights of `day_kernels.occupy` moved on to hour h, and A_L the
+leader's advantage,
 
     ∂J/∂Q_F(h, c, a) = γ_L^h d_h(c) π A_L / β = I(h, c, a),    dJ/dθ = direct + Σ W ∇_θ r_F,
 
-W being I and all that it leads to under π, with γ_F per hour (`kernels.flow`).
+W being I and all that it leads to under π, with γ_F per hour (`day_kernels.flow`).
 
 Houses are independent, so that E[(Σ_i e_i)²] = (Σ_i E e_i)² + Σ_i Var e_i. A house changes J as if
 its leader's reward were -κ (e² + 2 e M), M the mean energy of all other houses in that hour.
@@ -18,12 +18,15 @@ import numpy as np
 from bilevelrl.core.arrays import Floats
 from bilevelrl.core.exact import Hypergradient
 from bilevelrl.core.follower import NotConverged
-from bilevelrl.problems.home_battery.kernels import advantages, evaluate, flow, occupy
+from bilevelrl.problems.home_battery.day_kernels import advantages, flow, occupy
+from bilevelrl.problems.home_battery.kernels import evaluate
 from bilevelrl.problems.home_battery.problem import HomeBattery
 
 #: Of probabilities, values in $, and weights: change within the last of repeated days.
 TOLERANCE = 1e-13
 MAX_DAYS = 5000
+#: Probability of the one type of days that are drawn alike.
+_ALIKE = np.ones(1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,9 +80,12 @@ def mean_day(problem: HomeBattery, policy: Floats, discount: float | None = None
     """
     grid = problem.grid
     rows = policy.reshape(-1, *policy.shape[2:])
-    occupancy, residual = np.empty(rows.shape[:3]), np.empty(len(rows))
+    occupancy, residual = np.empty((len(rows), 1, *rows.shape[1:3])), np.empty(len(rows))
     gamma = problem.leader_discount if discount is None else discount
-    occupy(rows, grid.lower, grid.share, gamma, TOLERANCE, MAX_DAYS, occupancy, residual)
+    occupy(
+        rows[:, None], grid.lower, grid.share, _ALIKE, gamma, TOLERANCE, MAX_DAYS, occupancy,
+        residual,
+    )  # fmt: skip
     check_converged(residual, "occupancy")
     occupied = occupancy.reshape(policy.shape[:4])
     played = occupied[..., None] * policy
@@ -161,8 +167,8 @@ def leader_advantages(problem: HomeBattery, policy: Floats, reward: Floats) -> F
     rows, rewards = (each.reshape(-1, *each.shape[2:]) for each in (policy, reward))
     advantage, residual = np.empty_like(rows), np.empty(len(rows))
     advantages(
-        rows, rewards, grid.lower, grid.share, problem.leader_discount, TOLERANCE, MAX_DAYS,
-        advantage, residual,
+        rows[:, None], rewards[:, None], grid.lower, grid.share, _ALIKE, problem.leader_discount,
+        TOLERANCE, MAX_DAYS, advantage[:, None], residual,
     )  # fmt: skip
     check_converged(residual, "leader_advantages")
     return advantage.reshape(policy.shape)
@@ -201,8 +207,8 @@ def reward_weights(
     rows, injections = (each.reshape(-1, *each.shape[2:]) for each in (policy, injected))
     weights, residual = np.empty_like(rows), np.empty(len(rows))
     flow(
-        rows, injections, grid.lower, grid.share, problem.follower_discount, TOLERANCE, MAX_DAYS,
-        weights, residual,
+        rows[:, None], injections[:, None], grid.lower, grid.share, _ALIKE,
+        problem.follower_discount, TOLERANCE, MAX_DAYS, weights[:, None], residual,
     )  # fmt: skip
     check_converged(residual, "reward_weights")
     return weights.reshape(policy.shape)

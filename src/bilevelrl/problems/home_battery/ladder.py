@@ -90,15 +90,13 @@ def asked_at(
 ) -> dict[str, Floats]:
     """Where a rung is asked, by name, of `points` (24,), or of θ (D,) of a leader of its own.
 
-    On days that vary this is where the leader starts, at flat prices, with the largest budget; and
-    nowhere if nobody searched for such days.
+    On days that vary this is where the leader starts, at flat prices, with the largest budget.
     """
     spread, block = rung.entry.get("day_spread"), problem.block
     if not spread:
         return points
     houses = block.training.houses
-    known = spread in block.search.day_spreads and houses in block.search.varying_houses
-    if not known or (rung.samples and budget < max(block.gradients.budgets)):
+    if rung.samples and budget < max(block.gradients.budgets):
         return {}
     if rung.entry.get("leader") != "network":
         return {"flat, days that vary": np.full(HOURS, FLAT)}

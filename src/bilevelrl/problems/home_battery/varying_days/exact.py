@@ -9,8 +9,8 @@ import numpy as np
 
 from bilevelrl.core.arrays import Floats
 from bilevelrl.core.exact import Hypergradient
+from bilevelrl.problems.home_battery.day_kernels import advantages, flow, occupy
 from bilevelrl.problems.home_battery.exact import MAX_DAYS, TOLERANCE, Days, check_converged
-from bilevelrl.problems.home_battery.varying_days.kernels import advantages, flow, occupy
 from bilevelrl.problems.home_battery.varying_days.problem import VaryingDays
 
 

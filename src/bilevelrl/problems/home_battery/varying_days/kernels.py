@@ -1,4 +1,4 @@
-"""Dynamic programs of one house over days whose type is drawn at midnight.
+"""The soft dynamic program of one house over days whose type is drawn at midnight.
 
 As `home_battery.kernels`, with an axis of K types before the 24 hours; `probability` is that of a
 type, shape (K,). Today leads to all types of tomorrow.
@@ -7,17 +7,9 @@ type, shape (K,). Today leads to all types of tomorrow.
 import numba
 import numpy as np
 
-from bilevelrl.core.compilation import kernel, parallel_kernel
-from bilevelrl.problems.home_battery.kernels import chain_of, plan_day, pushed
-
-
-@kernel
-def _mean_midnight(probability, value, mean):  # type: ignore[no-untyped-def]
-    # Fill Σ_m q_m V_m(0, c), shape (C,).
-    mean[:] = 0.0
-    for m in range(len(probability)):
-        for c in range(len(mean)):
-            mean[c] += probability[m] * value[m, 0, c]
+from bilevelrl.core.compilation import parallel_kernel
+from bilevelrl.problems.home_battery.day_kernels import mean_midnight
+from bilevelrl.problems.home_battery.kernels import plan_day
 
 
 @parallel_kernel
@@ -35,14 +27,14 @@ def plan(  # type: ignore[no-untyped-def]
         accuracy[n], days[n] = np.inf, 0
         before, after = np.empty(num_charges), np.empty(num_charges)
         while days[n] < max_days and accuracy[n] > tolerance:
-            _mean_midnight(probability, value[n], before)
+            mean_midnight(probability, value[n], before)
             for m in range(num_types):
                 value[n, m, 0] = before
                 plan_day(
                     reward[n, m], allowed, lower, share, temperature[n], discount, value[n, m],
                     policy[n, m],
                 )  # fmt: skip
-            _mean_midnight(probability, value[n], after)
+            mean_midnight(probability, value[n], after)
             change = after - before
             least, most = change.min(), change.max()
             accuracy[n] = 0.5 * (most - least) * daily / (1.0 - daily)
@@ -50,141 +42,3 @@ def plan(  # type: ignore[no-untyped-def]
             shift = 0.5 * (most + least) / (1.0 - daily)
             for h in range(num_hours):
                 value[n, :, h] += shift * discount ** (num_hours - h)
-
-
-@kernel
-def _chains(policy, lower, share):  # type: ignore[no-untyped-def]
-    # P_m(c' | h, c), shape (K, 24, C, C).
-    num_types, num_hours, num_charges, _ = policy.shape
-    chains = np.empty((num_types, num_hours, num_charges, num_charges))
-    for m in range(num_types):
-        chain_of(policy[m], lower, share, chains[m])
-    return chains
-
-
-@parallel_kernel
-def occupy(  # type: ignore[no-untyped-def]
-    policy, lower, share, probability, discount, tolerance, max_days, occupancy, residual
-):
-    """Fill d_m,h(c), shape (N, K, 24, C), of an empty battery n midnights later, n geometric.
-
-    The mass of a type is its probability; `residual` (N,) is how much the last day changed.
-    """
-    num_rows, num_types, num_hours, num_charges, _ = policy.shape
-    daily = discount**num_hours
-    for n in numba.prange(num_rows):
-        chains, own = _chains(policy[n], lower, share), occupancy[n]
-        # Filled anew every day, because Numba moves an allocation out of a parallel loop.
-        midnight, ended = np.zeros(num_charges), np.empty(num_charges)
-        following = np.empty(num_charges)
-        midnight[0] = 1.0
-        residual[n] = np.inf
-        for _ in range(max_days):
-            following[:] = 0.0
-            following[0] = 1.0 - daily
-            for m in range(num_types):
-                own[m, 0] = probability[m] * midnight
-                for h in range(num_hours - 1):
-                    pushed(own[m, h], chains[m, h], own[m, h + 1])
-                pushed(own[m, num_hours - 1], chains[m, num_hours - 1], ended)
-                following += daily * ended
-            residual[n] = np.abs(following - midnight).max()
-            midnight[:] = following
-            if residual[n] <= tolerance:
-                break
-
-
-@parallel_kernel
-def advantages(  # type: ignore[no-untyped-def]
-    policy, reward, lower, share, probability, discount, tolerance, max_days, advantage, residual
-):
-    """Fill A(m, h, c, a) = Q - Σ_a π Q, shape (N, K, 24, C, A), of rewards of the same shape.
-
-    Values are relative, the mean V of an empty battery at midnight being 0; `residual` (N,) is how
-    much the last day changed them.
-    """
-    num_rows, num_types, num_hours, num_charges, num_actions = policy.shape
-    for n in numba.prange(num_rows):
-        chains = _chains(policy[n], lower, share)
-        value = np.zeros((num_types, num_hours + 1, num_charges))
-        midnight, mean = np.zeros(num_charges), np.empty(num_charges)
-        paid = np.zeros((num_types, num_hours, num_charges))
-        for m in range(num_types):
-            for h in range(num_hours):
-                for c in range(num_charges):
-                    for a in range(num_actions):
-                        paid[m, h, c] += policy[n, m, h, c, a] * reward[n, m, h, c, a]
-        residual[n] = np.inf
-        for _ in range(max_days):
-            for m in range(num_types):
-                value[m, num_hours] = midnight
-                for h in range(num_hours - 1, -1, -1):
-                    for c in range(num_charges):
-                        total = 0.0
-                        for k in range(num_charges):
-                            total += chains[m, h, c, k] * value[m, h + 1, k]
-                        value[m, h, c] = paid[m, h, c] + discount * total
-            _mean_midnight(probability, value, mean)
-            mean -= mean[0]
-            residual[n] = np.abs(mean - midnight).max()
-            midnight[:] = mean
-            if residual[n] <= tolerance:
-                break
-        for m in range(num_types):
-            for h in range(num_hours):
-                for c in range(num_charges):
-                    usual = 0.0
-                    for a in range(num_actions):
-                        k, w = lower[c, a], share[c, a]
-                        after = value[m, h + 1]
-                        advantage[n, m, h, c, a] = reward[n, m, h, c, a] + discount * (
-                            (1.0 - w) * after[k] + w * after[k + 1]
-                        )
-                        usual += policy[n, m, h, c, a] * advantage[n, m, h, c, a]
-                    for a in range(num_actions):
-                        advantage[n, m, h, c, a] -= usual
-
-
-@parallel_kernel
-def flow(  # type: ignore[no-untyped-def]
-    policy, injected, lower, share, probability, discount, tolerance, max_days, weights, residual
-):
-    """Fill W = I + x π, where x is what W carries on, as `home_battery.kernels.flow` does.
-
-    I and W have the shape (N, K, 24, C, A). What arrives at midnight is shared by all types.
-    """
-    num_rows, num_types, num_hours, num_charges, num_actions = policy.shape
-    for n in numba.prange(num_rows):
-        chains = _chains(policy[n], lower, share)
-        first = np.zeros((num_types, num_hours, num_charges))
-        for m in range(num_types):
-            for h in range(num_hours):
-                for c in range(num_charges):
-                    for a in range(num_actions):
-                        i, k, w = injected[n, m, h, c, a], lower[c, a], share[c, a]
-                        first[m, h, k] += discount * i * (1.0 - w)
-                        first[m, h, k + 1] += discount * i * w
-        carried = np.zeros((num_types, num_hours, num_charges))
-        midnight, after = np.zeros(num_charges), np.empty(num_charges)
-        following = np.empty(num_charges)
-        residual[n] = np.inf
-        for _ in range(max_days):
-            following[:] = 0.0
-            for m in range(num_types):
-                carried[m, 0] = probability[m] * midnight
-                for h in range(num_hours):
-                    pushed(carried[m, h], chains[m, h], after)
-                    if h + 1 < num_hours:
-                        carried[m, h + 1] = first[m, h] + discount * after
-                    else:
-                        following += first[m, h] + discount * after
-            residual[n] = np.abs(following - midnight).max()
-            midnight[:] = following
-            if residual[n] <= tolerance:
-                break
-        for m in range(num_types):
-            for h in range(num_hours):
-                for c in range(num_charges):
-                    for a in range(num_actions):
-                        x = carried[m, h, c] * policy[n, m, h, c, a]
-                        weights[n, m, h, c, a] = injected[n, m, h, c, a] + x
