@@ -216,6 +216,17 @@ def test_followers_are_drawn_with_their_seeds() -> None:
         assert ax.get_xscale() == ax.get_yscale() == "log"
 
 
+def test_two_followers_of_a_problem_have_a_column_each() -> None:
+    soft_q = game_tables.followers(ROOMS)
+    deep = soft_q.assign(follower="sac", kl_median=0.3)
+    axes = learning_followers.follower_learning(pd.concat([soft_q, deep])).axes
+    assert [ax.get_title().split("\n")[1] for ax in axes[:2]] == ["soft Q-learning", "SAC"]
+    for ax in axes:
+        (line,) = ax.lines
+        assert data(line)[0] == (100, 1000, 10_000)
+    assert data(axes[1].lines[0])[1] == (0.3, 0.3, 0.3)
+
+
 def test_a_follower_that_loses_less_than_nothing_does_not_stretch_the_axis() -> None:
     table = game_tables.followers(ROOMS)
     table.loc[table.index[-1], "relative_gap_min"] = -1e-3

@@ -232,6 +232,31 @@ def test_no_spread_is_not_drawn_on_a_logarithmic_axis() -> None:
     assert min(line.get_ydata()[0] for line in figure.axes[1].lines) > 0.0
 
 
+def test_errors_of_rounding_do_not_stretch_the_axis() -> None:
+    table = gradient_table()
+    exact = table["estimator"] == "exact"
+    figure = gradient_quality(table.assign(bias=np.where(exact, 1e-15, 0.3)))
+    assert figure.axes[0].get_ylim()[0] > 1e-3
+
+
+def test_a_rung_looks_the_same_at_every_point_and_in_the_legend() -> None:
+    table = gradient_table()
+    own = (table["estimator"] == "bc_hg") & (table["critic"] == "learned")
+    elsewhere = table[own].assign(note="a rung of its own", point="elsewhere")
+    figure = gradient_quality(pd.concat([table, elsewhere]))
+    legend = figure.axes[-3].get_legend() or figure.legends[0]
+    named = {
+        text.get_text(): line
+        for text, line in zip(legend.get_texts(), legend.get_lines(), strict=True)
+    }
+    variants = elsewhere["variant"].unique()
+    drawn = {
+        line.get_marker() for line in figure.axes[6].lines if line.get_marker() not in (7, "None")
+    }
+    labels = {style.label("bc_hg", variant) + ", a rung of its own" for variant in variants}
+    assert drawn == {named[label].get_marker() for label in labels}
+
+
 def test_undetected_bias_is_drawn_as_a_bound() -> None:
     figure = FIGURES["gradient_quality"]()
     bounds = [line for line in figure.axes[0].lines if line.get_marker() == 7]

@@ -18,6 +18,8 @@ _LONG_LABEL = 34
 #: Lines of what an exact critic does.
 _EXACT: style.Look = {"linestyle": (0, (4.0, 1.5)), "marker": "d"}
 _BOUND = style.CROSS | {"marker": 7, "markersize": 5.0}
+#: Relative errors up to this are none.
+_ROUNDING = 1e-12
 #: Markers of rungs beside the one with the shortest note, of the same estimator and critic.
 _OTHERS = ("x", "^", "v", "<", ">", "P")
 
@@ -34,11 +36,14 @@ def gradient_quality(gradients: pd.DataFrame) -> Figure:
     budgets = sorted(set(sampled["env_steps_per_update"]))
     with style.theme():
         figure, axes = style.new_figure(8.4, 2.0 * len(points) + 1.2, len(points), 3, sharex=True)
+        rungs = list(_rungs(gradients))
         for row, point in zip(axes, points, strict=True):
-            rows = gradients[gradients["point"] == point]
-            for _, line, look in _rungs(rows):
-                _draw(row, line.sort_values("env_steps_per_update"), look)
-            _decorate(row, point, float(rows["exact_norm"].iloc[0]))
+            for _, lines, look in rungs:
+                line = lines[lines["point"] == point]
+                if len(line):
+                    _draw(row, line.sort_values("env_steps_per_update"), look)
+            norms = gradients.loc[gradients["point"] == point, "exact_norm"]
+            _decorate(row, point, float(norms.iloc[0]))
         for ax, title in zip(axes[0], _TITLES, strict=True):
             ax.set_title(title)
         for ax in axes[-1]:
@@ -46,7 +51,7 @@ def gradient_quality(gradients: pd.DataFrame) -> Figure:
             if budgets[-1] <= 10 * budgets[0]:  # then powers of ten alone do not say where they are
                 ax.set_xticks(budgets)
                 ax.minorticks_off()
-        handles = [Line2D([], [], label=label, **look) for label, _, look in _rungs(gradients)]
+        handles = [Line2D([], [], label=label, **look) for label, _, look in rungs]
         handles.append(Line2D([], [], label="no bias found, at most this", **_BOUND))
         longest = max(len(str(handle.get_label())) for handle in handles)
         style.legend_below(figure, handles, columns=4 if longest < _LONG_LABEL else 3)
@@ -80,8 +85,8 @@ def _draw(row: list[Axes], line: pd.DataFrame, look: style.Look) -> None:
     )
     for ax, value in zip(row, values, strict=True):
         if (samples == 0).all():
-            # Nothing sampled may mean no spread, which a logarithmic axis cannot show.
-            if np.isfinite(value).all() and (ax is row[2] or (value > 0.0).all()):
+            # Nothing sampled may mean no error but rounding: a logarithmic axis would show that.
+            if np.isfinite(value).all() and (ax is row[2] or (value > _ROUNDING).all()):
                 ax.axhline(value.iloc[0], color=look["color"], linestyle=look["linestyle"])
         else:
             ax.plot(samples, value, **look)

@@ -59,22 +59,23 @@ def follower_accuracy(summary: pd.DataFrame) -> Figure:
 
 
 def follower_learning(followers: pd.DataFrame) -> Figure:
-    """How fast followers learn against a leader that does not move, a column per problem.
+    """How fast followers learn against a leader that does not move, a column per follower.
 
     Of results/followers.csv; a placeholder if none learned.
     """
     if followers.empty:
         return style.placeholder("Followers that learn")
-    problems = list(dict.fromkeys(followers["problem"]))
+    columns = followers[["problem", "follower"]].drop_duplicates().to_numpy().tolist()
     measured = {
         "kl": "KL(learned ‖ best response)\nin the states that it visits",
         "relative_gap": "share of the soft\nreturn that is missing",
     }
     with style.theme():
-        figure, axes = style.new_figure(2.4 * len(problems), 4.8, 2, len(problems), sharex="col")
+        figure, axes = style.new_figure(2.4 * len(columns), 4.8, 2, len(columns), sharex="col")
         for row, (name, text) in zip(axes, measured.items(), strict=True):
-            for ax, problem in zip(row, problems, strict=True):
-                own = followers[followers["problem"] == problem]
+            for ax, (problem, kind) in zip(row, columns, strict=True):
+                alike = (followers["problem"] == problem) & (followers["follower"] == kind)
+                own = followers[alike]
                 seen = own[[f"{name}_{which}" for which in ("median", "min", "max")]].to_numpy()
                 # What is no loss at all, up to the noise of measuring it, ends at the edge.
                 positive = seen[np.isfinite(seen) & (seen > 0.0)]
@@ -89,8 +90,7 @@ def follower_learning(followers: pd.DataFrame) -> Figure:
                 log_ticks(ax.xaxis)
                 log_ticks(ax.yaxis)
             row[0].set_ylabel(text)
-        for ax, problem in zip(axes[0], problems, strict=True):
-            kind = followers[followers["problem"] == problem]["follower"].iloc[0]
+        for ax, (problem, kind) in zip(axes[0], columns, strict=True):
             ax.set_title(f"{problem}\n{FOLLOWERS[kind][0]}")
         for ax in axes[-1]:
             ax.set_xlabel("transitions")

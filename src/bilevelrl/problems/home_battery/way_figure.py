@@ -73,7 +73,8 @@ def ways(summary: pd.DataFrame) -> Figure:
             ax.axvline(x, color="0.6", linewidth=0.8, zorder=0)
         ax.set_xlim(_LEFTMOST - 0.03, max(1.04, *_means(rows)))
         ax.set_xlabel(
-            "share of the way from the flat to the best known tariff, as played\n"
+            "share of the way from the flat to the best\n"
+            "known tariff, as played\n"
             "(|: worst seed under the best response)"
         )
     return figure
