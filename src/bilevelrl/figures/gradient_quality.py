@@ -1,6 +1,7 @@
 """Estimators against the exact hypergradient: bias, spread and direction as samples grow."""
 
 from collections.abc import Iterator
+from itertools import cycle
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,7 @@ _EXACT: style.Look = {"linestyle": (0, (4.0, 1.5)), "marker": "d"}
 _BOUND = style.CROSS | {"marker": 7, "markersize": 5.0}
 #: Relative errors up to this are none.
 _ROUNDING = 1e-12
-#: Markers of rungs beside the one with the shortest note, of the same estimator and critic.
+#: Markers of an estimator's rungs beside the one with the shortest note of each critic.
 _OTHERS = ("x", "^", "v", "<", ">", "P")
 
 
@@ -62,12 +63,13 @@ def _rungs(gradients: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, style.L
     """Label, rows and look of every rung, in the order of the legends."""
     for estimator, variant, lines in style.groups(gradients):
         plain = style.line_style(estimator, variant) | {"markersize": 4.5}
+        others = cycle(_OTHERS)
         for critic, alike in lines.groupby("critic", sort=False):
             notes = sorted(dict.fromkeys(alike["note"].fillna("")), key=len)
             for place, note in enumerate(notes):
                 look = plain | (_EXACT if critic == "exact" else {})
                 if place:
-                    look["marker"] = _OTHERS[place - 1]
+                    look["marker"] = next(others)
                 if look["marker"] == "x":  # has no face, only edges
                     look |= {"markeredgecolor": look["color"], "markeredgewidth": 1.0}
                 label = ", ".join(filter(None, [style.label(estimator, variant), note]))
