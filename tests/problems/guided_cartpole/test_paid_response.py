@@ -6,41 +6,10 @@ import numpy as np
 import pytest
 
 from bilevelrl.core.arrays import Floats
-from bilevelrl.core.seeding import Streams
 from bilevelrl.problems.guided_cartpole.planning.best_response import BestResponse, best_response
-from bilevelrl.problems.guided_cartpole.planning.grid import GridParams
 from bilevelrl.problems.guided_cartpole.planning.hypergradient import planned
-from bilevelrl.problems.guided_cartpole.planning.mechanics import TrueMechanics
 from bilevelrl.problems.guided_cartpole.planning.paid_response import PaidFollower
-from bilevelrl.problems.guided_cartpole.planning.planner import Planner
-from bilevelrl.problems.guided_cartpole.policy import ModulePolicy
-from bilevelrl.problems.guided_cartpole.problem import GuidedCartPole
-
-BETA, HORIZON = 0.2, 40
-GRID = GridParams(
-    kind="grid",
-    positions=15,
-    speeds=7,
-    top_speed=1.6,
-    angles=17,
-    rotations=19,
-    top_rotation=1.75,
-    pushes=5,
-    tolerance=1e-4,
-)
-
-
-@cache
-def planner() -> Planner:
-    winds = np.array([-0.5, 0.0, 0.5])
-    return Planner(TrueMechanics(GuidedCartPole()), ModulePolicy(4, 3, (8,)), winds, GRID)
-
-
-@cache
-def leader() -> Floats:
-    first = planner().policy.initial_parameters(Streams([0]))[0]
-    moved: Floats = first + 0.3 * np.random.default_rng(1).standard_normal(len(first))
-    return moved
+from tests.problems.guided_cartpole.small_grid import BETA, HORIZON, leader, planner
 
 
 @cache
