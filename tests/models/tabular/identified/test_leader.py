@@ -143,9 +143,12 @@ def test_a_leader_that_sees_no_reward_of_its_own_goes_on_looking() -> None:
 
 @pytest.mark.parametrize(
     ("transitions", "refined", "searches"),
-    [(1500.0, 0.4, False), (1500.0, 0.2, True), (2000.0, 0.4, True)],
-)
-def test_it_searches_again_with_twice_the_transitions_or_when_disappointed(
+    [
+        (1500.0, 0.4, False), (1500.0, 0.6, False), (2000.0, 0.5, True),
+        (1500.0, 0.3, True), (1500.0, 0.7, True), (1500.0, -0.5, True),
+    ],
+)  # fmt: skip
+def test_it_searches_again_with_twice_the_transitions_or_when_surprised(
     monkeypatch: pytest.MonkeyPatch, transitions: float, refined: float, searches: bool
 ) -> None:
     theta = np.zeros((1, 3))

@@ -35,8 +35,9 @@ from bilevelrl.models.tabular.watched_covariance import mean_reward
 UNTRIED = -1000.0
 #: Score of doing nothing against acting on any state.
 NOTHING = 50.0
-#: Share of what the last search promised that is a reason to search again.
-DISAPPOINTING = 0.5
+#: Share of what the last search promised by which the best prediction has to move, up or down,
+#: before the model counts as another one, in which better candidates may be elsewhere.
+SURPRISING = 0.25
 
 
 @dataclass(frozen=True)
@@ -173,7 +174,8 @@ class IdentifiedLeader:
     ) -> Pool:
         if own.transitions < 2.0 * own.searched[0]:
             refined = refine(problem, candidates, beta)
-            if refined.predicted[0] > DISAPPOINTING * own.promised[0]:
+            moved = abs(refined.predicted[0] - own.promised[0])
+            if moved <= SURPRISING * abs(own.promised[0]):
                 return refined
         found = search(problem, candidates, own.visited, beta)
         own.searched[0], own.promised[0] = own.transitions, found.predicted[0]
