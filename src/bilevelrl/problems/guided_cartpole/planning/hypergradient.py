@@ -96,7 +96,7 @@ def planned(
 
 
 def occupancy_of(planner: Planner, chain: Singles, horizon: int) -> tuple[Singles, Spans]:
-    """μ_t, shape (T, K, L, N), and from where to where it ever is anything in a block, (K, L, 2)."""
+    """μ_t, shape (T, K, L, N), and the nodes of each block between which it is, (K, L, 2)."""
     found = np.empty((horizon, *planner.blocks, planner.size), np.float32)
     found[0] = planner.grid.start
     for t in range(1, horizon):

@@ -20,7 +20,6 @@ from bilevelrl.problems.guided_cartpole.planning.movement import (
 from bilevelrl.problems.guided_cartpole.policy import ModulePolicy
 from bilevelrl.problems.guided_cartpole.view import scaled
 
-
 Spans = NDArray[np.int64]
 
 
