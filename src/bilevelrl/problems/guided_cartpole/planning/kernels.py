@@ -40,7 +40,7 @@ def soft_backup(  # type: ignore[no-untyped-def]
     num_m, num_j = geometry.num_m, geometry.num_j
     num_k, num_l, num_winds, size = expected.shape
     num_pushes = len(node_weight)
-    windows = np.empty((num_m * num_j, size), rolled.dtype)
+    windows = np.zeros((num_m * num_j, size), rolled.dtype)  # some are met with a weight of 0 only
     scale, top, mass, log_mass = np.empty((4, size), rolled.dtype)
     powers = np.empty(size, np.int32)
     for k in range(num_k):
@@ -70,11 +70,11 @@ def soft_backup(  # type: ignore[no-untyped-def]
                     part, share = own[u], node_weight[u]
                     for n in range(size):
                         part[n] = (part[n] - top[n]) * scale[n]
-                    _exponential(part, powers)
+                    exponential(part, powers)
                     for n in range(size):
                         part[n] *= share
                         mass[n] += part[n]
-                _logarithm(mass, powers, log_mass)
+                logarithm(mass, powers, log_mass)
                 for u in range(num_pushes):
                     part = own[u]
                     for n in range(size):
@@ -115,8 +115,8 @@ def _score(windows, base, kick_weight, num_j, out):  # type: ignore[no-untyped-d
 
 
 @kernel
-def _exponential(values, powers):  # type: ignore[no-untyped-def]
-    # In place, of values (N,) that are not positive; `powers` is a buffer of 32-bit integers.
+def exponential(values, powers):  # type: ignore[no-untyped-def]
+    """Replace values (N,), none above 0, by exp; `powers` is a buffer of 32-bit integers, (N,)."""
     c1, c2, c3 = (
         np.float32(0.6931471805599453),
         np.float32(0.2402265069591007),
@@ -140,8 +140,8 @@ def _exponential(values, powers):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _logarithm(values, powers, out):  # type: ignore[no-untyped-def]
-    # Of positive values (N,); `powers` is a buffer of 32-bit integers.
+def logarithm(values, powers, out):  # type: ignore[no-untyped-def]
+    """Fill `out` with the log of positive values (N,); `powers` is a buffer as in `exponential`."""
     one, two, log_two = np.float32(1.0), np.float32(2.0), np.float32(0.6931471805599453)
     c3, c5, c7, c9 = (
         np.float32(1.0 / 3.0), np.float32(0.2), np.float32(1.0 / 7.0), np.float32(1.0 / 9.0),
