@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from bilevelrl.core.arrays import Floats
+from bilevelrl.problems.guided_cartpole.planning import best_response as solver
 from bilevelrl.problems.guided_cartpole.planning.best_response import BestResponse, best_response
 from bilevelrl.problems.guided_cartpole.planning.hypergradient import planned
 from bilevelrl.problems.guided_cartpole.planning.paid_response import PaidFollower
@@ -54,6 +55,16 @@ def test_a_follower_without_pay_answers_as_always() -> None:
     without, least = one.moved(0.0), one.moved(1e-9)
     # Backups from step to step, where nothing is left of 40 of them but rounding.
     assert error(least, without) < 1e-3
+
+
+def test_a_follower_with_capped_values_answers_as_always_without_pay(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Hardly a value may be above that of linear interpolation: backups without a cap raise them.
+    monkeypatch.setattr(solver, "_MORE", 0.01)
+    capped = best_response(planner(), leader(), BETA, 0.99)
+    one = PaidFollower(planner(), leader(), capped, BETA, (0.99, 0.99), HORIZON)
+    assert error(one.moved(1e-9), one.moved(0.0)) < 1e-3
 
 
 def test_a_payment_of_nothing_is_refused() -> None:

@@ -18,6 +18,8 @@ from bilevelrl.problems.guided_cartpole.planning.planner import Planner
 
 #: Steps of GMRES per policy iteration, and most of these.
 _SWEEPS, _MOST_ITERATIONS = 8, 100
+#: Steps of `settle` before its first round of GMRES, and of each round.
+_SMOOTHED, _ROUND = 30, 60
 #: What v_F may be above the one with linear interpolation, as a share of the largest thinkable, and
 #: how exactly that one is found, likewise.
 _MORE, _ROUGHLY = 0.2, 0.005
@@ -120,3 +122,24 @@ def solve(
     found, _ = gmres(operator, wanted.ravel(), rtol=accuracy, restart=steps, maxiter=1)
     solution: Singles = found.reshape(wanted.shape).astype(np.float32)
     return solution
+
+
+def settle(
+    product: Callable[[Singles], Singles], wanted: Singles, steps: int, accuracy: float
+) -> Singles:
+    """Like `solve`, for a product that takes nearly nothing from most of what it is applied to.
+
+    What is missing is what it takes. Putting that back, `_SMOOTHED` times, leaves what changes
+    slowly, and a few short rounds of GMRES find that: they hold fewer vectors than a long one.
+    """
+    found, missing, most = wanted, wanted - product(wanted), accuracy * np.linalg.norm(wanted)
+    for _ in range(_SMOOTHED - 1):
+        found = found + missing
+        missing = wanted - product(found)
+    for _ in range(0, steps - _SMOOTHED, _ROUND):
+        left = np.linalg.norm(missing)
+        if left <= most:
+            break
+        found = found + solve(product, missing, _ROUND, float(most / left))
+        missing = wanted - product(found)
+    return found

@@ -69,8 +69,9 @@ class Geometry(NamedTuple):
     Attributes:
         turn_offset: of φ', in nodes, shape (K, L).
         turn_weight: of four nodes around it, shape (K, L, 4).
-        x_offset: of x', shape (I,).
-        x_weight: of four nodes around it, shape (I, 4, X).
+        x_group: first nodes of a block that have one offset of x', and N at last, shape (G + 1,).
+        x_offset: of x' of each group, in nodes, shape (G,).
+        x_weight: of four nodes around x', shape (4, N).
         alive: 1 where the episode goes on, else 0, shape (K, L, N).
         first_m: window in φ̇, in nodes from where the step begins; M = `num_m` of them.
         num_m: see there.
@@ -81,6 +82,7 @@ class Geometry(NamedTuple):
 
     turn_offset: NDArray[np.int64]
     turn_weight: Singles
+    x_group: NDArray[np.int64]
     x_offset: NDArray[np.int64]
     x_weight: Singles
     alive: Singles
@@ -145,7 +147,7 @@ def stencils(
     if cubic:
         smooth = safe(mechanics, winds, angles, rotations)
     rolled, turned = mechanics.drift(speeds, rotations)
-    x_offset, x_weight, off_track = _rolling(places, rolled, mechanics.limit)
+    x_group, x_offset, x_weight, off_track = _rolling(places, rolled, mechanics.limit)
     turn_offset, turn_weight, fallen = _turning(angles, turned, mechanics.angle_limit, smooth)
     alive = ~(fallen[:, :, None, None] | off_track)
     pushes, push_weight = np.polynomial.legendre.leggauss(params.pushes)
@@ -155,7 +157,7 @@ def stencils(
     paid = _cell_average(mechanics, places, places + rolled[:, None])
     shape = (*alive.shape[:2], -1)
     geometry = Geometry(
-        turn_offset, turn_weight.astype(np.float32), x_offset, x_weight.astype(np.float32),
+        turn_offset, turn_weight.astype(np.float32), x_group, x_offset, x_weight.astype(np.float32),
         np.ascontiguousarray(alive.reshape(shape).astype(np.float32)), *ranges,
         _reach(base, kick_weight, ranges),
     )  # fmt: skip
@@ -170,8 +172,8 @@ def stencils(
 
 def _rolling(
     places: Floats, rolled: Floats, limit: float
-) -> tuple[NDArray[np.int64], Floats, Flags]:
-    """Offset (I,), weights (I, 4, X) and ends (I, X) of x' from each node, at each speed."""
+) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats, Flags]:
+    """Groups (G + 1,), offsets (G,), weights (4, I X) and ends (I, X), see `Geometry`."""
     offset = np.where(rolled < 0.0, -1, 0)
     ahead = places + rolled[:, None]
     gaps = (places[1] - places[0], places[-1] - places[-2])
@@ -185,7 +187,10 @@ def _rolling(
     weights = np.where(straight, linear(nodes, ahead), lagrange(nodes, ahead))
     ended = np.abs(ahead) > limit
     weights[ended] = 0.0
-    return offset, np.ascontiguousarray(weights.transpose(0, 2, 1)), ended
+    changes = np.flatnonzero(np.diff(offset)) + 1
+    group = np.concatenate([[0], changes, [len(rolled)]])
+    flat = np.ascontiguousarray(weights.reshape(-1, 4).T)
+    return group * len(places), offset[group[:-1]], flat, ended
 
 
 def _turning(

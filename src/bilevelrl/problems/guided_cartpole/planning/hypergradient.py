@@ -15,14 +15,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from bilevelrl.core.arrays import Floats
-from bilevelrl.problems.guided_cartpole.planning.best_response import BestResponse, solve
+from bilevelrl.problems.guided_cartpole.planning.best_response import BestResponse, settle
 from bilevelrl.problems.guided_cartpole.planning.grid import Singles
-from bilevelrl.problems.guided_cartpole.planning.kernels import expect_and_meet, spread_chain
-from bilevelrl.problems.guided_cartpole.planning.mechanics import Flags
-from bilevelrl.problems.guided_cartpole.planning.planner import Planner
+from bilevelrl.problems.guided_cartpole.planning.kernels import spread_chain
+from bilevelrl.problems.guided_cartpole.planning.movement import expect_and_meet
+from bilevelrl.problems.guided_cartpole.planning.planner import Planner, Spans
 
-#: Steps of GMRES for ν, and the accuracy at which it stops before.
-_FLOW_SWEEPS, _FLOW_ACCURACY = 150, 1e-5
+#: Steps for ν at most, and the accuracy at which they end before, see `best_response.settle`.
+_FLOW_SWEEPS, _FLOW_ACCURACY = 210, 3e-5
 #: Probability of a state below which a block of states is not followed any further.
 _NEGLIGIBLE = 1e-8
 
@@ -59,12 +59,13 @@ def planned(
     """J and its hypergradient at θ, shape (D,), for (γ_L, γ_F) and episodes of T steps.
 
     Without `indirect` that term is left out, and zeros stand for it; with it, ν is solved to an
-    `accuracy` in the 2-norm, by at most so many `sweeps` of GMRES.
+    `accuracy` in the 2-norm, by at most so many `sweeps`.
     """
     grid, (gamma, follower_gamma) = planner.grid, discounts
     chain, leader = response.chain, response.leader
     occupancy, visited = occupancy_of(planner, chain, horizon)
-    paid = grid.reward * visited[:, :, None]
+    nodes = np.arange(planner.size)
+    paid = grid.reward * ((visited[..., :1] <= nodes) & (nodes < visited[..., 1:]))
     value = np.zeros((*planner.blocks, planner.size), np.float32)  # of the leader, from t on
     ahead, met = np.empty_like(value), np.zeros_like(chain)
     for t in range(horizon - 1, -1, -1):
@@ -88,20 +89,21 @@ def planned(
         def not_yet(of: Singles) -> Singles:
             return of - np.float32(follower_gamma) * planner.pushed(of, chain)
 
-        flow = solve(not_yet, first, sweeps, accuracy)
+        flow = settle(not_yet, first, sweeps, accuracy)
         flown = planner.pull_back(theta, leader, response.expected * flow[:, :, None])
     follower_value = float(np.vdot(grid.start, response.value))
     return Planned(total, direct, flown, follower_value)
 
 
-def occupancy_of(planner: Planner, chain: Singles, horizon: int) -> tuple[Singles, Flags]:
-    """μ_t, shape (T, K, L, N), and the blocks (φ, φ̇) in which it ever is anything."""
+def occupancy_of(planner: Planner, chain: Singles, horizon: int) -> tuple[Singles, Spans]:
+    """μ_t, shape (T, K, L, N), and the nodes of each block between which it is, (K, L, 2)."""
     found = np.empty((horizon, *planner.blocks, planner.size), np.float32)
     found[0] = planner.grid.start
     for t in range(1, horizon):
         found[t] = planner.pushed(found[t - 1], chain, _NEGLIGIBLE)
-    largest = np.maximum(found.max(axis=(0, 3)), -found.min(axis=(0, 3)))
-    return found, largest > _NEGLIGIBLE
+    ever = np.maximum(found.max(axis=0), -found.min(axis=0)) > _NEGLIGIBLE
+    first, last = ever.argmax(axis=2), planner.size - ever[..., ::-1].argmax(axis=2)
+    return found, np.stack([first, np.where(ever.any(axis=2), last, first)], axis=-1)
 
 
 def _outcomes(planner: Planner, windows: Singles) -> Singles:

@@ -1,75 +1,16 @@
-"""Kernels of backups on the grid of `grid.Stencils`, one block (φ, φ̇) after the other.
+"""Kernels of a soft Bellman backup on the grid of `grid.Stencils`, one block (φ, φ̇) after another.
 
-A step's φ' and x' are the same whatever the players do, so that v is interpolated there once, for
-the few (φ̇', ẋ') that a step can reach: the block's windows, shape (M, J, N) with N = I X. First in
-x for all blocks ("rolled", with two blocks of zeros before and after φ), then in φ for each. Single
-precision: values of order 100 are wanted to a few thousandths.
+Values come as `movement.roll` leaves them. Exponentials and logarithms are polynomials in single
+precision, right to two units in its last place: those of the C library are not computed by vectors.
 """
 
 import numpy as np
 
 from bilevelrl.core.compilation import kernel
+from bilevelrl.problems.guided_cartpole.planning.movement import turn
 
-
-@kernel
-def roll(values, geometry, speeds, rolled):  # type: ignore[no-untyped-def]
-    """Fill v(φ, φ̇, ẋ', x') of every ẋ' that a step can reach, shape (K + 4, L, J, N)."""
-    x_offset, x_weight = geometry.x_offset, geometry.x_weight
-    first_j, num_j = geometry.first_j, geometry.num_j
-    num_k, num_l, size = values.shape
-    width = size // speeds
-    wide = np.zeros((speeds, width + 4), values.dtype)
-    rolled[:2] = 0.0
-    rolled[num_k + 2 :] = 0.0
-    for k in range(num_k):
-        for l in range(num_l):  # noqa: E741 -- a node of φ̇
-            for i in range(speeds):
-                wide[i, 2 : width + 2] = values[k, l, i * width : (i + 1) * width]
-            for j in range(num_j):
-                for i in range(speeds):
-                    row = wide[min(max(i + first_j + j, 0), speeds - 1)]
-                    start, w = x_offset[i] + 1, x_weight[i]
-                    a, b, c, d = row[start:], row[start + 1 :], row[start + 2 :], row[start + 3 :]
-                    out = rolled[k + 2, l, j, i * width : (i + 1) * width]
-                    for x in range(width):
-                        out[x] = w[0, x] * a[x] + w[1, x] * b[x] + w[2, x] * c[x] + w[3, x] * d[x]
-
-
-@kernel
-def roll_back(rolled, geometry, speeds, values):  # type: ignore[no-untyped-def]
-    """Fill `values`, shape (K, L, N), with what `rolled` gives them; the transpose of `roll`."""
-    x_offset, x_weight = geometry.x_offset, geometry.x_weight
-    first_j, num_j = geometry.first_j, geometry.num_j
-    num_k, num_l, size = values.shape
-    width = size // speeds
-    wide = np.zeros((speeds, width + 4), values.dtype)
-    for k in range(num_k):
-        for l in range(num_l):  # noqa: E741
-            wide[:] = 0.0
-            for j in range(num_j):
-                for i in range(speeds):
-                    row = wide[min(max(i + first_j + j, 0), speeds - 1)]
-                    source = rolled[k + 2, l, j, i * width : (i + 1) * width]
-                    for c in range(4):
-                        target, weight = row[x_offset[i] + 1 + c :], x_weight[i, c]
-                        for x in range(width):
-                            target[x] += weight[x] * source[x]
-            for i in range(speeds):
-                values[k, l, i * width : (i + 1) * width] = wide[i, 2 : width + 2]
-
-
-@kernel
-def turn(rolled, k, l, m, geometry, window):  # type: ignore[no-untyped-def] # noqa: E741
-    """Fill v(φ', φ̇', ., .) of one block and one of its φ̇', shape (J, N)."""
-    line = min(max(l + geometry.first_m + m, 0), rolled.shape[1] - 1)
-    first = k + geometry.turn_offset[k, l] + 1
-    weight = geometry.turn_weight[k, l]
-    a, b = rolled[first, line].ravel(), rolled[first + 1, line].ravel()
-    c, d = rolled[first + 2, line].ravel(), rolled[first + 3, line].ravel()
-    out = window.ravel()
-    w0, w1, w2, w3 = weight[0], weight[1], weight[2], weight[3]
-    for n in range(len(out)):
-        out[n] = w0 * a[n] + w1 * b[n] + w2 * c[n] + w3 * d[n]
+#: 1 / ln 2, and the bits of 1/√2 in single precision.
+_PER_BIT, _HALF_ROOT = np.float32(1.4426950408889634), np.int32(0x3F3504F3)
 
 
 @kernel
@@ -80,7 +21,7 @@ def soft_backup(  # type: ignore[no-untyped-def]
     """One soft Bellman backup, and the chain of the policies that it implies.
 
     Args:
-        rolled: v_F, see `roll`.
+        rolled: v_F, see `movement.roll`.
         leader: f(w | s), shape (K, L, A, N).
         base: first window (m, j) of an outcome (w, u), shape (K, L, A U, 2).
         kick_weight: of its four windows in each direction, shape (K, L, A U, 2, 4).
@@ -99,46 +40,50 @@ def soft_backup(  # type: ignore[no-untyped-def]
     num_m, num_j = geometry.num_m, geometry.num_j
     num_k, num_l, num_winds, size = expected.shape
     num_pushes = len(node_weight)
-    windows = np.empty((num_m, num_j, size), rolled.dtype)
-    flat = windows.reshape(num_m * num_j, size)
+    windows = np.zeros((num_m * num_j, size), rolled.dtype)  # some are met with a weight of 0 only
+    scale, top, mass, log_mass = np.empty((4, size), rolled.dtype)
+    powers = np.empty(size, np.int32)
     for k in range(num_k):
-        for l in range(num_l):  # noqa: E741
+        for l in range(num_l):  # noqa: E741 -- a node of φ̇
+            weight, first = geometry.turn_weight[k, l], k + geometry.turn_offset[k, l] + 1
             for m in range(num_m):
-                if reach[k, l, m].any():
-                    turn(rolled, k, l, m, geometry, windows[m])
+                line = min(max(l + geometry.first_m + m, 0), num_l - 1)
+                for j in range(num_j):
+                    if reach[k, l, m, j]:
+                        turn(rolled, first, line, j, weight, 0, size, windows[m * num_j + j])
             total = out[k, l]
             total[:] = 0.0
-            chain[k, l] = 0.0
+            for n in range(size):
+                scale[n] = gamma * alive[k, l, n] / beta
             for w in range(num_winds):
                 for u in range(num_pushes):
                     o = w * num_pushes + u
-                    score = policy[k, l, o]
-                    score[:] = 0.0
-                    for p in range(4):
-                        for q in range(4):
-                            weight = kick_weight[k, l, o, 0, p] * kick_weight[k, l, o, 1, q]
-                            if weight != 0.0:
-                                z = (base[k, l, o, 0] + p) * num_j + base[k, l, o, 1] + q
-                                source = flat[z]
-                                for n in range(size):
-                                    score[n] += weight * source[n]
+                    _score(windows, base[k, l, o], kick_weight[k, l, o], num_j, policy[k, l, o])
+                own = policy[k, l, w * num_pushes : (w + 1) * num_pushes]
+                top[:] = own[0]
+                for u in range(1, num_pushes):
+                    score = own[u]
+                    for n in range(size):
+                        top[n] = max(top[n], score[n])
+                mass[:] = 0.0
+                for u in range(num_pushes):
+                    part, share = own[u], node_weight[u]
+                    for n in range(size):
+                        part[n] = (part[n] - top[n]) * scale[n]
+                    exponential(part, powers)
+                    for n in range(size):
+                        part[n] *= share
+                        mass[n] += part[n]
+                logarithm(mass, powers, log_mass)
+                for u in range(num_pushes):
+                    part = own[u]
+                    for n in range(size):
+                        part[n] /= mass[n]
+                soft, chosen = expected[k, l, w], leader[k, l, w]
                 for n in range(size):
-                    scale = gamma * alive[k, l, n] / beta
-                    top = policy[k, l, w * num_pushes, n] * scale
-                    for u in range(num_pushes):
-                        o = w * num_pushes + u
-                        policy[k, l, o, n] *= scale
-                        top = max(top, policy[k, l, o, n])
-                    mass = np.float32(0.0)
-                    for u in range(num_pushes):
-                        o = w * num_pushes + u
-                        part = node_weight[u] * np.exp(policy[k, l, o, n] - top)
-                        policy[k, l, o, n] = part
-                        mass += part
-                    for u in range(num_pushes):
-                        policy[k, l, w * num_pushes + u, n] /= mass
-                    expected[k, l, w, n] = reward + beta * (top + np.log(mass))
-                    total[n] += leader[k, l, w, n] * expected[k, l, w, n]
+                    soft[n] = reward + beta * (top[n] * scale[n] + log_mass[n])
+                    total[n] += chosen[n] * soft[n]
+            chain[k, l] = 0.0
             spread_chain(policy[k, l], leader[k, l], alive[k, l], base[k, l], kick_weight[k, l],
                          num_j, chain[k, l])  # fmt: skip
             for n in range(size):
@@ -149,6 +94,71 @@ def soft_backup(  # type: ignore[no-untyped-def]
 
 
 @kernel
+def _score(windows, base, kick_weight, num_j, out):  # type: ignore[no-untyped-def]
+    # v after one outcome, from the windows around it.
+    out[:] = 0.0
+    straight = kick_weight[1, 0] == 0.0 and kick_weight[1, 3] == 0.0
+    for p in range(4):
+        weight = kick_weight[0, p]
+        if weight != 0.0:
+            z = (base[0] + p) * num_j + base[1]
+            w1, w2 = weight * kick_weight[1, 1], weight * kick_weight[1, 2]
+            b, c = windows[z + 1], windows[z + 2]
+            if straight:
+                for n in range(len(out)):
+                    out[n] += w1 * b[n] + w2 * c[n]
+            else:
+                w0, w3 = weight * kick_weight[1, 0], weight * kick_weight[1, 3]
+                a, d = windows[z], windows[z + 3]
+                for n in range(len(out)):
+                    out[n] += w0 * a[n] + w1 * b[n] + w2 * c[n] + w3 * d[n]
+
+
+@kernel
+def exponential(values, powers):  # type: ignore[no-untyped-def]
+    """Replace values (N,), none above 0, by exp; `powers` is a buffer of 32-bit integers, (N,)."""
+    c1, c2, c3 = (
+        np.float32(0.6931471805599453),
+        np.float32(0.2402265069591007),
+        np.float32(0.05550410866482158),
+    )
+    c4, c5, c6 = (
+        np.float32(0.009618129107628477),
+        np.float32(0.001333355814642844),
+        np.float32(0.0001540353039338161),
+    )
+    half, least, one = np.float32(0.5), np.float32(-126.0), np.float32(1.0)
+    for n in range(len(values)):
+        bits = max(values[n] * _PER_BIT, least)
+        whole = np.int32(bits - half)
+        r = bits - np.float32(whole)
+        values[n] = one + r * (c1 + r * (c2 + r * (c3 + r * (c4 + r * (c5 + r * c6)))))
+        powers[n] = (whole + 127) << 23
+    factors = powers.view(np.float32)
+    for n in range(len(values)):
+        values[n] *= factors[n]
+
+
+@kernel
+def logarithm(values, powers, out):  # type: ignore[no-untyped-def]
+    """Fill `out` with the log of positive values (N,); `powers` is a buffer as in `exponential`."""
+    one, two, log_two = np.float32(1.0), np.float32(2.0), np.float32(0.6931471805599453)
+    c3, c5, c7, c9 = (
+        np.float32(1.0 / 3.0), np.float32(0.2), np.float32(1.0 / 7.0), np.float32(1.0 / 9.0),
+    )  # fmt: skip
+    bits = values.view(np.int32)
+    for n in range(len(values)):
+        power = (bits[n] - _HALF_ROOT) >> 23
+        out[n] = np.float32(power) * log_two
+        powers[n] = bits[n] - (power << 23)
+    rests = powers.view(np.float32)
+    for n in range(len(values)):
+        s = (rests[n] - one) / (rests[n] + one)
+        q = s * s
+        out[n] += two * s * (one + q * (c3 + q * (c5 + q * (c7 + q * c9))))
+
+
+@kernel
 def spread_chain(  # type: ignore[no-untyped-def]
     weights, leader, alive, base, kick_weight, num_j, chain
 ):
@@ -156,9 +166,9 @@ def spread_chain(  # type: ignore[no-untyped-def]
     num_pushes, size = len(weights) // len(leader), weights.shape[1]
     scaled = np.empty(size, chain.dtype)
     for o in range(len(weights)):
-        own = leader[o // num_pushes]
+        own, chosen = weights[o], leader[o // num_pushes]
         for n in range(size):
-            scaled[n] = weights[o, n] * own[n] * alive[n]
+            scaled[n] = own[n] * chosen[n] * alive[n]
         for p in range(4):
             for q in range(4):
                 weight = kick_weight[o, 0, p] * kick_weight[o, 1, q]
@@ -166,101 +176,3 @@ def spread_chain(  # type: ignore[no-untyped-def]
                     target = chain[(base[o, 0] + p) * num_j + base[o, 1] + q]
                     for n in range(size):
                         target[n] += weight * scaled[n]
-
-
-@kernel
-def expect(rolled, chain, wanted, geometry, out):  # type: ignore[no-untyped-def]
-    """Fill E[v(s')], shape (K, L, N), in the blocks that are `wanted`, (K, L); 0 elsewhere."""
-    reach, num_m, num_j = geometry.reach, geometry.num_m, geometry.num_j
-    num_k, num_l, size = out.shape
-    window = np.empty((num_j, size), rolled.dtype)
-    out[:] = 0.0
-    for k in range(num_k):
-        for l in range(num_l):  # noqa: E741
-            if not wanted[k, l]:
-                continue
-            total = out[k, l]
-            for m in range(num_m):
-                if not reach[k, l, m].any():
-                    continue
-                turn(rolled, k, l, m, geometry, window)
-                for j in range(num_j):
-                    if not reach[k, l, m, j]:
-                        continue
-                    share, value = chain[k, l, m * num_j + j], window[j]
-                    for n in range(size):
-                        total[n] += share[n] * value[n]
-
-
-@kernel
-def expect_and_meet(  # type: ignore[no-untyped-def]
-    rolled, chain, mass, scale, wanted, geometry, out, total
-):
-    """`expect`, and add `scale` times mass (K, L, N) times the windows of v to `total`.
-
-    Which is of shape (K, L, M J, N): all that mass meets of v, sorted by where it goes.
-    """
-    reach, num_m, num_j = geometry.reach, geometry.num_m, geometry.num_j
-    num_k, num_l, size = out.shape
-    window = np.empty((num_j, size), rolled.dtype)
-    scaled = np.empty(size, mass.dtype)
-    out[:] = 0.0
-    for k in range(num_k):
-        for l in range(num_l):  # noqa: E741
-            if not wanted[k, l]:
-                continue
-            expected = out[k, l]
-            for n in range(size):
-                scaled[n] = scale * mass[k, l, n]
-            for m in range(num_m):
-                if not reach[k, l, m].any():
-                    continue
-                turn(rolled, k, l, m, geometry, window)
-                for j in range(num_j):
-                    if not reach[k, l, m, j]:
-                        continue
-                    z = m * num_j + j
-                    share, value, target = chain[k, l, z], window[j], total[k, l, z]
-                    for n in range(size):
-                        expected[n] += share[n] * value[n]
-                        target[n] += scaled[n] * value[n]
-
-
-@kernel
-def push_forward(mass, chain, least, geometry, rolled):  # type: ignore[no-untyped-def]
-    """Fill where mass (K, L, N) goes in a step, for `roll_back`; the transpose of `expect`.
-
-    Blocks in which no mass is larger than `least` are left out.
-    """
-    turn_offset, turn_weight = geometry.turn_offset, geometry.turn_weight
-    first_m, num_m, num_j = geometry.first_m, geometry.num_m, geometry.num_j
-    reach = geometry.reach
-    num_k, num_l, size = mass.shape
-    moved = np.empty((num_j, size), mass.dtype)
-    flat = moved.ravel()
-    rolled[:] = 0.0
-    for k in range(num_k):
-        for l in range(num_l):  # noqa: E741
-            here = mass[k, l]
-            top = 0.0
-            for n in range(size):
-                top = max(top, abs(here[n]))
-            if top <= least:
-                continue
-            for m in range(num_m):
-                if not reach[k, l, m].any():
-                    continue
-                line = min(max(l + first_m + m, 0), num_l - 1)
-                for j in range(num_j):
-                    if not reach[k, l, m, j]:
-                        moved[j] = 0.0
-                        continue
-                    share, target = chain[k, l, m * num_j + j], moved[j]
-                    for n in range(size):
-                        target[n] = share[n] * here[n]
-                for c in range(4):
-                    weight = turn_weight[k, l, c]
-                    if weight != 0.0:
-                        out = rolled[k + turn_offset[k, l] + 1 + c, line].ravel()
-                        for n in range(len(out)):
-                            out[n] += weight * flat[n]

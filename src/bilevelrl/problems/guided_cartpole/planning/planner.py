@@ -1,6 +1,7 @@
 """The game on the grid: what a leader does in it, where mass goes, and what values are expected."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bilevelrl.core.arrays import Floats
 from bilevelrl.problems.guided_cartpole.planning.grid import (
@@ -9,15 +10,17 @@ from bilevelrl.problems.guided_cartpole.planning.grid import (
     Stencils,
     stencils,
 )
-from bilevelrl.problems.guided_cartpole.planning.kernels import (
+from bilevelrl.problems.guided_cartpole.planning.mechanics import Mechanics
+from bilevelrl.problems.guided_cartpole.planning.movement import (
     expect,
     push_forward,
     roll,
     roll_back,
 )
-from bilevelrl.problems.guided_cartpole.planning.mechanics import Flags, Mechanics
 from bilevelrl.problems.guided_cartpole.policy import ModulePolicy
 from bilevelrl.problems.guided_cartpole.view import scaled
+
+Spans = NDArray[np.int64]
 
 
 class Planner:
@@ -28,7 +31,8 @@ class Planner:
         blurred: the same with linear interpolation.
         blocks: (K, L).
         size: N, nodes of a block.
-        windows: M J, see `kernels`.
+        windows: M J, see `movement`.
+        everywhere: all nodes of all blocks, shape (K, L, 2), see `movement.expect`.
     """
 
     def __init__(
@@ -43,6 +47,7 @@ class Planner:
         angles, rotations, speeds, places = self.grid.shape
         self.blocks, self.size = (angles, rotations), speeds * places
         self.windows = self.grid.geometry.num_m * self.grid.geometry.num_j
+        self.everywhere: Spans = np.tile([0, self.size], (*self.blocks, 1))
 
     def leader(self, theta: Floats) -> Singles:
         """f(w | s), shape (K, L, A, N), of θ, shape (D,)."""
@@ -58,7 +63,7 @@ class Planner:
         return gradient
 
     def rolled(self, values: Singles) -> Singles:
-        """See `kernels.roll`, of values (K, L, N)."""
+        """See `movement.roll`, of values (K, L, N)."""
         geometry, (angles, rotations, speeds, _) = self.grid.geometry, self.grid.shape
         out = np.empty((angles + 4, rotations, geometry.num_j, self.size), np.float32)
         roll(values, geometry, speeds, out)
@@ -68,18 +73,15 @@ class Planner:
         self,
         values: Singles,
         chain: Singles,
-        wanted: Flags | None = None,
         grid: Stencils | None = None,
     ) -> Singles:
-        """E[v(s')], shape (K, L, N), in the blocks that are wanted, (K, L); None wants all."""
-        if wanted is None:
-            wanted = np.ones(self.blocks, dtype=np.bool_)
+        """E[v(s')], shape (K, L, N)."""
         out = np.empty_like(values)
-        expect(self.rolled(values), chain, wanted, (grid or self.grid).geometry, out)
+        expect(self.rolled(values), chain, self.everywhere, (grid or self.grid).geometry, out)
         return out
 
     def pushed(self, mass: Singles, chain: Singles, least: float = 0.0) -> Singles:
-        """Where mass (K, L, N) goes in a step; blocks without more than `least` are left out."""
+        """Where mass (K, L, N) goes in a step, see `movement.push_forward`."""
         geometry, (angles, rotations, speeds, _) = self.grid.geometry, self.grid.shape
         wide = (angles + 4, rotations, geometry.num_j, self.size)
         rolled = np.empty(wide, np.float32)
