@@ -23,7 +23,8 @@ def runs(
     problem: str, estimator: str, variant: str, setting: str, finals: list[float]
 ) -> pd.DataFrame:
     same = {"problem": problem, "estimator": estimator, "variant": variant, "setting": setting}
-    rows = [{**same, "seed": n, "final": each} for n, each in enumerate(finals)]
+    known = {"final_optimal": np.nan}
+    rows = [{**same, **known, "seed": n, "final": each} for n, each in enumerate(finals)]
     return conditioned(pd.DataFrame(rows))
 
 
@@ -103,3 +104,20 @@ def test_runs_without_a_common_seed_are_not_paired() -> None:
     assert row["paired_seeds"] == 0
     assert row[["paired_difference", "paired_difference_low", "detectable_difference"]].isna().all()
     assert row["mean_difference"] == pytest.approx(np.mean(OURS) - np.mean(THEIRS))
+
+
+def test_returns_under_best_responses_are_paired_where_they_are_known() -> None:
+    row = improvement_table(SCORES, PARAMS).set_index("theirs").loc["naive"]
+    assert row["optimal_seeds"] == 0
+    assert row[["optimal_difference", "optimal_difference_low"]].isna().all()
+    lower = SCORES.assign(final_optimal=SCORES["final"] ** 2)
+    row = improvement_table(lower, PARAMS).set_index("theirs").loc["naive"]
+    differences = np.array([9.0 - 1.0, 16.0 - 20.25])
+    low, high = interval(differences, "mean", PARAMS.confidence)
+    assert row["optimal_difference"] == pytest.approx(differences.mean())
+    assert (row["optimal_difference_low"], row["optimal_difference_high"]) == (low, high)
+    assert row["optimal_seeds"] == 2
+    lost = lower.assign(final_optimal=lower["final_optimal"].where(lower["seed"] != 1))
+    row = improvement_table(lost, PARAMS).set_index("theirs").loc["naive"]
+    assert np.isnan(row["optimal_difference"])
+    assert row["optimal_seeds"] == 2

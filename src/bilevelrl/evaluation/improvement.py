@@ -5,6 +5,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
+from bilevelrl.core.arrays import Floats
 from bilevelrl.evaluation.conditions import GROUP
 from bilevelrl.evaluation.statistics import (
     detectable_difference,
@@ -22,6 +23,7 @@ IMPROVEMENT_COLUMNS = (
     "mean_difference", "mean_difference_low", "mean_difference_high", "ours_seeds", "theirs_seeds",
     "paired_difference", "paired_difference_low", "paired_difference_high", "paired_seeds",
     "detectable_difference",
+    "optimal_difference", "optimal_difference_low", "optimal_difference_high", "optimal_seeds",
 )  # fmt: skip
 _NOTHING = float("nan")
 
@@ -40,7 +42,8 @@ def improvement_table(
         intervals are empty where a side has a single run. `mean_difference` has Welch's interval;
         `paired_difference` is that of runs with the same seed, which begin alike, and has Student's
         of these differences; `detectable_difference` is the one that would be found, if there was
-        one, with the probability `power` of params.yaml.
+        one, with the probability `power` of params.yaml. `optimal_difference` is the paired one in
+        J under the best response, empty where that is not known.
     """
     groups = {tuple(map(str, group)): runs for group, runs in scores.groupby(GROUP)}
     rows = []
@@ -79,16 +82,35 @@ def _compare(
         probability_of_improvement(ours, theirs), *improvement_interval(ours, theirs, level),
         float(mean(ours) - mean(theirs)), *mean_difference_interval(ours, theirs, level),
         len(ours), len(theirs), *_paired(our_runs, their_runs, params),
+        *_optimal(our_runs, their_runs, params),
     )  # fmt: skip
 
 
 def _paired(
     our_runs: pd.DataFrame, their_runs: pd.DataFrame, params: EvaluateParams
 ) -> tuple[float, float, float, int, float]:
-    both = our_runs.merge(their_runs, on="seed", suffixes=("_ours", "_theirs"))
-    if both.empty:
+    difference = _differences(our_runs, their_runs, "final")
+    if not len(difference):
         return _NOTHING, _NOTHING, _NOTHING, 0, _NOTHING
-    difference = (both["final_ours"] - both["final_theirs"]).to_numpy(dtype=np.float64)
-    low, high = interval(difference, "mean", params.confidence)
     found = detectable_difference(difference, params.confidence, params.power)
-    return float(mean(difference)), float(low), float(high), len(both), found
+    return *_with_interval(difference, params), len(difference), found
+
+
+def _optimal(
+    our_runs: pd.DataFrame, their_runs: pd.DataFrame, params: EvaluateParams
+) -> tuple[float, float, float, int]:
+    difference = _differences(our_runs, their_runs, "final_optimal")
+    if not len(difference) or np.isnan(difference).all():
+        return _NOTHING, _NOTHING, _NOTHING, 0
+    return *_with_interval(difference, params), len(difference)
+
+
+def _differences(our_runs: pd.DataFrame, their_runs: pd.DataFrame, score: str) -> Floats:
+    """Of runs with the same seed, shape (N,)."""
+    both = our_runs.merge(their_runs, on="seed", suffixes=("_ours", "_theirs"))
+    return (both[f"{score}_ours"] - both[f"{score}_theirs"]).to_numpy(dtype=np.float64)
+
+
+def _with_interval(difference: Floats, params: EvaluateParams) -> tuple[float, float, float]:
+    low, high = interval(difference, "mean", params.confidence)
+    return float(mean(difference)), float(low), float(high)
