@@ -4,6 +4,8 @@
 whose hypergradient is known, and no samples anywhere. ε counts in the leader's own rewards; `unit`
 is β over the largest of them in a step, and where a problem has a bound of ε instead, that bound.
 Each point has the ε of `ALWAYS`, and smaller ones until the two-sided quotient is within `WANTED`.
+Every quotient stands beside its Richardson extrapolation from ε and ε / 2, which takes twice the
+paid answers; `..._largest` is the largest ε of the list at which it is within `WANTED`.
 """
 
 import sys
@@ -58,6 +60,7 @@ from bilevelrl.runs.params import read_params
 
 #: In the leader's rewards; the first three are always shown.
 EPSILONS, ALWAYS, WANTED = (0.1, 0.03, 0.01, 0.003, 0.001, 3e-4, 1e-4), 3, 0.02
+KINDS = ("two_sided", "two_sided_extrapolated", "one_sided", "one_sided_extrapolated")
 ONE, STREAMS = np.ones(1), Streams([0])
 
 
@@ -230,30 +233,50 @@ def cases() -> Iterator[Case]:
     yield cart_pole()
 
 
-def compared(case: Case, epsilon: float, two_sided: bool) -> tuple[float, float]:
-    """Relative error and cosine of one quotient, NaN where it has no answer."""
+def extrapolated(
+    quotient: Callable[[float, bool], Floats], epsilon: float, two_sided: bool
+) -> Floats:
+    """Richardson extrapolation to ε = 0, which takes the first term of the error away, (D,)."""
+    share = 4.0 if two_sided else 2.0
+    found: Floats = share * quotient(epsilon / 2.0, two_sided) - quotient(epsilon, two_sided)
+    return found / (share - 1.0)
+
+
+def compared(case: Case, epsilon: float, kind: str) -> tuple[float, float]:
+    """Relative error and cosine of one of `KINDS`, NaN where it has no answer."""
+    two_sided = kind.startswith("two_sided")
     if two_sided and epsilon >= case.bound:
         return np.nan, np.nan
-    found, norm = case.quotient(epsilon, two_sided), np.linalg.norm(case.truth)
+    if kind.endswith("extrapolated"):
+        found = extrapolated(case.quotient, epsilon, two_sided)
+    else:
+        found = case.quotient(epsilon, two_sided)
+    norm = np.linalg.norm(case.truth)
     cosine = found @ case.truth / norm / np.linalg.norm(found)
     return float(np.linalg.norm(found - case.truth) / norm), float(cosine)
 
 
 def rows(case: Case) -> Iterator[dict[str, object]]:
-    """One per ε."""
-    enough = False
+    """One per ε that is shown."""
+    table, largest, shown = list[dict[str, object]](), dict[str, float](), True
     for number, epsilon in enumerate(EPSILONS):
-        if enough and number >= ALWAYS:
-            return
-        error, cosine = compared(case, epsilon, True)
-        enough = enough or error <= WANTED
-        one_sided = compared(case, epsilon, False)
-        yield {
+        shown = shown and (number < ALWAYS or "two_sided" not in largest)
+        if not shown and len(largest) == len(KINDS):
+            break
+        row = {
             "problem": case.problem, "point": case.point, "epsilon": epsilon, "unit": case.unit,
-            "share": epsilon / case.unit, "two_sided_error": error, "two_sided_cosine": cosine,
-            "one_sided_error": one_sided[0], "one_sided_cosine": one_sided[1],
-            "within": error <= WANTED,
+            "share": epsilon / case.unit,
         }  # fmt: skip
+        for kind in KINDS:
+            if shown or kind not in largest:
+                error, row[f"{kind}_cosine"] = compared(case, epsilon, kind)
+                row[f"{kind}_error"] = error
+                if error <= WANTED:
+                    largest.setdefault(kind, epsilon)
+        if shown:
+            table.append(row)
+    for row in table:
+        yield row | {f"{kind}_largest": largest.get(kind, np.nan) for kind in KINDS}
 
 
 if __name__ == "__main__":
