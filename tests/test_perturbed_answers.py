@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmarks.perturbed_answers import Case, compared, extrapolated, rows
+from benchmarks.perturbed_answers import compared, extrapolated, rows
+from benchmarks.perturbed_cases import Case
 
 Floats = NDArray[np.float64]
 #: d³/dε³ and d⁵/dε⁵ of the answer at 0, where d/dε is 2.
