@@ -64,3 +64,10 @@ def test_rows_are_bounded_by_what_is_at_stake_over_the_temperature(players, own)
         assert 0.0 < largest <= (players - 1) * at_stake / (2.0 * beta)
     even = coupling_of(decided, np.zeros_like(quality), np.ones(players), actions)
     assert np.abs(even).sum(axis=1).max() > 0.4
+
+
+@pytest.mark.parametrize("sizes", [(15, 3), (10**9, 2), (2, 3_000)])
+def test_more_joint_actions_than_a_table_may_have_are_refused(sizes):
+    with pytest.raises(ValueError, match=f"num_players = {sizes[0]} with num_actions = {sizes[1]}"):
+        actions_of(*sizes)
+    assert actions_of(14, 2).shape == (2**14, 14)

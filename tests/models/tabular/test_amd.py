@@ -1,6 +1,7 @@
 """AMD: one sweep is that of the tables written out, and its fixed point the exact hypergradient."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from bilevelrl.core.follower import BestResponse
 from bilevelrl.core.seeding import Streams
 from bilevelrl.models.tabular.amd import AMD
 from bilevelrl.models.tabular.exact import exact_hypergradient
+from bilevelrl.models.tabular.model import TabularModel, tabular_model
 from bilevelrl.models.tabular.soft_policy_iteration import SoftPolicyIteration
 from bilevelrl.problems.four_rooms.problem import FourRooms, SlipKernels
 from tests.models.tabular.literal_estimators import (
@@ -146,6 +148,33 @@ def test_runs_do_not_depend_on_their_batch_nor_sweeps_on_how_they_are_counted() 
     memory = alone.start(Streams([1]))
     single = alone.estimate(THETA[1:2], own, memory, Streams([1])).gradient
     np.testing.assert_array_equal(single[0], found[1])
+
+
+@dataclass(frozen=True)
+class ManySuccessors(FourRooms):
+    """FourRooms, in which two of the four successors of a state are told twice."""
+
+    @cached_property
+    def planner(self) -> TabularModel:
+        model = super().planner
+        share = model.probability[:, :, :2] / 3.0
+        rest = np.concatenate([2.0 * share, model.probability[:, :, 2:]], axis=2)
+        successor = np.concatenate([model.successor, model.successor[:, :2]], axis=1)
+        probability = np.concatenate([rest, share], axis=2)
+        return tabular_model(successor, probability, model.discount, model.initial)
+
+
+def test_any_number_of_successors() -> None:
+    answer = best_response(FourRooms(), THETA)
+    found = []
+    for problem in (FourRooms(), ManySuccessors()):
+        estimator = AMD(problem, TEMPERATURES, 60)
+        memory = estimator.start(STREAMS)
+        found.append([estimator.estimate(THETA, answer, memory, STREAMS).gradient])
+        found[-1] += [memory[name] for name in ("slopes", "gradient")]
+    for few, many in zip(*found, strict=True):
+        assert np.abs(few).max() > 1e-6
+        np.testing.assert_allclose(many, few, rtol=0.0, atol=1e-12 * np.abs(few).max())
 
 
 def test_rewards_that_theta_moves_action_by_action_are_refused() -> None:

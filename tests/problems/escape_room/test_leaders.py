@@ -177,6 +177,7 @@ def test_rooms_are_told_apart_in_the_main_comparison():
         ({"search": {"rooms": {"twice": TWO.model_dump()}}}, "has a room twice"),
         ({"gradients": {"players": 4}}, "players=4;levers=1: allowed are search.rooms"),
         ({"search": {"rooms": {"two_players": {"levers_needed": 2}}}}, "fewer must pull"),
+        ({"search": {"rooms": {"two_players": {"players": 6}}}}, "allowed are 2 to 5 players"),
     ],
 )
 def test_impossible_rooms_are_refused(change, message):

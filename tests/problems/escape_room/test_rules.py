@@ -119,6 +119,10 @@ def test_renders_where_the_players_are():
     [
         (lambda: EscapeRoom(1, 1), "players = 1: at least 2"),
         (lambda: EscapeRoom(2, 2), "levers_needed = 2: allowed is 1 to players - 1 = 1"),
+        (lambda: EscapeRoom(13, 1), "players = 13: allowed are 2 to 12"),
+        (lambda: EscapeRoom(6, 1).game(1.0), "players = 6: .* allowed are 2 to 5 players"),
+        (lambda: EscapeRoomEnv(10**9), "players = 1000000000: allowed are 2 to 12"),
+        (lambda: parallel_env(players=10**9), "players = 1000000000: allowed are 2 to 12"),
         (lambda: EscapeRoomEnv(render_mode="human"), "render_mode must be one of"),
         (lambda: EscapeRoomEnv(payments=np.zeros((2, 3))), r"payments has shape \(2, 3\)"),
     ],
@@ -126,6 +130,16 @@ def test_renders_where_the_players_are():
 def test_impossible_rooms_are_refused(function, message):
     with pytest.raises(ValueError, match=message):
         function()
+
+
+def test_as_many_players_as_there_may_be():
+    assert EscapeRoom(5, 1).game(1.0).num_states == 3**5
+    env = EscapeRoomEnv(12, 1)
+    positions, _ = env.reset()
+    assert positions.tolist() == [START] * 12
+    moves = np.array([LEVER] + [START] * 10 + [DOOR])
+    positions, reward, over, _, _ = env.step(moves)
+    assert (positions.tolist(), reward, over) == (moves.tolist(), 9.0, True)
 
 
 def test_steps_outside_an_episode_or_its_actions_are_refused():

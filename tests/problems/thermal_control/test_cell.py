@@ -14,11 +14,14 @@ from bilevelrl.core.settings import group_key
 from bilevelrl.core.training import Trained, train
 from bilevelrl.problems.thermal_control import cell
 from bilevelrl.problems.thermal_control.critic import QuadraticActionCritic, QuadraticStateCritic
+from bilevelrl.problems.thermal_control.estimator_settings import (
+    ReleasedCriticParams,
+    ThermalSetting,
+)
 from bilevelrl.problems.thermal_control.released_critic import (
     NetworkActionCritic,
     NetworkStateCritic,
 )
-from bilevelrl.problems.thermal_control.settings import ReleasedCriticParams, ThermalSetting
 from bilevelrl.problems.thermal_control.transition import TransitionDirect
 from bilevelrl.problems.thermal_control.transition_hpgd import TransitionHPGD
 from bilevelrl.problems.thermal_control.transition_score import TransitionScore

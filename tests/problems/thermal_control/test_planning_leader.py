@@ -11,12 +11,12 @@ from bilevelrl.core.follower import NotConverged
 from bilevelrl.core.seeding import Streams
 from bilevelrl.core.training import Trained, train
 from bilevelrl.problems.thermal_control import planning_leader
+from bilevelrl.problems.thermal_control.estimator_settings import ThermalImprovedSetting
 from bilevelrl.problems.thermal_control.planning_leader import (
     PlanningLeader,
     climb,
     hypergradient,
 )
-from bilevelrl.problems.thermal_control.settings import ThermalImprovedSetting
 from bilevelrl.runs.chunks import cell_of, maker
 from bilevelrl.runs.params import read_params
 from tests.buildings import PUBLISHED, designs, follower_of

@@ -4,7 +4,7 @@ from functools import partial
 from typing import Any
 
 from bilevelrl.core.problem import Problem
-from bilevelrl.problems.tolls.settings import TollsSetting
+from bilevelrl.problems.tolls.estimator_settings import TollsSetting
 from tests.problems.shipped_cells import PARAMS, build_runs, trained_runs
 
 PROBLEM: Problem[Any] = PARAMS.problem("tolls")

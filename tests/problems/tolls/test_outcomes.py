@@ -5,12 +5,12 @@ import pandas as pd
 import pytest
 from matplotlib.collections import LineCollection
 
+from bilevelrl.problems.tolls.estimator_settings import TollsSetting
 from bilevelrl.problems.tolls.links import LINK_COLUMNS, link_table
 from bilevelrl.problems.tolls.network_figure import networks
 from bilevelrl.problems.tolls.outcomes import PRICED_COLUMNS, priced_links
 from bilevelrl.problems.tolls.pictures import draw
 from bilevelrl.problems.tolls.problem import Pricing
-from bilevelrl.problems.tolls.settings import TollsSetting
 from bilevelrl.problems.tolls.way_figure import CASES, cosines, ways
 from bilevelrl.runs.records import CURVE_COLUMNS, Cell, roles_string
 from tests.problems.tolls.cases import PROBLEM

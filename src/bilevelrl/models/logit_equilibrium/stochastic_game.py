@@ -1,10 +1,14 @@
 """A stochastic game of named players: finitely many states, simultaneous moves, a last step."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from bilevelrl.core.arrays import Floats, Index
+
+#: Numbers in a table that grows with a power of the number of players, at most: 128 MiB.
+LARGEST_TABLE = 2**24
 
 
 @dataclass(frozen=True)
@@ -116,6 +120,15 @@ class StochasticGame:
 
 
 def actions_of(num_players: int, num_actions: int) -> Index:
-    """Every joint action as the players' own ones, shape (A^N, N), the last changing fastest."""
+    """Every joint action as the players' own ones, shape (A^N, N), the last changing fastest.
+
+    Raises:
+        ValueError: if that is more than `LARGEST_TABLE` numbers.
+    """
+    if num_players * math.log(num_actions) + math.log(num_players) > math.log(LARGEST_TABLE):
+        raise ValueError(
+            f"num_players = {num_players} with num_actions = {num_actions}: the joint actions are "
+            f"num_players * num_actions**num_players numbers, allowed are {LARGEST_TABLE:,}"
+        )
     digits = np.indices((num_actions,) * num_players).reshape(num_players, -1).T
     return np.ascontiguousarray(digits, dtype=np.int64)

@@ -41,7 +41,7 @@ class EscapeRoomEnv(gymnasium.Env[Places, Places]):
     Termination: somebody leaves. Truncation: at step 5.
 
     ## Arguments
-    `players`: N, 2 if omitted; `levers_needed`: M, 1 if omitted.
+    `players`: N, at most 12, 2 if omitted; `levers_needed`: M, 1 if omitted.
     `payments`: what pulling pays, shape (N, 3^N) by player and state; the state is the number whose
     digits to the base 3 are the positions, the first player's first. Nothing if omitted.
     `render_mode`: "ansi" (text) or None.
@@ -98,8 +98,8 @@ class EscapeRoomEnv(gymnasium.Env[Places, Places]):
         return self._positions(), {}
 
     def _positions(self) -> Places:
-        positions: Places = self.room.positions[self._state].copy()
-        return positions
+        sizes = [len(POSITION_NAMES)] * self.room.players
+        return np.array(np.unravel_index(self._state, sizes), dtype=np.int64)
 
     def step(self, action: Places) -> tuple[Places, float, bool, bool, Info]:
         """All move.

@@ -10,10 +10,17 @@ import numpy as np
 
 from bilevelrl.core.arrays import Floats, Index
 from bilevelrl.models.logit_equilibrium.payments import Payments
-from bilevelrl.models.logit_equilibrium.stochastic_game import StochasticGame, actions_of
+from bilevelrl.models.logit_equilibrium.stochastic_game import (
+    LARGEST_TABLE,
+    StochasticGame,
+    actions_of,
+)
 
 POSITION_NAMES = ("lever", "start", "door")
 LEVER, START, DOOR = range(3)
+#: Whose payments, N · 3^N numbers, are no larger than a table may be, and whose transitions, 27^N.
+MOST_PLAYERS = max(n for n in range(2, 40) if n * 3**n <= LARGEST_TABLE)
+MOST_IN_A_GAME = max(n for n in range(2, 40) if 27**n <= LARGEST_TABLE)
 
 
 @dataclass(frozen=True)
@@ -34,7 +41,8 @@ class EscapeRoom:
         max_episode_steps: H.
 
     Raises:
-        ValueError: if there are too few players, or M does not leave anybody for the door.
+        ValueError: if there are too few players or too many, or M does not leave anybody for the
+            door.
     """
 
     players: int
@@ -46,6 +54,11 @@ class EscapeRoom:
     def __post_init__(self) -> None:
         if self.players < 2:
             raise ValueError(f"players = {self.players}: at least 2 are needed")
+        if self.players > MOST_PLAYERS:
+            raise ValueError(
+                f"players = {self.players}: allowed are 2 to {MOST_PLAYERS}, because there are "
+                "3**players states"
+            )
         if not 1 <= self.levers_needed < self.players:
             raise ValueError(
                 f"levers_needed = {self.levers_needed}: allowed is 1 to players - 1 = "
@@ -73,7 +86,7 @@ class EscapeRoom:
     @property
     def initial_state(self) -> int:
         """All at the start."""
-        return int(np.flatnonzero((self.positions == START).all(axis=1))[0])
+        return sum(START * len(POSITION_NAMES) ** i for i in range(self.players))
 
     def step(self, positions: Index, actions: Index) -> tuple[Floats, bool]:
         """Every player's reward, shape (N,), and whether the episode is over, from both (N,)."""
@@ -83,7 +96,16 @@ class EscapeRoom:
         return np.where(leaves, self.door_reward, reward), bool(leaves.any())
 
     def game(self, discount: float) -> StochasticGame:
-        """As arrays; the leader's reward is what all players get, discounted as they do."""
+        """As arrays; the leader's reward is what all players get, discounted as they do.
+
+        Raises:
+            ValueError: if there are too many players for arrays, which have 27^N transitions.
+        """
+        if self.players > MOST_IN_A_GAME:
+            raise ValueError(
+                f"players = {self.players}: a game as arrays has 27**players transitions, allowed "
+                f"are 2 to {MOST_IN_A_GAME} players"
+            )
         positions = self.positions
         states = joint = len(positions)
         transition = np.zeros((states, joint, states))

@@ -19,6 +19,17 @@ from bilevelrl.problems.thermal_control.critic import (
     QuadraticStateCritic,
     ThermalCritic,
 )
+from bilevelrl.problems.thermal_control.estimator_settings import (
+    FeatureBeliefParams,
+    IdentifiedBuildingParams,
+    QuadraticCriticParams,
+    ThermalActionSetting,
+    ThermalBatchSetting,
+    ThermalImprovedSetting,
+    ThermalPerturbedSetting,
+    ThermalReleasedSetting,
+    ThermalSetting,
+)
 from bilevelrl.problems.thermal_control.exact import ExactNaive
 from bilevelrl.problems.thermal_control.follower import ThermalRegulator
 from bilevelrl.problems.thermal_control.follower_task import ThermalFollowerTask
@@ -28,19 +39,7 @@ from bilevelrl.problems.thermal_control.identified import IdentifiedBelief
 from bilevelrl.problems.thermal_control.perturbed import PerturbedRegulator
 from bilevelrl.problems.thermal_control.problem import ThermalControl
 from bilevelrl.problems.thermal_control.rollout import ThermalBatch, ThermalRollout
-from bilevelrl.problems.thermal_control.settings import (
-    FeatureBeliefParams,
-    IdentifiedBuildingParams,
-    QuadraticCriticParams,
-    ThermalActionSetting,
-    ThermalBatchSetting,
-    ThermalControlParams,
-    ThermalImprovedSetting,
-    ThermalLeaders,
-    ThermalPerturbedSetting,
-    ThermalReleasedSetting,
-    ThermalSetting,
-)
+from bilevelrl.problems.thermal_control.settings import ThermalControlParams, ThermalLeaders
 from bilevelrl.problems.thermal_control.transition import TransitionDirect
 from bilevelrl.problems.thermal_control.transition_hpgd import Benefit, TransitionHPGD
 from bilevelrl.problems.thermal_control.transition_score import TransitionScore, control_variate

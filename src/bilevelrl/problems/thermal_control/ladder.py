@@ -21,10 +21,11 @@ from bilevelrl.core.seeding import Streams
 from bilevelrl.core.training import ascend
 from bilevelrl.problems.thermal_control import cell
 from bilevelrl.problems.thermal_control.critic import ExactThermalCritic
+from bilevelrl.problems.thermal_control.estimator_settings import ThermalSetting
 from bilevelrl.problems.thermal_control.game import ThermalGame
 from bilevelrl.problems.thermal_control.group_ascent import GroupAscent
 from bilevelrl.problems.thermal_control.rollout import ThermalBatch, ThermalRollout
-from bilevelrl.problems.thermal_control.settings import ThermalControlBlock, ThermalSetting
+from bilevelrl.problems.thermal_control.settings import ThermalControlBlock
 from bilevelrl.problems.thermal_control.transition import TransitionDirect
 from bilevelrl.problems.thermal_control.transition_score import control_variate
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from bilevelrl.core.cma_es import CMAES, bounded
 from bilevelrl.problems.tolls.cell import Runs
-from bilevelrl.problems.tolls.settings import TollsBlackBoxSetting
+from bilevelrl.problems.tolls.estimator_settings import TollsBlackBoxSetting
 
 
 def cma_es(g: Runs[TollsBlackBoxSetting]) -> CMAES[Any]:

@@ -18,19 +18,18 @@ from bilevelrl.models.network_flow.learned_road_covariance import LearnedRoadCov
 from bilevelrl.models.network_flow.perturbed_travel import PerturbedTravel
 from bilevelrl.models.network_flow.road_covariance import RoadCovariance
 from bilevelrl.models.network_flow.seen_trips import SeenTrips
-from bilevelrl.problems.tolls.problem import NETWORKS, Pricing
-from bilevelrl.problems.tolls.settings import (
+from bilevelrl.problems.tolls.estimator_settings import (
     DayToDayFollower,
     ExternalitySetting,
     LearnedTripSetting,
     PerturbedSetting,
     SeenTripSetting,
     TollsAscentSetting,
-    TollsLeaders,
-    TollsParams,
     TollsSetting,
     TripSetting,
 )
+from bilevelrl.problems.tolls.problem import NETWORKS, Pricing
+from bilevelrl.problems.tolls.settings import TollsLeaders, TollsParams
 
 Own_co = TypeVar("Own_co", bound=TollsSetting, covariant=True)
 Runs = Group[Own_co, RoadGame]

@@ -8,7 +8,8 @@ from bilevelrl.core.ladder import Rung
 from bilevelrl.core.problem import Problem
 from bilevelrl.core.validation import Content
 from bilevelrl.problems.tolls import cell
-from bilevelrl.problems.tolls.settings import TollsBlock, TollsSetting
+from bilevelrl.problems.tolls.estimator_settings import TollsSetting
+from bilevelrl.problems.tolls.settings import TollsBlock
 
 #: Replicates of a worker's batch.
 TOGETHER = 10
