@@ -23,6 +23,19 @@ MOST_PLAYERS = max(n for n in range(2, 40) if n * 3**n <= LARGEST_TABLE)
 MOST_IN_A_GAME = max(n for n in range(2, 40) if 27**n <= LARGEST_TABLE)
 
 
+def require_arrays(players: int) -> None:
+    """That so many players have a game as arrays.
+
+    Raises:
+        ValueError: if they do not, because it has 27^N transitions.
+    """
+    if players > MOST_IN_A_GAME:
+        raise ValueError(
+            f"players = {players}: a game as arrays has 27**players transitions, allowed are 2 to "
+            f"{MOST_IN_A_GAME} players"
+        )
+
+
 @dataclass(frozen=True)
 class EscapeRoom:
     """The rules; a player's action is the position that it goes to, or stays at.
@@ -101,11 +114,7 @@ class EscapeRoom:
         Raises:
             ValueError: if there are too many players for arrays, which have 27^N transitions.
         """
-        if self.players > MOST_IN_A_GAME:
-            raise ValueError(
-                f"players = {self.players}: a game as arrays has 27**players transitions, allowed "
-                f"are 2 to {MOST_IN_A_GAME} players"
-            )
+        require_arrays(self.players)
         positions = self.positions
         states = joint = len(positions)
         transition = np.zeros((states, joint, states))

@@ -28,7 +28,7 @@ from bilevelrl.models.logit_equilibrium.settings import (
     SampledPlayersSetting,
     ZeroOrderPlayersSetting,
 )
-from bilevelrl.problems.escape_room.problem import MOST_IN_A_GAME
+from bilevelrl.problems.escape_room.problem import require_arrays
 
 
 class RoomSize(Protocol):
@@ -74,11 +74,7 @@ class RoomSearchParams(Block):
 
     @model_validator(mode="after")
     def _somebody_leaves(self) -> "RoomSearchParams":
-        if self.players > MOST_IN_A_GAME:
-            raise ValueError(
-                f"players = {self.players}: a game as arrays has 27**players transitions, allowed "
-                f"are 2 to {MOST_IN_A_GAME} players"
-            )
+        require_arrays(self.players)
         if self.levers_needed >= self.players:
             raise ValueError(
                 f"levers_needed = {self.levers_needed} with players = {self.players}: fewer must "
