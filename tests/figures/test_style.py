@@ -40,3 +40,17 @@ def test_an_estimator_without_a_style_is_told_by_its_name() -> None:
 def test_a_variant_without_a_style_is_refused() -> None:
     with pytest.raises(KeyError, match="unheard_of"):
         style.variant_order(["unheard_of"])
+
+
+@pytest.mark.parametrize(("letters", "columns"), [(5, 4), (15, 3), (20, 2), (40, 1), (90, 1)])
+def test_a_legend_has_the_columns_that_its_figure_has_room_for(letters: int, columns: int) -> None:
+    with style.theme():
+        figure, _ = style.new_figure(6.0, 3.0, 1, 1)
+        style.legend_below(figure, [style.band_handle("n" * letters)] * 8, columns=4)
+    (legend,) = figure.legends
+    # Entries that stand below each other begin at the same place.
+    figure.draw_without_rendering()
+    begins = {round(text.get_window_extent().x0) for text in legend.get_texts()}
+    assert len(begins) == columns
+    # One that is wider than the figure stands in a column of its own.
+    assert (legend.get_window_extent().width <= figure.bbox.width) == (letters < 90)

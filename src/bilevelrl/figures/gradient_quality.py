@@ -14,8 +14,6 @@ from bilevelrl.figures import style
 from bilevelrl.figures.ticks import plain_log_ticks
 
 _TITLES = ("bias / |dJ/dθ|", "standard deviation / |dJ/dθ|", "cosine with dJ/dθ")
-#: Characters from which on four labels do not fit side by side.
-_LONG_LABEL = 34
 #: Lines of what an exact critic does.
 _EXACT: style.Look = {"linestyle": (0, (4.0, 1.5)), "marker": "d"}
 _BOUND = style.CROSS | {"marker": 7, "markersize": 5.0}
@@ -54,8 +52,7 @@ def gradient_quality(gradients: pd.DataFrame) -> Figure:
                 ax.minorticks_off()
         handles = [Line2D([], [], label=label, **look) for label, _, look in rungs]
         handles.append(Line2D([], [], label="no bias found, at most this", **_BOUND))
-        longest = max(len(str(handle.get_label())) for handle in handles)
-        style.legend_below(figure, handles, columns=4 if longest < _LONG_LABEL else 3)
+        style.legend_below(figure, handles, columns=4)
     return figure
 
 

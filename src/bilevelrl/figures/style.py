@@ -202,11 +202,21 @@ def placeholder(what: str) -> Figure:
 
 
 def legend_below(figure: Figure, handles: Sequence[Artist], columns: int) -> None:
-    """One legend for all panels, under them."""
-    figure.legend(
-        handles=handles, loc="outside lower center", ncols=min(columns, len(handles)),
-        frameon=False, handlelength=2.6, columnspacing=1.4,
-    )  # fmt: skip
+    """One legend for all panels, under them, in as many of the columns as the figure has room for.
+
+    Args:
+        figure: of these panels.
+        handles: entries.
+        columns: at most.
+    """
+    for number in range(min(columns, len(handles)), 0, -1):
+        legend = figure.legend(
+            handles=handles, loc="outside lower center", ncols=number,
+            frameon=False, handlelength=2.6, columnspacing=1.4,
+        )  # fmt: skip
+        if number == 1 or legend.get_window_extent().width <= figure.bbox.width:
+            return
+        legend.remove()
 
 
 def estimator_handles(table: pd.DataFrame, marked: Container[str] = MARKED) -> list[Artist]:
