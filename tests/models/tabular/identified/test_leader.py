@@ -18,7 +18,7 @@ from bilevelrl.models.tabular.identified import leader as leaders
 from bilevelrl.models.tabular.identified.experience import experience_of, nothing_seen
 from bilevelrl.models.tabular.identified.game import IdentifiedProblem
 from bilevelrl.models.tabular.identified.leader import IdentifiedLeader
-from bilevelrl.models.tabular.identified.search import Pool, hypergradient
+from bilevelrl.models.tabular.identified.search import Pool, follower_of, hypergradient
 from bilevelrl.models.tabular.rollout import Rollout
 from bilevelrl.models.tabular.soft_policy_iteration import SoftPolicyIteration
 from bilevelrl.problems.four_rooms.problem import FourRooms
@@ -139,6 +139,42 @@ def test_a_leader_that_sees_no_reward_of_its_own_goes_on_looking() -> None:
     # It acts where the follower was most, but where episodes start or end.
     where = int(estimate.proposal[0, :-1].argmax())
     assert where in set(seen.state.ravel().tolist()) - {ROOMS.start, ROOMS.goal}
+
+
+def test_what_the_follower_never_did_it_may_do_once_it_is_fined(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """At the start it goes up while nothing is charged, and down if the upper door costs enough."""
+    beta, down = 0.001, 2
+    door = ROOMS.cells.index((3, 6))
+    scores = np.where(np.arange(SHAPE[0]) == door, 9.0, 0.0)
+    theta = np.concatenate([
+        ROOMS.influence.spread(np.zeros((1, SHAPE[0])), leaders.NOTHING),
+        ROOMS.influence.spread(scores[None], 0.0),
+    ])  # fmt: skip
+    follower = SoftPolicyIteration(ROOMS.planner, np.full(2, beta), 1e-9, 500)
+    policy = follower.respond(ROOMS.follower_reward(theta), follower.start(2)).policy
+    assert policy[0, ROOMS.start, down] < 1e-3 < 0.8 < policy[1, ROOMS.start, down]
+    own = experience_of(nothing_seen(1, SHAPE, ROOMS.num_parameters), 0)
+    own.turn_to(theta[0], ROOMS.influence.follower_part(theta)[0])
+    own.moves[:] = 300.0 * ROOMS.simulator.transition
+    own.moves[ROOMS.start, down] = 0.0
+    own.ends[ROOMS.goal] = own.starts[ROOMS.start] = 1.0
+    own.follower_rest[ROOMS.goal] = 300.0
+    own.times[-1] = own.tried * policy[0]
+    models: list[IdentifiedProblem] = []
+
+    def nothing_found(model: IdentifiedProblem, *_: object) -> Pool:
+        models.append(model)
+        return Pool(theta[:1], np.zeros(1))
+
+    monkeypatch.setattr(leaders, "search", nothing_found)
+    leader(1)._plan(own, beta)
+    believed = follower_of(models[0], beta, 2)
+    foreseen = believed.respond(models[0].follower_reward(theta), believed.start(2)).policy
+    np.testing.assert_allclose(
+        foreseen[:, ROOMS.start, down], policy[:, ROOMS.start, down], atol=0.1
+    )
 
 
 @pytest.mark.parametrize(

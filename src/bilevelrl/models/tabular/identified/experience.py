@@ -17,6 +17,10 @@ HISTORY = 200
 #: Weights of choices from one plan to the next: a follower that plays best responses tells most if
 #: none is forgotten, one that learns if what it did before is.
 MEMORIES = (1.0, 0.7)
+#: Standard errors by which a memory that forgets has to foretell better than one that does not to
+#: be believed: δ from fewer choices is noisier, and that of two which foretell alike either may
+#: have been the luckier.
+BETTER = 2.0
 
 
 class Experience(NamedTuple):
@@ -35,7 +39,9 @@ class Experience(NamedTuple):
         ages: plans since, shape (H,).
         used: how many of the H there are.
         corrections: δ as found from all choices, and from recent ones, shape (M, S, A).
-        foretold: how well each of them foretold later choices, log likelihoods, shape (M,).
+        foretold: how much better each of them foretold later choices than the first, as a log
+            likelihood ratio, shape (M,).
+        doubt: the variance of that, shape (M,).
         scores: how much the follower has been through s while the leader explored, shape (S,).
         pool: candidates, the best first, shape (P, D).
         predicted: their J, shape (P,), -inf where there is none.
@@ -60,6 +66,7 @@ class Experience(NamedTuple):
     used: Floats
     corrections: Floats
     foretold: Floats
+    doubt: Floats
     scores: Floats
     pool: Floats
     predicted: Floats
@@ -94,8 +101,9 @@ class Experience(NamedTuple):
 
     @property
     def correction(self) -> Floats:
-        """δ of the memory that foretold best, shape (S, A)."""
-        best: Floats = self.corrections[int(np.argmax(self.foretold))]
+        """δ of the first memory, or of one that surely foretold better, shape (S, A)."""
+        surely = self.foretold - BETTER * np.sqrt(self.doubt)
+        best: Floats = self.corrections[int(np.argmax(surely))]
         return best
 
     def weights(self, memory: float) -> Floats:
@@ -153,8 +161,8 @@ def nothing_seen(num_runs: int, shape: tuple[int, int], num_parameters: int) -> 
         "leader_rest": shape, "follower_rest": shape, "thetas": (HISTORY, num_parameters),
         "parts": (HISTORY, *shape), "times": (HISTORY, *shape), "values": (HISTORY, states),
         "ages": (HISTORY,), "used": (1,), "corrections": (len(MEMORIES), *shape),
-        "foretold": (len(MEMORIES),), "scores": (states,), "pool": (POOL, num_parameters),
-        "predicted": (POOL,),
+        **dict.fromkeys(("foretold", "doubt"), (len(MEMORIES),)), "scores": (states,),
+        "pool": (POOL, num_parameters), "predicted": (POOL,),
         **dict.fromkeys(("playing", "direct", "indirect"), (num_parameters,)),
         "planned": (1,), "searched": (1,), "promised": (1,),
     }  # fmt: skip

@@ -17,7 +17,7 @@ from bilevelrl.core.batches import TabularObservations
 from bilevelrl.core.estimator import Estimate, Memory
 from bilevelrl.core.seeding import Streams
 from bilevelrl.core.trace import sampled_return
-from bilevelrl.models.tabular.identified.choices import correct, log_likelihood
+from bilevelrl.models.tabular.identified.choices import Choices, correct, log_ratio
 from bilevelrl.models.tabular.identified.experience import (
     MEMORIES,
     Experience,
@@ -31,8 +31,6 @@ from bilevelrl.models.tabular.identified.search import Pool, hypergradient, refi
 from bilevelrl.models.tabular.identified.trials import Wishes, choose
 from bilevelrl.models.tabular.watched_covariance import mean_reward
 
-#: The follower's reward for what it never did in a state where it was: it will not.
-UNTRIED = -1000.0
 #: Score of doing nothing against acting on any state.
 NOTHING = 50.0
 #: Share of what the last search promised by which the best prediction has to move, up or down,
@@ -153,7 +151,7 @@ class IdentifiedLeader:
         problem = IdentifiedProblem(
             kernel.model,
             self.known,
-            self._follower_base(own) + own.correction,
+            own.mean_follower_rest() + own.correction,
             own.mean_leader_rest(),
         )
         candidates = np.concatenate([own.candidates, own.thetas[-1:]])
@@ -191,12 +189,10 @@ class IdentifiedLeader:
 
     def _correct(self, own: Experience, kernel: IdentifiedKernel, beta: float) -> None:
         seen = own.choices
-        choices = replace(seen, reward=seen.reward + self._follower_base(own))
-        new = own.weights(0.0)  # of choices since the last plan, which no correction has seen
+        choices = replace(seen, reward=seen.reward + own.mean_follower_rest())
+        self._compare(own, kernel, choices, beta)
         for number, memory in enumerate(MEMORIES):
             correction = own.corrections[number]
-            likelihood, _ = log_likelihood(kernel.model, choices, correction, beta)
-            own.foretold[number] = 0.5 * own.foretold[number] + new @ likelihood
             times = choices.times * own.weights(memory)[:, None, None]
             spread = self._wishes(own).spread(times.sum(axis=0))
             spread[own.ends > 0.0] = self.conduct.end_wish
@@ -205,7 +201,12 @@ class IdentifiedLeader:
             )
 
     @staticmethod
-    def _follower_base(own: Experience) -> Floats:
-        """The follower's reward beyond what θ adds, but for the correction, shape (S, A)."""
-        untried = (own.tried == 0.0) & own.visited[:, None]
-        return np.where(untried, UNTRIED, own.mean_follower_rest())
+    def _compare(own: Experience, kernel: IdentifiedKernel, choices: Choices, beta: float) -> None:
+        """How the memories foretold what was chosen since the last plan, which none has seen."""
+        new = own.weights(0.0) > 0.0
+        since = Choices(choices.reward[new], choices.times[new], choices.value[new])
+        first = own.corrections[0]
+        for number, correction in enumerate(own.corrections):
+            ahead, variance = log_ratio(kernel.model, since, first, correction, beta)
+            own.foretold[number] = 0.5 * own.foretold[number] + ahead
+            own.doubt[number] = 0.25 * own.doubt[number] + variance
