@@ -46,6 +46,7 @@ class Experience(NamedTuple):
         pool: candidates, the best first, shape (P, D).
         predicted: their J, shape (P,), -inf where there is none.
         playing: the θ that was chosen last, shape (D,).
+        recommended: the best of what was played, as foretold last, shape (D,).
         direct: part of the identified model's hypergradient there, shape (D,).
         indirect: the other part.
         planned: transitions at the last plan, 0 before the first.
@@ -71,6 +72,7 @@ class Experience(NamedTuple):
     pool: Floats
     predicted: Floats
     playing: Floats
+    recommended: Floats
     direct: Floats
     indirect: Floats
     planned: Floats
@@ -92,6 +94,11 @@ class Experience(NamedTuple):
     def seen(self) -> SeenTransitions:
         """What the dynamics are identified from."""
         return SeenTransitions(self.moves, self.ends, self.starts / self.starts.sum())
+
+    @property
+    def played(self) -> Floats:
+        """The θ whose choices are remembered, shape (B, D)."""
+        return self.thetas[HISTORY - int(self.used[0]) :]
 
     @property
     def choices(self) -> Choices:
@@ -163,7 +170,7 @@ def nothing_seen(num_runs: int, shape: tuple[int, int], num_parameters: int) -> 
         "ages": (HISTORY,), "used": (1,), "corrections": (len(MEMORIES), *shape),
         **dict.fromkeys(("foretold", "doubt"), (len(MEMORIES),)), "scores": (states,),
         "pool": (POOL, num_parameters), "predicted": (POOL,),
-        **dict.fromkeys(("playing", "direct", "indirect"), (num_parameters,)),
+        **dict.fromkeys(("playing", "recommended", "direct", "indirect"), (num_parameters,)),
         "planned": (1,), "searched": (1,), "promised": (1,),
     }  # fmt: skip
     memory = {name: np.zeros((num_runs, *shapes[name])) for name in Experience._fields}

@@ -3,8 +3,8 @@
 Until it has found out where its reward is, it acts on the states that the follower visits most, so
 that the follower goes elsewhere. From then on it plans again whenever it knows enough more: it
 identifies the dynamics (`kernel`), corrects the prediction of its follower (`choices`), climbs from
-its candidates, or from everywhere (`search`), and recommends the best. It plays that, or one that
-may be better than it seems (`trials`).
+its candidates, or from everywhere (`search`), and plays the best, or one that may be better than it
+seems (`trials`). It recommends the best of what it played.
 """
 
 from dataclasses import dataclass, replace
@@ -17,6 +17,7 @@ from bilevelrl.core.batches import TabularObservations
 from bilevelrl.core.estimator import Estimate, Memory
 from bilevelrl.core.seeding import Streams
 from bilevelrl.core.trace import sampled_return
+from bilevelrl.models.tabular.exact import leader_return
 from bilevelrl.models.tabular.identified.choices import Choices, correct, log_ratio
 from bilevelrl.models.tabular.identified.experience import (
     MEMORIES,
@@ -27,7 +28,13 @@ from bilevelrl.models.tabular.identified.experience import (
 )
 from bilevelrl.models.tabular.identified.game import IdentifiedProblem, KnownRewards
 from bilevelrl.models.tabular.identified.kernel import IdentifiedKernel, identify
-from bilevelrl.models.tabular.identified.search import Pool, hypergradient, refine, search
+from bilevelrl.models.tabular.identified.search import (
+    Pool,
+    follower_of,
+    hypergradient,
+    refine,
+    search,
+)
 from bilevelrl.models.tabular.identified.trials import Wishes, choose
 from bilevelrl.models.tabular.watched_covariance import mean_reward
 
@@ -112,7 +119,7 @@ class IdentifiedLeader:
             direct[run], indirect[run] = own.direct, own.indirect
             if own.transitions >= float(own.planned[0]) + self._until_next_plan(own):
                 self._plan(own, beta)
-            proposal[run], recommended[run] = own.playing, own.pool[0]
+            proposal[run], recommended[run] = own.playing, own.recommended
         return Estimate(
             direct,
             indirect,
@@ -163,8 +170,22 @@ class IdentifiedLeader:
             problem, kernel, self._wishes(own), found, own.choices, beta,
             curiosity=self.conduct.curiosity, halving=self.conduct.halving,
         )  # fmt: skip
+        own.recommended[:] = self._best_played(own, problem, beta)
         truth = hypergradient(problem, own.playing[None], beta)
         own.direct[:], own.indirect[:] = truth.direct[0], truth.indirect[0]
+
+    def _best_played(self, own: Experience, problem: IdentifiedProblem, beta: float) -> Floats:
+        """The best of what was played, or doing nothing, shape (D,).
+
+        The best candidate is chosen for what the model gets wrong about it too; about what was
+        played the follower's choices have corrected the model.
+        """
+        theta = np.concatenate([self._nothing(), own.played])
+        follower = follower_of(problem, beta, len(theta))
+        start = np.concatenate([follower.start(1), own.choices.value])
+        policy = follower.respond(problem.follower_reward(theta), start).policy
+        best: Floats = theta[int(leader_return(problem, theta, policy).argmax())]
+        return best
 
     @staticmethod
     def _found(
