@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 
 from bilevelrl.core.arrays import Floats
-from bilevelrl.models.tabular.identified.choices import Choices, correct, log_likelihood
+from bilevelrl.models.tabular.identified.choices import (
+    Choices,
+    correct,
+    log_likelihood,
+    log_ratio,
+)
 from bilevelrl.models.tabular.soft_policy_iteration import SoftPolicyIteration
 from bilevelrl.problems.four_rooms.problem import FourRooms
 
@@ -66,3 +71,23 @@ def test_without_choices_nothing_is_corrected() -> None:
     none = replace(own, times=np.zeros_like(own.times))
     found = correct(ROOMS.planner, none, np.zeros(SHAPE), np.full(SHAPE, 0.01), BETA, 30)
     np.testing.assert_array_equal(found, 0.0)
+
+
+def test_ratio_of_likelihoods_and_its_variance() -> None:
+    own, generator = choices(), np.random.default_rng(7)
+    wrong, truth = 0.01 * generator.standard_normal(SHAPE), np.zeros(SHAPE)
+    truth[ROOMS.goal] = wrong[ROOMS.goal] = 1.0
+    ahead, variance = log_ratio(ROOMS.planner, own, wrong, truth, BETA)
+    assert ahead == pytest.approx(total(own, truth) - total(own, wrong), rel=1e-6)
+    assert ahead > 2.0 * np.sqrt(variance)
+    back, same = log_ratio(ROOMS.planner, own, truth, wrong, BETA)
+    assert (back, same) == pytest.approx((-ahead, variance))
+    assert log_ratio(ROOMS.planner, own, wrong, wrong, BETA) == (0.0, 0.0)
+
+
+def test_of_two_that_are_as_wrong_neither_is_surely_better() -> None:
+    own, generator = choices(), np.random.default_rng(8)
+    noise = 1e-3 * generator.standard_normal((2, *SHAPE))
+    noise[:, ROOMS.goal] = 1.0
+    ahead, variance = log_ratio(ROOMS.planner, own, noise[0], noise[1], BETA)
+    assert abs(ahead) < 2.0 * np.sqrt(variance)

@@ -56,6 +56,15 @@ def test_the_memory_that_foretells_best_is_believed(own: Experience) -> None:
         assert (own.correction == 1.0 + number).all()
 
 
+@pytest.mark.parametrize(("ahead", "believed"), [(3.0, 1.0), (5.0, 2.0), (-5.0, 1.0)])
+def test_a_memory_that_forgets_has_to_be_better_by_more_than_luck(
+    own: Experience, ahead: float, believed: float
+) -> None:
+    own.corrections[0], own.corrections[1] = 1.0, 2.0
+    own.foretold[1], own.doubt[1] = ahead, 2.0**2
+    assert (own.correction == believed).all()
+
+
 def test_runs_share_no_memory() -> None:
     memory = nothing_seen(2, SHAPE, 4)
     play(experience_of(memory, 0), 1.0)

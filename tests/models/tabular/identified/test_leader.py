@@ -15,10 +15,14 @@ from bilevelrl.core.training import Trained, train
 from bilevelrl.models.tabular.exact import exact_hypergradient
 from bilevelrl.models.tabular.game import TabularGame, TabularSampler
 from bilevelrl.models.tabular.identified import leader as leaders
-from bilevelrl.models.tabular.identified.experience import experience_of, nothing_seen
+from bilevelrl.models.tabular.identified.experience import (
+    Experience,
+    experience_of,
+    nothing_seen,
+)
 from bilevelrl.models.tabular.identified.game import IdentifiedProblem
 from bilevelrl.models.tabular.identified.leader import IdentifiedLeader
-from bilevelrl.models.tabular.identified.search import Pool, hypergradient
+from bilevelrl.models.tabular.identified.search import Pool, follower_of, hypergradient
 from bilevelrl.models.tabular.rollout import Rollout
 from bilevelrl.models.tabular.soft_policy_iteration import SoftPolicyIteration
 from bilevelrl.problems.four_rooms.problem import FourRooms
@@ -139,6 +143,69 @@ def test_a_leader_that_sees_no_reward_of_its_own_goes_on_looking() -> None:
     # It acts where the follower was most, but where episodes start or end.
     where = int(estimate.proposal[0, :-1].argmax())
     assert where in set(seen.state.ravel().tolist()) - {ROOMS.start, ROOMS.goal}
+
+
+DOOR = ROOMS.cells.index((3, 6))
+
+
+def acting_on(state: int, kept: float) -> Floats:
+    return ROOMS.influence.spread(9.0 * np.eye(SHAPE[0])[[state]], kept)[0]
+
+
+def who_did_nothing(policy: Floats) -> Experience:
+    """After 300 tries of every action everywhere, and choices by π, shape (S, A)."""
+    own = experience_of(nothing_seen(1, SHAPE, ROOMS.num_parameters), 0)
+    nothing = ROOMS.influence.spread(np.zeros((1, SHAPE[0])), leaders.NOTHING)
+    own.turn_to(nothing[0], ROOMS.influence.follower_part(nothing)[0])
+    own.moves[:] = 300.0 * ROOMS.simulator.transition
+    own.ends[ROOMS.goal] = own.starts[ROOMS.start] = 1.0
+    own.follower_rest[ROOMS.goal] = own.leader_rest[ROOMS.target] = 300.0
+    own.times[-1] = 1200.0 * policy
+    return own
+
+
+def test_what_the_follower_never_did_it_may_do_once_it_is_fined(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """At the start it goes up while nothing is charged, and down if the upper door costs enough."""
+    beta, down = 0.001, 2
+    nothing = ROOMS.influence.spread(np.zeros((1, SHAPE[0])), leaders.NOTHING)[0]
+    theta = np.stack([nothing, acting_on(DOOR, 0.0)])
+    follower = SoftPolicyIteration(ROOMS.planner, np.full(2, beta), 1e-9, 500)
+    policy = follower.respond(ROOMS.follower_reward(theta), follower.start(2)).policy
+    assert policy[0, ROOMS.start, down] < 1e-3 < 0.8 < policy[1, ROOMS.start, down]
+    own, models = who_did_nothing(policy[0]), []
+    own.moves[ROOMS.start, down] = 0.0
+
+    def nothing_found(model: IdentifiedProblem, *_: object) -> Pool:
+        models.append(model)
+        return Pool(theta[:1], np.zeros(1))
+
+    monkeypatch.setattr(leaders, "search", nothing_found)
+    leader(1)._plan(own, beta)
+    believed = follower_of(models[0], beta, 2)
+    foreseen = believed.respond(models[0].follower_reward(theta), believed.start(2)).policy
+    np.testing.assert_allclose(
+        foreseen[:, ROOMS.start, down], policy[:, ROOMS.start, down], atol=0.1
+    )
+
+
+def test_a_candidate_is_recommended_once_it_was_played(monkeypatch: pytest.MonkeyPatch) -> None:
+    beta = 0.003
+    theta = np.stack([acting_on(DOOR, 8.0), acting_on(ROOMS.start, 0.0)])
+    follower = SoftPolicyIteration(ROOMS.planner, np.full(1, beta), 1e-9, 500)
+    nothing = ROOMS.influence.spread(np.zeros((1, SHAPE[0])), leaders.NOTHING)
+    answer = follower.respond(ROOMS.follower_reward(nothing), follower.start(1))
+    own = who_did_nothing(answer.policy[0])
+    monkeypatch.setattr(leaders, "search", lambda *_: Pool(theta[:1], np.array([0.2])))
+    monkeypatch.setattr(leaders, "refine", lambda *_: Pool(theta[:1], np.array([0.2])))
+    leader(1)._plan(own, beta)
+    np.testing.assert_array_equal(own.playing, theta[0])
+    np.testing.assert_array_equal(own.recommended, nothing[0])
+    for played, best in ((theta[1], nothing[0]), (theta[0], theta[0]), (theta[1], theta[0])):
+        own.turn_to(played, ROOMS.influence.follower_part(played[None])[0])
+        leader(1)._plan(own, beta)
+        np.testing.assert_array_equal(own.recommended, best)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from bilevelrl.core.arrays import Floats
 from bilevelrl.core.compilation import parallel_kernel
 from bilevelrl.models.tabular.elimination import factorise, solve
 from bilevelrl.models.tabular.model import TabularModel
-from bilevelrl.models.tabular.soft_policy_iteration import soft_bellman
+from bilevelrl.models.tabular.soft_policy_iteration import SoftPolicyIteration, soft_bellman
 
 
 @parallel_kernel
@@ -104,6 +104,30 @@ def log_likelihood(
         choices.value, found, slope,
     )  # fmt: skip
     return found, slope
+
+
+def log_ratio(
+    model: TabularModel, choices: Choices, first: Floats, second: Floats, temperature: float
+) -> tuple[float, float]:
+    """How much likelier the choices are under `second` than under `first`, δ of shape (S, A).
+
+    With l = log π_second(a | s; θ_b) - log π_first(a | s; θ_b) of each choice: the sum of l, and
+    that of l², which is the variance of the former where neither is better.
+    """
+    tolerance, iterations = 1e-6, 50
+    follower = SoftPolicyIteration(
+        model, np.full(len(choices.times), temperature), tolerance, iterations
+    )
+
+    def log_policy(correction: Floats) -> Floats:
+        start = choices.value.copy()
+        answer = follower.iterate(choices.reward + correction, start, iterations, tolerance)
+        logarithm: Floats = np.log(np.maximum(answer.policy, 1e-300))
+        return logarithm
+
+    ratio = log_policy(second) - log_policy(first)
+    squares = choices.times * np.square(ratio)
+    return float((choices.times * ratio).sum()), float(squares.sum())
 
 
 def correct(

@@ -17,6 +17,10 @@ HISTORY = 200
 #: Weights of choices from one plan to the next: a follower that plays best responses tells most if
 #: none is forgotten, one that learns if what it did before is.
 MEMORIES = (1.0, 0.7)
+#: Standard errors by which a memory that forgets has to foretell better than one that does not to
+#: be believed: δ from fewer choices is noisier, and that of two which foretell alike either may
+#: have been the luckier.
+BETTER = 2.0
 
 
 class Experience(NamedTuple):
@@ -35,11 +39,14 @@ class Experience(NamedTuple):
         ages: plans since, shape (H,).
         used: how many of the H there are.
         corrections: δ as found from all choices, and from recent ones, shape (M, S, A).
-        foretold: how well each of them foretold later choices, log likelihoods, shape (M,).
+        foretold: how much better each of them foretold later choices than the first, as a log
+            likelihood ratio, shape (M,).
+        doubt: the variance of that, shape (M,).
         scores: how much the follower has been through s while the leader explored, shape (S,).
         pool: candidates, the best first, shape (P, D).
         predicted: their J, shape (P,), -inf where there is none.
         playing: the θ that was chosen last, shape (D,).
+        recommended: the best of what was played, as foretold last, shape (D,).
         direct: part of the identified model's hypergradient there, shape (D,).
         indirect: the other part.
         planned: transitions at the last plan, 0 before the first.
@@ -60,10 +67,12 @@ class Experience(NamedTuple):
     used: Floats
     corrections: Floats
     foretold: Floats
+    doubt: Floats
     scores: Floats
     pool: Floats
     predicted: Floats
     playing: Floats
+    recommended: Floats
     direct: Floats
     indirect: Floats
     planned: Floats
@@ -87,6 +96,11 @@ class Experience(NamedTuple):
         return SeenTransitions(self.moves, self.ends, self.starts / self.starts.sum())
 
     @property
+    def played(self) -> Floats:
+        """The θ whose choices are remembered, shape (B, D)."""
+        return self.thetas[HISTORY - int(self.used[0]) :]
+
+    @property
     def choices(self) -> Choices:
         """What the follower's wishes are identified from."""
         last = slice(HISTORY - int(self.used[0]), HISTORY)
@@ -94,8 +108,9 @@ class Experience(NamedTuple):
 
     @property
     def correction(self) -> Floats:
-        """δ of the memory that foretold best, shape (S, A)."""
-        best: Floats = self.corrections[int(np.argmax(self.foretold))]
+        """δ of the first memory, or of one that surely foretold better, shape (S, A)."""
+        surely = self.foretold - BETTER * np.sqrt(self.doubt)
+        best: Floats = self.corrections[int(np.argmax(surely))]
         return best
 
     def weights(self, memory: float) -> Floats:
@@ -153,9 +168,9 @@ def nothing_seen(num_runs: int, shape: tuple[int, int], num_parameters: int) -> 
         "leader_rest": shape, "follower_rest": shape, "thetas": (HISTORY, num_parameters),
         "parts": (HISTORY, *shape), "times": (HISTORY, *shape), "values": (HISTORY, states),
         "ages": (HISTORY,), "used": (1,), "corrections": (len(MEMORIES), *shape),
-        "foretold": (len(MEMORIES),), "scores": (states,), "pool": (POOL, num_parameters),
-        "predicted": (POOL,),
-        **dict.fromkeys(("playing", "direct", "indirect"), (num_parameters,)),
+        **dict.fromkeys(("foretold", "doubt"), (len(MEMORIES),)), "scores": (states,),
+        "pool": (POOL, num_parameters), "predicted": (POOL,),
+        **dict.fromkeys(("playing", "recommended", "direct", "indirect"), (num_parameters,)),
         "planned": (1,), "searched": (1,), "promised": (1,),
     }  # fmt: skip
     memory = {name: np.zeros((num_runs, *shapes[name])) for name in Experience._fields}

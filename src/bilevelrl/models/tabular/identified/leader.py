@@ -3,8 +3,8 @@
 Until it has found out where its reward is, it acts on the states that the follower visits most, so
 that the follower goes elsewhere. From then on it plans again whenever it knows enough more: it
 identifies the dynamics (`kernel`), corrects the prediction of its follower (`choices`), climbs from
-its candidates, or from everywhere (`search`), and recommends the best. It plays that, or one that
-may be better than it seems (`trials`).
+its candidates, or from everywhere (`search`), and plays the best, or one that may be better than it
+seems (`trials`). It recommends the best of what it played.
 """
 
 from dataclasses import dataclass, replace
@@ -17,7 +17,8 @@ from bilevelrl.core.batches import TabularObservations
 from bilevelrl.core.estimator import Estimate, Memory
 from bilevelrl.core.seeding import Streams
 from bilevelrl.core.trace import sampled_return
-from bilevelrl.models.tabular.identified.choices import correct, log_likelihood
+from bilevelrl.models.tabular.exact import leader_return
+from bilevelrl.models.tabular.identified.choices import Choices, correct, log_ratio
 from bilevelrl.models.tabular.identified.experience import (
     MEMORIES,
     Experience,
@@ -27,12 +28,16 @@ from bilevelrl.models.tabular.identified.experience import (
 )
 from bilevelrl.models.tabular.identified.game import IdentifiedProblem, KnownRewards
 from bilevelrl.models.tabular.identified.kernel import IdentifiedKernel, identify
-from bilevelrl.models.tabular.identified.search import Pool, hypergradient, refine, search
+from bilevelrl.models.tabular.identified.search import (
+    Pool,
+    follower_of,
+    hypergradient,
+    refine,
+    search,
+)
 from bilevelrl.models.tabular.identified.trials import Wishes, choose
 from bilevelrl.models.tabular.watched_covariance import mean_reward
 
-#: The follower's reward for what it never did in a state where it was: it will not.
-UNTRIED = -1000.0
 #: Score of doing nothing against acting on any state.
 NOTHING = 50.0
 #: Share of what the last search promised by which the best prediction has to move, up or down,
@@ -114,7 +119,7 @@ class IdentifiedLeader:
             direct[run], indirect[run] = own.direct, own.indirect
             if own.transitions >= float(own.planned[0]) + self._until_next_plan(own):
                 self._plan(own, beta)
-            proposal[run], recommended[run] = own.playing, own.pool[0]
+            proposal[run], recommended[run] = own.playing, own.recommended
         return Estimate(
             direct,
             indirect,
@@ -153,7 +158,7 @@ class IdentifiedLeader:
         problem = IdentifiedProblem(
             kernel.model,
             self.known,
-            self._follower_base(own) + own.correction,
+            own.mean_follower_rest() + own.correction,
             own.mean_leader_rest(),
         )
         candidates = np.concatenate([own.candidates, own.thetas[-1:]])
@@ -165,8 +170,22 @@ class IdentifiedLeader:
             problem, kernel, self._wishes(own), found, own.choices, beta,
             curiosity=self.conduct.curiosity, halving=self.conduct.halving,
         )  # fmt: skip
+        own.recommended[:] = self._best_played(own, problem, beta)
         truth = hypergradient(problem, own.playing[None], beta)
         own.direct[:], own.indirect[:] = truth.direct[0], truth.indirect[0]
+
+    def _best_played(self, own: Experience, problem: IdentifiedProblem, beta: float) -> Floats:
+        """The best of what was played, or doing nothing, shape (D,).
+
+        The best candidate is chosen for what the model gets wrong about it too; about what was
+        played the follower's choices have corrected the model.
+        """
+        theta = np.concatenate([self._nothing(), own.played])
+        follower = follower_of(problem, beta, len(theta))
+        start = np.concatenate([follower.start(1), own.choices.value])
+        policy = follower.respond(problem.follower_reward(theta), start).policy
+        best: Floats = theta[int(leader_return(problem, theta, policy).argmax())]
+        return best
 
     @staticmethod
     def _found(
@@ -191,12 +210,10 @@ class IdentifiedLeader:
 
     def _correct(self, own: Experience, kernel: IdentifiedKernel, beta: float) -> None:
         seen = own.choices
-        choices = replace(seen, reward=seen.reward + self._follower_base(own))
-        new = own.weights(0.0)  # of choices since the last plan, which no correction has seen
+        choices = replace(seen, reward=seen.reward + own.mean_follower_rest())
+        self._compare(own, kernel, choices, beta)
         for number, memory in enumerate(MEMORIES):
             correction = own.corrections[number]
-            likelihood, _ = log_likelihood(kernel.model, choices, correction, beta)
-            own.foretold[number] = 0.5 * own.foretold[number] + new @ likelihood
             times = choices.times * own.weights(memory)[:, None, None]
             spread = self._wishes(own).spread(times.sum(axis=0))
             spread[own.ends > 0.0] = self.conduct.end_wish
@@ -205,7 +222,12 @@ class IdentifiedLeader:
             )
 
     @staticmethod
-    def _follower_base(own: Experience) -> Floats:
-        """The follower's reward beyond what θ adds, but for the correction, shape (S, A)."""
-        untried = (own.tried == 0.0) & own.visited[:, None]
-        return np.where(untried, UNTRIED, own.mean_follower_rest())
+    def _compare(own: Experience, kernel: IdentifiedKernel, choices: Choices, beta: float) -> None:
+        """How the memories foretold what was chosen since the last plan, which none has seen."""
+        new = own.weights(0.0) > 0.0
+        since = Choices(choices.reward[new], choices.times[new], choices.value[new])
+        first = own.corrections[0]
+        for number, correction in enumerate(own.corrections):
+            ahead, variance = log_ratio(kernel.model, since, first, correction, beta)
+            own.foretold[number] = 0.5 * own.foretold[number] + ahead
+            own.doubt[number] = 0.25 * own.doubt[number] + variance
