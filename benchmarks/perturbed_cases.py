@@ -32,6 +32,8 @@ from bilevelrl.problems.bilevel_lqr.problem import BilevelLQR
 from bilevelrl.problems.discrete_toy.ladder import table_of
 from bilevelrl.problems.discrete_toy.problem import discrete_toy
 from bilevelrl.problems.four_rooms.problem import FourRooms
+from bilevelrl.problems.guided_cartpole.answered_game import best_responses
+from bilevelrl.problems.guided_cartpole.ladder import points as cart_pole_points
 from bilevelrl.problems.guided_cartpole.planning.best_response import best_response
 from bilevelrl.problems.guided_cartpole.planning.grid import GridParams
 from bilevelrl.problems.guided_cartpole.planning.hypergradient import planned
@@ -210,6 +212,27 @@ def cart_pole() -> Case:
     return Case("guided cart-pole", "normal, sd 0.3", beta, exact.direct + exact.indirect, quotient)
 
 
+def later_cart_pole() -> Case:
+    """The same on the grid of training, at the later leader of the study of errors."""
+    own: Any = read_params().problem("guided_cartpole")
+    shared, constants = own.block.training, own.block.constants
+    point = f"direct ascent, update {max(own.block.gradients.updates)}"
+    theta, beta = cart_pole_points(own, np.zeros(0))[point], float(shared.temperature)
+    game = best_responses(constants, shared.winds, shared.units, shared.reference)
+    discounts = constants.leader_discount, constants.follower_discount
+    answer = best_response(game.planner, theta, beta, discounts[1])
+    horizon = constants.max_episode_steps
+    exact = planned(
+        game.planner, theta, answer, beta, discounts, horizon, accuracy=1e-7, sweeps=600
+    )
+    follower = PaidFollower(game.planner, theta, answer, beta, discounts, horizon)
+
+    def quotient(epsilon: float, two_sided: bool) -> Floats:
+        return follower.derivative(epsilon, two_sided=two_sided)
+
+    return Case("guided cart-pole", point, beta, exact.direct + exact.indirect, quotient)
+
+
 def cases() -> Iterator[Case]:
     """All of them."""
     yield toy(1.0, 0.3)
@@ -221,3 +244,4 @@ def cases() -> Iterator[Case]:
     yield roads("tstt", travel_time)
     yield roads("net", net_cost)
     yield cart_pole()
+    yield later_cart_pole()

@@ -60,7 +60,7 @@ def expanded(name: str) -> list[str]:
     return ["".join(chosen) for chosen in product(*parts)]
 
 
-@pytest.mark.parametrize("profile", ["paper", "identified"])
+@pytest.mark.parametrize("profile", ["paper", "identified", "more_seeds"])
 def test_every_table_of_a_profile_says_which_commit_it_is_from(profile: str) -> None:
     folder = ROOT / "results" / profile
     listed = re.findall(

@@ -26,6 +26,8 @@ class Rung:
         warm_up: batches that a learned critic or a regression sees before the estimate counts; None
             takes as many as `warm_up_steps` of the study need.
         samples: whether estimates cost transitions.
+        settings_of: estimator and variant whose setting `change` starts from, where the rung's own
+            is no estimator of the problem's leaders; None starts from its own.
     """
 
     estimator: str
@@ -36,6 +38,7 @@ class Rung:
     change: Change = _as_it_is
     warm_up: int | None = 0
     samples: bool = True
+    settings_of: tuple[str, str] | None = None
 
     @property
     def id(self) -> str:

@@ -20,6 +20,7 @@ FOLDERS = {
     "": "results",
     "benchmarks": "benchmarks/results",
     "identified": "results/identified",
+    "more_seeds": "results/more_seeds",
     "paper": "results/paper",
     "reference": "reference",
     "tuning": "tuning/results",

@@ -21,13 +21,12 @@ def replication(
 ) -> Replication:
     """What a rung is asked at the θ called `point`, from `budget` transitions; 0 where none."""
     study, warm_up = problem.block.gradients, rung.warm_up
-    own = {"variant": rung.variant}
-    entry = overlay(shared_entry(problem, rung.estimator, rung.variant, budget, own), rung.entry)
+    estimator, variant = rung.settings_of or (rung.estimator, rung.variant)
+    own = {"variant": variant}
+    entry = overlay(shared_entry(problem, estimator, variant, budget, own), rung.entry)
     if warm_up is None:
         warm_up = -(-study.warm_up_steps // budget)
-    return Replication(
-        problem, point, theta, rung.estimator, entry, rung.change, warm_up + 1, seeds
-    )
+    return Replication(problem, point, theta, estimator, entry, rung.change, warm_up + 1, seeds)
 
 
 def _everywhere(

@@ -31,6 +31,7 @@ from bilevelrl.problems.guided_cartpole.answered_game import (
 from bilevelrl.problems.guided_cartpole.belief import CartPoleBelief, WatchedFollower, products
 from bilevelrl.problems.guided_cartpole.game import CartPoleSampler
 from bilevelrl.problems.guided_cartpole.leader import CartPoleLeader
+from bilevelrl.problems.guided_cartpole.perturbed import PerturbedPole
 from bilevelrl.problems.guided_cartpole.planning.mechanics import TrueMechanics
 from bilevelrl.problems.guided_cartpole.planning.planner import Planner
 from bilevelrl.problems.guided_cartpole.planning.player import PlannedPlayer
@@ -43,6 +44,9 @@ from bilevelrl.problems.guided_cartpole.view import follower_observation, scaled
 
 #: Replicates of a worker's batch: all.
 TOGETHER = 1000
+#: Share of the leader's reward that the perturbed follower is paid: a smaller one is noisier, and a
+#: larger one is off by more than the gradient at the later leader (docs/estimators/perturbed.md).
+EPSILON = 0.03
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,6 +161,16 @@ def _exact_direct(estimator: Estimator, game: AnsweredGame) -> ExactOn:
     return ExactOn(game.responses, game.temperature, direct_only=True)
 
 
+def _perturbed(estimator: Estimator, game: AnsweredGame, *, two_sided: bool) -> PerturbedPole:
+    sampler, responses = estimator.sampler, game.responses
+    assert isinstance(sampler, CartPoleSampler)
+    epsilon = np.full(game.temperature.shape, EPSILON)
+    return PerturbedPole(
+        responses.rollout, responses.planner, game.temperature, epsilon, two_sided,
+        sampler.num_episodes,
+    )  # fmt: skip
+
+
 _FEATURES = "random_features"
 _SHRUNK = {"shrinkage": {"kind": "split_half", "longest": 0.5}}
 LADDER = (
@@ -169,6 +183,10 @@ LADDER = (
     Rung("naive", "improved", _FEATURES, warm_up=4),
     Rung("bc_hg", "improved", "planned", "planned", change=partial(_planned, indirect=True)),
     Rung("naive", "improved", "planned", "planned", change=partial(_planned, indirect=False)),
+    Rung("perturbed", "corrected", "none", "two-sided",
+         change=partial(_perturbed, two_sided=True), settings_of=("naive", "improved")),
+    Rung("perturbed", "corrected", "none", "one-sided",
+         change=partial(_perturbed, two_sided=False), settings_of=("naive", "improved")),
     Rung("bc_hg", "improved", "planned", "true dynamics, grid of the leaders",
          change=_exact_on_the_leaders_grid, samples=False),
     Rung("bc_hg", "improved", "planned", "true dynamics, grid of training",

@@ -77,17 +77,35 @@ class PaidFollower:
         V is in single precision, whose error a quotient divides by ε.
         """
         weights, arrived = self._unpaid if epsilon == 0.0 else self._watched(epsilon)
-        more, gamma = arrived - self._unpaid[1], self.discounts[1]
+        more = arrived - self._unpaid[1]
         if more.any():
-
-            def not_yet(of: Singles) -> Singles:
-                pushed = self.planner.pushed(of, self.response.chain)
-                return of - np.float32(gamma) * pushed
-
-            later = solve(not_yet, more, _FLOW_SWEEPS, _FLOW_ACCURACY)
-            own = self._centred(self.response.expected)
-            weights = weights + gamma**self.horizon * later[:, :, None] * own
+            weights = weights + self.afterwards(more)
         return self.planner.pull_back(self.theta, self.response.leader, weights)
+
+    def afterwards(self, arrived: Singles) -> Floats:
+        """What mass (K, L, N) at the end of an episode adds to G later, see `Planner.pull_back`.
+
+        Shape (K, L, A, N). Nobody is paid then, and the follower goes on without end.
+        """
+        gamma = self.discounts[1]
+
+        def not_yet(of: Singles) -> Singles:
+            return of - np.float32(gamma) * self.planner.pushed(of, self.response.chain)
+
+        later = solve(not_yet, arrived, _FLOW_SWEEPS, _FLOW_ACCURACY)
+        own = self._centred(self.response.expected)
+        weights: Floats = gamma**self.horizon * later[:, :, None] * own
+        return weights
+
+    def values(self, epsilon: float) -> Singles:
+        """v_t of the follower that is paid, t from 0 to T, shape (T + 1, K, L, N)."""
+        leader_gamma, gamma = self.discounts
+        pay = epsilon * (leader_gamma / gamma) ** np.arange(self.horizon)
+        values = np.repeat(self.response.value[None], self.horizon + 1, axis=0)
+        for t in range(self.horizon - 1, -1, -1) if epsilon else ():
+            values[t] = self._backed_up(values[t + 1]).value - self._defect
+            values[t] += np.float32(pay[t]) * self.planner.grid.reward
+        return values
 
     @cached_property
     def _unpaid(self) -> tuple[Floats, Singles]:
@@ -101,12 +119,7 @@ class PaidFollower:
 
     def _watched(self, epsilon: float) -> tuple[Floats, Singles]:
         """Σ_{t<T} γ_F^t μ_t(s) (V_t - Σ_w f V_t), (K, L, A, N), and μ_T, (K, L, N)."""
-        planner, (leader_gamma, gamma) = self.planner, self.discounts
-        pay = epsilon * (leader_gamma / gamma) ** np.arange(self.horizon)
-        values = np.repeat(self.response.value[None], self.horizon + 1, axis=0)
-        for t in range(self.horizon - 1, -1, -1) if epsilon else ():
-            values[t] = self._backed_up(values[t + 1]).value - self._defect
-            values[t] += np.float32(pay[t]) * planner.grid.reward
+        planner, gamma, values = self.planner, self.discounts[1], self.values(epsilon)
         mass, weights = planner.grid.start, np.zeros(self.response.expected.shape)
         backup = self._backed_up(self.response.value)
         for t in range(self.horizon):
