@@ -189,27 +189,33 @@ def roads(name: str, objective: Objective) -> Case:
     return Case("road pricing", f"no toll, `{name}`", float(unit), truth, quotient, 2.0 * unit)
 
 
-def cart_pole() -> Case:
-    """Guided cart-pole on a grid that is coarser than the shipped ones, and a small network."""
-    grid = GridParams(
-        kind="grid", positions=15, speeds=7, top_speed=1.6, angles=17, rotations=19,
-        top_rotation=1.75, pushes=5, tolerance=1e-4,
-    )  # fmt: skip
-    problem, beta, discounts = GuidedCartPole(), 0.2, (0.99, 0.99)
-    policy = ModulePolicy(4, 3, (8,))
-    planner = Planner(TrueMechanics(problem), policy, np.array([-0.5, 0.0, 0.5]), grid)
-    theta = policy.initial_parameters(STREAMS)[0]
-    theta += 0.3 * np.random.default_rng(1).standard_normal(len(theta))
+def _on_the_grid(
+    point: str, planner: Planner, theta: Floats, problem: GuidedCartPole, beta: float, sweeps: int
+) -> Case:
+    discounts = problem.leader_discount, problem.follower_discount
     answer, horizon = best_response(planner, theta, beta, discounts[1]), problem.max_episode_steps
     exact = planned(
-        planner, theta, answer, beta, discounts, horizon, accuracy=1e-7, sweeps=400
+        planner, theta, answer, beta, discounts, horizon, accuracy=1e-7, sweeps=sweeps
     )  # fmt: skip
     follower = PaidFollower(planner, theta, answer, beta, discounts, horizon)
 
     def quotient(epsilon: float, two_sided: bool) -> Floats:
         return follower.derivative(epsilon, two_sided=two_sided)
 
-    return Case("guided cart-pole", "normal, sd 0.3", beta, exact.direct + exact.indirect, quotient)
+    return Case("guided cart-pole", point, beta, exact.direct + exact.indirect, quotient)
+
+
+def cart_pole() -> Case:
+    """Guided cart-pole on a grid that is coarser than the shipped ones, and a small network."""
+    grid = GridParams(
+        kind="grid", positions=15, speeds=7, top_speed=1.6, angles=17, rotations=19,
+        top_rotation=1.75, pushes=5, tolerance=1e-4,
+    )  # fmt: skip
+    problem, policy = GuidedCartPole(), ModulePolicy(4, 3, (8,))
+    planner = Planner(TrueMechanics(problem), policy, np.array([-0.5, 0.0, 0.5]), grid)
+    theta = policy.initial_parameters(STREAMS)[0]
+    theta += 0.3 * np.random.default_rng(1).standard_normal(len(theta))
+    return _on_the_grid("normal, sd 0.3", planner, theta, problem, 0.2, 400)
 
 
 def later_cart_pole() -> Case:
@@ -217,20 +223,10 @@ def later_cart_pole() -> Case:
     own: Any = read_params().problem("guided_cartpole")
     shared, constants = own.block.training, own.block.constants
     point = f"direct ascent, update {max(own.block.gradients.updates)}"
-    theta, beta = cart_pole_points(own, np.zeros(0))[point], float(shared.temperature)
+    theta = cart_pole_points(own, np.zeros(0))[point]
     game = best_responses(constants, shared.winds, shared.units, shared.reference)
-    discounts = constants.leader_discount, constants.follower_discount
-    answer = best_response(game.planner, theta, beta, discounts[1])
-    horizon = constants.max_episode_steps
-    exact = planned(
-        game.planner, theta, answer, beta, discounts, horizon, accuracy=1e-7, sweeps=600
-    )
-    follower = PaidFollower(game.planner, theta, answer, beta, discounts, horizon)
-
-    def quotient(epsilon: float, two_sided: bool) -> Floats:
-        return follower.derivative(epsilon, two_sided=two_sided)
-
-    return Case("guided cart-pole", point, beta, exact.direct + exact.indirect, quotient)
+    problem, beta = game.rollout.problem, float(shared.temperature)
+    return _on_the_grid(point, game.planner, theta, problem, beta, 600)
 
 
 def cases() -> Iterator[Case]:
