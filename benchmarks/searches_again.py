@@ -1,10 +1,10 @@
 """What today's code says of the choices that the searches made: every search once more.
 
-`cd tuning && dvc repro` in a clone of its own, about two hours; then, in that clone, `python -m
-benchmarks.searches_again COMMIT > benchmarks/results/searches_again.csv` compares its
-tuning/results with those of a commit: a row per condition, for the candidate that was chosen there
-and the one that scores best now. Both have the same tuning seeds; the standard error of how much
-better takes them to be independent.
+`make tuning`, an hour and a half; then `python -m benchmarks.searches_again COMMIT >
+benchmarks/results/searches_again.csv` compares tuning/results with those of a commit, as far as it
+had the same candidates: a row per condition, with the scores that the candidate which was chosen
+there and the best one have now. The standard error of how much `better` that one is takes both to
+be independent.
 """
 
 import io
@@ -22,33 +22,37 @@ RESULTS = Path("tuning/results")
 
 
 def then(name: str, commit: str) -> pd.DataFrame:
-    """The table of a search in a commit."""
-    shown = subprocess.run(
-        ["git", "show", f"{commit}:{RESULTS / name}.csv"], capture_output=True, check=True
-    )
-    return pd.read_csv(io.BytesIO(shown.stdout))
+    """The table of a search in a commit; without rows, if it had none."""
+    place = f"{commit}:{RESULTS / name}.csv"
+    shown = subprocess.run(["git", "show", place], capture_output=True, check=False).stdout
+    return pd.read_csv(io.BytesIO(shown)) if shown else pd.DataFrame()
 
 
 def compared(
     tuning: TuningParams, name: str, before: pd.DataFrame, now: pd.DataFrame
 ) -> Iterator[dict[str, object]]:
-    """A row per condition of a search, of its tables then and now."""
+    """A row per condition of a search, of its tables then and now; none of other candidates."""
     cell, candidates = tuning.grid[name], tuning.settings(name)
-    for chosen, best in zip(
-        winners(tuning, name, before), winners(tuning, name, now), strict=True
-    ):
+    scores = ["score", "standard_error"]
+    if not before.drop(columns=scores, errors="ignore").equals(now.drop(columns=scores)):
+        return
+    for chosen, best in zip(winners(tuning, name, before), winners(tuning, name, now), strict=True):
         own, other = (now.iloc[candidates.index(setting)] for setting in (chosen, best))
         conditions = {key: getattr(chosen, key, None) for key in CONDITIONS}
-        yield {"problem": cell.problem, "search": name} | conditions | {
-            "candidates_equal": before.equals(now),
-            "chosen_score": own.score,
-            "best_score": other.score,
-            "better": other.score - own.score,
-            "standard_error": (own.standard_error**2 + other.standard_error**2) ** 0.5
-            if chosen != best
-            else None,
-            "seeds": own.seeds,
-        }
+        yield (
+            {"problem": cell.problem, "search": name}
+            | conditions
+            | {
+                "unchanged": before.equals(now),
+                "chosen_score": own.score,
+                "best_score": other.score,
+                "better": other.score - own.score,
+                "standard_error": (own.standard_error**2 + other.standard_error**2) ** 0.5
+                if chosen != best
+                else None,
+                "seeds": own.seeds,
+            }
+        )
 
 
 def main(commit: str) -> None:

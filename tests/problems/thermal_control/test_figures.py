@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
 from matplotlib.text import Text
 
+from bilevelrl.evaluation.learning_curves import LEARNING_CURVE_COLUMNS
 from bilevelrl.figures import style
 from bilevelrl.figures.gallery import Results, Source
 from bilevelrl.problems.thermal_control.designs_figure import buildings, random_designs
@@ -25,7 +26,7 @@ from bilevelrl.problems.thermal_control.ladder import LADDER
 from bilevelrl.problems.thermal_control.study_figure import RUNGS, directions, variance_ladder
 from bilevelrl.runs.params import read_params
 from bilevelrl.runs.records import DIRECTION_COLUMNS, GRADIENT_COLUMNS, SUMMARY_COLUMNS
-from bilevelrl.runs.table_files import CorruptRecord, write_csv
+from bilevelrl.runs.table_files import CorruptRecord, write_csv, write_parquet
 
 PROBLEM = "thermal_control"
 ROOT = Path(__file__).parents[3]
@@ -119,7 +120,7 @@ def test_designs_are_means_over_seeds_in_a_panel_each() -> None:
 
 
 def test_samples_are_on_the_axis_of_every_batch_size() -> None:
-    figure = sample_efficiency(curves((100, 1000)), -162.5, -197.2, (-180.0,))
+    figure = sample_efficiency(curves((100, 1000)), curves(()), -162.5, -197.2, (-180.0,))
     drawn = lines_of(figure)
     assert ([500.0, 1000.0], [-195.0, -190.0]) in drawn
     assert ([5000.0, 10000.0], [-195.0, -190.0]) in drawn
@@ -133,9 +134,22 @@ def test_samples_are_on_the_axis_of_every_batch_size() -> None:
 
 
 def test_what_is_missing_of_the_best_return_has_an_axis_of_its_own() -> None:
-    _, right = sample_efficiency(curves((100,)), -162.5, -197.2, ()).axes
+    _, right = sample_efficiency(curves((100,)), curves(()), -162.5, -197.2, ()).axes
     assert right.get_yscale() == "log"
     np.testing.assert_allclose(right.lines[0].get_ydata(), [195.0 - 162.5, 190.0 - 162.5])  # type: ignore[arg-type]
+
+
+def test_a_leader_that_identifies_its_building_has_seen_its_first_batch() -> None:
+    figure = sample_efficiency(curves((1000,)), curves((100,)), -162.5, -197.2, ())
+    assert ([100.0, 600.0, 1100.0], [-200.0, -195.0, -190.0]) in lines_of(figure)
+    assert "identified building, 100" in texts(figure)
+
+
+def test_names_of_thresholds_that_would_overlap_are_one() -> None:
+    thresholds = (-197.0, -163.5, -164.0)
+    _, right = sample_efficiency(curves((100,)), curves(()), -162.5, -197.2, thresholds).axes
+    assert [text.get_text() for text in right.texts] == ["J = −197.0", "J = −164.0, −163.5"]
+    assert right.texts[1].xy[1] == pytest.approx(1.5**0.5)  # type: ignore[attr-defined]
 
 
 def test_the_ladder_shows_every_bc_hg_rung_at_the_largest_budget() -> None:
@@ -181,6 +195,7 @@ def test_batch_sizes_without_a_published_variant_are_left_to_the_samples_figure(
     titles = [ax.get_title() for ax in drawn["learning_curves"].axes]
     assert titles == ["1000 transitions per update"]
     assert "100 transitions per update" in texts(drawn["sample_efficiency"])
+    assert "identified building, 100" in texts(drawn["sample_efficiency"])
 
 
 def texts(figure: Figure) -> list[str]:
@@ -251,6 +266,10 @@ def write_tables(root: Path, turned: pd.DataFrame) -> None:
     write_csv(environments / "random_search.csv", drawn)
     evaluated = root / "data" / "evaluate" / PROBLEM
     write_csv(evaluated / "directions.csv", turned.assign(problem=PROBLEM))
+    identified = curves((100,)).assign(study="identified")
+    others = dict.fromkeys(set(LEARNING_CURVE_COLUMNS) - set(identified), 0)
+    every = identified.assign(**others)
+    write_parquet(evaluated / "learning_curves.parquet", every, LEARNING_CURVE_COLUMNS)
     write_csv(root / "reference" / f"{PROBLEM}_drift.csv", DRIFT)
     write_csv(root / "reference" / f"{PROBLEM}_histogram.csv", HISTOGRAM)
 

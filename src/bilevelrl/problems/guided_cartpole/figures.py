@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import pandas as pd
 from matplotlib.figure import Figure
 
 from bilevelrl.evaluation.learning_curves import LEARNING_CURVE_COLUMNS
@@ -33,6 +34,13 @@ def figures(source: Source) -> Iterator[tuple[str, Figure]]:
     folder = source.root / "data" / "evaluate" / results.problem
     every = read_parquet(folder / "learning_curves.parquet", LEARNING_CURVE_COLUMNS)
     planned = at(every, temperature=temperature, study="identified")
-    yield "planned_learning_curves", learning_curves(planned, results.published, best, "update")
+    both = _beside(planned, curves[curves["estimator"].isin(planned["estimator"])])
+    yield "planned_learning_curves", learning_curves(both, results.published, best, "update")
     played = at(source.trajectories, temperature=temperature)
     yield "behaviour", coordinate_panels(played, _OUTCOMES, 3, "Behaviour")
+
+
+def _beside(planned: pd.DataFrame, sampled: pd.DataFrame) -> pd.DataFrame:
+    """Learning curves of both kinds of leaders, a panel for each."""
+    parts = {"leaders that sample": sampled, "leaders that plan": planned}
+    return pd.concat([rows.assign(case=case) for case, rows in parts.items()])

@@ -3,11 +3,13 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
+from bilevelrl.evaluation.learning_curves import LEARNING_CURVE_COLUMNS
 from bilevelrl.figures import style
 from bilevelrl.figures.coordinate_panels import coordinate_panels
 from bilevelrl.figures.gallery import Source, at
@@ -15,7 +17,7 @@ from bilevelrl.figures.game_gallery import CURVES, game_figures
 from bilevelrl.figures.ticks import plain_log_ticks
 from bilevelrl.problems.thermal_control.designs_figure import buildings, random_designs
 from bilevelrl.problems.thermal_control.study_figure import directions, variance_ladder
-from bilevelrl.runs.table_files import read_csv
+from bilevelrl.runs.table_files import read_csv, read_parquet
 
 #: What a coordinate of a trajectory is called on an axis.
 COMPONENTS = {
@@ -26,6 +28,8 @@ COMPONENTS = {
 }
 _SHADES = ("#F2A27B", "#E57A3A", "#B84E00", "#5E2900")
 _MARKERS = ("o", "s", "^", "D")
+#: Factor between gaps of thresholds from which on their names do not overlap.
+_APART = 1.8
 #: Levels, likewise.
 LEVELS = {f"alpha{zone}": f"insulation α$_{zone}$ of zone {zone}" for zone in range(1, 5)} | {
     f"beta{zone}": f"airflow β$_{zone}$, zones {zone} and {zone % 4 + 1}" for zone in range(1, 5)
@@ -74,7 +78,11 @@ def figures(source: Source) -> Iterator[tuple[str, Figure]]:
     named = designs_table.set_index("design")["leader_return"]
     curves = at(results.curves, temperature=temperature, estimator="bc_hg", variant="improved")
     best, naive_end = float(named["best known"]), float(named["all 1"])
-    yield "sample_efficiency", sample_efficiency(curves, best, naive_end, source.thresholds)
+    folder = source.root / "data" / "evaluate" / results.problem
+    every = read_parquet(folder / "learning_curves.parquet", LEARNING_CURVE_COLUMNS)
+    identified = at(every, temperature=temperature, study="identified", variant="improved")
+    ends = best, naive_end
+    yield "sample_efficiency", sample_efficiency(curves, identified, *ends, source.thresholds)
     followed = _followed(at(source.trajectories, temperature=temperature))
     yield "designs", designs(followed)
     yield "components", cost_components(followed)
@@ -111,13 +119,18 @@ def cost_components(trajectories: pd.DataFrame) -> Figure:
 
 
 def sample_efficiency(
-    curves: pd.DataFrame, best_known: float, naive_end: float, thresholds: Sequence[float]
+    curves: pd.DataFrame,
+    identified: pd.DataFrame,
+    best_known: float,
+    naive_end: float,
+    thresholds: Sequence[float],
 ) -> Figure:
     """J of one estimator against the samples it took, and how much of J is missing.
 
     Args:
         curves: columns budget, env_steps, iqm, low, high of one estimator and variant; a line per
             batch size, a placeholder without rows.
+        identified: the same columns, of the estimator in a building that it identifies.
         best_known: J of the best known design.
         naive_end: J where a perfect naive leader ends.
         thresholds: named on the right-hand panel, below `best_known`.
@@ -132,6 +145,12 @@ def sample_efficiency(
             text, own = f"{budget:,} transitions per update", rows[["iqm", "low", "high"]]
             for ax, values in ((left, own), (right, best_known - own)):
                 _line(ax, rows["env_steps"], values, place, text)
+        for budget in sorted(set(identified["budget"])):
+            rows = at(identified, budget=budget)
+            steps = rows["env_steps"] + budget  # what the update itself sees included
+            text, known = f"identified building, {budget:,}", rows["iqm"]
+            for ax, line in ((left, known), (right, best_known - known)):
+                ax.plot(steps, line, color="black", linewidth=1.2, linestyle="-.", label=text)
         left.axhline(
             best_known, color=style.BEST_KNOWN_COLOUR, linewidth=0.9, linestyle=(0, (8.0, 2.0)),
             label=f"best known J ({style.number(best_known, 1)})",
@@ -143,6 +162,8 @@ def sample_efficiency(
         left.set_ylabel("leader return J(θ)\nIQM over seeds")
         right.set_ylabel("best known J − J(θ)  (log scale)")
         _missing(right, best_known, thresholds)
+        shown = best_known - np.concatenate([curves["iqm"], identified["iqm"]])
+        right.set_ylim(bottom=0.5 * shown[shown > 0.0].min())  # intervals reach zero
         for ax in (left, right):
             ax.set_xscale("log")
             ax.xaxis.set_major_formatter(EngFormatter(sep=""))
@@ -165,9 +186,16 @@ def _missing(ax: Axes, best_known: float, thresholds: Sequence[float]) -> None:
     ax.set_yscale("log", nonpositive="clip")
     plain_log_ticks(ax)
     ax.yaxis.grid(visible=False)
-    for threshold in thresholds:
+    named: list[tuple[float, str]] = []
+    for threshold in sorted(thresholds):
         if threshold < best_known:
-            ax.axhline(best_known - threshold, color="0.85", linewidth=0.8, zorder=0)
-            place = (1.02, best_known - threshold)
-            ax.annotate(f"J = {style.number(threshold, 1)}", place, va="center", fontsize=8.5,
-                        xycoords=("axes fraction", "data"))  # fmt: skip
+            missing, text = best_known - threshold, style.number(threshold, 1)
+            ax.axhline(missing, color="0.85", linewidth=0.8, zorder=0)
+            if named and named[-1][0] < _APART * missing:  # one below the other would overlap
+                above, before = named.pop()
+                named.append(((above * missing) ** 0.5, f"{before}, {text}"))
+            else:
+                named.append((missing, f"J = {text}"))
+    for height, text in named:
+        ax.annotate(text, (1.02, height), va="center", fontsize=8.5,
+                    xycoords=("axes fraction", "data"))  # fmt: skip
