@@ -145,6 +145,12 @@ def test_a_leader_that_identifies_its_building_has_seen_its_first_batch() -> Non
     assert "identified building, 100" in texts(figure)
 
 
+def test_runs_that_lack_nothing_or_failed_are_drawn_too() -> None:
+    for value in (-160.0, np.nan):
+        figure = sample_efficiency(curves((100,)).assign(iqm=value), curves(()), -162.5, -197.2, ())
+        assert figure.axes[1].get_yscale() == "log"
+
+
 def test_names_of_thresholds_that_would_overlap_are_one() -> None:
     thresholds = (-197.0, -163.5, -164.0)
     _, right = sample_efficiency(curves((100,)), curves(()), -162.5, -197.2, thresholds).axes
