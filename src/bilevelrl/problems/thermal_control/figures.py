@@ -163,8 +163,8 @@ def sample_efficiency(
         right.set_ylabel("best known J − J(θ)  (log scale)")
         _missing(right, best_known, thresholds)
         shown = best_known - np.concatenate([curves["iqm"], identified["iqm"]])
-        if (lacking := shown[shown > 0.0]).size:
-            right.set_ylim(bottom=0.5 * lacking.min())  # intervals reach zero
+        if lacking := [gap for gap in shown.tolist() if gap > 0.0]:
+            right.set_ylim(bottom=0.5 * min(lacking))  # intervals reach zero
         for ax in (left, right):
             ax.set_xscale("log")
             ax.xaxis.set_major_formatter(EngFormatter(sep=""))
